@@ -1,0 +1,3 @@
+"""Consentry: a self-hosted, privacy-first event collection gateway."""
+
+__version__ = "0.1.0"

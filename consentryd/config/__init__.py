@@ -1,0 +1,1 @@
+"""Defaults as data, and the one settings model."""

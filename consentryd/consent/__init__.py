@@ -1,0 +1,1 @@
+"""May we? Purposes, signals, policy, ledger, receipts."""

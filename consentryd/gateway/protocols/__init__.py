@@ -1,0 +1,1 @@
+"""One adapter per wire format: bytes in, `RawEvent`s out."""

@@ -1,0 +1,35 @@
+"""Time as an argument. All times are integers: UTC microseconds since the epoch."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+SECOND: Final = 1_000_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """The current time, UTC microseconds."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> int:
+        return time.time_ns() // 1_000
+
+
+class ManualClock:
+    """A clock that tests set by hand."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, microseconds: int) -> None:
+        self._now += microseconds

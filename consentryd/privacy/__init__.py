@@ -1,0 +1,1 @@
+"""With what left? Detectors, rules, scrubbing, coarsening and pseudonyms. Pure: no input or output."""

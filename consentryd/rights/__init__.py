@@ -1,0 +1,1 @@
+"""The person's side: access, export, erasure, retention, certificates, the privacy audit."""

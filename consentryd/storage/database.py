@@ -1,0 +1,77 @@
+"""SQLite, opened the one way we trust: WAL, fsync at every commit, deleted bytes overwritten, numbered migrations.
+
+The only module that opens a SQLite connection. See `docs/decisions/0002-sqlite-on-a-thread-of-its-own.md` for why it is the standard
+library's driver on a dedicated thread and not one hop per statement.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from consentryd.model.error import ConfigError, CorruptStore
+
+BUSY_TIMEOUT_MS: Final = 5_000
+
+
+def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3.Connection:
+    """Open `path`, bringing it to the newest version of `schema` (a folder of `NNNN_*.sql` under `storage/migrations/`).
+
+    Autocommit mode: callers write `BEGIN IMMEDIATE` and `COMMIT` themselves. Raises `CorruptStore` if the file is not a database,
+    `sqlite3.OperationalError` if it is locked, full or read-only.
+    """
+    uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not readonly:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not readonly:
+            migrate(connection, schema)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise CorruptStore(f"{path} is not a readable SQLite database: {error}") from error
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, schema: str) -> None:
+    """Run the migrations not yet run, each in one transaction with its record."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    scripts = migrations(schema)
+    if version > len(scripts):
+        raise ConfigError(f"The {schema} database is of version {version}, newer than this Consentry knows ({len(scripts)}). Upgrade Consentry.")
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def migrations(schema: str) -> list[str]:
+    folder = resources.files("consentryd.storage") / "migrations" / schema
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [entry.read_text(encoding="utf-8") for entry in files]
+
+
+def _statements(script: str) -> list[str]:
+    statements, pending = [], ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

@@ -1,0 +1,34 @@
+"""The Arrow schema of stored events, derived from `model.event.COLUMNS`, and the way from log values to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+
+from consentryd.model.event import COLUMNS, Column
+
+MONEY: Final = pa.decimal128(18, 4)
+
+ARROW_TYPES: Final[dict[str, pa.DataType]] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "int16": pa.int16(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "money": MONEY,
+}
+
+EVENT_SCHEMA: Final = pa.schema([pa.field(column.name, ARROW_TYPES[column.kind]) for column in COLUMNS])
+
+
+def to_table(columns: Sequence[Sequence[Any]]) -> pa.Table:
+    """Values of `COLUMNS`, column by column as the log keeps them, as an Arrow table of `EVENT_SCHEMA`."""
+    return pa.table([_array(column, values) for column, values in zip(COLUMNS, columns, strict=True)], schema=EVENT_SCHEMA)
+
+
+def _array(column: Column, values: Sequence[Any]) -> pa.Array:
+    if column.kind == "money":
+        return pa.array([None if value is None else Decimal(value) for value in values], MONEY)
+    return pa.array(values, ARROW_TYPES[column.kind])
