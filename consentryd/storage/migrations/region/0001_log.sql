@@ -3,8 +3,8 @@ CREATE TABLE log (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     events INTEGER NOT NULL,
     committed_at INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    hashes BLOB NOT NULL
+    hashes BLOB NOT NULL,
+    body BLOB NOT NULL
 ) STRICT;
 
 -- Event ids of sealed log rows, for deduplication: sorted 64-bit keyed hashes, in chunks, a run per seal.

@@ -1,0 +1,126 @@
+"""Who is who in a region: from the keyed digests of identities to `subject`, a random 63-bit id.
+
+The rules of identity:
+- an unknown anonymous id and a user id seen together get one subject; a known anonymous id joins a new user id;
+- a subject known only by anonymous ids merges into a known user's (an alias row now, rewritten at the next compaction);
+- an anonymous id that already belongs to another user is re-pointed from now on and nothing merges: a shared device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+NewSubject = Callable[[], int]
+
+
+class Owner(NamedTuple):
+    """The subject that a digest stands for; `known` once a user id belongs to it."""
+
+    subject: int
+    known: bool
+
+
+class IdentityTable(Protocol):
+    """Where the index keeps its rows. All calls happen inside one append transaction."""
+
+    def find(self, digest: bytes) -> Owner | None: ...
+
+    def create(self, subject: int, *, known: bool, now: int) -> bool:
+        """Hand out a subject id; False if it is taken."""
+        ...
+
+    def bind(self, digest: bytes, owner: Owner, now: int) -> None:
+        """Let the digest stand for the owner, from now on."""
+        ...
+
+    def claim(self, subject: int) -> None:
+        """A user id belongs to the subject now."""
+        ...
+
+    def merge(self, loser: int, winner: Owner, now: int) -> None:
+        """The loser is the winner from now on, and so are all its digests."""
+        ...
+
+
+class SubjectIndex:
+    """Applies the rules over a table."""
+
+    def __init__(self, table: IdentityTable, new_subject: NewSubject) -> None:
+        self._table = table
+        self._new_subject = new_subject
+
+    def resolve(self, user: bytes | None, anonymous: bytes | None, now: int) -> int:
+        """The subject that an event naming these identities is about; at least one is given."""
+        if user is None:
+            assert anonymous is not None
+            return (self._table.find(anonymous) or self._create(anonymous, known=False, now=now)).subject
+        if anonymous is None:
+            return (self._table.find(user) or self._create(user, known=True, now=now)).subject
+        return self._join(user, anonymous, now).subject
+
+    def alias(self, previous: bytes, user: bytes, now: int) -> int:
+        """The site says that `previous` and `user` are one person."""
+        return self._join(user, previous, now).subject
+
+    def _join(self, user: bytes, anonymous: bytes, now: int) -> Owner:
+        person, device = self._table.find(user), self._table.find(anonymous)
+        if person is None:
+            if device is None or device.known:
+                person = self._create(user, known=True, now=now)
+            else:
+                person = self._claim(user, device.subject, now)
+                return person
+        if device is None or (device.subject != person.subject and device.known):
+            self._table.bind(anonymous, person, now)
+        elif device.subject != person.subject:
+            self._table.merge(device.subject, person, now)
+        return person
+
+    def _create(self, digest: bytes, *, known: bool, now: int) -> Owner:
+        subject = self._new_subject()
+        while not self._table.create(subject, known=known, now=now):
+            subject = self._new_subject()
+        owner = Owner(subject, known)
+        self._table.bind(digest, owner, now)
+        return owner
+
+    def _claim(self, user: bytes, subject: int, now: int) -> Owner:
+        self._table.claim(subject)
+        owner = Owner(subject, known=True)
+        self._table.bind(user, owner, now)
+        return owner
+
+
+class MemoryIdentityTable:
+    """The in-memory double."""
+
+    def __init__(self) -> None:
+        self.identities: dict[bytes, int] = {}
+        self.subjects: dict[int, bool] = {}
+        self.aliases: dict[int, int] = {}
+
+    def find(self, digest: bytes) -> Owner | None:
+        subject = self.identities.get(digest)
+        return None if subject is None else Owner(subject, self.subjects[subject])
+
+    def create(self, subject: int, *, known: bool, now: int) -> bool:  # noqa: ARG002 - the double keeps no times
+        if subject in self.subjects:
+            return False
+        self.subjects[subject] = known
+        return True
+
+    def bind(self, digest: bytes, owner: Owner, now: int) -> None:  # noqa: ARG002 - the double keeps no times
+        self.identities[digest] = owner.subject
+
+    def claim(self, subject: int) -> None:
+        self.subjects[subject] = True
+
+    def merge(self, loser: int, winner: Owner, now: int) -> None:  # noqa: ARG002 - the double keeps no times
+        for digest, subject in self.identities.items():
+            if subject == loser:
+                self.identities[digest] = winner.subject
+        for merged, becomes in self.aliases.items():
+            if becomes == loser:
+                self.aliases[merged] = winner.subject
+        self.aliases[loser] = winner.subject
