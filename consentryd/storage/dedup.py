@@ -94,7 +94,7 @@ class Dedup:
         rows = self.connection.execute("SELECT seq, committed_at, hashes FROM log WHERE seq > ? ORDER BY seq", (self._last_seq,))
         for seq, committed_at, packed in rows:
             self.note(seq, np.frombuffer(packed, "<u8"), committed_at)
-        sealed = seen_upto(self.connection)
+        sealed = self._runs[-1] if self._runs else 0
         for seq in [seq for seq in self._recent if seq <= sealed]:
             del self._recent[seq]
 
@@ -119,13 +119,12 @@ class Dedup:
         self._runs = runs(self.connection)
 
     def _load_runs(self) -> None:
-        current = runs(self.connection)
-        known = set(self._runs)
-        for run in current:
-            if run not in known:
-                for newest_at, packed in self.connection.execute("SELECT newest_at, hashes FROM seen WHERE run = ?", (run,)):
-                    self._chain.add(np.frombuffer(packed, "<u8"), newest_at)
-        self._runs = current
+        """Runs are numbered by the last log row they hold: those of rows already noted are in the filter."""
+        self._runs = runs(self.connection)
+        for run in [run for run in self._runs if run > self._last_seq]:
+            for newest_at, packed in self.connection.execute("SELECT newest_at, hashes FROM seen WHERE run = ?", (run,)):
+                self._chain.add(np.frombuffer(packed, "<u8"), newest_at)
+            self._last_seq = run
 
     def _look_up(self, suspects: Hashes) -> npt.NDArray[np.bool_]:
         found = np.zeros(len(suspects), np.bool_)
@@ -146,28 +145,30 @@ class Dedup:
         return False
 
 
-def add_run(connection: sqlite3.Connection, hashes: Hashes, newest_at: int) -> None:
-    """Keep the ids of sealed log rows as a run. `hashes` is sorted; call within a transaction, with the rows' deletion noted in `meta`."""
-    run = 1 + connection.execute("SELECT coalesce(max(run), 0) FROM seen").fetchone()[0]
+def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at: int) -> None:
+    """Keep the ids of the log rows up to and including `upto` (those since the last run), sorted, as a run of that number.
+
+    Call within the transaction that also decides that these rows are sealed; newest_at is their last `committed_at`.
+    """
     chunks = [hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK)]
     connection.executemany(
         "INSERT INTO seen (run, first, newest_at, hashes) VALUES (?, ?, ?, ?)",
-        [(run, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks],
+        [(upto, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks],
     )
 
 
 def runs(connection: sqlite3.Connection) -> list[int]:
     found = connection.execute(
-        "WITH RECURSIVE r(run) AS (SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > r.run) FROM r "
-        "WHERE r.run IS NOT NULL) SELECT run FROM r WHERE run IS NOT NULL"
+        "WITH RECURSIVE step(run) AS (SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > step.run) "
+        "FROM step WHERE step.run IS NOT NULL) SELECT run FROM step WHERE run IS NOT NULL"
     )
     return [run for (run,) in found]
 
 
 def seen_upto(connection: sqlite3.Connection) -> int:
-    """The last log row whose ids stand in a run."""
-    row = connection.execute("SELECT value FROM meta WHERE name = 'seen_upto'").fetchone()
-    return int(row[0]) if row else 0
+    """The last log row whose ids stand in a run; 0 if there is none."""
+    row = connection.execute("SELECT max(run) FROM seen").fetchone()
+    return int(row[0] or 0)
 
 
 def as_hashes(values: Sequence[int]) -> Hashes:
