@@ -6,7 +6,7 @@ Outcomes and reasons are stable API: clients see them in results, operators in m
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Outcome(StrEnum):
@@ -96,3 +96,11 @@ DESCRIPTION: Final[dict[Reason, str]] = {
     Reason.NOT_ALLOWED_ANONYMOUSLY: "Without a grant the event could only be counted anonymously, and its name is not on the list for that.",
     Reason.UNAVAILABLE: "The store could not take the event; send it again.",
 }
+
+
+class Result(NamedTuple):
+    """The fate of one event, by the id its sender gave it (None: it gave none)."""
+
+    id: str | None
+    outcome: Outcome
+    reason: Reason | None = None

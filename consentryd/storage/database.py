@@ -47,7 +47,9 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     scripts = migrations(schema)
     if version > len(scripts):
-        raise ConfigError(f"The {schema} database is of version {version}, newer than this Consentry knows ({len(scripts)}). Upgrade Consentry.")
+        raise ConfigError(
+            f"The {schema} database is of version {version}, newer than this Consentry knows ({len(scripts)}). Upgrade Consentry."
+        )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:

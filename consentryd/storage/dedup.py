@@ -45,7 +45,8 @@ class Filter:
         self._mask = np.uint64(len(self._words) - 1)
 
     def contains(self, hashes: Hashes, bits: Hashes) -> npt.NDArray[np.bool_]:
-        return (self._words[(hashes >> _INDEX_SHIFT) & self._mask] & bits) == bits
+        found: npt.NDArray[np.bool_] = (self._words[(hashes >> _INDEX_SHIFT) & self._mask] & bits) == bits
+        return found
 
     def add(self, hashes: Hashes, bits: Hashes, newest_at: int) -> None:
         np.bitwise_or.at(self._words, (hashes >> _INDEX_SHIFT) & self._mask, bits)

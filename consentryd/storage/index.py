@@ -65,12 +65,10 @@ class SubjectIndex:
 
     def _join(self, user: bytes, anonymous: bytes, now: int) -> Owner:
         person, device = self._table.find(user), self._table.find(anonymous)
+        if person is None and device is not None and not device.known:
+            return self._claim(user, device.subject, now)
         if person is None:
-            if device is None or device.known:
-                person = self._create(user, known=True, now=now)
-            else:
-                person = self._claim(user, device.subject, now)
-                return person
+            person = self._create(user, known=True, now=now)
         if device is None or (device.subject != person.subject and device.known):
             self._table.bind(anonymous, person, now)
         elif device.subject != person.subject:

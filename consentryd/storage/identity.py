@@ -1,0 +1,107 @@
+"""The identity table in SQLite, behind a bounded cache that other processes' changes invalidate."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from consentryd.storage.index import Owner
+
+CACHED: Final = 50_000
+
+
+class SqliteIdentityTable:
+    """Used inside the append transaction by the one thread that owns `connection`.
+
+    The cache has two generations: when the young one is full it becomes the old one and the old one is forgotten. New rows are
+    written at `flush`, in bulk; a row that changes is announced in `change`, which other processes read before they trust a cache.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._young: dict[bytes, Owner] = {}
+        self._old: dict[bytes, Owner] = {}
+        self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
+        self._last_change = 0
+
+    def find(self, digest: bytes) -> Owner | None:
+        owner = self._young.get(digest)
+        if owner is None:
+            owner = self._old.get(digest) or self._read(digest)
+            if owner is not None:
+                self._remember(digest, owner)
+        return owner
+
+    def create(self, subject: int, *, known: bool, now: int) -> bool:
+        cursor = self._connection.execute(
+            "INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (subject, known, now)
+        )
+        return cursor.rowcount == 1
+
+    def bind(self, digest: bytes, owner: Owner, now: int) -> None:
+        if self.find(digest) is not None:
+            self.flush()
+            self._connection.execute(
+                "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
+            )
+            self._announce(digest, now)
+        else:
+            self._new_digests[digest] = (digest, owner.subject, owner.known, now)
+        self._remember(digest, owner)
+
+    def claim(self, subject: int) -> None:
+        self.flush()
+        self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
+        self._refresh_digests(subject, Owner(subject, known=True), now=0)
+
+    def merge(self, loser: int, winner: Owner, now: int) -> None:
+        self.flush()
+        self._refresh_digests(loser, winner, now)
+        self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
+        self._connection.execute(
+            "INSERT INTO alias (subject, becomes, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET becomes = excluded.becomes",
+            (loser, winner.subject, now),
+        )
+
+    def flush(self) -> None:
+        """Write the identities bound since the last flush."""
+        if self._new_digests:
+            self._connection.executemany(
+                "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)", list(self._new_digests.values())
+            )
+            self._new_digests.clear()
+
+    def refresh(self) -> None:
+        """Forget what other connections changed since the last look."""
+        changes = self._connection.execute("SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,))
+        for seq, digest in changes:
+            self._young.pop(digest, None)
+            self._old.pop(digest, None)
+            self._last_change = seq
+
+    def forget(self) -> None:
+        """Drop the whole cache: its transaction was rolled back."""
+        self._young.clear()
+        self._old.clear()
+        self._new_digests.clear()
+
+    def _read(self, digest: bytes) -> Owner | None:
+        row = self._connection.execute("SELECT subject, known FROM identity WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else Owner(row[0], bool(row[1]))
+
+    def _remember(self, digest: bytes, owner: Owner) -> None:
+        if len(self._young) >= CACHED:
+            self._young, self._old = {}, self._young
+        self._young[digest] = owner
+
+    def _refresh_digests(self, subject: int, owner: Owner, now: int) -> None:
+        digests = [row[0] for row in self._connection.execute("SELECT digest FROM identity WHERE subject = ?", (subject,))]
+        self._connection.execute(
+            "UPDATE identity SET subject = ?, known = ? WHERE subject = ?", (owner.subject, owner.known, subject)
+        )
+        for digest in digests:
+            self._remember(digest, owner)
+            self._announce(digest, now)
+
+    def _announce(self, digest: bytes, now: int) -> None:
+        self._connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
