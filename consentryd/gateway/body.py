@@ -1,0 +1,165 @@
+"""From bytes on the wire to JSON: read within a size and a time, inflate within a size, parse within a depth.
+
+Content types are not believed: browsers label beacons text/plain, and one SDK labels gzipped JSON as a form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import brotli
+import orjson
+import zstandard
+from aiohttp import web
+
+from consentryd.model.error import BadRequest, TooLarge, UnsupportedMedia
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_BOM: Final = b"\xef\xbb\xbf"
+_MAX_CODINGS: Final = 2
+_MAX_ZSTD_WINDOW: Final = 8 * 1024 * 1024  # what RFC 8878 asks of every decoder; larger windows cost memory before the first byte
+
+_ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+
+
+async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
+    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not come."""
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    content = request.content
+    if content.is_eof():
+        body = content.read_nowait(-1)
+    else:
+        try:
+            async with asyncio.timeout(timeout_s):
+                body = await _read_chunks(content, limit)
+        except TimeoutError:
+            raise BadRequest("bad_body", "The request body did not arrive in time.") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _read_chunks(content: Any, limit: int) -> bytes:
+    chunks = bytearray()
+    while chunk := await content.readany():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise _too_large(limit)
+    return bytes(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge("body_too_large", "The request body is larger than the limit.", limit_bytes=limit)
+
+
+def inflate(body: bytes, content_encoding: str | None, limit: int) -> bytes:
+    """The body with its content codings undone, never more than `limit` bytes.
+
+    Raises `UnsupportedMedia` for a coding that is not gzip, deflate, br or zstd, `BadRequest` for bytes that are not what the coding
+    says, `TooLarge` as soon as more than `limit` bytes come out.
+    """
+    if content_encoding is None:
+        return _inflate_unlabelled(body, limit)
+    codings = [coding for part in content_encoding.split(",") if (coding := part.strip().lower()) not in ("", "identity")]
+    if len(codings) > _MAX_CODINGS:
+        raise UnsupportedMedia("unsupported_encoding", "The body has more content codings than are undone.", limit=_MAX_CODINGS)
+    for coding in reversed(codings):
+        decoder = _DECODERS.get(coding)
+        if decoder is None:
+            raise UnsupportedMedia("unsupported_encoding", "Content-Encoding must be gzip, deflate, br or zstd.")
+        body = _decode(decoder, body, limit)
+    return body if codings else _inflate_unlabelled(body, limit)
+
+
+def _inflate_unlabelled(body: bytes, limit: int) -> bytes:
+    if body.startswith(_GZIP_MAGIC):
+        return _decode(_gunzip, body, limit)
+    if body.startswith(_ZSTD_MAGIC):
+        return _decode(_unzstd, body, limit)
+    return body
+
+
+def _decode(decoder: Callable[[bytes, int], bytes], body: bytes, limit: int) -> bytes:
+    try:
+        inflated = decoder(body, limit)
+    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
+        raise BadRequest("bad_encoding", "The body is not what its Content-Encoding says, or it is cut off.") from None
+    if len(inflated) > limit:
+        raise TooLarge("body_too_large", "The inflated request body is larger than the limit.", limit_bytes=limit)
+    return inflated
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    inflated = b""
+    while body:
+        decompressor = zlib.decompressobj(wbits=31)
+        inflated += decompressor.decompress(body, limit + 1 - len(inflated))
+        if len(inflated) > limit:
+            break
+        if not decompressor.eof:
+            raise EOFError
+        body = decompressor.unused_data.lstrip(b"\0")
+    return inflated
+
+
+def _undeflate(body: bytes, limit: int) -> bytes:
+    """RFC 9110 says zlib; clients send raw deflate as well. A zlib header's two bytes are a multiple of 31."""
+    zlib_header = len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0  # noqa: PLR2004
+    decompressor = zlib.decompressobj(wbits=15 if zlib_header else -15)
+    inflated = decompressor.decompress(body, limit + 1)
+    if len(inflated) <= limit and not decompressor.eof:
+        raise EOFError
+    return inflated
+
+
+def _unbrotli(body: bytes, limit: int) -> bytes:
+    decompressor = brotli.Decompressor()
+    inflated: bytes = decompressor.process(body, output_buffer_limit=limit + 1)
+    while len(inflated) <= limit and not decompressor.is_finished():
+        more = decompressor.process(b"", output_buffer_limit=limit + 1 - len(inflated))
+        if not more:
+            raise EOFError
+        inflated += more
+    return inflated
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
+        inflated: bytes = reader.read(limit + 1)
+    return inflated
+
+
+_DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _undeflate,
+    "br": _unbrotli,
+    "zstd": _unzstd,
+}
+
+
+def parse(body: bytes) -> Any:
+    """JSON as the standard says, at most 1024 levels deep. The last of duplicate keys counts; integers beyond 64 bits become floats.
+
+    Half a surrogate pair, which JavaScript sends when it cuts an emoji in two, is read as U+FFFD: one such string must not cost the
+    sender the whole batch. Raises `BadRequest`.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return orjson.loads(_ESCAPE.sub(_whole, body.removeprefix(_BOM)))
+    except orjson.JSONDecodeError:
+        raise BadRequest("bad_json", "The body is not JSON.") from None
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape[1] is None else b"\\ufffd"

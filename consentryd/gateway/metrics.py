@@ -1,0 +1,68 @@
+"""What the gateway counts about itself. Labels come from closed sets: route templates, statuses, outcomes, reasons, region names."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
+
+_LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """One process's numbers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Counter(
+            "consentry_events", "Events that came in, by what became of them.", ("outcome", "reason"), registry=self.registry
+        )
+        self._requests = Counter(
+            "consentry_requests", "Requests answered, by route template and status.", ("route", "status"), registry=self.registry
+        )
+        self._batch = self._histogram("consentry_batch_seconds", "Time from the request's head to its answer, per collecting request.")
+        self._commit = self._histogram("consentry_commit_seconds", "Time one durable group commit takes.", "region")
+        self._log_depth = Gauge("consentry_log_events", "Events in the log, not yet sealed.", ("region",), registry=self.registry)
+        self._seal_lag = Gauge(
+            "consentry_seal_lag_seconds", "Age of the oldest event that is not yet sealed.", ("region",), registry=self.registry
+        )
+        self._event_counter = lru_cache(maxsize=None)(self._events.labels)
+        self._request_counter = lru_cache(maxsize=1024)(self._requests.labels)
+        for outcome, reason in _fates():
+            self._event_counter(outcome, reason)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=_LATENCY_BUCKETS, registry=self.registry)
+
+    def count_results(self, results: Iterable[Result]) -> None:
+        """Counts each event once."""
+        for (outcome, reason), events in Tally((result.outcome, result.reason) for result in results).items():
+            self._event_counter(outcome.value, "" if reason is None else reason.value).inc(events)
+
+    def count_request(self, route: str, status: int) -> None:
+        self._request_counter(route, str(status)).inc()
+
+    def observe_batch(self, seconds: float) -> None:
+        self._batch.observe(seconds)
+
+    def observe_commit(self, region: str, seconds: float) -> None:
+        self._commit.labels(region).observe(seconds)
+
+    def set_log_depth(self, region: str, events: int) -> None:
+        self._log_depth.labels(region).set(events)
+
+    def set_seal_lag(self, region: str, seconds: float) -> None:
+        self._seal_lag.labels(region).set(seconds)
+
+
+def _fates() -> Iterable[tuple[str, str]]:
+    """Every outcome with every reason it can have, so that a rate over a series that never happened is zero and not absent."""
+    for outcome in (Outcome.STORED, Outcome.ANONYMOUS, Outcome.DUPLICATE):
+        yield outcome.value, ""
+    for reason in Reason:
+        yield OUTCOME_OF[reason].value, reason.value
