@@ -1,39 +1,87 @@
 """The one table of settings. The model, the example file and `docs/configuration.md` are all made from it.
 
-A section is a pydantic model, a setting is a field with its default and a description in plain words (units in the name or the text).
+A section is a pydantic model, a setting is a field with its default and a description in plain words (units in the name or the
+text).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-RegionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+KEEP_DAYS = 760
+
+RegionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="1 to 32 lower-case letters, digits and dashes")]
+SiteName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="1 to 63 lower-case letters, digits, dots, dashes and underscores",
+    ),
+]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO country code such as `DE`")]
+CountryOrGroup = Annotated[
+    str, Field(pattern=r"^([A-Z]{2}|EEA|\*)$", description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
+]
+Url = Annotated[
+    str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="address such as `https://events.example.com`")
+]
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError("is no address or network, or has bits set behind its prefix") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network), Field(description="address or network such as `10.0.0.0/8`")]
 
 
 class Section(BaseModel):
+    """A group of settings. An empty text means "not set" where not being set is the default."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        unset = {name for name, field in cls.model_fields.items() if field.default is None and values.get(name) == ""}
+        return {name: value for name, value in values.items() if name not in unset}
 
 
 class Server(Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8088, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Processes that serve one port over one store.")
-    public_url: str | None = Field(None, description="The address clients use, for snippets and redirects; default: host and port.")
-    trusted_proxies: list[str] = Field(default=[], description="Networks (CIDR) whose X-Forwarded-For is believed. Empty: nobody's.")
+    public_url: Url | None = Field(
+        None, description="The address clients use, for snippets and redirects; default: host and port."
+    )
+    trusted_proxies: list[Network] = Field(
+        default=[], description="Networks (CIDR) whose X-Forwarded-For is believed. Empty: nobody's."
+    )
     shutdown_timeout_s: float = Field(8.0, gt=0, le=60, description="How long SIGTERM waits for requests in flight.")
     header_timeout_s: float = Field(10.0, gt=0, description="How long a client may take to send its request head.")
     body_timeout_s: float = Field(15.0, gt=0, description="How long a client may take to send its request body.")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="Log lines for people or machines; auto asks the terminal.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Log lines for people or machines; auto asks the terminal."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
 
 class Limits(Section):
     event_bytes: int = Field(32 * 1024, ge=1024, description="Largest event, as compact JSON.")
     batch_bytes: int = Field(512 * 1024, ge=1024, description="Largest request body as sent.")
-    inflated_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Largest request body after decompression, enforced while inflating.")
+    inflated_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, description="Largest request body after decompression, enforced while inflating."
+    )
     batch_events: int = Field(1000, ge=1, le=100_000, description="Most events in one batch.")
     depth: int = Field(16, ge=2, le=128, description="Deepest nesting of an event.")
     keys_per_level: int = Field(255, ge=8, description="Most keys on one level of an event.")
@@ -42,20 +90,32 @@ class Limits(Section):
     max_age_days: int = Field(400, ge=1, description="Events with an older timestamp are refused or clamped.")
     max_future_minutes: int = Field(24 * 60, ge=1, description="Events with a timestamp further ahead are refused or clamped.")
     bad_time: Literal["reject", "clamp"] = Field("reject", description="What becomes of a timestamp out of range.")
-    requests_per_second_per_key: float = Field(5000.0, gt=0, description="Sustained requests a second of one key; bursts of twice that.")
-    requests_per_second_per_network: float = Field(200.0, gt=0, description="Sustained requests a second of one client network (v4 /24, v6 /48) with a write key; bursts of five times that.")
+    requests_per_second_per_key: float = Field(
+        5000.0, gt=0, description="Sustained requests a second of one key; bursts of twice that."
+    )
+    requests_per_second_per_network: float = Field(
+        200.0,
+        gt=0,
+        description=(
+            "Sustained requests a second of one client network (v4 /24, v6 /48) with a write key; bursts of five times that."
+        ),
+    )
 
 
 class Storage(Section):
     data_dir: Path = Field(Path("data"), description="Where everything is kept; relative to the configuration file.")
     commit_interval_ms: float = Field(3.0, ge=0, le=1000, description="How long a commit waits for company.")
     commit_events: int = Field(2000, ge=1, description="A commit with this many events does not wait.")
-    pending_events: int = Field(20_000, ge=1, description="Events waiting for a commit before new requests are told to come back.")
+    pending_events: int = Field(
+        20_000, ge=1, description="Events waiting for a commit before new requests are told to come back."
+    )
     dedup_days: int = Field(7, ge=1, le=90, description="How long an event id is remembered.")
     seal_events: int = Field(200_000, ge=1, description="Log size that starts sealing into the lake.")
     seal_interval_s: float = Field(300.0, gt=0, description="Age of the oldest log row that starts sealing.")
     compact_files: int = Field(8, ge=2, description="Small files of one month and bucket that start compaction.")
-    min_free_bytes: int = Field(256 * 1024 * 1024, ge=0, description="Below this much free disk the gateway is not ready and refuses events.")
+    min_free_bytes: int = Field(
+        256 * 1024 * 1024, ge=0, description="Below this much free disk the gateway is not ready and refuses events."
+    )
     rejected_events: int = Field(10_000, ge=0, description="Most refused events kept for inspection, per region.")
     rejected_days: int = Field(7, ge=0, description="How long refused events are kept.")
 
@@ -64,26 +124,42 @@ class Privacy(Section):
     country_database: Path | None = Field(None, description="A MaxMind-format database instead of the one that ships.")
     city: bool = Field(False, description="Also keep the subdivision (needs a database that knows it).")
     bots: Literal["drop", "flag", "keep"] = Field("drop", description="What becomes of events from known bots.")
-    query_parameters: list[str] = Field(default=["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"], description="URL query parameters that are kept.")
+    query_parameters: list[str] = Field(
+        default=["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"],
+        description="URL query parameters that are kept.",
+    )
     titles: bool = Field(True, description="Keep page titles.")
 
 
 class Region(Section):
-    countries: list[str] = Field(default=[], description="ISO country codes, or the groups EU, EEA; `*` takes every country no other region names, and the unknown.")
-    endpoint: str | None = Field(None, description="Where clients of this region should send, named when another process refuses their events.")
+    countries: list[CountryOrGroup] = Field(
+        default=[],
+        description=("ISO country codes, or the groups EU, EEA; `*` takes every country no other region names, and the unknown."),
+    )
+    endpoint: Url | None = Field(
+        None, description="Where clients of this region should send, named when another process refuses their events."
+    )
 
 
 class Retention(Section):
-    consented_days: int = Field(760, ge=1, description="Consented events older than this are deleted, a month at a time.")
-    anonymous_days: int = Field(760, ge=1, description="Anonymous events older than this are deleted, a month at a time.")
+    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, a month at a time.")
+    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, a month at a time.")
 
 
 class Site(Section):
-    anonymous_lane: Literal["auto", "off", "counts", "daily"] = Field("auto", description="What is kept of events without a grant; auto follows the jurisdiction.")
-    anonymous_events: list[str] = Field(default=["page_viewed", "screen_viewed"], description="Event names that may be counted anonymously.")
-    country: str | None = Field(None, description="Jurisdiction to assume where a visitor's country is unknown. Default: the strictest.")
+    anonymous_lane: Literal["auto", "off", "counts", "daily"] = Field(
+        "auto", description="What is kept of events without a grant; auto follows the jurisdiction."
+    )
+    anonymous_events: list[str] = Field(
+        default=["page_viewed", "screen_viewed"], description="Event names that may be counted anonymously."
+    )
+    country: Country | None = Field(
+        None, description="Jurisdiction to assume where a visitor's country is unknown. Default: the strictest."
+    )
     tracking_plan: Path | None = Field(None, description="A JSON file of event name to JSON Schema of its properties.")
-    tracking_plan_mode: Literal["off", "flag", "reject"] = Field("off", description="What becomes of events that do not fit the tracking plan.")
+    tracking_plan_mode: Literal["off", "flag", "reject"] = Field(
+        "off", description="What becomes of events that do not fit the tracking plan."
+    )
     retention: Retention = Field(default=Retention(), description="How long events are kept.")
 
 
@@ -93,10 +169,55 @@ DEFAULT_REGIONS = {"eu": Region(countries=["*"]), "us": Region(countries=["US"])
 class Settings(Section):
     """All settings. `site` holds the defaults of every site, `sites` what differs by site."""
 
-    server: Server = Server()
-    limits: Limits = Limits()
-    storage: Storage = Storage()
-    privacy: Privacy = Privacy()
-    regions: dict[RegionName, Region] = Field(default=DEFAULT_REGIONS, min_length=1)
-    site: Site = Site()
-    sites: dict[str, Site] = {}
+    server: Server = Field(default=Server(), description="The HTTP side.")
+    limits: Limits = Field(default=Limits(), description="What a client may send; beyond it the answer is an error.")
+    storage: Storage = Field(default=Storage(), description="The log, the lake and the disk.")
+    privacy: Privacy = Field(default=Privacy(), description="What is taken off every event, beyond what always is.")
+    regions: dict[RegionName, Region] = Field(
+        default=DEFAULT_REGIONS,
+        min_length=1,
+        description="Where events are kept. Nothing of one region is written under another's folder.",
+    )
+    site: Site = Field(default=Site(), description="The defaults of every site.")
+    sites: dict[SiteName, Site] = Field(default={}, description="What differs at one site from `[site]`.")
+
+    def site_of(self, name: str) -> Site:
+        """The settings of a site: its own in `sites`, which start from `site`, else `site`."""
+        return self.sites.get(name, self.site)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sites_start_from_site(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        sites, defaults = values.get("sites"), _given(values.get("site"))
+        if not isinstance(sites, Mapping) or not isinstance(defaults, Mapping):
+            return values
+        return {**values, "sites": {name: _merged(defaults, _given(site)) for name, site in sites.items()}}
+
+    @model_validator(mode="after")
+    def _no_country_twice(self) -> Self:
+        home: dict[str, str] = {}
+        for name, region in self.regions.items():
+            for country in region.countries:
+                if home.setdefault(country, name) != name:
+                    raise ValueError(f"regions.{home[country]} and regions.{name} both take {country}; a country has one region")
+        return self
+
+
+def _given(section: Any) -> Any:
+    """What was set, without defaults."""
+    if section is None:
+        return {}
+    return section.model_dump(exclude_unset=True) if isinstance(section, BaseModel) else section
+
+
+def _merged(base: Mapping[str, Any], over: Any) -> Any:
+    """`over` laid on `base`, table by table; anything but a table replaces."""
+    if not isinstance(over, Mapping):
+        return over
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        merged[name] = _merged(below, value) if isinstance(below, Mapping) else value
+    return merged

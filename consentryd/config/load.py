@@ -1,0 +1,176 @@
+"""Settings from a TOML file and the environment, or one `ConfigError` that names every mistake and never a value."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from consentryd.config.settings import DEFAULT_REGIONS, Settings
+from consentryd.config.table import NAMED, PREFIX, Setting, name_of, named_tables, settings_table
+from consentryd.model.error import ConfigError
+
+#: Read by the command line itself, not settings.
+OTHER_VARIABLES: Final = frozenset({"CONSENTRY_CONFIG"})
+
+_TABLE: Final = settings_table()
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of a file, overridden by `CONSENTRY_<SECTION>_<SETTING>` variables; paths are relative to the file.
+
+    A list in the environment is JSON or comma-separated. A region's or site's setting is `CONSENTRY_REGIONS_EU_ENDPOINT`,
+    a whole table `CONSENTRY_REGIONS` as JSON. Raises `ConfigError` with a line for each mistake.
+    """
+    values = _read(path) if path is not None else {}
+    origin: dict[tuple[str, ...], str] = {}
+    mistakes = []
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in OTHER_VARIABLES):
+        where = _place(variable, values)
+        if where is None:
+            mistakes.append(f"{variable}: unknown setting. Did you mean {_nearest(variable, _variables())}?")
+            continue
+        at, setting = where
+        try:
+            _put(values, at, _parse(environ[variable], setting))
+            origin[at] = variable
+        except ValueError:
+            mistakes.append(f"{variable}: must be JSON")
+    settings = _validate(values, path, origin, mistakes)
+    return _resolve(settings, path.parent if path is not None else Path())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist. `consentry init` makes one.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {_without_value(error)}.") from None
+
+
+def _without_value(error: tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
+    text = str(error)
+    return text[text.rindex("(") + 1 : -1] if text.endswith(")") and "line" in text else "it is not UTF-8 text"
+
+
+def _place(variable: str, values: Mapping[str, Any]) -> tuple[tuple[str, ...], Setting | None] | None:
+    """Where a variable belongs, and its setting (None for a whole table)."""
+    for setting in _TABLE:
+        if NAMED not in setting.path and setting.variable == variable:
+            return setting.path, setting
+    for table in named_tables():
+        head = f"{PREFIX}{table.upper()}"
+        if variable == head:
+            return (table,), None
+        tails = [("_" + "_".join(setting.path[2:]).upper(), setting) for setting in _TABLE if setting.path[0] == table]
+        for tail, setting in sorted(tails, key=lambda pair: -len(pair[0])):
+            name = variable.removeprefix(head + "_").removesuffix(tail)
+            if variable == f"{head}_{name}{tail}" and name:
+                return (table, _entry(name, values.get(table)), *setting.path[2:]), setting
+    return None
+
+
+def _entry(name: str, table: Any) -> str:
+    """The entry that the file calls so, reading `_` as any punctuation; else the lower-case name with dashes."""
+    known = table if isinstance(table, Mapping) else DEFAULT_REGIONS
+    spelled = {entry.upper().replace("-", "_").replace(".", "_"): entry for entry in known}
+    return spelled.get(name, name.lower().replace("_", "-"))
+
+
+def _parse(text: str, setting: Setting | None) -> Any:
+    if setting is None or (setting.takes_list and text.lstrip().startswith("[")):
+        return json.loads(text)
+    if setting.takes_list:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
+    if at[0] == "regions" and "regions" not in values:
+        values["regions"] = {name: region.model_dump(exclude_unset=True) for name, region in DEFAULT_REGIONS.items()}
+    for step in at[:-1]:
+        below = values.get(step)
+        values[step] = dict(below) if isinstance(below, Mapping) else {}
+        values = values[step]
+    values[at[-1]] = value
+
+
+def _validate(values: dict[str, Any], path: Path | None, origin: Mapping[tuple[str, ...], str], mistakes: list[str]) -> Settings:
+    source = f"{path.name}: " if path is not None else ""
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors(include_input=False, include_url=False, include_context=False):
+            at = tuple(str(step) for step in detail["loc"] if step != "[key]")
+            blamed = next((origin[at[:end]] for end in range(len(at), 0, -1) if at[:end] in origin), None)
+            place = f"{blamed}: " if blamed else source
+            mistakes.append(place + _complaint(at, detail["type"], detail["msg"]))
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    return settings
+
+
+def _complaint(at: tuple[str, ...], kind: str, message: str) -> str:
+    key = ".".join(at)
+    if kind == "extra_forbidden":
+        return f"unknown setting {key}. Did you mean {_nearest(key, _keys(at))}?"
+    allowed = _allowed(at)
+    if allowed is None:
+        return message.removeprefix("Value error, ")
+    return f"{key}: allowed is {allowed}"
+
+
+def _allowed(at: tuple[str, ...]) -> str | None:
+    """What may stand at a place, in the table's words; None if no setting has it (a rule between settings)."""
+    if len(at) <= 1 and at[:1] not in {(name,) for name in Settings.model_fields}:
+        return None
+    table = at[0] if at[0] in named_tables() else None
+    generic = (at[0], NAMED, *at[2:]) if table else at
+    for setting in _TABLE:
+        if generic[: len(setting.path)] == setting.path:
+            return setting.allowed
+    return name_of(table) if table and len(at) == 2 else "a table"  # noqa: PLR2004 -- table and name
+
+
+def _keys(at: tuple[str, ...]) -> list[str]:
+    """Every known key and section, with `NAME` written as the name in question."""
+    name = at[1] if at[0] in named_tables() and len(at) > 1 else NAMED
+    keys = [setting.key.replace(NAMED, name) for setting in _TABLE]
+    return [*keys, *{key.rpartition(".")[0] for key in keys}, *Settings.model_fields] if len(at) == 1 else keys
+
+
+def _variables() -> list[str]:
+    return [setting.variable for setting in _TABLE]
+
+
+def _nearest(wrong: str, known: list[str]) -> str:
+    def likeness(candidate: str) -> float:
+        same_name = wrong.rpartition(".")[2] == candidate.rpartition(".")[2]
+        return SequenceMatcher(None, wrong.lower(), candidate.lower()).ratio() + same_name
+
+    return max(known, key=likeness)
+
+
+def _resolve(settings: Settings, base: Path) -> Settings:
+    return settings.model_copy(update=_resolved(settings, base))
+
+
+def _resolved(section: BaseModel, base: Path) -> dict[str, Any]:
+    """The members that hold a relative path, however deep, with it laid on `base`."""
+    update: dict[str, Any] = {}
+    for name, value in section:
+        if isinstance(value, Path):
+            update[name] = base / value
+        elif isinstance(value, BaseModel):
+            update[name] = value.model_copy(update=_resolved(value, base))
+        elif isinstance(value, Mapping):
+            update[name] = {entry: inner.model_copy(update=_resolved(inner, base)) for entry, inner in value.items()}
+    return update
