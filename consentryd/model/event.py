@@ -1,4 +1,4 @@
-"""The event at each stage of its way: `RawEvent -> ValidEvent -> ConsentedEvent -> CleanEvent`.
+"""The event at each stage of its way: `RawEvent -> ValidEvent -> PlacedEvent -> ConsentedEvent -> CleanEvent`.
 
 The type carries the stage. A stage takes one and returns the next, or a `Reason`; `Log.append` takes only `CleanEvent`, so
 storing an event before it was consented and scrubbed is a type error.
@@ -57,10 +57,19 @@ class ValidEvent:
 
 
 @dataclass(slots=True)
-class ConsentedEvent:
-    """A valid event with the decision that lets it in, and the keyed digests of the identities it names in its region."""
+class PlacedEvent:
+    """A valid event and the region that it belongs to, whose keys and policy apply from here on."""
 
     event: ValidEvent
+    region: str
+
+
+@dataclass(slots=True)
+class ConsentedEvent:
+    """A placed event with the decision that lets it in, and the keyed digests of the identities it names in its region."""
+
+    event: ValidEvent
+    region: str
     decision: Decision
     user: bytes | None
     anonymous: bytes | None

@@ -1,0 +1,50 @@
+"""The way of an event, written down once: each stage takes what the one before it made, or gives the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from consentryd.gateway.stages.consent import Consent
+from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.scrub import Scrub
+from consentryd.gateway.stages.validate import Validate
+from consentryd.model.event import CleanEvent, RawEvent
+from consentryd.model.outcome import Reason
+
+Stage = Callable[[Any, Passage], Any]
+
+
+class Placed(NamedTuple):
+    """A clean event and the region it is for."""
+
+    region: str
+    event: CleanEvent
+
+
+class Pipeline:
+    """Runs events through the stages, in the order of `stages`."""
+
+    def __init__(self, validate: Validate, place: Place, consent: Consent, scrub: Scrub) -> None:
+        self.stages: tuple[Stage, ...] = (
+            validate.check_event,  #  RawEvent -> ValidEvent       ids, names, sizes, nesting, time, bots, tracking plan
+            place.put_region,  #      ValidEvent -> PlacedEvent    the region whose keys and policy apply
+            consent.check_consent,  # PlacedEvent -> ConsentedEvent  grant, anonymous lane, or drop
+            scrub.scrub_event,  #     ConsentedEvent -> CleanEvent   what may be kept, as the row that is stored
+        )
+        self._place = place
+
+    def run(self, events: Sequence[RawEvent], passage: Passage) -> list[Placed | Reason]:
+        """A clean event or a reason for each, in order."""
+        return [self._run(event, passage) for event in events]
+
+    def _run(self, raw: RawEvent, passage: Passage) -> Placed | Reason:
+        item: Any = raw
+        region = ""
+        for stage in self.stages:
+            item = stage(item, passage)
+            if isinstance(item, Reason):
+                return item
+            region = getattr(item, "region", region)
+        return Placed(region, item)

@@ -1,0 +1,24 @@
+"""One request on its way through the stages: what they share, prepared once for all its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from consentryd.config.settings import Site
+from consentryd.gateway.intake import Intake
+
+
+@dataclass(slots=True)
+class Passage:
+    """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
+
+    `misdirected` is the region, not served here, that an event belonged to.
+    """
+
+    intake: Intake
+    site: Site
+    skew: int
+    context: Mapping[str, Any]
+    misdirected: str | None = None

@@ -1,0 +1,72 @@
+"""ValidEvent -> PlacedEvent: the region an event belongs to, whose keys and policy apply to it from here on.
+
+Declared by the key or the sender; else the stored home of the subject; else the visitor's country; else the strictest region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from consentryd.config.countries import expand
+from consentryd.config.settings import Region
+from consentryd.gateway.stages.passage import Passage
+from consentryd.model.event import PlacedEvent, ValidEvent
+from consentryd.model.identity import IdentityKind
+from consentryd.model.outcome import Reason
+
+REMEMBERED: Final = 50_000
+
+
+class Home(Protocol):
+    """A region's store, asked whether it knows an identity."""
+
+    def knows(self, site: str, kind: IdentityKind, value: str) -> bool: ...
+
+
+class Place:
+    """The stage. `regions` is all that is configured, `served` what this process keeps, `homes` the stores of those served.
+
+    The region named `*` in its countries (the first one, if none is) takes what nothing else claims: the strictest.
+    """
+
+    def __init__(self, regions: Mapping[str, Region], homes: Mapping[str, Home]) -> None:
+        self._homes = homes
+        self._regions = regions
+        self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
+        self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
+        self._known_homes: dict[tuple[str, IdentityKind, str], str] = {}
+
+    def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
+        region = passage.intake.key.region or passage.intake.region
+        if region not in self._regions:
+            region = self._find(event, passage.intake.key.site) if len(self._homes) > 1 else self.of_country(event.client.country)
+        if region not in self._homes:
+            passage.misdirected = region
+            return Reason.WRONG_REGION
+        return PlacedEvent(event, region)
+
+    def of_country(self, country: str | None) -> str:
+        return self._by_country.get(country or "", self._strictest)
+
+    def forget(self) -> None:
+        """Ask the stores again: identities were erased or moved."""
+        self._known_homes.clear()
+
+    def _find(self, event: ValidEvent, site: str) -> str:
+        """The home of the event's identities, which is from now on where its country puts them if no store knows them."""
+        ids = [(site, kind, value) for kind, value in _identities(event) if value is not None]
+        home = next((found for identity in ids if (found := self._home(identity))), None) or self.of_country(event.client.country)
+        if len(self._known_homes) >= REMEMBERED:
+            self._known_homes.clear()
+        for identity in ids:
+            self._known_homes[identity] = home
+        return home
+
+    def _home(self, identity: tuple[str, IdentityKind, str]) -> str | None:
+        known = self._known_homes.get(identity)
+        return known or next((name for name, home in self._homes.items() if home.knows(*identity)), None)
+
+
+def _identities(event: ValidEvent) -> tuple[tuple[IdentityKind, str | None], ...]:
+    return (IdentityKind.USER_ID, event.user_id), (IdentityKind.ANONYMOUS_ID, event.anonymous_id)

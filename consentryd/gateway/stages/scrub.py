@@ -1,0 +1,152 @@
+"""ConsentedEvent -> CleanEvent: what may be kept of an event, as the row that is stored.
+
+In the consented lane that is the scrubbed event with coarse facts about machine and page. In the anonymous lane it is a short list of
+fields, an hour, and nothing that two events of one visitor would share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+
+from consentryd.gateway.stages.passage import Passage
+from consentryd.model.clock import HOUR
+from consentryd.model.decision import Lane
+from consentryd.model.event import SCHEMA_VERSION, CleanEvent, ConsentedEvent, ValidEvent
+from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.privacy.scrub import Scrubber
+from consentryd.privacy.url import NO_PAGE, Page, coarsen_url, referrer_host
+
+UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+#: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
+PAGE_PROPERTIES: Final = ("url", "path", "referrer", "title", "search")
+
+_CAMPAIGN: Final = {"utm_source": "source", "utm_medium": "medium", "utm_campaign": "name", "utm_term": "term", "utm_content": "content"}
+_MOST_MONEY: Final = Decimal(10) ** 13
+_CURRENCY_CHARS: Final = 3
+_TITLE_CHARS: Final = 300
+
+
+class Scrub:
+    """The stage. One pseudonymiser and one scrubber for each region served."""
+
+    def __init__(
+        self,
+        pseudonyms: Mapping[str, Pseudonymiser],
+        scrubbers: Mapping[str, Scrubber],
+        query_parameters: Collection[str],
+        titles: bool,
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._scrubbers = scrubbers
+        self._query_parameters = frozenset(query_parameters)
+        self._titles = titles
+
+    def scrub_event(self, consented: ConsentedEvent, passage: Passage) -> CleanEvent:
+        dedup = self._pseudonyms[consented.region].dedup(passage.intake.key.site, consented.event.event_id)
+        if consented.decision.lane is Lane.ANONYMOUS:
+            return CleanEvent(dedup, None, None, None, self._anonymous_row(consented, passage))
+        return CleanEvent(dedup, consented.user, consented.anonymous, consented.previous, self._row(consented, passage))
+
+    def _row(self, consented: ConsentedEvent, passage: Passage) -> list[Any]:
+        event, decision, site = consented.event, consented.decision, passage.intake.key.site
+        pseudonyms = self._pseudonyms[consented.region]
+        page, referrer, title = self._page(event)
+        scrubbed = self._scrubbers[consented.region].scrub(
+            event.event,
+            site,
+            {
+                "event_id": event.event_id,
+                "event": event.event,
+                "title": title,
+                "path": page.path,
+                "properties": self._properties(event, site, pseudonyms),
+                "campaign": _campaign(event.context, page),
+            },
+        )
+        fields, client = scrubbed.fields, event.client
+        revenue, currency = _revenue(event.properties)
+        campaign = fields["campaign"]
+        return [
+            fields["event_id"], site, event.type, fields["event"], event.time, passage.intake.received_at,
+            decision.lane, decision.purpose, decision.ref, None, None,
+            event.session_id and pseudonyms.session(site, event.session_id),
+            client.country, client.subdivision, client.device, client.os, client.browser, client.browser_major,
+            page.host, fields["path"], fields["title"], referrer,
+            campaign.get("utm_source"), campaign.get("utm_medium"), campaign.get("utm_campaign"),
+            campaign.get("utm_term"), campaign.get("utm_content"),
+            revenue, currency,
+            orjson.dumps(fields["properties"]).decode() if fields["properties"] else None,
+            orjson.dumps(scrubbed.redactions).decode() if scrubbed.redactions else None,
+            SCHEMA_VERSION,
+        ]  # fmt: skip
+
+    def _anonymous_row(self, consented: ConsentedEvent, passage: Passage) -> list[Any]:
+        event, decision = consented.event, consented.decision
+        client = event.client
+        page, referrer, _ = self._page(event)
+        campaign = _campaign(event.context, page)
+        return [
+            uuid4().hex, passage.intake.key.site, event.type, event.event,
+            event.time // HOUR * HOUR, passage.intake.received_at // HOUR * HOUR,
+            decision.lane, decision.purpose, decision.ref, None, None, None,
+            client.country, None, client.device, client.os, client.browser, client.browser_major,
+            page.host, page.path, None, referrer,
+            campaign.get("utm_source"), campaign.get("utm_medium"), campaign.get("utm_campaign"), None, None,
+            None, None, None, None, SCHEMA_VERSION,
+        ]  # fmt: skip
+
+    def _page(self, event: ValidEvent) -> tuple[Page, str | None, str | None]:
+        """The page an event happened on, the referrer's host, and the title: from the context, else from a page call's properties."""
+        told = event.context.get("page")
+        if not isinstance(told, dict):
+            if event.type != "page":
+                return NO_PAGE, None, None
+            told = event.properties
+        url, referrer, title = told.get("url"), told.get("referrer"), told.get("title")
+        page = coarsen_url(url if isinstance(url, str) else None, self._query_parameters)
+        kept_title = title[:_TITLE_CHARS] if self._titles and isinstance(title, str) else None
+        return page, referrer_host(referrer) if isinstance(referrer, str) and referrer else None, kept_title
+
+    def _properties(self, event: ValidEvent, site: str, pseudonyms: Pseudonymiser) -> dict[str, Any]:
+        properties = event.properties
+        if event.type in ("page", "screen"):
+            properties = {name: value for name, value in properties.items() if name not in PAGE_PROPERTIES}
+        if event.traits:
+            properties = {**properties, **event.traits}
+        if event.group_id is not None:
+            properties = {**properties, "group_id": pseudonyms.group(site, event.group_id)}
+        if event.flags:
+            properties = {**properties, "$flags": list(event.flags)}
+        return properties
+
+
+def _campaign(context: Mapping[str, Any], page: Page) -> dict[str, str]:
+    campaign = {name: value for name, value in page.query if name in UTM}
+    told = context.get("campaign")
+    if isinstance(told, dict):
+        for name, key in _CAMPAIGN.items():
+            if isinstance(value := told.get(key), str) and value:
+                campaign[name] = value[:255]
+    return campaign
+
+
+def _revenue(properties: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """`properties.revenue` as a decimal of four places and the currency beside it; None for what is no amount of money."""
+    value = properties.get("revenue")
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None, None
+    try:
+        amount = Decimal(str(value)).quantize(Decimal("0.0001"))
+    except InvalidOperation:
+        return None, None
+    if not amount.is_finite() or abs(amount) > _MOST_MONEY:
+        return None, None
+    currency = properties.get("currency")
+    valid = isinstance(currency, str) and len(currency) == _CURRENCY_CHARS and currency.isascii() and currency.isalpha()
+    return str(amount), currency.upper() if valid and isinstance(currency, str) else None

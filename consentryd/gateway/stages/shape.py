@@ -1,0 +1,93 @@
+"""The shape of an event: names, ids, nesting and size."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from consentryd.config.settings import Limits
+from consentryd.model.outcome import Reason
+
+#: What broken client code sends in place of an id, lower-case. One such id would join everybody who shares the bug.
+PLACEHOLDER_IDS: Final = frozenset(
+    {
+        "anonymous",
+        "anonymousid",
+        "anonymous_id",
+        "distinct_id",
+        "distinctid",
+        "email",
+        "false",
+        "guest",
+        "id",
+        "nan",
+        "nil",
+        "none",
+        "not_authenticated",
+        "null",
+        "true",
+        "undefined",
+        "unknown",
+        "user",
+        "user_id",
+        "userid",
+        "visitor",
+        "0",
+        "-1",
+        "00000000-0000-0000-0000-000000000000",
+        "[object object]",
+        "{}",
+        "[]",
+    }
+)
+
+#: Event names of the calls that carry none of their own.
+CALL_EVENTS: Final = {"page": "page_viewed", "screen": "screen_viewed", "identify": "identify", "group": "group", "alias": "alias"}
+
+
+def check_id(value: Any, limit: int) -> str | None | Reason:
+    """An id as text; None if there is none (an empty one counts as none)."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return Reason.INVALID_ID
+    value = value.strip()
+    if not value:
+        return None
+    if len(value) > limit or (len(value) <= 36 and value.strip("'\"").lower() in PLACEHOLDER_IDS) or "\0" in value:  # noqa: PLR2004 - the longest placeholder
+        return Reason.INVALID_ID
+    return value
+
+
+def check_event_name(kind: Any, name: Any, limit: int) -> str | Reason:
+    """The stored event name of a call."""
+    if kind == "track":
+        if isinstance(name, str) and 0 < len(name) <= limit and (stripped := name.strip()) and stripped.isprintable():
+            return stripped
+        return Reason.INVALID_EVENT
+    return CALL_EVENTS.get(kind, Reason.INVALID_TYPE) if isinstance(kind, str) else Reason.INVALID_TYPE
+
+
+def check_object(value: Any, limits: Limits) -> dict[str, Any] | Reason:
+    """An object within the limits of nesting and keys; an absent one is empty."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        return Reason.INVALID_PROPERTIES
+    return _check_level(value, limits, limits.depth) or value
+
+
+def _check_level(container: Any, limits: Limits, depth: int) -> Reason | None:
+    if depth == 0:
+        return Reason.TOO_DEEP
+    if isinstance(container, dict):
+        if len(container) > limits.keys_per_level:
+            return Reason.INVALID_PROPERTIES
+        values = container.values()
+    else:
+        values = container
+    for value in values:
+        if isinstance(value, (dict, list)) and (reason := _check_level(value, limits, depth - 1)):
+            return reason
+    return None

@@ -1,0 +1,118 @@
+"""RawEvent -> ValidEvent: ids, names, sizes, nesting, time, bots, tracking plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import uuid4
+
+import orjson
+
+from consentryd.config.settings import Limits
+from consentryd.gateway.stages import shape, times
+from consentryd.gateway.stages.passage import Passage
+from consentryd.model.client import Client
+from consentryd.model.event import RawEvent, ValidEvent
+from consentryd.model.outcome import Reason
+
+
+class Clients(Protocol):
+    """The coarse view of a machine; nothing of the arguments is kept."""
+
+    def network(self, address: str) -> str | None: ...
+
+    def describe(self, network: str | None, user_agent: str | None) -> Client: ...
+
+
+class Plans(Protocol):
+    def fits(self, site: str, event: str, properties: Mapping[str, Any]) -> bool:
+        """Whether the properties fit the site's tracking plan; events that it does not name fit."""
+        ...
+
+
+class Validate:
+    """The stage. `bots` is the setting `privacy.bots`."""
+
+    def __init__(self, limits: Limits, clients: Clients, plans: Plans, bots: str) -> None:
+        self._limits = limits
+        self._clients = clients
+        self._plans = plans
+        self._bots = bots
+
+    def check_event(self, raw: RawEvent, passage: Passage) -> ValidEvent | Reason:
+        limits = self._limits
+        name = shape.check_event_name(raw.type, raw.event, limits.event_name_chars)
+        if isinstance(name, Reason):
+            return name
+        ids = self._check_ids(raw)
+        if isinstance(ids, Reason):
+            return ids
+        objects = self._check_objects(raw, passage)
+        if isinstance(objects, Reason):
+            return objects
+        skew = passage.skew if raw.sent_at is None else times.skew_of(raw.sent_at, passage.intake.received_at)
+        time = times.put_time(raw.timestamp, skew, passage.intake.received_at, limits)
+        if isinstance(time, Reason):
+            return time
+        event_id, user_id, anonymous_id, session_id, group_id, previous_id = ids
+        event = ValidEvent(
+            raw.type, name, event_id or uuid4().hex, user_id, anonymous_id, session_id, group_id, previous_id, time, *objects,
+            client=self._client(objects[2], passage),
+        )  # fmt: skip
+        return self._drop_bot(event) or self._check_plan(event, passage) or event
+
+    def _check_ids(self, raw: RawEvent) -> tuple[str | None, ...] | Reason:
+        limit = self._limits.id_chars
+        checked = []
+        for value in (raw.event_id, raw.user_id, raw.anonymous_id, raw.session_id, raw.group_id, raw.previous_id):
+            found = None if value is None else shape.check_id(value, limit)
+            if isinstance(found, Reason):
+                return found
+            checked.append(found)
+        if (raw.type == "group" and checked[4] is None) or (raw.type == "alias" and (checked[5] is None or checked[1] is None)):
+            return Reason.MISSING_IDENTITY
+        return tuple(checked)
+
+    def _check_objects(self, raw: RawEvent, passage: Passage) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | Reason:
+        limits = self._limits
+        objects = []
+        for value in (raw.properties, raw.traits, raw.context):
+            found = shape.check_object(value, limits)
+            if isinstance(found, Reason):
+                return found
+            objects.append(found)
+        properties, traits, context = objects
+        if not 0 < passage.intake.size <= limits.event_bytes and len(orjson.dumps(objects)) > limits.event_bytes:
+            return Reason.TOO_LARGE
+        if passage.context:
+            context = {**passage.context, **context}
+        return properties, traits, context
+
+    def _client(self, context: dict[str, Any], passage: Passage) -> Client:
+        """The machine that the event itself describes (servers speak for their visitors), else the one that called."""
+        address, user_agent = context.get("ip"), context.get("userAgent") or context.get("user_agent")
+        caller = passage.intake.client
+        if not address and not user_agent:
+            return caller
+        network = self._clients.network(address) if isinstance(address, str) else None
+        told = self._clients.describe(network, user_agent if isinstance(user_agent, str) else None)
+        if not user_agent:
+            return caller._replace(country=told.country, subdivision=told.subdivision)
+        return told if address else told._replace(country=caller.country, subdivision=caller.subdivision)
+
+    def _drop_bot(self, event: ValidEvent) -> Reason | None:
+        if not event.client.bot or self._bots == "keep":
+            return None
+        if self._bots == "drop":
+            return Reason.BOT
+        event.flags += ("bot",)
+        return None
+
+    def _check_plan(self, event: ValidEvent, passage: Passage) -> Reason | None:
+        mode = passage.site.tracking_plan_mode
+        if mode == "off" or self._plans.fits(passage.intake.key.site, event.event, event.properties or event.traits):
+            return None
+        if mode == "reject":
+            return Reason.PLAN_VIOLATION
+        event.flags += ("plan",)
+        return None

@@ -1,0 +1,45 @@
+"""Keyed digests: the only form in which an identifier is ever written.
+
+Keyed BLAKE2b (RFC 7693 section 2.9) with a prepared state: 0.6 us a digest, where HMAC-SHA256 costs 2.7 us on the same machine; see
+`docs/decisions/0004-keyed-blake2b.md`. Fields are separated by NUL, which none but the last may contain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from consentryd.model.identity import IdentityKind
+
+
+class Pseudonymiser:
+    """The digests of one region. `identity` and `dedup` are the region's keys of that name, 32 bytes each."""
+
+    def __init__(self, identity: bytes, dedup: bytes) -> None:
+        self._identity = hashlib.blake2b(key=identity, digest_size=16, person=b"identity")
+        self._session = hashlib.blake2b(key=identity, digest_size=8, person=b"session")
+        self._group = hashlib.blake2b(key=identity, digest_size=16, person=b"group")
+        self._dedup = hashlib.blake2b(key=dedup, digest_size=8, person=b"dedup")
+
+    def identity(self, site: str, kind: IdentityKind, value: str) -> bytes:
+        """16 bytes that stand for an identifier of a site in the subject index of this region."""
+        state = self._identity.copy()
+        state.update(f"{site}\0{kind}\0{value}".encode())
+        return state.digest()
+
+    def session(self, site: str, value: str) -> int:
+        """A client's session id as 63 bits."""
+        state = self._session.copy()
+        state.update(f"{site}\0{value}".encode())
+        return int.from_bytes(state.digest(), "big") >> 1
+
+    def group(self, site: str, value: str) -> str:
+        """A group id (an account, a company) as 32 hex digits."""
+        state = self._group.copy()
+        state.update(f"{site}\0{value}".encode())
+        return state.hexdigest()
+
+    def dedup(self, site: str, event_id: str) -> int:
+        """The 64-bit hash by which an event id is recognised when it comes again."""
+        state = self._dedup.copy()
+        state.update(f"{site}\0{event_id}".encode())
+        return int.from_bytes(state.digest(), "big")
