@@ -4,49 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-from consentryd.gateway.services import KeyStore
-from consentryd.model.clock import SECOND, Clock
 from consentryd.model.error import Forbidden, Unauthorized
 from consentryd.model.key import ApiKey, KeyKind
 
-_REMEMBERED_US: Final = 2 * SECOND  # a revoked key works for at most this long, in any worker
-_CAPACITY: Final = 4096
-
 COLLECTING: Final = frozenset({KeyKind.WRITE, KeyKind.SERVER})
 READING: Final = frozenset({KeyKind.READ})
-
-
-class KeyRing:
-    """Keys by secret, remembered for two seconds under the secret's digest so that the store is not asked for each request."""
-
-    def __init__(self, store: KeyStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._known: OrderedDict[bytes, tuple[ApiKey | None, int]] = OrderedDict()
-
-    async def find(self, secret: str) -> ApiKey | None:
-        """The valid key with this secret, None if it is unknown or revoked."""
-        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-        now = self._clock.now()
-        known = self._known.get(digest)
-        if known is not None and 0 <= now - known[1] < _REMEMBERED_US:
-            return known[0]
-        key = await self._store.find(secret)
-        if key is not None and key.revoked_at is not None:
-            key = None
-        self._remember(digest, key, now)
-        return key
-
-    def _remember(self, digest: bytes, key: ApiKey | None, now: int) -> None:
-        self._known[digest] = (key, now)
-        self._known.move_to_end(digest)
-        if len(self._known) > _CAPACITY:
-            self._known.popitem(last=False)
 
 
 def secret_in_head(headers: Mapping[str, str], query: Mapping[str, str] | None) -> str | None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from consentryd.config.settings import Settings
+from consentryd.gateway.clients import Clients
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
-from consentryd.model.client import Client
 from consentryd.model.clock import Clock
 from consentryd.model.event import RawEvent
 from consentryd.model.key import ApiKey
 from consentryd.model.outcome import Result
+from consentryd.storage.rejected import Letter
 
 
 class KeyStore(Protocol):
-    async def find(self, secret: str) -> ApiKey | None:
-        """The key with this secret, revoked ones included; None if there is none."""
+    def lookup(self, secret: str) -> ApiKey | None:
+        """The unrevoked key of a secret, from memory. Raises `Unavailable` while keys cannot be read."""
         ...
 
 
@@ -32,19 +33,9 @@ class Collecting(Protocol):
 
 
 class Rejections(Protocol):
-    async def newest(self, limit: int, site: str) -> Sequence[dict[str, Any]]:
-        """The latest refused events of a site over all regions served, newest first, scrubbed."""
+    async def newest(self, limit: int, site: str) -> Sequence[Letter]:
+        """The last `limit` refused events of a site over all regions served, newest first."""
         ...
-
-
-class Clients(Protocol):
-    """The coarse view of who calls. Nothing of the arguments is kept."""
-
-    def network(self, address: str) -> str | None:
-        """The truncated network of an address, None for what is no address."""
-        ...
-
-    def describe(self, network: str | None, user_agent: str | None) -> Client: ...
 
 
 @dataclass(frozen=True, slots=True)

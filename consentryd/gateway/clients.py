@@ -1,0 +1,54 @@
+"""From a connection to the coarse view of who calls: its network for the rate limit, its country and device class for the events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from consentryd.model.client import Client
+from consentryd.privacy.address import forwarded_for, truncate
+
+_SERVER_DEVICE: Final = "server"
+
+
+class Countries(Protocol):
+    def lookup(self, network: str | None) -> tuple[str | None, str | None]:
+        """Country and subdivision of a truncated network."""
+        ...
+
+
+class Agents(Protocol):
+    def classify(self, user_agent: str | None) -> tuple[str | None, str | None, str | None, int | None, bool]:
+        """Device, system, browser, its major version and whether it is a bot, as in `Client`."""
+        ...
+
+
+class Clients:
+    """Addresses and user agents pass through here and are not kept: not in a field, not in a cache of ours."""
+
+    def __init__(self, countries: Countries, agents: Agents, trusted_proxies: Sequence[str] = ()) -> None:
+        self._countries = countries
+        self._agents = agents
+        self._trusted: list[IPv4Network | IPv6Network] = [ip_network(network, strict=False) for network in trusted_proxies]
+
+    def network(self, request: web.BaseRequest) -> str | None:
+        """The truncated network the request comes from, seen through trusted proxies; None if that is no address."""
+        peer = request.remote
+        if peer is None:
+            return None
+        if self._trusted:
+            hops = ",".join(request.headers.getall("X-Forwarded-For", ()))
+            address = forwarded_for(hops, peer, self._trusted)
+        else:
+            address = peer
+        return None if address is None else truncate(address.partition("%")[0])
+
+    def describe(self, network: str | None, user_agent: str | None) -> Client:
+        """What is kept of who calls, from a network as `network` answers it. A server's country is not its visitors': it is unknown."""
+        agent = self._agents.classify(user_agent)
+        if agent[0] == _SERVER_DEVICE:
+            return Client(None, None, *agent)
+        return Client(*self._countries.lookup(network), *agent)

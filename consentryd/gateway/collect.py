@@ -1,0 +1,88 @@
+"""Collecting events: bytes to the collector and its results to the answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from aiohttp import web
+
+from consentryd.gateway import body
+from consentryd.gateway.answer import answer
+from consentryd.gateway.endpoint import Handler
+from consentryd.gateway.intake import Intake
+from consentryd.gateway.protocols.envelope import Envelope
+from consentryd.gateway.protocols.segment import read_envelope
+from consentryd.gateway.results import encode_results
+from consentryd.gateway.services import DOOR, SERVICES, Services
+from consentryd.gateway.signals import read_signals
+from consentryd.model.client import UNKNOWN_CLIENT
+from consentryd.model.key import ApiKey, KeyKind
+from consentryd.model.outcome import Result
+
+_TRUE: Final = frozenset({"1", "true", "yes"})
+
+
+def collect(call: str | None) -> Handler:
+    """The handler of a path that names the type of its events, or None for a batch."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        started = time.perf_counter()
+        services, door = request.app[SERVICES], request.app[DOOR]
+        headers = request.headers
+        network = services.clients.network(request)
+        origin = headers.get("Origin")
+        secret = door.find_secret(request)
+        key = None
+        if secret is None:
+            door.check_network(network)
+        else:
+            key = door.check_collector(secret, origin, network)
+        parsed = await _read_body(request, services)
+        envelope = read_envelope(parsed[0], call, services.settings.limits.batch_events)
+        if key is None:
+            key = door.check_collector(envelope.key, origin, network, counted=True)
+        intake = _intake(request, services, key, envelope, network)
+        intake.size = parsed[1]
+        results = await take(request, intake, envelope)
+        services.metrics.observe_batch(time.perf_counter() - started)
+        return answer(encode_results(results, verbose=is_set(request, "verbose")))
+
+    return handle
+
+
+async def take(request: web.Request, intake: Intake, envelope: Envelope) -> list[Result]:
+    """Hands the events to the collector and counts what became of them."""
+    services = request.app[SERVICES]
+    results = await services.collector.collect(intake, envelope.events)
+    services.metrics.count_results(results)
+    request["events"] = len(results)
+    return results
+
+
+def is_set(request: web.Request, name: str) -> bool:
+    return bool(request.query_string) and request.query.get(name, "").lower() in _TRUE
+
+
+async def _read_body(request: web.Request, services: Services) -> tuple[object, int]:
+    """The parsed body and its inflated size in bytes."""
+    limits = services.settings.limits
+    raw = await body.read(request, limits.batch_bytes, services.settings.server.body_timeout_s)
+    plain = body.inflate(raw, request.headers.get("Content-Encoding"), limits.inflated_bytes)
+    return body.parse(plain), len(plain)
+
+
+def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Envelope, network: str | None) -> Intake:
+    headers = request.headers
+    return Intake(
+        key=key,
+        received_at=services.clock.now(),
+        # a server is not the visitor whose events it sends
+        client=UNKNOWN_CLIENT
+        if key.kind is KeyKind.SERVER
+        else services.clients.describe(network, headers.get("User-Agent")),
+        sent_at=envelope.sent_at or headers.get("SentAt"),  # RudderStack's browser SDK says it in a header
+        region=envelope.region or headers.get("X-Consentry-Region"),
+        context=envelope.context,
+        signals=read_signals(headers, request.query if request.query_string else None),
+    )

@@ -1,0 +1,18 @@
+"""What every protocol adapter returns: the events of one request, and what its body says about all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from consentryd.model.event import RawEvent
+
+
+class Envelope(NamedTuple):
+    """Nothing of it is checked except that `key`, where present, is text. `sent_at` and `context` are the batch's own."""
+
+    events: Sequence[RawEvent]
+    sent_at: Any = None
+    context: Any = None
+    key: str | None = None
+    region: str | None = None

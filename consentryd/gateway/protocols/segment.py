@@ -1,0 +1,98 @@
+"""Segment's Tracking API, in its camelCase and in snake_case, as Segment's and RudderStack's SDKs speak it.
+
+A batch is `{"batch": [...]}` or a bare array; a single call is one object. What differs between the dialects is settled here:
+RudderStack says `originalTimestamp`, puts identify traits and the session into `context`, and writes `""` for an id it does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from consentryd.gateway.protocols.envelope import Envelope
+from consentryd.model.error import BadRequest, TooLarge
+from consentryd.model.event import RawEvent
+
+_PAGES: Final = frozenset({"page", "screen"})
+_NO_EVENT: Final = RawEvent(type="track")
+
+
+def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
+    """The events of a parsed body. `call` is the type that the path names, which a single event need not repeat.
+
+    Raises `BadRequest` for a body that is neither an object nor an array, `TooLarge` for more than `limit` events.
+    """
+    if isinstance(body, list):
+        return Envelope(_read_all(body, call, limit))
+    if not isinstance(body, dict):
+        raise BadRequest("bad_body", "The body must be an object or an array of objects.")
+    get = body.get
+    key = get("writeKey") or get("write_key")
+    region = get("region")
+    if not isinstance(key, str):
+        key = None
+    if not isinstance(region, str):
+        region = None
+    batch = get("batch")
+    if batch is None and call is not None:
+        event = read_event(body, call)
+        return Envelope((event,), event.sent_at, None, key, region)
+    if not isinstance(batch, list):
+        raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
+    return Envelope(_read_all(batch, call, limit), get("sentAt") or get("sent_at"), get("context"), key, region)
+
+
+def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:
+    if len(items) > limit:
+        raise TooLarge("batch_too_large", "The batch has more events than the limit.", limit_events=limit)
+    return [read_event(item, call) for item in items]
+
+
+def read_event(item: Any, call: str | None) -> RawEvent:
+    """One event. What is not an object becomes a nameless track call, which validation refuses as an invalid event."""
+    if not isinstance(item, dict):
+        return _NO_EVENT
+    get = item.get
+    type_ = get("type") or call
+    context = get("context")
+    traits = get("traits")
+    session_id = get("sessionId") or get("session_id")
+    if context.__class__ is dict:
+        if session_id is None:
+            session_id = context.get("sessionId") or context.get("session_id")
+        if traits is None and type_ == "identify":
+            traits = context.get("traits")
+    return RawEvent(
+        type_,
+        get("event") or get("event_name"),
+        get("messageId") or get("message_id") or get("event_id"),
+        _identity(item, "userId", "user_id"),
+        _identity(item, "anonymousId", "anonymous_id"),
+        session_id,
+        _identity(item, "groupId", "group_id"),
+        _identity(item, "previousId", "previous_id"),
+        get("timestamp") or get("originalTimestamp") or get("original_timestamp"),
+        get("sentAt") or get("sent_at"),
+        _page_properties(item) if type_ in _PAGES else get("properties"),
+        traits,
+        context,
+    )
+
+
+def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
+    """0 and False are somebody's mistake that validation must see; only nothing and the empty text are no id."""
+    value = item.get(camel)
+    if value is None:
+        value = item.get(snake)
+    return None if value == "" else value
+
+
+def _page_properties(item: dict[str, Any]) -> Any:
+    """Server SDKs leave a page's name and category beside the properties, browser SDKs put them in; here they are always in."""
+    properties = item.get("properties")
+    beside = {name: item[name] for name in ("name", "category") if item.get(name) is not None}
+    if not beside:
+        return properties
+    if properties is None:
+        return beside
+    return {**beside, **properties} if isinstance(properties, dict) else properties

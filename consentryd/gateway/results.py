@@ -1,0 +1,29 @@
+"""The answer to a collecting request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from consentryd.model.outcome import Outcome, Result
+
+_TAKEN: Final = frozenset({Outcome.STORED, Outcome.ANONYMOUS, Outcome.DUPLICATE})
+
+
+def encode_results(results: Sequence[Result], *, verbose: bool) -> bytes:
+    """`{"accepted", "results", "success"}`. Accepted is what the store holds now: stored, anonymous or already there.
+
+    `results` lists what is not plainly stored, or everything if `verbose`. `success` is for Segment's clients, which look for it.
+    """
+    told = results if verbose else [result for result in results if result.outcome is not Outcome.STORED]
+    if not told:
+        return b'{"accepted":%d,"results":[],"success":true}' % len(results)
+    return orjson.dumps(
+        {
+            "accepted": sum(result.outcome in _TAKEN for result in results),
+            "results": [{"id": result.id, "outcome": result.outcome, "reason": result.reason} for result in told],
+            "success": True,
+        }
+    )
