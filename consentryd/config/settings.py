@@ -27,6 +27,9 @@ Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO country c
 CountryOrGroup = Annotated[
     str, Field(pattern=r"^([A-Z]{2}|EEA|\*)$", description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
 ]
+TcfScope = Annotated[
+    str, Field(pattern=r"^(publisher|vendor:[1-9][0-9]{0,4})$", description="`publisher` or a vendor's id such as `vendor:52`")
+]
 Url = Annotated[
     str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="address such as `https://events.example.com`")
 ]
@@ -131,6 +134,39 @@ class Privacy(Section):
     titles: bool = Field(True, description="Keep page titles.")
 
 
+class Consent(Section):
+    profile: Literal["none", "strict", "cnil-exempt", "uk-statistics", "us-opt-out"] = Field(
+        "none", description="A named set of legal conditions: start-up refuses when a setting violates one."
+    )
+    purposes_file: Path | None = Field(None, description="Your own table of purposes instead of the one that ships.")
+    jurisdictions_file: Path | None = Field(None, description="Your own table of jurisdictions instead of the one that ships.")
+    default_purpose: str = Field("analytics", description="The purpose of events that no pattern in `events` matches.")
+    events: dict[str, str] = Field(
+        default={}, description="Pattern of event names (`*`, `?`) to purpose; the first that matches decides."
+    )
+    categories: dict[str, list[str]] = Field(
+        default={}, description="A banner's category name or id to purposes. A name equal to a purpose needs no entry."
+    )
+    exemptions: list[Literal["audience-measurement", "statistics"]] = Field(
+        default=[], description="Exemptions whose conditions you meet; they count only where the jurisdiction knows them."
+    )
+    tcf_scope: TcfScope = Field("publisher", description="Whose consent an IAB TCF string must carry.")
+    conflict: Literal["restrictive", "newest"] = Field(
+        "restrictive", description="Where one signal grants and another denies: denial wins, or the newest if all are dated."
+    )
+    dnt: Literal["ignore", "deny"] = Field("ignore", description="Whether `DNT: 1` denies every purpose.")
+    gpc_scope: Literal["ads", "all"] = Field(
+        "ads", description="What an opt-out signal such as `Sec-GPC` stops: purposes of sale and advertising, or all."
+    )
+    anonymous_after_denial: Literal["counts", "nothing"] = Field(
+        "counts", description="What the anonymous lane may keep of people who objected."
+    )
+    notices: list[str] = Field(default=[], description="Versions of the notice under which grants count. Empty: any.")
+    max_age_days: int = Field(395, ge=1, le=396, description="Older choices count as denial; 13 months at most.")
+    max_future_hours: int = Field(24, ge=0, le=24, description="Choices dated further ahead count as denial.")
+    remembered: int = Field(8192, ge=64, description="Distinct signals, and distinct cases, whose decision is remembered.")
+
+
 class Region(Section):
     countries: list[CountryOrGroup] = Field(
         default=[],
@@ -173,6 +209,7 @@ class Settings(Section):
     limits: Limits = Field(default=Limits(), description="What a client may send; beyond it the answer is an error.")
     storage: Storage = Field(default=Storage(), description="The log, the lake and the disk.")
     privacy: Privacy = Field(default=Privacy(), description="What is taken off every event, beyond what always is.")
+    consent: Consent = Field(default=Consent(), description="Whose choice counts, for what, and where.")
     regions: dict[RegionName, Region] = Field(
         default=DEFAULT_REGIONS,
         min_length=1,

@@ -1,0 +1,75 @@
+"""Which rules hold where, and from when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consentryd.config.settings import Consent
+from consentryd.consent.purposes import load_table
+from consentryd.consent.signals.reading import NEVER
+from consentryd.model.clock import SECOND
+from consentryd.model.error import ConfigError
+
+ELSEWHERE = "*"
+
+
+class Jurisdiction(BaseModel):
+    """One row of `config/jurisdictions.toml`, which explains the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    codes: tuple[str, ...] = Field(min_length=1)
+    name: str
+    regime: Literal["opt-in", "opt-out"]
+    exemption: Literal["", "audience-measurement", "statistics"] = ""
+    universal_opt_out: bool = False
+    anonymous: Literal["off", "counts", "daily"] = "counts"
+    effective_from: date
+    law: str
+
+    @property
+    def since(self) -> int:
+        """Midnight UTC of `effective_from`, in microseconds."""
+        return int(datetime.combine(self.effective_from, time(), UTC).timestamp()) * SECOND
+
+    @property
+    def strictness(self) -> tuple[bool, bool, bool]:
+        """Orders rows: no grant needed < opt-out signals bind < a grant is needed, less so with an exemption."""
+        return self.regime == "opt-in", not self.exemption, self.universal_opt_out
+
+
+class Jurisdictions:
+    """The rows in force at `now`. `until` is when that changes next, UTC microseconds."""
+
+    def __init__(self, rows: Iterable[Jurisdiction], now: int) -> None:
+        every = sorted(rows, key=lambda row: row.since)
+        self.since = max((row.since for row in every if row.since <= now), default=-NEVER)
+        self.until = min((row.since for row in every if row.since > now), default=NEVER)
+        self._by_code = {code: row for row in every if row.since <= now for code in row.codes}
+        if ELSEWHERE not in self._by_code:
+            raise ConfigError("the jurisdictions file has no row for '*' in force")
+
+    def of(self, country: str | None, subdivision: str | None) -> Jurisdiction:
+        """The row of a place. An unknown subdivision gets the strictest of its country's rows, an unknown country that of `*`."""
+        elsewhere = self._by_code[ELSEWHERE]
+        if country is None:
+            return elsewhere
+        if subdivision is not None:
+            return self._by_code.get(f"{country}-{subdivision}") or self._by_code.get(country, elsewhere)
+        prefix = f"{country}-"
+        rows = [row for code, row in self._by_code.items() if code == country or code.startswith(prefix)]
+        return max(rows, key=lambda row: row.strictness, default=elsewhere)
+
+
+def load_jurisdictions(settings: Consent) -> tuple[int, tuple[Jurisdiction, ...]]:
+    """Version and rows of the table that ships, or of `consent.jurisdictions_file`. Raises `ConfigError`."""
+    data = load_table("jurisdictions.toml", settings.jurisdictions_file)
+    try:
+        rows = tuple(Jurisdiction(**row) for row in data["jurisdiction"])
+        return int(data["version"]), rows
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ConfigError(f"the jurisdictions file is not as documented: {error}") from error

@@ -1,0 +1,110 @@
+"""The policy on the hot path: read an event's signals once, decide once for equal cases, remember both within bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from consentryd.config.settings import Consent
+from consentryd.consent.decision import Case, SiteLane, Trace, weigh
+from consentryd.consent.jurisdiction import Jurisdictions, load_jurisdictions
+from consentryd.consent.purposes import load_purposes
+from consentryd.consent.reader import Reader
+from consentryd.consent.signals.reading import NO_SIGNALS, Signals
+from consentryd.model.decision import Decision
+from consentryd.model.outcome import Reason
+
+NOTHING_WITHDRAWN: frozenset[str] = frozenset()
+MAX_REMEMBERED_BYTES = 4096
+
+
+class Policy:
+    """May this event be processed, and as what? Pure: time comes in, nothing is stored. Raises `ConfigError` when built."""
+
+    def __init__(self, settings: Consent) -> None:
+        self.settings = settings
+        self.purposes = load_purposes(settings)
+        version, self._rows = load_jurisdictions(settings)
+        self.digest = self._digest()
+        self.version = f"p{version}.{self.digest[:6]}"
+        self._reader = Reader(settings, self.purposes)
+        self._places = Jurisdictions(self._rows, 2**61)
+        self._signals: dict[Any, Signals] = {}
+        self._decisions: dict[Any, Decision | Reason] = {}
+
+    def read(self, context: Mapping[str, Any], carried: Mapping[str, str], now: int) -> Signals:
+        """The signals in an event's context and in the request that carried it (lower-case names). Never raises on input."""
+        consent, managed = context.get("consent"), context.get("consentManagement")
+        if consent is None and managed is None and not carried:
+            return NO_SIGNALS
+        try:
+            key = (orjson.dumps((consent, managed)), *carried.items())
+        except TypeError:
+            return self._reader.read(consent, managed, carried, now)
+        signals = self._signals.get(key)
+        if signals is None or now >= signals.until:
+            signals = self._reader.read(consent, managed, carried, now)
+            if len(key[0]) + sum(len(value) for _, value in key[1:]) <= MAX_REMEMBERED_BYTES:
+                _remember(self._signals, key, signals, self.settings.remembered)
+        return signals
+
+    def decide(
+        self,
+        signals: Signals,
+        *,
+        country: str | None,
+        subdivision: str | None,
+        event: str,
+        lane: SiteLane,
+        anonymous_events: tuple[str, ...],
+        now: int,
+        withdrawn: frozenset[str] = NOTHING_WITHDRAWN,
+    ) -> Decision | Reason:
+        """Let the event in by a lane, or name the reason why not. `withdrawn` holds the purposes the subject has withdrawn."""
+        if not self._places.since <= now < self._places.until:
+            self._places = Jurisdictions(self._rows, now)
+            self._decisions.clear()
+        key = (signals, country, subdivision, event, lane, anonymous_events, withdrawn)
+        known = self._decisions.get(key)
+        if known is None:
+            known = self.trace(signals, country, subdivision, event, lane, anonymous_events, now, withdrawn).result
+            _remember(self._decisions, key, known, self.settings.remembered)
+        return known
+
+    def trace(
+        self,
+        signals: Signals,
+        country: str | None,
+        subdivision: str | None,
+        event: str,
+        lane: SiteLane,
+        anonymous_events: tuple[str, ...],
+        now: int,
+        withdrawn: frozenset[str] = NOTHING_WITHDRAWN,
+    ) -> Trace:
+        """The same decision with each rule's say; `consent.explain` puts it in words."""
+        place = Jurisdictions(self._rows, now).of(country, subdivision)
+        purpose = self.purposes.of_event(event)
+        return weigh(Case(self.settings, self.version, place, purpose, signals, withdrawn, event, lane, anonymous_events))
+
+    def _digest(self) -> str:
+        """SHA-256 of everything that decides: tables and settings."""
+        rows = [row.model_dump(mode="json") for row in self._rows]
+        purposes = [purpose.model_dump(mode="json") for purpose in self.purposes.by_name.values()]
+        decisive = [
+            rows,
+            purposes,
+            self.settings.model_dump(mode="json", exclude={"purposes_file", "jurisdictions_file", "remembered"}),
+        ]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _remember(memory: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Keep the value; the oldest makes room."""
+    if len(memory) >= most and key not in memory:
+        del memory[next(iter(memory))]
+    memory[key] = value
