@@ -1,0 +1,7 @@
+"""`python -m consentryd` is `consentry`."""
+
+import sys
+
+from consentryd.gateway.cli import main
+
+sys.exit(main())

@@ -1,0 +1,63 @@
+"""The commands put together, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from consentryd import __version__
+from consentryd.gateway.cli import check_config, init, keys, serve
+from consentryd.gateway.cli.console import complain, say
+from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
+
+FAILED: Final = 1
+
+app = typer.Typer(
+    name="consentry",
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("init")(init.init)
+app.command("check-config")(check_config.check_config)
+app.add_typer(keys.app, name="keys")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"consentry {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.")
+def consentry(
+    _: Annotated[bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Collect events without collecting people: consent is enforced, and personal data taken off, before anything is stored.
+
+    Start with `consentry serve`: in a directory without settings it writes them, makes four keys and shows how to send an event.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=list(arguments) or ["--help"], prog_name="consentry", standalone_mode=False)
+    except typer.TyperException as error:
+        complain(f"{error.format_message()} `consentry --help` and `consentry COMMAND --help` tell more.")
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ConfigError, ConsentryError, CorruptStore, OSError, sqlite3.OperationalError) as error:
+        complain(str(error))
+        return FAILED
+    return code if isinstance(code, int) else 0

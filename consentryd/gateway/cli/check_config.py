@@ -1,0 +1,70 @@
+"""`consentry check-config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from rich.table import Table
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.model.error import ConfigError
+
+
+def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Check the settings without starting anything, and show those that differ from their defaults.
+
+    Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
+    one, a wrong value with what is allowed, a file that is named but missing. Exit code 1 if there is one.
+
+    With `--json` prints all settings as they hold.
+    """
+    settings = installation.load(config)
+    check_files(settings)
+    if as_json:
+        show_json(settings.model_dump(mode="json"))
+        return
+    changed = dict(differences(settings.model_dump(mode="json"), Settings().model_dump(mode="json")))
+    changed.pop("storage.data_dir", None)
+    say(f"{config} is valid. {'These settings differ from their defaults:' if changed else 'All settings have their defaults.'}")
+    if changed:
+        table = Table("setting", "value", box=None)
+        for key, value in changed.items():
+            table.add_row(key, str(value))
+        show(table)
+
+
+def check_files(settings: Settings) -> None:
+    """Raises `ConfigError` for files that are named but do not exist."""
+    missing = [f"{key}: {path} does not exist" for key, path in _paths(settings, "") if not path.is_file()]
+    if missing:
+        raise ConfigError("\n".join(missing))
+
+
+def _paths(section: BaseModel, prefix: str) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for name, value in section:
+        key = f"{prefix}{name}"
+        if isinstance(value, Path) and key != "storage.data_dir":
+            found.append((key, value))
+        elif isinstance(value, BaseModel):
+            found += _paths(value, f"{key}.")
+        elif isinstance(value, dict):
+            found += [pair for entry, inner in value.items() for pair in _paths(inner, f"{key}.{entry}.")]
+    return found
+
+
+def differences(now: dict[str, Any], default: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys whose values differ, with the value that holds."""
+    found: list[tuple[str, Any]] = []
+    for name, value in now.items():
+        before = default.get(name)
+        if isinstance(value, dict):
+            found += differences(value, before if isinstance(before, dict) else {}, f"{prefix}{name}.")
+        elif value != before:
+            found.append((f"{prefix}{name}", value))
+    return found

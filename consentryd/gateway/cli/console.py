@@ -1,0 +1,35 @@
+"""What commands print on: text for people, JSON for programs, one red line for an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+WIDE: Final = 200  # columns, where nobody's terminal says
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """A line as it is: never wrapped, so that it can be copied, and never read as markup."""
+    Console(soft_wrap=True).print(Text(text, style=style or ""))
+
+
+def show(renderable: Any) -> None:
+    """A table or another thing that `rich` draws."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    console.print(renderable)
+
+
+def show_json(value: Any) -> None:
+    """One JSON document, on one line."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS).decode())
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text(text, style="red"))

@@ -1,0 +1,77 @@
+"""An installation: a settings file, a data directory and its keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from consentryd.config.example import example
+from consentryd.config.load import load_settings
+from consentryd.config.settings import Settings
+from consentryd.model.clock import SystemClock
+from consentryd.model.error import ConfigError
+from consentryd.model.key import KeyKind
+from consentryd.storage.control import ControlStore
+
+FIRST_SITE: Final = "default"
+CONTROL: Final = "control.db"
+
+#: What each of the four first keys is for, in the words of the screen and of `keys create`.
+PURPOSE: Final[dict[KeyKind, str]] = {
+    KeyKind.WRITE: "sends events; public, stands in pages and apps",
+    KeyKind.SERVER: "sends events from servers; secret",
+    KeyKind.PRIVACY: "acts on people's requests; secret",
+    KeyKind.READ: "reads events and reports; secret",
+}
+
+
+def load(config: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    return load_settings(config, environ)
+
+
+@contextmanager
+def control(settings: Settings) -> Iterator[ControlStore]:
+    """The keys. Raises `ConfigError` if nothing was ever set up there."""
+    path = settings.storage.data_dir / CONTROL
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist: nothing was set up here. `consentry init` or `consentry serve` does it.")
+    store = ControlStore(path, SystemClock())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:
+    """A new settings file, data directory and four keys; their secrets. Raises `ConfigError` where something exists."""
+    if config.exists():
+        raise ConfigError(f"{config} exists already; nothing was changed. {_EXISTING}")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    data = load_settings(None, environ).storage.data_dir
+    existing = config.parent / data / CONTROL
+    if existing.exists():
+        raise ConfigError(f"{existing} exists already; nothing was changed. {_EXISTING}")
+    secrets = complete(config, environ)
+    assert secrets is not None, "an installation without control.db gets keys"
+    return secrets
+
+
+_EXISTING: Final = "`consentry serve` uses what is there, `consentry keys create` makes more keys."
+
+
+def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | None:
+    """Make what is missing of an installation. The four secrets if keys were made, None if there were some."""
+    if not config.exists():
+        config.write_text(example(), encoding="utf-8")
+    data = load_settings(config, environ).storage.data_dir
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = ControlStore(data / CONTROL, SystemClock())
+    try:
+        if store.keys():
+            return None
+        return {kind: store.create_key(kind, FIRST_SITE, f"first {kind} key")[1] for kind in PURPOSE}
+    finally:
+        store.close()

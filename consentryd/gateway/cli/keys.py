@@ -1,0 +1,100 @@
+"""`consentry keys create|list|revoke`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
+from consentryd.model.clock import SECOND
+from consentryd.model.error import ConfigError
+from consentryd.model.key import ApiKey, KeyKind
+
+app = typer.Typer(help="Make, list and revoke API keys.")
+
+
+@app.command("create")
+def create(
+    kind: Annotated[
+        KeyKind,
+        typer.Argument(
+            help="`write` (public, sends events), `server` (sends events), `privacy` (people's requests) or `read` (events, reports)."
+        ),
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+    site: Annotated[str, typer.Option(help="The site whose events it is for; a new name makes a new site.")] = "default",
+    name: Annotated[str, typer.Option(help="A name for people, such as `checkout backend`.")] = "",
+    region: Annotated[str | None, typer.Option(help="Put all its events into this region.")] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A web origin that may use it, such as `https://shop.example`; repeatable. Default: any."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key and print it, this once: only its hash is stored. Running gateways take it within a second."""
+    settings = installation.load(config)
+    if region is not None and region not in settings.regions:
+        raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
+    origins = [check_origin(text) for text in origin or []]
+    with installation.control(settings) as store:
+        key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins)
+    if as_json:
+        show_json({**described(key), "key": secret})
+        return
+    say(f"Made {key.id}, a {kind} key of site `{site}`. Shown this once:")
+    say(secret)
+
+
+@app.command("list")
+def list_keys(config: ConfigOption = DEFAULT_CONFIG, site: SiteOption = None, as_json: JsonOption = False) -> None:
+    """List the keys, revoked ones too. The keys themselves cannot be shown again."""
+    with installation.control(installation.load(config)) as store:
+        every = store.keys()
+    keys = [key for key in every if site in {None, key.site}]
+    if as_json:
+        show_json([described(key) for key in keys])
+        return
+    table = Table("id", "kind", "site", "name", "region", "origins", "made", "revoked", box=None)
+    for key in keys:
+        shown = [key.id, key.kind, key.site, key.name, key.region or "", " ".join(key.origins) or "any"]
+        table.add_row(*shown, _time(key.created_at), _time(key.revoked_at), style="dim" if key.revoked_at else None)
+    show(table)
+
+
+@app.command("revoke")
+def revoke(
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id that `consentry keys list` shows, such as `key_0123456789ab`.")
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a key from now on. Every running gateway over the same data follows within a second. It cannot be undone."""
+    with installation.control(installation.load(config)) as store:
+        key = store.revoke(key_id)
+    if as_json:
+        show_json(described(key))
+    else:
+        say(f"Revoked {key.id}, a {key.kind} key of site `{key.site}`, at {_time(key.revoked_at)}.")
+
+
+def check_origin(text: str) -> str:
+    """An origin as browsers send it: scheme, host and port only. Raises `ConfigError`."""
+    scheme, _, rest = text.rstrip("/").partition("://")
+    if scheme not in {"http", "https"} or not rest or set(rest) & set("/?#@ "):
+        raise ConfigError(f"{text} is not an origin; write it like https://shop.example or http://127.0.0.1:3000.")
+    return f"{scheme}://{rest}".lower()
+
+
+def described(key: ApiKey) -> dict[str, Any]:
+    times = {name: _time(value) or None for name, value in (("created_at", key.created_at), ("revoked_at", key.revoked_at))}
+    return {**key._asdict(), **times}
+
+
+def _time(microseconds: int | None) -> str:
+    return "" if microseconds is None else datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,72 @@
+"""`consentry serve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
+from consentryd.gateway.cli.welcome import base_url, first_start, next_start
+from consentryd.model.error import ConfigError
+from consentryd.model.key import KeyKind
+
+
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of `server.host`.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of `server.port`.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes on one port, instead of `server.workers`.")] = None,
+    regions: Annotated[
+        str | None, typer.Option(help="Serve only these regions, with commas: `eu,us`. Events of others are refused (421).")
+    ] = None,
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C, which commit what is in flight and leave with 0.
+
+    Where nothing was set up it first does what `consentry init` does, and prints the four keys with lines to paste: curl, an HTML
+    snippet, Python. The next start uses what is there.
+
+    For example `consentry serve --port 9000 --workers 2`, or `consentry serve --regions eu` with another process elsewhere for the
+    others.
+    """
+    environ = {**os.environ, **_overrides(host, port, workers)}
+    secrets = installation.complete(config, environ)
+    settings = installation.load(config, environ)
+    served = _served(settings, regions)
+    _welcome(settings, config, secrets)
+    from consentryd.gateway.server import serve as run  # noqa: PLC0415 -- half a second that other commands need not wait
+
+    run(settings, config, served)
+
+
+def _overrides(host: str | None, port: int | None, workers: int | None) -> dict[str, str]:
+    given = {"HOST": host, "PORT": port, "WORKERS": workers}
+    return {f"CONSENTRY_SERVER_{name}": str(value) for name, value in given.items() if value is not None}
+
+
+def _served(settings: Settings, regions: str | None) -> list[str]:
+    if regions is None:
+        return list(settings.regions)
+    wanted = [name.strip() for name in regions.split(",") if name.strip()]
+    for name in wanted:
+        if name not in settings.regions:
+            raise ConfigError(f"--regions names {name}, but the regions are {', '.join(settings.regions)}.")
+    if not wanted:
+        raise ConfigError("--regions names no region.")
+    return wanted
+
+
+def _welcome(settings: Settings, config: Path, secrets: dict[KeyKind, str] | None) -> None:
+    url = base_url(settings.server)
+    if secrets is not None:
+        lines = first_start(url, secrets, config)
+    else:
+        with installation.control(settings) as store:
+            lines = next_start(url, store.keys(), settings.storage.data_dir / installation.CONTROL)
+    for line in lines:
+        say(line)

@@ -1,0 +1,93 @@
+"""What a newcomer sees at the first start: the keys and lines to paste, each with its consent grant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from consentryd.config.settings import Server
+from consentryd.gateway.cli.installation import PURPOSE
+from consentryd.model.clock import SECOND
+from consentryd.model.key import ApiKey, KeyKind
+
+EVENT: Final[dict[str, Any]] = {
+    "event": "signup_completed",
+    "anonymousId": "visitor-1",
+    "properties": {"plan": "free"},
+}
+GRANT: Final[dict[str, Any]] = {"context": {"consent": {"purposes": {"analytics": True}}}}
+
+ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- compared with, not bound to
+
+
+def base_url(server: Server) -> str:
+    """Where a client on this machine finds the gateway, without a slash at the end."""
+    if server.public_url is not None:
+        return server.public_url.rstrip("/")
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"http://{ANY_ADDRESS.get(server.host, host)}:{server.port}"
+
+
+def key_lines(secrets: Mapping[KeyKind, str]) -> list[str]:
+    return [f"  {kind + ' key':<12} {secret}   {PURPOSE[kind]}" for kind, secret in secrets.items()]
+
+
+def first_start(url: str, secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
+    """The lines of the first start."""
+    return [
+        f"Set up {config}. The keys, shown this once (only their hashes are stored):",
+        *key_lines(secrets),
+        "",
+        "Send an event that carries a grant:",
+        *_indent(curl(url, secrets[KeyKind.WRITE], {**EVENT, **GRANT})),
+        "",
+        "The same without a grant is not stored, and the answer says why:",
+        *_indent(curl(url, secrets[KeyKind.WRITE], EVENT)),
+        "",
+        "From a web page:",
+        *_indent(snippet(url, secrets[KeyKind.WRITE])),
+        "",
+        "From Python:",
+        *_indent(python(url, secrets[KeyKind.SERVER])),
+        "",
+        "Read it back:     consentry events",
+        *addresses(url),
+    ]
+
+
+def next_start(url: str, keys: Sequence[ApiKey], database: Path) -> list[str]:
+    """The lines of every later start."""
+    made = datetime.fromtimestamp(min(key.created_at for key in keys) / SECOND, UTC)
+    active = sum(key.revoked_at is None for key in keys)
+    summary = f"Keys were made on {made:%Y-%m-%d %H:%M} UTC in {database}; {active} are valid."
+    return [f"{summary} `consentry keys list` lists them, `consentry keys create write` makes another.", *addresses(url)]
+
+
+def addresses(url: str) -> list[str]:
+    return [f"HTTP API:         {url}/docs (described by {url}/openapi.json)", f"Health, numbers:  {url}/readyz  {url}/metrics"]
+
+
+def curl(url: str, write_key: str, event: Mapping[str, Any]) -> list[str]:
+    body = json.dumps(event)
+    return [f"curl -u {write_key}: -H 'Content-Type: application/json' {url}/v1/track -d '{body}'"]
+
+
+def snippet(url: str, write_key: str) -> list[str]:
+    return [f'<script async src="{url}/sdk.js" data-key="{write_key}"></script>']
+
+
+def python(url: str, server_key: str) -> list[str]:
+    return [
+        "import json, urllib.request",
+        f"event = { ({**EVENT, **GRANT})!r}",
+        f'headers = {{"Authorization": "Bearer {server_key}", "Content-Type": "application/json"}}',
+        f'request = urllib.request.Request("{url}/v1/track", json.dumps(event).encode(), headers)',
+        "print(urllib.request.urlopen(request).read().decode())",
+    ]
+
+
+def _indent(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
