@@ -1,9 +1,27 @@
-"""The secret keys of a region. Nothing stored in one region can be joined to another's: every key is the region's own."""
+"""The secret keys of a region. Nothing stored in one region can be joined to another's: every key is the region's own.
+
+On disk they live in `<data>/<region>/keys/ring.json`, each wrapped by the master key with AES-256-GCM, bound to its region and purpose.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from consentryd.model.error import ConfigError
+from consentryd.storage.master import MasterKey
+
+RING_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +37,142 @@ class RegionKeys:
     @classmethod
     def generate(cls) -> RegionKeys:
         return cls(*(secrets.token_bytes(32) for _ in range(4)))
+
+
+def open_region_keys(root: Path, region: str, master: MasterKey) -> RegionKeys:
+    """The keys of `region` under the data directory `root`, created on first use.
+
+    Raises `ConfigError` when `master` is not the one that wrapped them, when the ring was damaged, when it is missing although the
+    region holds data, and when other regions' rings do not open with `master`: never new keys in the place of lost ones.
+    """
+    path = _ring_path(root, region)
+    if not path.exists():
+        _check_may_create(root, region, master)
+        _create(path, region, master)
+    return _unwrap(_read(path), region, master, path)
+
+
+def rotate_master(root: Path, old: MasterKey, new: MasterKey) -> list[str]:
+    """Wrap every region's keys by `new` as well as by `old`; returns the regions. No data is touched.
+
+    Afterwards either master opens them. Call `retire_masters` once `new` is the configured one. Safe to repeat after a crash.
+    """
+    regions = []
+    for region, path in _rings(root):
+        document = _read(path)
+        wraps = document["wraps"]
+        if new.id not in wraps:
+            wraps[new.id] = _wrap(_unwrap(document, region, old, path), region, new)
+            _replace(path, document)
+        _unwrap(document, region, new, path)
+        regions.append(region)
+    return regions
+
+
+def retire_masters(root: Path, keep: MasterKey) -> None:
+    """Forget the wrappings of all masters but `keep`, after checking that `keep` opens every ring."""
+    rings = [(path, region, _read(path)) for region, path in _rings(root)]
+    for path, region, document in rings:
+        _unwrap(document, region, keep, path)
+    for path, _region, document in rings:
+        document["wraps"] = {keep.id: document["wraps"][keep.id]}
+        _replace(path, document)
+
+
+def _check_may_create(root: Path, region: str, master: MasterKey) -> None:
+    if (root / region / "region.db").exists() or (root / region / "lake").exists():
+        raise ConfigError(
+            f"Region {region} holds data but its keys ({_ring_path(root, region)}) are gone. Restore them from a backup."
+        )
+    for other, path in _rings(root):
+        _unwrap(_read(path), other, master, path)
+
+
+def _create(path: Path, region: str, master: MasterKey) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = _write(
+        path, {"version": RING_VERSION, "region": region, "wraps": {master.id: _wrap(RegionKeys.generate(), region, master)}}
+    )
+    try:
+        os.link(fresh, path)  # fails if another process was first, whose keys are then the keys
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    _sync_folder(path.parent)
+
+
+def _wrap(keys: RegionKeys, region: str, master: MasterKey) -> dict[str, str]:
+    cipher, wrapped = AESGCM(master.secret), {}
+    for purpose in _purposes():
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = cipher.encrypt(nonce, getattr(keys, purpose), _aad(region, purpose))
+        wrapped[purpose] = base64.b64encode(nonce + sealed).decode()
+    return wrapped
+
+
+def _unwrap(document: dict[str, Any], region: str, master: MasterKey, path: Path) -> RegionKeys:
+    wraps = document["wraps"]
+    if master.id not in wraps:
+        known = " or ".join(sorted(wraps)) or "no master"
+        raise ConfigError(
+            f"The master key {master.id} does not open {path}, which was wrapped by {known}. Configure that master key again."
+        )
+    cipher, keys = AESGCM(master.secret), {}
+    try:
+        for purpose in _purposes():
+            sealed = base64.b64decode(wraps[master.id][purpose])
+            keys[purpose] = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _aad(region, purpose))
+        return RegionKeys(**keys)
+    except (InvalidTag, ValueError, KeyError, TypeError):
+        raise ConfigError(f"The keys in {path} are damaged or another region's. Restore the file from a backup.") from None
+
+
+def _purposes() -> list[str]:
+    return [purpose.name for purpose in fields(RegionKeys)]
+
+
+def _aad(region: str, purpose: str) -> bytes:
+    return f"consentry|region key|{region}|{purpose}".encode()
+
+
+def _rings(root: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(root.glob("*/keys/ring.json")):
+        yield path.parent.parent.name, path
+
+
+def _ring_path(root: Path, region: str) -> Path:
+    return root / region / "keys" / "ring.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["version"] == RING_VERSION and isinstance(document["wraps"], dict):
+            return dict(document)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ConfigError(f"The key ring {path} cannot be read as one of version {RING_VERSION}. Restore the file from a backup.")
+
+
+def _write(path: Path, document: dict[str, Any]) -> Path:
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return fresh
+
+
+def _replace(path: Path, document: dict[str, Any]) -> None:
+    _write(path, document).replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,141 @@
+"""The master key: 32 bytes that wrap every region's keys. It comes from a file, the environment or a command, so that a KMS can hold it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from consentryd.model.error import ConfigError
+
+DEFAULT_FILE: Final = "master.key"
+COMMAND_TIMEOUT_S: Final = 30
+KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """The key that wraps keys. `id` is a keyed fingerprint that names it without telling anything about it."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return hmac.new(self.secret, b"consentry master key id", hashlib.sha256).hexdigest()[:16]
+
+    @classmethod
+    def generate(cls) -> MasterKey:
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> MasterKey:
+        """From 64 hexadecimal digits or base64 of 32 bytes. Raises `ConfigError`; the message names the source, never the text."""
+        text = text.strip()
+        try:
+            secret = (
+                bytes.fromhex(text)
+                if len(text) == 2 * KEY_BYTES
+                else base64.b64decode(text.encode(), altchars=b"-_", validate=True)
+            )
+        except (ValueError, binascii.Error):
+            secret = b""
+        if len(secret) != KEY_BYTES:
+            raise ConfigError(f"The master key from {source} is not 32 bytes in base64 or hexadecimal. Restore the right key.")
+        return cls(secret)
+
+    def text(self) -> str:
+        """Base64, as a key file holds it."""
+        return base64.b64encode(self.secret).decode()
+
+
+def load_master(spec: str | None, data_dir: Path, environ: Mapping[str, str]) -> MasterKey:
+    """The master key named by `keys.master`: `file:PATH`, `env:NAME` or `command:ARGV`; None is the file `master.key` in `data_dir`.
+
+    Only the default file is ever created, and only while no region has keys. Raises `ConfigError` in every other case of absence.
+    """
+    if spec is None:
+        return _default_file(data_dir)
+    kind, _, rest = spec.partition(":")
+    if kind == "file" and rest:
+        return _read_file(data_dir / rest)
+    if kind == "env" and rest:
+        if rest not in environ:
+            raise ConfigError(f"keys.master names the environment variable {rest}, which is not set.")
+        return MasterKey.parse(environ[rest], f"the environment variable {rest}")
+    if kind == "command" and rest:
+        return _run_command(rest)
+    raise ConfigError("keys.master must be file:PATH, env:NAME or command:ARGV.")
+
+
+def write_master(path: Path, master: MasterKey) -> None:
+    """Write a key file, mode 0600, in place of an older one at once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    _write_private(fresh, master)
+    fresh.replace(path)
+    _sync_folder(path.parent)
+
+
+def _default_file(data_dir: Path) -> MasterKey:
+    path = data_dir / DEFAULT_FILE
+    if not path.exists():
+        if any(data_dir.glob("*/keys/ring.json")):
+            raise ConfigError(
+                f"The master key {path} is gone but regions have keys wrapped by it. Restore the file from a backup."
+            )
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fresh = data_dir / f"{DEFAULT_FILE}.{secrets.token_hex(4)}"
+        _write_private(fresh, MasterKey.generate())
+        try:
+            os.link(fresh, path)  # fails if another process was first, whose key is then the key
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+        _sync_folder(data_dir)
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> MasterKey:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The master key file {path} cannot be read: {type(error).__name__}.") from None
+    if mode & 0o077:
+        raise ConfigError(f"The master key file {path} can be read by others. Run: chmod 600 {path}")
+    return MasterKey.parse(text, str(path))
+
+
+def _run_command(command: str) -> MasterKey:
+    try:
+        argv = shlex.split(command)
+        done = subprocess.run(argv, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=True, text=True)  # noqa: S603  the operator's own command
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"The command of keys.master failed: {type(error).__name__}.") from None
+    return MasterKey.parse(done.stdout, "the command of keys.master")
+
+
+def _write_private(path: Path, master: MasterKey) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(master.text() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
