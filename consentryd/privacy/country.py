@@ -1,0 +1,87 @@
+"""From a truncated network to a country, by a database in MaxMind's format: the one that ships, or the operator's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final
+
+import maxminddb
+
+from consentryd.model.error import ConfigError
+
+Place = tuple[str | None, str | None]
+
+UNKNOWN_PLACE: Final[Place] = (None, None)
+CACHED_NETWORKS: Final = 8192
+SHIPPED: Final = "country.mmdb"
+
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+_SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
+_NO_COUNTRY: Final = frozenset({"AP", "EU", "XX", "ZZ"})  # codes of registries and vendors for "somewhere"
+
+
+class CountryDatabase:
+    """Looks up networks, never addresses. Opened at the first look-up and memory-mapped, so that workers share its pages."""
+
+    def __init__(self, path: Path | None = None, *, city: bool = False) -> None:
+        self._path = path if path is not None else Path(str(files("consentryd.privacy") / "data" / SHIPPED))
+        self._city = city
+        self._reader: maxminddb.Reader | None = None
+        self._find = lru_cache(maxsize=CACHED_NETWORKS)(self._read)
+
+    def lookup(self, network: str | None) -> Place:
+        """Country (ISO 3166-1 alpha-2) and, if `city` is on, subdivision (ISO 3166-2 without the country) of `address.truncate`'s network.
+
+        `(None, None)` for None, for networks that are not public, and for tunnels whose network is no place.
+        """
+        return self._find(network) if network is not None else UNKNOWN_PLACE
+
+    def open(self) -> int:
+        """Opens the database and answers its build time (seconds since the epoch). Raises ConfigError if it cannot be read."""
+        return int(self._open().metadata().build_epoch)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self._find.cache_clear()
+
+    def _open(self) -> maxminddb.Reader:
+        if self._reader is None:
+            try:
+                self._reader = maxminddb.open_database(self._path)
+            except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+                message = (
+                    f"privacy.country_database: {self._path} is no readable MaxMind-format database ({type(error).__name__})"
+                )
+                raise ConfigError(message) from error
+        return self._reader
+
+    def _read(self, text: str) -> Place:
+        network = ip_network(text)
+        if network.prefixlen not in {24, 48} or not network.is_global:
+            return UNKNOWN_PLACE
+        record = self._open().get(network.network_address)
+        if not isinstance(record, Mapping):
+            return UNKNOWN_PLACE
+        country = _country(record)
+        return country, _subdivision(record) if self._city and country else None
+
+
+def _country(record: Mapping[str, Any]) -> str | None:
+    """Of `{"country": {"iso_code"}}` (MaxMind, DB-IP), `{"country_code"}` (ip-location-db, IPinfo Lite) or `{"country": "DE"}` (IPinfo)."""
+    country = record.get("country")
+    code = country.get("iso_code") if isinstance(country, Mapping) else record.get("country_code", country)
+    return code if isinstance(code, str) and _COUNTRY.fullmatch(code) and code not in _NO_COUNTRY else None
+
+
+def _subdivision(record: Mapping[str, Any]) -> str | None:
+    subdivisions = record.get("subdivisions")
+    first = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else None
+    code = first.get("iso_code") if isinstance(first, Mapping) else None
+    return code if isinstance(code, str) and _SUBDIVISION.fullmatch(code) else None
