@@ -27,6 +27,7 @@ Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO country c
 CountryOrGroup = Annotated[
     str, Field(pattern=r"^([A-Z]{2}|EEA|\*)$", description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
 ]
+PiiAction = Literal["hash", "encrypt", "drop", "mask", "type", "generalise", "keep"]
 TcfScope = Annotated[
     str, Field(pattern=r"^(publisher|vendor:[1-9][0-9]{0,4})$", description="`publisher` or a vendor's id such as `vendor:52`")
 ]
@@ -123,6 +124,25 @@ class Storage(Section):
     rejected_days: int = Field(7, ge=0, description="How long refused events are kept.")
 
 
+class PiiRule(Section):
+    """One line of the rule table: what is found, or the key it lies under, where, and what becomes of it."""
+
+    detector: str | None = Field(None, description="A detector of docs/scrubbing.md, such as `email`; or name a `key`.")
+    key: str | None = Field(
+        None, description="A regular expression for the whole key, as lower_snake_case; or name a `detector`."
+    )
+    action: PiiAction = Field(description="What becomes of the value.")
+    site: str = Field("*", description="Sites the rule is for; `*` and `?` are wildcards.")
+    event: str = Field("*", description="Event names the rule is for; `*` and `?` are wildcards.")
+    path: str = Field("*", description="Paths the rule is for, such as `properties.user.*`; `*` and `?` are wildcards.")
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        if (self.detector is None) == (self.key is None):
+            raise ValueError("a rule names either a detector or a key")
+        return self
+
+
 class Privacy(Section):
     country_database: Path | None = Field(None, description="A MaxMind-format database instead of the one that ships.")
     city: bool = Field(False, description="Also keep the subdivision (needs a database that knows it).")
@@ -132,6 +152,27 @@ class Privacy(Section):
         description="URL query parameters that are kept.",
     )
     titles: bool = Field(True, description="Keep page titles.")
+    rules: list[PiiRule] = Field(
+        default=[], description="Rules that come before the shipped ones (docs/scrubbing.md); the first that fits wins."
+    )
+    allow: dict[str, dict[str, list[str]]] = Field(
+        default={},
+        description="Site, then event name (`*`: all others), then the only properties that are kept. Empty: no narrowing.",
+    )
+    dry_run: bool = Field(False, description="Count what scrubbing would change, and change nothing. Personal data is stored.")
+    coordinate_decimals: int = Field(1, ge=0, le=6, description="Decimals kept of a latitude or longitude; 1 is about 11 km.")
+    phone_countries: list[Country] = Field(
+        default=[],
+        description="Countries whose national phone numbers are found in any text, not only under a key such as `phone`.",
+    )
+
+
+class Keys(Section):
+    master: str | None = Field(
+        None,
+        description="The master key that wraps the regions' keys: `file:PATH`, `env:NAME` or `command:ARGV`; "
+        "by default the file `master.key` in the data directory.",
+    )
 
 
 class Consent(Section):
@@ -209,6 +250,7 @@ class Settings(Section):
     limits: Limits = Field(default=Limits(), description="What a client may send; beyond it the answer is an error.")
     storage: Storage = Field(default=Storage(), description="The log, the lake and the disk.")
     privacy: Privacy = Field(default=Privacy(), description="What is taken off every event, beyond what always is.")
+    keys: Keys = Field(default=Keys(), description="The key above all keys.")
     consent: Consent = Field(default=Consent(), description="Whose choice counts, for what, and where.")
     regions: dict[RegionName, Region] = Field(
         default=DEFAULT_REGIONS,
