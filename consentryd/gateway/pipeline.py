@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.passage import Passage
@@ -16,13 +16,6 @@ from consentryd.model.outcome import Reason
 Stage = Callable[[Any, Passage], Any]
 
 
-class Placed(NamedTuple):
-    """A clean event and the region it is for."""
-
-    region: str
-    event: CleanEvent
-
-
 class Pipeline:
     """Runs events through the stages, in the order of `stages`."""
 
@@ -33,18 +26,16 @@ class Pipeline:
             consent.check_consent,  # PlacedEvent -> ConsentedEvent  grant, anonymous lane, or drop
             scrub.scrub_event,  #     ConsentedEvent -> CleanEvent   what may be kept, as the row that is stored
         )
-        self._place = place
 
-    def run(self, events: Sequence[RawEvent], passage: Passage) -> list[Placed | Reason]:
+    def run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
         """A clean event or a reason for each, in order."""
         return [self._run(event, passage) for event in events]
 
-    def _run(self, raw: RawEvent, passage: Passage) -> Placed | Reason:
+    def _run(self, raw: RawEvent, passage: Passage) -> CleanEvent | Reason:
         item: Any = raw
-        region = ""
         for stage in self.stages:
             item = stage(item, passage)
             if isinstance(item, Reason):
                 return item
-            region = getattr(item, "region", region)
-        return Placed(region, item)
+        clean: CleanEvent = item
+        return clean

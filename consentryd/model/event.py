@@ -123,7 +123,7 @@ POSITION: Final[dict[str, int]] = {column.name: position for position, column in
 
 
 class CleanEvent(NamedTuple):
-    """An event ready to be stored: consented, scrubbed and placed.
+    """An event ready to be stored in `region`: placed, consented and scrubbed.
 
     `dedup` is a 64-bit keyed hash of site and event id (a Python int in [0, 2**64)). `user`, `anonymous` and `previous` are the
     16-byte keyed digests of the identities named, from which the log resolves `subject` inside its transaction; all three are
@@ -131,6 +131,7 @@ class CleanEvent(NamedTuple):
     string, JSON as text; `subject` is None until the log fills it.
     """
 
+    region: str
     dedup: int
     user: bytes | None
     anonymous: bytes | None

@@ -48,10 +48,11 @@ class Scrub:
         self._titles = titles
 
     def scrub_event(self, consented: ConsentedEvent, passage: Passage) -> CleanEvent:
-        dedup = self._pseudonyms[consented.region].dedup(passage.intake.key.site, consented.event.event_id)
+        region = consented.region
+        dedup = self._pseudonyms[region].dedup(passage.intake.key.site, consented.event.event_id)
         if consented.decision.lane is Lane.ANONYMOUS:
-            return CleanEvent(dedup, None, None, None, self._anonymous_row(consented, passage))
-        return CleanEvent(dedup, consented.user, consented.anonymous, consented.previous, self._row(consented, passage))
+            return CleanEvent(region, dedup, None, None, None, self._anonymous_row(consented, passage))
+        return CleanEvent(region, dedup, consented.user, consented.anonymous, consented.previous, self._row(consented, passage))
 
     def _row(self, consented: ConsentedEvent, passage: Passage) -> list[Any]:
         event, decision, site = consented.event, consented.decision, passage.intake.key.site

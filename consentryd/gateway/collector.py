@@ -1,0 +1,112 @@
+"""Takes a request's events through the pipeline into the stores of their regions, and says what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.health import Check
+from consentryd.gateway.intake import Intake
+from consentryd.gateway.letters import letter
+from consentryd.gateway.pipeline import Pipeline
+from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.times import skew_of
+from consentryd.model.error import Misdirected, Unavailable
+from consentryd.model.event import CleanEvent, RawEvent
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
+from consentryd.privacy.scrub import Scrubber
+from consentryd.storage.log import Log, Verdict
+from consentryd.storage.rejected import Letter
+
+_NO_CONTEXT: Mapping[str, Any] = {}
+
+
+class Collector:
+    """One for a process. `logs` are the regions it serves."""
+
+    def __init__(
+        self, settings: Settings, pipeline: Pipeline, place: Place, logs: Mapping[str, Log], scrubbers: Mapping[str, Scrubber]
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._place = place
+        self._logs = logs
+        self._scrubbers = scrubbers
+
+    async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
+        """One result per event, in order, once everything stored is durable. Raises `Unavailable`, `Misdirected`: nothing was kept."""
+        passage = self._passage(intake)
+        items = self._pipeline.run(events, passage)
+        if passage.misdirected and all(item is Reason.WRONG_REGION for item in items):
+            raise Misdirected(
+                "wrong_region",
+                "These events belong to a region that this gateway does not serve. Nothing was kept.",
+                region=passage.misdirected,
+                endpoint=self._place.endpoint(passage.misdirected),
+            )
+        verdicts = await self._store(items)
+        self._keep_letters(events, verdicts, intake)
+        return [_result(raw, verdict) for raw, verdict in zip(events, verdicts, strict=True)]
+
+    async def readiness(self) -> list[Check]:
+        """Whether each region's log takes a commit now."""
+        problems = await asyncio.gather(*(log.check_writable() for log in self._logs.values()))
+        return [Check(f"log:{region}", problem is None, problem or "") for region, problem in zip(self._logs, problems, strict=True)]
+
+    def _passage(self, intake: Intake) -> Passage:
+        site = self._settings.sites.get(intake.key.site, self._settings.site)
+        context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
+        return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context)
+
+    async def _store(self, items: Sequence[CleanEvent | Reason]) -> list[Verdict]:
+        """Append each region's events to its log. If every store that is asked fails, the request fails; else their events are to be retried."""
+        verdicts: list[Verdict] = [item if isinstance(item, Reason) else Reason.UNAVAILABLE for item in items]
+        by_region: dict[str, list[int]] = {}
+        for position, item in enumerate(items):
+            if isinstance(item, CleanEvent):
+                by_region.setdefault(item.region, []).append(position)
+        failures = []
+        for positions, answer in await self._append(by_region, items):
+            if isinstance(answer, Unavailable):
+                failures.append(answer)
+                continue
+            for position, verdict in zip(positions, answer, strict=True):
+                verdicts[position] = verdict
+        if failures and len(failures) == len(by_region):
+            raise failures[0]
+        return verdicts
+
+    async def _append(
+        self, by_region: Mapping[str, list[int]], items: Sequence[Any]
+    ) -> list[tuple[list[int], list[Verdict] | Unavailable]]:
+        async def append(region: str, positions: list[int]) -> tuple[list[int], list[Verdict] | Unavailable]:
+            try:
+                return positions, await self._logs[region].append([items[position] for position in positions])
+            except Unavailable as error:
+                return positions, error
+
+        if len(by_region) == 1:
+            return [await append(*next(iter(by_region.items())))]
+        return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
+
+    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], intake: Intake) -> None:
+        region = self._place.of_country(intake.client.country)
+        if region not in self._logs:
+            region = next(iter(self._logs))
+        refused: list[Letter] = [
+            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region])
+            for raw, verdict in zip(events, verdicts, strict=True)
+            if isinstance(verdict, Reason) and verdict not in (Reason.UNAVAILABLE, Reason.WRONG_REGION)
+        ]
+        if refused:
+            self._logs[region].reject(refused)
+
+
+def _result(raw: RawEvent, verdict: Verdict) -> Result:
+    event_id = raw.event_id if isinstance(raw.event_id, str) else None
+    if isinstance(verdict, Outcome):
+        return Result(event_id, verdict, None)
+    return Result(event_id, OUTCOME_OF[verdict], verdict)

@@ -1,0 +1,42 @@
+"""What a refused event leaves behind for the operator: its reason and its shape, never a value.
+
+An event that was refused was never consented to, so its values are not ours to keep: a letter holds the call, the (scrubbed) event
+name and, for the sender's mistakes, the names and JSON types of its properties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from consentryd.model.clock import HOUR
+from consentryd.model.event import EVENT_TYPES, RawEvent
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason
+from consentryd.privacy.scrub import Scrubber
+from consentryd.storage.rejected import Letter
+
+_KEYS: Final = 50
+_NAME_CHARS: Final = 200
+_TYPES: Final = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+
+
+def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber: Scrubber) -> Letter:
+    """The dead letter of a refused event. Of what we dropped ourselves, only the hour is kept."""
+    outcome = OUTCOME_OF[reason]
+    shape: dict[str, Any] = {
+        "type": raw.type if isinstance(raw.type, str) and raw.type in EVENT_TYPES else None,
+        "event": raw.event[:_NAME_CHARS] if isinstance(raw.event, str) else None,
+    }
+    if outcome is Outcome.REJECTED:
+        shape["properties"] = _types(raw.properties)
+    fields: Mapping[str, Any] = scrubber.scrub("", site, shape).fields
+    kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
+    return Letter(site, kept_at, outcome, reason, orjson.dumps(fields).decode())
+
+
+def _types(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _TYPES.get(type(value), "unknown")
+    return {str(key)[:_NAME_CHARS]: _TYPES.get(type(item), "unknown") for key, item in list(value.items())[:_KEYS]}

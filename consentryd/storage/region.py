@@ -1,0 +1,62 @@
+"""One region's store: a folder with its database, its lake and its keys. Nothing of a region is ever written under another's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from consentryd.config.settings import Storage
+from consentryd.model.clock import Clock
+from consentryd.storage import rejected
+from consentryd.storage.database import open_database
+from consentryd.storage.index import NewSubject
+from consentryd.storage.keys import RegionKeys
+from consentryd.storage.log import SqliteLog
+from consentryd.storage.rejected import Letter
+
+DATABASE = "region.db"
+
+
+class RegionStore:
+    """The parts of a region that the gateway writes and asks while it serves."""
+
+    def __init__(self, root: Path, keys: RegionKeys, settings: Storage, clock: Clock, new_subject: NewSubject) -> None:
+        self.name = root.name
+        self.root = root
+        self.keys = keys
+        self.log = SqliteLog(root / DATABASE, settings, clock, new_subject)
+        self._clock = clock
+        self._reader: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Raises `CorruptStore`, `ConfigError`, `sqlite3.OperationalError`."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.log.open()
+        self._reader = open_database(self.root / DATABASE, "region", readonly=True)
+
+    def close(self) -> None:
+        """Commit what waits, then close."""
+        self.log.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether the subject index has this identity: one lookup by primary key, fit for the event loop."""
+        return self._read("SELECT 1 FROM identity WHERE digest = ?", digest) is not None
+
+    def depth(self) -> tuple[int, int]:
+        """Events in the log, and the age in microseconds of the oldest log row."""
+        events, oldest = self._read("SELECT coalesce(sum(events), 0), min(committed_at) FROM log")
+        return events, 0 if oldest is None else max(0, self._clock.now() - oldest)
+
+    async def newest_rejected(self, limit: int, site: str | None) -> list[Letter]:
+        """The last dead letters, oldest of them first."""
+        assert self._reader is not None
+        return await asyncio.to_thread(rejected.newest, self._reader, limit, site)
+
+    def _read(self, statement: str, *parameters: object) -> tuple[int, ...] | None:
+        assert self._reader is not None
+        row: tuple[int, ...] | None = self._reader.execute(statement, parameters).fetchone()
+        return row
