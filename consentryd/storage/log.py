@@ -49,6 +49,10 @@ class Log(Protocol):
         """Keep dead letters with the next commit; they may be lost in a crash."""
         ...
 
+    async def check_writable(self) -> str | None:
+        """None if a commit would succeed now, else what is wrong."""
+        ...
+
 
 @dataclass(slots=True)
 class CommitStats:
@@ -131,7 +135,6 @@ class SqliteLog:
             self._queue.put(_Request((), None, None, letters))
 
     async def check_writable(self) -> str | None:
-        """None if a commit would succeed now, else what is wrong, for the readiness check."""
         try:
             await self.append(())
         except Unavailable as error:

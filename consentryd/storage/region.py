@@ -48,8 +48,8 @@ class RegionStore:
 
     def depth(self) -> tuple[int, int]:
         """Events in the log, and the age in microseconds of the oldest log row."""
-        events, oldest = self._read("SELECT coalesce(sum(events), 0), min(committed_at) FROM log")
-        return events, 0 if oldest is None else max(0, self._clock.now() - oldest)
+        events, oldest = self._read("SELECT coalesce(sum(events), 0), coalesce(min(committed_at), 0) FROM log") or (0, 0)
+        return events, max(0, self._clock.now() - oldest) if oldest else 0
 
     async def newest_rejected(self, limit: int, site: str | None) -> list[Letter]:
         """The last dead letters, oldest of them first."""

@@ -39,7 +39,7 @@ class Place:
 
     def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
         region = passage.intake.key.region or passage.intake.region
-        if region not in self._regions:
+        if region is None or region not in self._regions:
             region = self._find(event, passage.intake.key.site) if len(self._homes) > 1 else self.of_country(event.client.country)
         if region not in self._homes:
             passage.misdirected = region
@@ -48,6 +48,10 @@ class Place:
 
     def of_country(self, country: str | None) -> str:
         return self._by_country.get(country or "", self._strictest)
+
+    def endpoint(self, region: str) -> str | None:
+        """Where events of a region that is not served here should be sent."""
+        return self._regions[region].endpoint
 
     def forget(self) -> None:
         """Ask the stores again: identities were erased or moved."""
