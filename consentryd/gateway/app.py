@@ -16,11 +16,11 @@ from structlog.typing import FilteringBoundLogger
 
 from consentryd.gateway.answer import error_answer
 from consentryd.gateway.cors import preflight, put_cors
-from consentryd.gateway.door import Door
+from consentryd.gateway.door import DOOR, Door
 from consentryd.gateway.endpoint import Endpoint, Handler
 from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.logs import frames_of
-from consentryd.gateway.services import DOOR, LOGGER, SERVICES, Services
+from consentryd.gateway.services import LOGGER, SERVICES, Services
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound
 

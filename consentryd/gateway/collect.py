@@ -9,12 +9,13 @@ from aiohttp import web
 
 from consentryd.gateway import body
 from consentryd.gateway.answer import answer
+from consentryd.gateway.door import DOOR
 from consentryd.gateway.endpoint import Handler
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.protocols.segment import read_envelope
 from consentryd.gateway.results import encode_results
-from consentryd.gateway.services import DOOR, SERVICES, Services
+from consentryd.gateway.services import SERVICES, Services
 from consentryd.gateway.signals import read_signals
 from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.key import ApiKey, KeyKind

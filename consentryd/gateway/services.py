@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.clients import Clients
+from consentryd.gateway.exposition import Worker
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
@@ -47,3 +51,8 @@ class Services:
     rejected: Rejections
     clients: Clients
     metrics: Metrics
+    worker: Worker = Worker()
+
+
+SERVICES: Final = web.AppKey("services", Services)
+LOGGER: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("logger")

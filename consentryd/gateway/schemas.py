@@ -1,0 +1,118 @@
+"""The JSON shapes of requests and answers, as JSON Schema, for the endpoint table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from consentryd.model.event import EVENT_TYPES
+from consentryd.model.outcome import Outcome, Reason
+
+_TEXT: Final = {"type": "string"}
+_OBJECT: Final = {"type": "object"}
+
+_SHARED: Final[dict[str, Any]] = {
+    "event": {**_TEXT, "description": "Name of a track call. Also `event_name`."},
+    "messageId": {**_TEXT, "description": "Deduplicates re-sends. Also `message_id`, `event_id`."},
+    "userId": {**_TEXT, "description": "Also `user_id`."},
+    "anonymousId": {**_TEXT, "description": "Also `anonymous_id`."},
+    "sessionId": {"type": ["string", "integer"], "description": "Also `session_id`, `context.sessionId`."},
+    "groupId": {**_TEXT, "description": "Of a group call. Also `group_id`."},
+    "previousId": {**_TEXT, "description": "Of an alias call. Also `previous_id`."},
+    "name": {**_TEXT, "description": "Of a page or screen call."},
+    "timestamp": {**_TEXT, "description": "When it happened, ISO 8601. Also `originalTimestamp`."},
+    "sentAt": {**_TEXT, "description": "The sender's clock when sending; corrects `timestamp`. Also `sent_at`."},
+    "properties": _OBJECT,
+    "traits": {**_OBJECT, "description": "Of an identify or group call."},
+    "context": {**_OBJECT, "description": 'Page, campaign, and consent: `{"consent": {"purposes": {"analytics": true}}}`.'},
+}
+
+_KEY: Final = {"writeKey": {**_TEXT, "description": "The key, where no header can carry it. Also `write_key`."}}
+_REGION: Final = {"region": {**_TEXT, "description": "The region the events belong to, if the sender knows."}}
+
+CALL: Final[dict[str, Any]] = {"type": "object", "properties": {**_SHARED, **_KEY, **_REGION}}
+
+BATCH: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"type": {"enum": sorted(EVENT_TYPES)}, **_SHARED}},
+        },
+        "sentAt": _SHARED["sentAt"],
+        "context": {**_OBJECT, "description": "For events that have none of their own."},
+        **_KEY,
+        **_REGION,
+    },
+}
+
+_RESULT: Final = {
+    "type": "object",
+    "required": ["id", "outcome", "reason"],
+    "properties": {
+        "id": {"type": ["string", "null"]},
+        "outcome": {"enum": [outcome.value for outcome in Outcome]},
+        "reason": {"enum": [*(reason.value for reason in Reason), None]},
+    },
+}
+
+RESULTS: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["accepted", "results", "success"],
+    "properties": {
+        "accepted": {"type": "integer", "minimum": 0, "description": "Events that the store holds now."},
+        "results": {"type": "array", "items": _RESULT, "description": "What is not plainly stored; everything with `verbose=1`."},
+        "success": {"const": True},
+    },
+}
+
+ERROR: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {"code": _TEXT, "message": _TEXT},
+        }
+    },
+}
+
+REJECTED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["rejected"],
+    "properties": {
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["received_at", "outcome", "reason", "event"],
+                "properties": {
+                    "received_at": {"type": "string", "format": "date-time"},
+                    "outcome": {"enum": [outcome.value for outcome in Outcome]},
+                    "reason": {"enum": [reason.value for reason in Reason]},
+                    "event": {"description": "What scrubbing left of the event."},
+                },
+            },
+        }
+    },
+}
+
+ALIVE: Final[dict[str, Any]] = {"type": "object", "required": ["alive"], "properties": {"alive": {"const": True}}}
+
+READY: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["ready", "checks"],
+    "properties": {
+        "ready": {"const": True},
+        "checks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": _TEXT, "ok": {"type": "boolean"}, "detail": _TEXT},
+            },
+        },
+    },
+}
+
+ANY_OBJECT: Final[dict[str, Any]] = _OBJECT
