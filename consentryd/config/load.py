@@ -18,6 +18,9 @@ from consentryd.model.error import ConfigError
 #: Read by the command line itself, not settings.
 OTHER_VARIABLES: Final = frozenset({"CONSENTRY_CONFIG"})
 
+#: Share of a name that a mistyped one keeps.
+TYPING_MISTAKE: Final = 0.6
+
 _TABLE: Final = settings_table()
 
 
@@ -57,8 +60,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _without_value(error: tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
-    text = str(error)
-    return text[text.rindex("(") + 1 : -1] if text.endswith(")") and "line" in text else "it is not UTF-8 text"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return str(error).rpartition("(")[2].removesuffix(")")
 
 
 def _place(variable: str, values: Mapping[str, Any]) -> tuple[tuple[str, ...], Setting | None] | None:
@@ -86,7 +90,7 @@ def _entry(name: str, table: Any) -> str:
 
 
 def _parse(text: str, setting: Setting | None) -> Any:
-    if setting is None or (setting.takes_list and text.lstrip().startswith("[")):
+    if setting is None or setting.takes_table or (setting.takes_list and text.lstrip().startswith("[")):
         return json.loads(text)
     if setting.takes_list:
         return [item.strip() for item in text.split(",") if item.strip()]
@@ -152,9 +156,14 @@ def _variables() -> list[str]:
 
 
 def _nearest(wrong: str, known: list[str]) -> str:
+    section, _, name = wrong.rpartition(".")
+
     def likeness(candidate: str) -> float:
-        same_name = wrong.rpartition(".")[2] == candidate.rpartition(".")[2]
-        return SequenceMatcher(None, wrong.lower(), candidate.lower()).ratio() + same_name
+        """A neighbour with a similar name, else the same name elsewhere, else what looks most alike."""
+        beside, _, other = candidate.rpartition(".")
+        similar = SequenceMatcher(None, name.lower(), other.lower()).ratio()
+        neighbour = beside == section and similar > TYPING_MISTAKE
+        return SequenceMatcher(None, wrong.lower(), candidate.lower()).ratio() + 2 * neighbour + (similar == 1)
 
     return max(known, key=likeness)
 
@@ -171,6 +180,6 @@ def _resolved(section: BaseModel, base: Path) -> dict[str, Any]:
             update[name] = base / value
         elif isinstance(value, BaseModel):
             update[name] = value.model_copy(update=_resolved(value, base))
-        elif isinstance(value, Mapping):
+        elif isinstance(value, Mapping) and all(isinstance(inner, BaseModel) for inner in value.values()):
             update[name] = {entry: inner.model_copy(update=_resolved(inner, base)) for entry, inner in value.items()}
     return update

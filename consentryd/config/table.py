@@ -64,6 +64,10 @@ class Setting:
         return get_origin(self.field.annotation) is list
 
     @property
+    def takes_table(self) -> bool:
+        return get_origin(self.field.annotation) is dict
+
+    @property
     def takes_path(self) -> bool:
         return Path in _members(self.field.annotation)
 
@@ -79,7 +83,7 @@ def settings_table(model: type[BaseModel] = Settings) -> list[Setting]:
 
 def named_tables(model: type[BaseModel] = Settings) -> list[str]:
     """The top-level tables whose entries the operator names: regions and sites."""
-    return [name for name, field in model.model_fields.items() if get_origin(field.annotation) is dict]
+    return [name for name, field in model.model_fields.items() if get_origin(field.annotation) is dict and section_of(field)]
 
 
 def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setting]:
@@ -124,6 +128,9 @@ def _words(kind: Any) -> str:
         return " or ".join(f"`{value}`" for value in get_args(kind))
     if get_origin(kind) is list:
         return f"list of {_words(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        name, value = get_args(kind)
+        return f"table of {_words(name)} to {_words(value)}"
     if get_origin(kind) is Annotated:
         described = (part.description for part in kind.__metadata__ if isinstance(part, FieldInfo))
         return next(filter(None, described))
@@ -148,6 +155,8 @@ def toml(value: Any) -> str:
             return '""'
         case list():
             return "[" + ", ".join(map(toml, value)) + "]"
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
         case str() | Path():
             return json.dumps(str(value), ensure_ascii=False)
         case _:
