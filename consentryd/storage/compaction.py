@@ -1,0 +1,126 @@
+"""Merging small files. Each (month, bucket) ends up with few sorted files; merged subjects move to where they now belong."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.database import open_database
+from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lease import Busy
+from consentryd.storage.order import merge
+from consentryd.storage.spill import Spill
+
+MOST_FILES: Final = 32
+_MERGE_ROWS: Final = 65_536
+_DELETION_WAIT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionReport:
+    """What a run merged: files before and after, events rewritten, bytes before and after."""
+
+    merged: int
+    written: int
+    events: int
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+
+def compact(region: Path, lake: Lake, *, files: int = 8, everything: bool = False, wait_s: float = 0.0) -> CompactionReport:
+    """Merge where `files` files of about one size came together; `everything` leaves one file per month and bucket.
+
+    Raises `Busy`, `CorruptStore`, `OSError`.
+    """
+    started = time.perf_counter()
+    merged: list[LakeFile] = []
+    written: list[LakeFile] = []
+    with lake.writing(wait_s):
+        lake.heal()
+        aliases = _aliases(region)
+        for group in choose(lake.state().files, 2 if everything else files, everything=everything):
+            added = list(_rewrite(lake, group, aliases))
+            lake.commit(added, group)
+            merged += group
+            written += added
+        _clean(lake)
+    pa.default_memory_pool().release_unused()
+    before, after = (sum(file.size for file in side) for side in (merged, written))
+    events = sum(file.events for file in merged)
+    return CompactionReport(len(merged), len(written), events, before, after, time.perf_counter() - started)
+
+
+def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False) -> Iterator[list[LakeFile]]:
+    """Groups of files to merge, each of one month and bucket.
+
+    Files are of one level when their events have the same power of `limit`; a level of `limit` files is merged with all smaller ones,
+    so an event is rewritten about log(events) times and not with every seal.
+    """
+    groups: dict[tuple[str, int], list[LakeFile]] = defaultdict(list)
+    for file in files:
+        groups[file.month, file.bucket].append(file)
+    for _, group in sorted(groups.items()):
+        by_size = sorted(group, key=lambda file: file.events)
+        count = len(by_size) if everything else _ripe(by_size, limit)
+        if count >= limit:
+            yield by_size[:MOST_FILES] if not everything else by_size[:count]
+
+
+def _ripe(by_size: Sequence[LakeFile], limit: int) -> int:
+    """How many of the smallest files are worth merging."""
+    levels = [_level(file.events, limit) for file in by_size]
+    full = [level for level in set(levels) if levels.count(level) >= limit]
+    return sum(level <= max(full) for level in levels) if full else 0
+
+
+def _level(events: int, limit: int) -> int:
+    level = 0
+    while events >= limit:
+        events //= limit
+        level += 1
+    return level
+
+
+def _rewrite(lake: Lake, group: Sequence[LakeFile], aliases: Aliases) -> Iterator[LakeFile]:
+    """One file of all events that stay, and small ones of those whose subject is another one now."""
+    total = sum(file.events for file in group)
+    moved = Spill()
+    sources = [_staying(lake, file, max(512, _MERGE_ROWS * file.events // total), aliases, moved) for file in group]
+    kept = lake.write(group[0].month, group[0].bucket, merge(sources))
+    others = (lake.write(month, bucket, tables) for month, bucket, tables in moved.partitions())
+    yield from (file for file in [kept, *others] if file is not None)
+
+
+def _staying(lake: Lake, file: LakeFile, rows: int, aliases: Aliases, moved: Spill) -> Iterator[pa.Table]:
+    for table in lake.read(file, rows=rows):
+        merged = aliases.mask(table)
+        if merged.any():
+            moved.add(aliases.apply(table.filter(pa.array(merged))))
+            yield table.filter(pc.invert(pa.array(merged)))
+        else:
+            yield table
+
+
+def _aliases(region: Path) -> Aliases:
+    connection = open_database(region / "region.db", "region")
+    try:
+        return load_aliases(connection)
+    finally:
+        connection.close()
+
+
+def _clean(lake: Lake) -> None:
+    """Delete the merged files once no reader uses them; if readers stay, a later run will."""
+    try:
+        lake.vacuum(_DELETION_WAIT_S)
+    except Busy:
+        return

@@ -1,0 +1,272 @@
+"""A lake on disk: Parquet files by month and bucket under one Delta table, `events`.
+
+The Delta library neither syncs its commits nor keeps readers from losing files, so both are done here: a commit's bytes are on the disk
+before anything is deleted because of it, and old files and old log entries go only while no reader holds the lease.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from consentryd.model.error import CorruptStore
+from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, LakeFile, LakeState, describe
+from consentryd.storage.lease import Lease
+from consentryd.storage.parquet import read_parquet, sync_folder, write_parquet
+from consentryd.storage.schema import EVENT_SCHEMA
+
+APPLICATION: Final = "consentry-log"
+CHECKPOINT_EVERY: Final = 20
+
+_PARTITION: Final = ["month", "bucket"]
+_TABLE_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("month", pa.string())).append(pa.field("bucket", pa.int32()))
+_CONFIGURATION: Final = {
+    "delta.dataSkippingStatsColumns": "time,site",
+    "delta.logRetentionDuration": "interval 0 days",
+    "delta.deletedFileRetentionDuration": "interval 0 hours",
+}
+_NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+_ENTRY: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
+
+
+class DeltaLake:
+    """The lake of the region kept in the folder `region`. One object may be shared by threads."""
+
+    def __init__(self, region: Path, *, new_name: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+        self.folder = region / "lake"
+        self.scratch: Path | None = region / "spill"
+        self._log = self.folder / "_delta_log"
+        self._new_name = new_name
+        self._lease = Lease(region)
+        self._cached = EMPTY
+
+    def state(self) -> LakeState:
+        version = self._newest()
+        if version != self._cached.version:
+            self._cached = EMPTY if version < 0 else self._load(self._open(), version)
+        return self._cached
+
+    def heal(self) -> None:
+        """A newest commit that is not whole was never acted upon (see `commit`): forget it."""
+        newest = self._log / f"{self._newest():020}.json"
+        if newest.exists() and not _is_whole(newest):
+            newest.unlink()
+            sync_folder(self._log)
+        for leftover in self._log.glob("_commit_*.tmp"):
+            leftover.unlink()
+
+    def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
+        seen: list[LakeFile] = []
+        path = f"month={month}/bucket={bucket:02}/{self._new_name()}.parquet"
+
+        def noting() -> Iterator[pa.Table]:
+            for table in tables:
+                if table.num_rows:
+                    seen.append(describe(path, month, bucket, [table]))
+                    yield table
+
+        target = self.folder / path
+        self._make_folders(target.parent)
+        size = write_parquet(target, noting(), ROW_GROUP_ROWS)
+        if not seen:
+            target.unlink()
+            return None
+        sync_folder(target.parent)
+        return _union(seen, size)
+
+    def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
+        table = self._open() if self._newest() >= 0 else self._create()
+        actions: list[AddAction | RemoveAction] = [
+            *(_add(file, not removed) for file in added),
+            *(_remove(file, not added) for file in removed),
+        ]
+        transactions = None if sealed is None else [Transaction(APPLICATION, sealed)]
+        table.create_write_transaction(
+            actions,
+            "append",
+            table.schema(),
+            _PARTITION,
+            commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=0),
+            post_commithook_properties=_NO_HOOKS,
+        )
+        self._sync(f"{table.version() + 1:020}.json")
+        return self.state()
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        return read_parquet(self.folder / file.path, columns, rows)
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+        return connection.read_parquet([str(self.folder / file.path) for file in files], hive_partitioning=False)
+
+    def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
+        for file in files:
+            path = self.folder / file.path
+            size = path.stat().st_size if path.exists() else None
+            if size is None:
+                raise CorruptStore(f"lake file {path} is missing; the table lists it with {file.events} events")
+            if size != file.size:
+                raise CorruptStore(f"lake file {path} has {size} bytes; {file.size} were written")
+            if deep:
+                events = sum(table.num_rows for table in self.read(file))
+                if events != file.events:
+                    raise CorruptStore(f"lake file {path} holds {events} events; {file.events} were written")
+
+    def vacuum(self, wait_s: float = 0.0) -> list[str]:
+        with self._lease.deleting(wait_s):
+            self._trim_log()
+            if self.scratch is not None:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+            return self._delete_unlisted()
+
+    def writing(self, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        return self._lease.writing(wait_s)
+
+    def reading(self) -> AbstractContextManager[None]:
+        return self._lease.reading()
+
+    def _create(self) -> DeltaTable:
+        self._make_folders(self.folder)
+        table = DeltaTable.create(
+            self.folder, _TABLE_SCHEMA, name="events", partition_by=_PARTITION, configuration=_CONFIGURATION
+        )
+        self._sync(f"{0:020}.json")
+        return table
+
+    def _open(self) -> DeltaTable:
+        try:
+            return DeltaTable(self.folder)
+        except (DeltaError, OSError, ValueError) as error:
+            raise CorruptStore(f"the lake's table log {self._log} cannot be read: {_first_line(error)}") from error
+
+    def _load(self, table: DeltaTable, wanted: int) -> LakeState:
+        try:
+            actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+            state = LakeState(table.version(), table.transaction_version(APPLICATION) or 0, tuple(map(_file, actions)))
+        except (DeltaError, KeyError, pa.ArrowException, OSError, ValueError, TypeError) as error:
+            raise CorruptStore(f"the lake's table log {self._log} cannot be read: {_first_line(error)}") from error
+        if state.version < wanted:
+            raise CorruptStore(f"the lake's table log {self._log} reads as version {state.version}, but has an entry {wanted}")
+        return state
+
+    def _entries(self) -> list[tuple[int, str]]:
+        """Versions with the kind of their entry, in order."""
+        try:
+            names = [entry.name for entry in self._log.iterdir()]
+        except FileNotFoundError:
+            return []
+        return sorted((int(found[1]), found[2]) for found in map(_ENTRY.fullmatch, names) if found)
+
+    def _newest(self) -> int:
+        entries = self._entries()
+        return entries[-1][0] if entries else -1
+
+    def _sync(self, entry: str) -> None:
+        with (self._log / entry).open("rb") as handle:
+            os.fsync(handle.fileno())
+        sync_folder(self._log)
+
+    def _make_folders(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make_folders(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+
+    def _trim_log(self) -> None:
+        """Checkpoint a log that grew, and drop the entries before the newest checkpoint. Only under the deletion lease."""
+        entries = self._entries()
+        last = max((version for version, kind in entries if kind != "json"), default=-1)
+        if entries and entries[-1][0] - max(last, 0) >= CHECKPOINT_EVERY:
+            table = self._open()
+            table.create_checkpoint()
+            last = table.version()
+            self._sync(f"{last:020}.checkpoint.parquet")
+            self._sync("_last_checkpoint")
+        for version, kind in entries:
+            if version < last:
+                (self._log / f"{version:020}.{kind}").unlink()
+
+    def _delete_unlisted(self) -> list[str]:
+        """Delete files of no version: those a crash left behind and those that a later version replaced."""
+        listed = {file.path for file in self.state().files}
+        deleted = []
+        for path in sorted(self.folder.glob("month=*/bucket=*/*")):
+            name = str(path.relative_to(self.folder))
+            if name not in listed:
+                path.unlink()
+                deleted.append(name)
+        for folder in {(self.folder / name).parent for name in deleted}:
+            sync_folder(folder)
+        return deleted
+
+
+def _add(file: LakeFile, changes: bool) -> AddAction:
+    low, high = file.sites
+    stats = {
+        "numRecords": file.events,
+        "minValues": {"time": _timestamp(file.first), "site": low},
+        "maxValues": {"time": _timestamp(file.last), "site": high},
+        "nullCount": {"time": 0, "site": 0},
+    }
+    partition = {"month": file.month, "bucket": str(file.bucket)}
+    return AddAction(file.path, file.size, partition, time.time_ns() // 1_000_000, changes, json.dumps(stats))
+
+
+def _remove(file: LakeFile, changes: bool) -> RemoveAction:
+    partition: dict[str, str | None] = {"month": file.month, "bucket": str(file.bucket)}
+    return RemoveAction(file.path, changes, time.time_ns() // 1_000_000, file.size, partition)
+
+
+def _file(action: dict[str, Any]) -> LakeFile:
+    first, last = (int(action[name].timestamp()) * 1_000_000 + action[name].microsecond for name in ("min.time", "max.time"))
+    return LakeFile(
+        action["path"],
+        action["partition.month"],
+        action["partition.bucket"],
+        action["num_records"],
+        action["size_bytes"],
+        first,
+        last,
+        (action["min.site"], action["max.site"]),
+    )
+
+
+def _union(parts: Sequence[LakeFile], size: int) -> LakeFile:
+    """The parts of one file as one, with the bounds that its table entry can hold: whole milliseconds around its times."""
+    return parts[0]._replace(
+        events=sum(part.events for part in parts),
+        size=size,
+        first=min(part.first for part in parts) // 1000 * 1000,
+        last=(max(part.last for part in parts) + 999) // 1000 * 1000,
+        sites=(min(part.sites[0] for part in parts), max(part.sites[1] for part in parts)),
+    )
+
+
+def _timestamp(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds // 1000 / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_whole(entry: Path) -> bool:
+    try:
+        lines = [json.loads(line) for line in entry.read_bytes().splitlines()]
+    except ValueError:
+        return False
+    return bool(lines)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,214 @@
+"""What a lake is to the rest of the store: immutable sorted files by month and bucket, changed by atomic commits.
+
+`DeltaLake` keeps one on disk (`storage/delta.py`), `MemoryLake` in memory; both pass one contract suite.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consentryd.model.error import CorruptStore
+from consentryd.model.identity import BUCKETS
+from consentryd.storage.lease import Busy
+
+ANONYMOUS_BUCKET: Final = BUCKETS
+BATCH_ROWS: Final = 8_192
+ROW_GROUP_ROWS: Final = 65_536
+
+
+class LakeFile(NamedTuple):
+    """One file. `month` (YYYY-MM, UTC) and `bucket` (0..15 by subject, 16 anonymous) are its partition; `first` and `last` bound its
+    events' `time` (UTC microseconds); `sites` bounds the site names in it, so equal ends mean a single site. `size` is in bytes.
+    """
+
+    path: str
+    month: str
+    bucket: int
+    events: int
+    size: int
+    first: int
+    last: int
+    sites: tuple[str, str]
+
+
+class LakeState(NamedTuple):
+    """One version: its files, and the last log row they hold (`sealed`; 0 before the first seal). Version -1 is a lake not yet made."""
+
+    version: int
+    sealed: int
+    files: tuple[LakeFile, ...]
+
+
+EMPTY: Final = LakeState(-1, 0, ())
+
+
+class Lake(Protocol):
+    """A lake of one region. Changes are made by whoever holds `writing()`."""
+
+    @property
+    def scratch(self) -> Path | None:
+        """A folder within the region for what queries spill; None if there is no disk."""
+        ...
+
+    def state(self) -> LakeState:
+        """The newest version. Raises `CorruptStore`."""
+        ...
+
+    def heal(self) -> None:
+        """Undo what a power failure left half-written. Call within `writing()`."""
+        ...
+
+    def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
+        """Write sorted events as one durable file, not yet part of any version; None if there are none."""
+        ...
+
+    def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
+        """Make the next version, durably and at once. `sealed` is the last log row now in the lake, if it moved."""
+        ...
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        """A file's events in its order, a few thousand at a time. Raises `CorruptStore`."""
+        ...
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+        """The events of `files` (one or more), to query."""
+        ...
+
+    def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
+        """Files are there with their size; `deep` reads all of them. Raises `CorruptStore`."""
+        ...
+
+    def vacuum(self, wait_s: float = 0.0) -> list[str]:
+        """Delete what the newest version does not hold, once no reader is left; the paths. Call within `writing()`. Raises `Busy`."""
+        ...
+
+    def writing(self, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Be the only one who writes. Raises `Busy`."""
+        ...
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep the files of versions seen within from being deleted."""
+        ...
+
+
+class MemoryLake:
+    """A lake that lives and dies with its process."""
+
+    scratch: Path | None = None
+
+    def __init__(self) -> None:
+        self._state = EMPTY
+        self._tables: dict[str, pa.Table] = {}
+        self._writer = threading.Lock()
+        self._readers = 0
+        self._names = 0
+
+    def state(self) -> LakeState:
+        return self._state
+
+    def heal(self) -> None:
+        """Memory is never half-written."""
+
+    def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
+        parts = list(tables)
+        events = sum(part.num_rows for part in parts)
+        if not events:
+            return None
+        self._names += 1
+        table = pa.concat_tables(parts).combine_chunks()
+        file = describe(f"month={month}/bucket={bucket:02}/{self._names}", month, bucket, [table])._replace(size=table.nbytes)
+        self._tables[file.path] = table
+        return file
+
+    def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
+        old = self._state
+        gone = {file.path for file in removed}
+        kept = tuple(file for file in old.files if file.path not in gone)
+        self._state = LakeState(old.version + 1, old.sealed if sealed is None else sealed, (*kept, *added))
+        return self._state
+
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        table = self._table(file)
+        chosen = table if columns is None else table.select(list(columns))
+        for start in range(0, table.num_rows, rows):
+            yield chosen.slice(start, rows)
+
+    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+        return connection.from_arrow(pa.concat_tables([self._table(file) for file in files]))
+
+    def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:  # noqa: ARG002 - memory needs no reading
+        for file in files:
+            self._table(file)
+
+    def vacuum(self, wait_s: float = 0.0) -> list[str]:
+        deadline = time.monotonic() + wait_s
+        while self._readers and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if self._readers:
+            raise Busy(Path("memory/lake.readers.lock"))
+        held = {file.path for file in self._state.files}
+        unheld = [path for path in self._tables if path not in held]
+        for path in unheld:
+            del self._tables[path]
+        return unheld
+
+    @contextmanager
+    def writing(self, wait_s: float = 0.0) -> Iterator[None]:
+        if not self._writer.acquire(timeout=wait_s):
+            raise Busy(Path("memory/lake.writer.lock"))
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    def _table(self, file: LakeFile) -> pa.Table:
+        try:
+            return self._tables[file.path]
+        except KeyError:
+            raise CorruptStore(f"lake file {file.path} is missing") from None
+
+
+def describe(path: str, month: str, bucket: int, tables: Sequence[pa.Table]) -> LakeFile:
+    """What a file of these events says of itself; its size is not known here."""
+    bounds = [pc.min_max(table["time"].cast(pa.int64())).as_py() for table in tables if table.num_rows]
+    sites = [pc.min_max(table["site"]).as_py() for table in tables if table.num_rows]
+    return LakeFile(
+        path,
+        month,
+        bucket,
+        sum(table.num_rows for table in tables),
+        0,
+        min(each["min"] for each in bounds),
+        max(each["max"] for each in bounds),
+        (min(each["min"] for each in sites), max(each["max"] for each in sites)),
+    )
+
+
+def partition(table: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+    """Split events by (month, bucket), order kept."""
+    months = table["time"].cast(pa.int64()).to_numpy().astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    buckets = pc.fill_null(pc.shift_right(table["subject"], pa.scalar(59, pa.int64())), ANONYMOUS_BUCKET).to_numpy()
+    keys = months * 32 + buckets
+    order = np.argsort(keys, kind="stable")
+    ordered = table.take(pa.array(order))
+    found, starts = np.unique(keys[order], return_index=True)
+    for key, start, end in zip(found.tolist(), starts, [*starts[1:], len(order)], strict=True):
+        yield (str(np.datetime64(key // 32, "M")), key % 32), ordered.slice(start, end - start)

@@ -1,0 +1,223 @@
+"""One consistent view of a region: every acknowledged event, each once, whether it is in the log or in the lake already."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+
+from consentryd.model.error import CorruptStore
+from consentryd.model.identity import bucket_of
+from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.database import open_database
+from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
+from consentryd.storage.schema import EVENT_SCHEMA
+from consentryd.storage.seal import check_continuity, last_row
+from consentryd.storage.tail import Tail
+
+TAIL_EVENTS: Final = 250_000
+_BATCH_ROWS: Final = 8_192
+_ATTEMPTS: Final = 5  # a commit and its seal may fall between fixing the log and reading the lake's version
+
+
+class Reader:
+    """Opens snapshots of the region in the folder `region`. May be shared by threads.
+
+    The log's tail is converted once per process and kept, at most `tail_events` of it. `memory` and `threads` are DuckDB's, a snapshot.
+    """
+
+    def __init__(
+        self, region: Path, lake: Lake, *, tail_events: int = TAIL_EVENTS, memory: str = "256MB", threads: int = 2
+    ) -> None:
+        self._path = region / "region.db"
+        self._lake = lake
+        self._tail = Tail(self._path, tail_events)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._aliases: tuple[Any, Aliases] = ((0, None, 0.0), Aliases({}))
+        self._config = {
+            "memory_limit": memory,
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+
+    def snapshot(self) -> Snapshot:
+        """A view of now; use it in a `with` block and briefly: its files cannot be deleted meanwhile. Raises `CorruptStore`, `Busy`."""
+        with ExitStack() as stack:
+            stack.enter_context(self._lake.reading())
+            with self._lock:
+                state, tail, aliases = self._look()
+            self._lake.check(state.files)
+            return Snapshot(self._lake, state, tail, aliases, self._config, stack.pop_all())
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _look(self) -> tuple[LakeState, pa.Table, Aliases]:
+        """Fix the log first, then the lake's version, then read the rows of that log which the version lacks.
+
+        Rows sealed in between are in both; those deleted before the log was fixed are in the version, which is younger.
+        """
+        if self._connection is None:
+            self._connection = open_database(self._path, "region", readonly=True)
+        connection = self._connection
+        for _ in range(_ATTEMPTS):
+            connection.execute("BEGIN")
+            try:
+                goal = last_row(connection)
+                state = self._lake.state()
+                if state.sealed <= goal:
+                    check_continuity(connection, self._path, state)
+                    tail = self._tail.read(connection, state.sealed, goal)
+                    return state, tail.drop_columns("seq"), self._known_aliases(connection)
+            finally:
+                connection.execute("ROLLBACK")
+        raise CorruptStore(
+            f"{self._path} ends at log row {goal}, but its lake (version {state.version}) holds rows up to {state.sealed}"
+        )
+
+    def _known_aliases(self, connection: sqlite3.Connection) -> Aliases:
+        mark = connection.execute("SELECT count(*), max(created_at), total(becomes) FROM alias").fetchone()
+        if mark != self._aliases[0]:
+            self._aliases = (mark, load_aliases(connection))
+        return self._aliases[1]
+
+
+class Snapshot:
+    """What `Reader.snapshot` gives. `files` and `tail` are as stored: merged subjects are resolved by `aliases`, or by `relation`."""
+
+    def __init__(
+        self, lake: Lake, state: LakeState, tail: pa.Table, aliases: Aliases, config: dict[str, Any], lease: ExitStack
+    ) -> None:
+        self.state = state
+        self.tail = tail
+        self.aliases = aliases
+        self._lake = lake
+        self._config = config
+        self._stack = lease
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        return sum(file.events for file in self.state.files) + int(self.tail.num_rows)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB of the snapshot's own. What it spills stays within the region and goes when the snapshot is closed."""
+        if self._connection is None:
+            spill = "" if self._lake.scratch is None else str(self._lake.scratch)
+            self._connection = duckdb.connect(config={**self._config, "temp_directory": spill})
+            self._stack.callback(self._connection.close)
+        return self._connection
+
+    def files(self, *, since: int | None = None, until: int | None = None, bucket: int | None = None) -> tuple[LakeFile, ...]:
+        """Lake files that may hold events with since <= time < until (UTC microseconds) of subjects of `bucket`."""
+        buckets = None if bucket is None else {bucket, *self._buckets_merged_into(bucket)}
+        return tuple(
+            file
+            for file in self.state.files
+            if (since is None or file.last >= since)
+            and (until is None or file.first < until)
+            and (buckets is None or file.bucket in buckets)
+        )
+
+    def relation(
+        self, *, site: str | None = None, since: int | None = None, until: int | None = None, bucket: int | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved; filters as in `files`.
+
+        A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order.
+        """
+        source = self._union(self.files(since=since, until=until, bucket=bucket))
+        conditions = list(_conditions(site, since, until))
+        filtered = source.filter(" AND ".join(conditions)) if conditions else source
+        resolved = self._resolve(filtered) if len(self.aliases) else filtered
+        return resolved if bucket is None else resolved.filter(_bucket_condition(bucket))
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), **filters: Any) -> pa.Table:
+        """Run SQL over the view `events` (of `relation(**filters)`); the result as Arrow. Raises `CorruptStore` if a file is at fault."""
+        self.relation(**filters).create_view("events", replace=True)
+        try:
+            return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error:
+            self._lake.check(self.files(), deep=True)
+            raise
+
+    def newest(self, count: int, *, site: str | None = None) -> pa.Table:
+        """The last events by `received_at`, newest first."""
+        return self.query(f"SELECT * FROM events ORDER BY received_at DESC, event_id LIMIT {int(count)}", site=site)  # noqa: S608
+
+    def batches(self, rows: int = _BATCH_ROWS, **filters: Any) -> Iterator[pa.RecordBatch]:
+        """All events of `relation(**filters)`, some thousands at a time, in no order."""
+        try:
+            yield from self.relation(**filters).to_arrow_reader(rows)
+        except duckdb.Error:
+            self._lake.check(self.files(), deep=True)
+            raise
+
+    def _union(self, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+        columns = ", ".join(EVENT_SCHEMA.names)
+        parts = [self._lake.scan(self.connection, files).project(columns)] if files else []
+        if self.tail.num_rows or not parts:
+            parts.append(self.connection.from_arrow(self.tail))
+        return parts[0] if len(parts) == 1 else parts[0].union(parts[1])
+
+    def _resolve(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        merged = self.connection.from_arrow(self.aliases.to_table()).set_alias("merged")
+        columns = [f"event.{name}" if name != "subject" else _RESOLVED for name in EVENT_SCHEMA.names]
+        return source.set_alias("event").join(merged, "event.subject = merged.subject", how="left").project(", ".join(columns))
+
+    def _buckets_merged_into(self, bucket: int) -> set[int]:
+        if bucket == ANONYMOUS_BUCKET:
+            return set()
+        inside = self.aliases.becomes >> 59 == bucket
+        return {bucket_of(int(subject)) for subject in self.aliases.subjects[inside]}
+
+
+_RESOLVED: Final = "coalesce(merged.becomes, event.subject) AS subject"
+
+
+def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:
+    if site is not None:
+        yield "site = '" + site.replace("'", "''") + "'"
+    if since is not None:
+        yield f"time >= make_timestamptz({int(since)})"
+    if until is not None:
+        yield f"time < make_timestamptz({int(until)})"
+
+
+def _bucket_condition(bucket: int) -> str:
+    return "subject IS NULL" if bucket == ANONYMOUS_BUCKET else f"subject >> 59 = {int(bucket)}"
+
+
+def verify(region: Path, lake: Lake, *, deep: bool = False) -> None:
+    """Log and lake fit together and every file is there with its size; `deep` reads every event. Raises `CorruptStore`."""
+    reader = Reader(region, lake, tail_events=0)
+    try:
+        with reader.snapshot() as snapshot:
+            lake.check(snapshot.state.files, deep=deep)
+    except sqlite3.DatabaseError as error:
+        raise CorruptStore(f"{region / 'region.db'} cannot be read: {error}") from error
+    finally:
+        reader.close()

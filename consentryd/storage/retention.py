@@ -1,0 +1,112 @@
+"""Deleting what is older than its site keeps it: whole files where it can, rewritten ones where other events share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consentryd.config.settings import Retention, Settings
+from consentryd.model.clock import DAY
+from consentryd.model.decision import Lane
+from consentryd.storage.lake import Lake, LakeFile
+
+_FOREVER: Final = -(2**62)
+_MARKS: Final = ("site", "lane", "time")
+_DELETION_WAIT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionReport:
+    """What was deleted, or would be (`dry_run`). `events` counts them by (site, lane)."""
+
+    dry_run: bool
+    events: dict[tuple[str, str], int] = field(default_factory=dict)
+    dropped_files: int = 0
+    rewritten_files: int = 0
+
+
+def limits_of(settings: Settings, now: int) -> Callable[[str, str], int]:
+    """For a site and lane the earliest time (UTC microseconds) that is kept."""
+
+    def earliest(site: str, lane: str) -> int:
+        limit = _retention(settings, site)
+        days = limit.anonymous_days if lane == Lane.ANONYMOUS else limit.consented_days
+        return now - days * DAY
+
+    return earliest
+
+
+def retain(lake: Lake, settings: Settings, now: int, *, dry_run: bool = False, wait_s: float = 0.0) -> RetentionReport:
+    """Delete what is past its limit from the lake; its bytes are gone when this returns. `dry_run` only counts.
+
+    Running readers are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
+    """
+    earliest = limits_of(settings, now)
+    latest_limit = max(earliest(site, lane) for site in [*settings.sites, ""] for lane in Lane)
+    found: dict[tuple[str, str], int] = {}
+    dropped: list[LakeFile] = []
+    shared: list[LakeFile] = []
+    with lake.writing(wait_s):
+        lake.heal()
+        for file in (file for file in lake.state().files if file.first < latest_limit):
+            expired = _count(lake, file, earliest)
+            if expired:
+                (dropped if sum(expired.values()) == file.events else shared).append(file)
+            for key, events in expired.items():
+                found[key] = found.get(key, 0) + events
+        if found and not dry_run:
+            _delete(lake, dropped, shared, earliest)
+    return RetentionReport(dry_run, found, len(dropped), len(shared))
+
+
+def _delete(lake: Lake, dropped: list[LakeFile], shared: list[LakeFile], earliest: Callable[[str, str], int]) -> None:
+    if dropped:
+        lake.commit([], dropped)
+    for file in shared:
+        rewrite(lake, file, lambda table: pc.invert(_expired(table, earliest)))
+    lake.vacuum(_DELETION_WAIT_S)
+
+
+def rewrite(lake: Lake, file: LakeFile, keep: Callable[[pa.Table], pa.Array]) -> LakeFile | None:
+    """Replace a file by one that holds only the events that `keep` marks; None if none is left. Call within `writing()`."""
+    kept = lake.write(file.month, file.bucket, (table.filter(keep(table)) for table in lake.read(file)))
+    lake.commit([] if kept is None else [kept], [file])
+    return kept
+
+
+def _count(lake: Lake, file: LakeFile, earliest: Callable[[str, str], int]) -> dict[tuple[str, str], int]:
+    """Expired events by site and lane."""
+    counts: dict[tuple[str, str], int] = {}
+    for table in lake.read(file, _MARKS):
+        for key, mask in _groups(table, earliest):
+            events = pc.sum(mask).as_py() or 0
+            if events:
+                counts[key] = counts.get(key, 0) + events
+    return counts
+
+
+def _expired(table: pa.Table, earliest: Callable[[str, str], int]) -> pa.Array:
+    mask = pa.chunked_array([pa.array([False] * table.num_rows)])
+    for _, group in _groups(table, earliest):
+        mask = pc.or_(mask, group)
+    return mask
+
+
+def _groups(table: pa.Table, earliest: Callable[[str, str], int]) -> Iterator[tuple[tuple[str, str], pa.Array]]:
+    """For each site and lane in the table, which of its events are expired."""
+    times = table["time"].cast(pa.int64())
+    for row in table.group_by(["site", "lane"]).aggregate([]).to_pylist():
+        site, lane = row["site"], row["lane"]
+        belongs = pc.and_(pc.equal(table["site"], site), pc.equal(table["lane"], lane))
+        yield (site, lane), pc.and_(belongs, pc.less(times, earliest(site, lane)))
+
+
+def _retention(settings: Settings, site: str) -> Retention:
+    own: Mapping[str, object] = settings.sites
+    if site in own and "retention" in settings.sites[site].model_fields_set:
+        return settings.sites[site].retention
+    return settings.site.retention

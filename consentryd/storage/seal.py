@@ -1,0 +1,161 @@
+"""Moving the log into the lake. A crash between any two steps is finished by the next run; each event stays exactly once.
+
+Files -> one commit that names the last log row they hold -> the rows' hashes as a run for deduplication -> the rows are deleted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from consentryd.model.error import CorruptStore
+from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.database import open_database
+from consentryd.storage.dedup import add_run, seen_upto
+from consentryd.storage.lake import Lake, LakeFile, LakeState
+from consentryd.storage.lease import Busy
+from consentryd.storage.spill import Spill
+from consentryd.storage.tail import read_log
+
+SLICE_EVENTS: Final = 200_000
+_DELETE_BYTES: Final = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """What a run moved. `upto` is the last log row now in the lake, `seconds` its duration."""
+
+    events: int
+    files: int
+    upto: int
+    seconds: float
+
+
+class Sealer:
+    """Seals the region in the folder `region`. Any thread or process may run it; `Busy` tells that another one is at it."""
+
+    def __init__(self, region: Path, lake: Lake, *, slice_events: int = SLICE_EVENTS) -> None:
+        self._path = region / "region.db"
+        self._lake = lake
+        self._slice_events = slice_events
+
+    def run(self, *, wait_s: float = 0.0) -> SealReport:
+        """Seal what the log holds now. Raises `Busy`, `CorruptStore`, `OSError` (disk) and `sqlite3.OperationalError`."""
+        started = time.perf_counter()
+        with self._lake.writing(wait_s):
+            connection = open_database(self._path, "region")
+            try:
+                events, files, upto = self._run(connection)
+            finally:
+                connection.close()
+                pa.default_memory_pool().release_unused()
+        return SealReport(events, files, upto, time.perf_counter() - started)
+
+    def _run(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
+        self._lake.heal()
+        state = self._lake.state()
+        check_continuity(connection, self._path, state)
+        finish(connection, state.sealed)
+        remove_orphans(self._lake)
+        goal = last_row(connection)
+        events = files = 0
+        while state.sealed < goal:
+            upto = self._slice(connection, state.sealed, goal)
+            added = self._write(connection, state.sealed, upto)
+            state = self._lake.commit(added, sealed=upto)
+            finish(connection, state.sealed)
+            events += sum(file.events for file in added)
+            files += len(added)
+        return events, files, state.sealed
+
+    def _slice(self, connection: sqlite3.Connection, sealed: int, goal: int) -> int:
+        """The last row of the next slice."""
+        total = 0
+        rows = connection.execute("SELECT seq, events FROM log WHERE seq > ? AND seq <= ? ORDER BY seq", (sealed, goal))
+        for seq, events in rows:
+            total += events
+            if total >= self._slice_events:
+                rows.close()
+                return int(seq)
+        return goal
+
+    def _write(self, connection: sqlite3.Connection, sealed: int, upto: int) -> list[LakeFile]:
+        spill = fill(connection, self._path, sealed, upto, load_aliases(connection))
+        written = (self._lake.write(month, bucket, tables) for month, bucket, tables in spill.partitions())
+        return [file for file in written if file is not None]
+
+
+def fill(connection: sqlite3.Connection, path: Path, sealed: int, upto: int, aliases: Aliases) -> Spill:
+    spill = Spill()
+    for table in read_log(connection, path, sealed, upto):
+        spill.add(aliases.apply(table.drop_columns("seq")))
+    return spill
+
+
+def finish(connection: sqlite3.Connection, sealed: int) -> None:
+    """Let the log forget rows up to `sealed`, which are in the lake: first their hashes move, then they go. Idempotent."""
+    done = seen_upto(connection)
+    if done < sealed:
+        _move_hashes(connection, done, sealed)
+    while _delete_some(connection, sealed):
+        time.sleep(0.001)  # lets a waiting commit in; SQLite's busy handler polls and would lose to a tight loop
+
+
+def _move_hashes(connection: sqlite3.Connection, done: int, sealed: int) -> None:
+    rows = connection.execute("SELECT hashes, committed_at FROM log WHERE seq > ? AND seq <= ?", (done, sealed)).fetchall()
+    if not rows:
+        return
+    hashes = np.sort(np.frombuffer(b"".join(packed for packed, _ in rows), "<u8")).astype(np.uint64)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        add_run(connection, sealed, hashes, max(committed_at for _, committed_at in rows))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
+    """Delete about half a megabyte of rows, in one transaction; whether there was any."""
+    last, size = None, 0
+    rows = connection.execute("SELECT seq, length(body) + length(hashes) FROM log WHERE seq <= ? ORDER BY seq", (sealed,))
+    for seq, row_bytes in rows:
+        last, size = seq, size + row_bytes
+        if size >= _DELETE_BYTES:
+            break
+    rows.close()
+    if last is not None:
+        connection.execute("DELETE FROM log WHERE seq <= ?", (last,))
+    return last is not None
+
+
+def check_continuity(connection: sqlite3.Connection, path: Path, state: LakeState) -> None:
+    """The log begins where the lake ends. If not, one of them is older than the other (a restored backup, a lost table log)."""
+    last = last_row(connection)
+    first = connection.execute("SELECT min(seq) FROM log").fetchone()[0] or last + 1
+    if state.sealed > last:
+        raise CorruptStore(
+            f"{path} ends at log row {last}, but its lake (version {state.version}) holds rows up to {state.sealed}"
+        )
+    if first > state.sealed + 1:
+        raise CorruptStore(f"{path} begins at log row {first}, but its lake (version {state.version}) ends at {state.sealed}")
+
+
+def last_row(connection: sqlite3.Connection) -> int:
+    """The number of the newest log row there ever was."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def remove_orphans(lake: Lake) -> None:
+    """Delete what no version holds, unless a reader is at work: then a later run will."""
+    try:
+        lake.vacuum()
+    except Busy:
+        return
