@@ -1,0 +1,27 @@
+"""JSON lines: one native event a line, in either spelling."""
+
+from __future__ import annotations
+
+import orjson
+
+from consentryd.gateway.imports.fingerprint import Fingerprint
+from consentryd.gateway.imports.line import Unread
+from consentryd.gateway.protocols.segment import read_event
+from consentryd.model.event import RawEvent
+
+
+class JsonlReader:
+    def __init__(self, fingerprint: Fingerprint) -> None:
+        self._fingerprint = fingerprint
+
+    def read(self, line: bytes) -> RawEvent | Unread:
+        try:
+            item = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return Unread.MALFORMED
+        if not isinstance(item, dict):
+            return Unread.MALFORMED
+        event = read_event(item, None)
+        if event.event_id is None:
+            event.event_id = self._fingerprint.of(line)
+        return event
