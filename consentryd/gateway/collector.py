@@ -16,9 +16,9 @@ from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.times import skew_of
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import CleanEvent, RawEvent
-from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result, Verdict
 from consentryd.privacy.scrub import Scrubber
-from consentryd.storage.log import Log, Verdict
+from consentryd.storage.log import Log
 from consentryd.storage.rejected import Letter
 
 _NO_CONTEXT: Mapping[str, Any] = {}

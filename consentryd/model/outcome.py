@@ -49,6 +49,9 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+#: What a store answers for an event.
+Verdict = Outcome | Reason
+
 OUTCOME_OF: Final[dict[Reason, Outcome]] = {
     Reason.INVALID_TYPE: Outcome.REJECTED,
     Reason.INVALID_EVENT: Outcome.REJECTED,

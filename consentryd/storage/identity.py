@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
 
 CACHED: Final = 50_000
@@ -17,8 +18,9 @@ class SqliteIdentityTable:
     written at `flush`, in bulk; a row that changes is announced in `change`, which other processes read before they trust a cache.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, choices: Choices) -> None:
         self._connection = connection
+        self._choices = choices
         self._young: dict[bytes, Owner] = {}
         self._old: dict[bytes, Owner] = {}
         self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
@@ -57,6 +59,7 @@ class SqliteIdentityTable:
     def merge(self, loser: int, winner: Owner, now: int) -> None:
         self.flush()
         self._refresh_digests(loser, winner, now)
+        self._choices.merge(loser, winner.subject)
         self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
         self._connection.execute(
             "INSERT INTO alias (subject, becomes, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET becomes = excluded.becomes",

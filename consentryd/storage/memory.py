@@ -8,9 +8,8 @@ from typing import Any, Final
 from consentryd.model.clock import DAY, Clock
 from consentryd.model.decision import Lane
 from consentryd.model.event import POSITION, CleanEvent
-from consentryd.model.outcome import Outcome
+from consentryd.model.outcome import Outcome, Verdict
 from consentryd.storage.index import MemoryIdentityTable, NewSubject, SubjectIndex
-from consentryd.storage.log import Verdict
 from consentryd.storage.rejected import Letter
 
 _LANE: Final = POSITION["lane"]

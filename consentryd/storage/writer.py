@@ -1,0 +1,213 @@
+"""The append transaction: deduplication, identity and the last look at consent, then one log row for all that waited."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from consentryd.config.settings import Storage
+from consentryd.model.clock import DAY, SECOND, Clock
+from consentryd.model.decision import Lane
+from consentryd.model.error import Unavailable
+from consentryd.model.event import POSITION, CleanEvent
+from consentryd.model.outcome import Outcome, Reason, Verdict
+from consentryd.storage import block, rejected
+from consentryd.storage.choice import Choices
+from consentryd.storage.database import open_database
+from consentryd.storage.dedup import Dedup, as_hashes
+from consentryd.storage.identity import SqliteIdentityTable
+from consentryd.storage.index import NewSubject, SubjectIndex
+from consentryd.storage.rejected import Letter
+
+_LANE: Final = POSITION["lane"]
+_PURPOSE: Final = POSITION["purpose"]
+_SUBJECT: Final = POSITION["subject"]
+_BROKEN: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY})
+_TRIM_EVERY: Final = 256
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What work inside a commit may use. `now` is the commit's time, UTC microseconds."""
+
+    connection: sqlite3.Connection
+    index: SubjectIndex
+    choices: Choices
+    now: int
+
+
+@dataclass(slots=True)
+class Task:
+    """What one request wants of a commit: its events stored, its letters kept, or its work done."""
+
+    events: Sequence[CleanEvent] = ()
+    letters: Sequence[Letter] = ()
+    work: Callable[[Transaction], Any] | None = None
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """The rows that this commit will keep, and the hashes of their event ids, in the same order."""
+
+    rows: list[list[Any]] = field(default_factory=list)
+    hashes: list[int] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+
+
+class Writer:
+    """Lives on the committing thread and owns the region's write connection."""
+
+    def __init__(self, path: Path, settings: Storage, clock: Clock, new_subject: NewSubject) -> None:
+        self._path = path
+        self._settings = settings
+        self._clock = clock
+        self._new_subject = new_subject
+        self._commits = 0
+        self._disk_checked_at = 0
+        self._connect()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def commit(self, tasks: Sequence[Task]) -> list[Any]:
+        """Do the tasks in order in one transaction: verdicts of each one's events, or what its work returned or raised.
+
+        All or nothing, except that work which raises is undone alone. Raises `sqlite3.Error`, `OSError`, `Unavailable`.
+        """
+        now = self._clock.now()
+        self._check_disk(now)
+        if self._broken:
+            self._connect()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results, accepted = self._do(tasks, now)
+            seq = self._write(accepted, now)
+            self._trim(now)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        if seq:
+            self._dedup.note(seq, as_hashes(accepted.hashes), now)
+        return results
+
+    def _connect(self) -> None:
+        self._connection = open_database(self._path, "region")
+        self._connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        self._choices = Choices(self._connection)
+        self._table = SqliteIdentityTable(self._connection, self._choices)
+        self._index = SubjectIndex(self._table, self._new_subject)
+        self._dedup = Dedup(self._connection)
+        self._dedup.refresh()
+        self._data_version = -1
+        self._broken = False
+
+    def _abandon(self, error: BaseException) -> None:
+        """Roll back and trust no cache; a connection that cannot roll back, or whose file failed, is opened anew next time."""
+        self._table.forget()
+        self._broken = isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF in _BROKEN
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._choices.forget()
+            if self._broken:
+                self._connection.close()
+        except sqlite3.Error:
+            self._broken = True
+
+    def _check_disk(self, now: int) -> None:
+        if 0 <= now - self._disk_checked_at < SECOND:
+            return
+        status = os.statvfs(self._path.parent)
+        if status.f_bavail * status.f_frsize < self._settings.min_free_bytes:
+            raise Unavailable("store_unavailable", "The disk is nearly full.", retry_after=10)
+        self._disk_checked_at = now
+
+    def _refresh(self) -> None:
+        """Catch up with other connections' commits, if there were any."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._data_version:
+            self._table.refresh()
+            self._dedup.refresh()
+            self._choices.forget()
+            self._data_version = version
+
+    def _do(self, tasks: Sequence[Task], now: int) -> tuple[list[Any], _Accepted]:
+        self._refresh()
+        accepted = _Accepted()
+        hashes = as_hashes([event.dedup for event in chain.from_iterable(task.events for task in tasks)])
+        known = iter(self._dedup.known(hashes).tolist() if len(hashes) else ())
+        results: list[Any] = []
+        for task in tasks:
+            if task.work is not None:
+                results.append(self._work(task.work, now))
+                continue
+            results.append([self._accept(event, is_known, accepted, now) for event, is_known in zip(task.events, known)])  # noqa: B905 - known runs on
+            if task.letters:
+                rejected.write(self._connection, task.letters)
+        self._table.flush()
+        return results, accepted
+
+    def _accept(self, event: CleanEvent, is_known: bool, accepted: _Accepted, now: int) -> Verdict:
+        if is_known or event.dedup in accepted.seen:
+            return Outcome.DUPLICATE
+        row = event.row
+        if row[_LANE] == Lane.ANONYMOUS:
+            verdict = Outcome.ANONYMOUS
+        else:
+            if self._choices.is_suppressed(event.user, now) or self._choices.is_suppressed(event.anonymous, now):
+                return Reason.SUPPRESSED
+            subject = self._subject(event, now)
+            if refusal := self._choices.refusal(subject, row[_PURPOSE]):
+                return refusal
+            row[_SUBJECT] = subject
+            verdict = Outcome.STORED
+        accepted.seen.add(event.dedup)
+        accepted.rows.append(row)
+        accepted.hashes.append(event.dedup)
+        return verdict
+
+    def _subject(self, event: CleanEvent, now: int) -> int:
+        if event.previous is not None and event.user is not None:
+            return self._index.alias(event.previous, event.user, now)
+        return self._index.resolve(event.user, event.anonymous, now)
+
+    def _work(self, work: Callable[[Transaction], Any], now: int) -> Any:
+        """What the work returned, or the exception it raised, with its changes undone."""
+        self._table.flush()
+        self._connection.execute("SAVEPOINT work")
+        try:
+            result = work(Transaction(self._connection, self._index, self._choices, now))
+            self._table.flush()
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+            self._connection.execute("ROLLBACK TO work")
+            self._table.forget()
+            result = error
+        self._connection.execute("RELEASE work")
+        self._choices.forget()
+        return result
+
+    def _write(self, accepted: _Accepted, now: int) -> int:
+        """One log row for the whole group; its seq, or 0 if there was nothing to keep."""
+        if not accepted.rows:
+            return 0
+        cursor = self._connection.execute(
+            "INSERT INTO log (events, committed_at, hashes, body) VALUES (?, ?, ?, ?)",
+            (len(accepted.rows), now, block.pack_hashes(accepted.hashes), block.encode(accepted.rows)),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _trim(self, now: int) -> None:
+        """Now and then let go of what is past its time."""
+        if self._commits % _TRIM_EVERY == 0:
+            rejected.trim(self._connection, self._settings.rejected_events, now - self._settings.rejected_days * DAY)
+            self._dedup.expire(now - self._settings.dedup_days * DAY)
+        self._commits += 1

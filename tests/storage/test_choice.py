@@ -1,0 +1,78 @@
+"""What a subject chose holds inside the transaction that stores, in every process, through merges and restarts."""
+
+import pytest
+
+from consentryd.model.event import POSITION
+from consentryd.model.outcome import Outcome, Reason
+from consentryd.storage.choice import ChoiceState, write_choice
+from tests.storage.test_log import NOW, Sqlite, clean
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Sqlite(tmp_path / "region.db")
+    yield made
+    made.close()
+
+
+def analytics(number, **identity):
+    event = clean(number, **identity)
+    event.row[POSITION["purpose"]] = "analytics"
+    return event
+
+
+def choose(state, at=NOW, **identity):
+    probe = clean(0, **identity)
+
+    def work(tx):
+        write_choice(tx.connection, tx.index.resolve(probe.user, probe.anonymous, tx.now), "analytics", state, at, 1)
+
+    return work
+
+
+async def test_nothing_is_stored_after_a_withdrawal_was_answered(store):
+    assert await store.log.append([analytics(1, user="u")]) == [Outcome.STORED]
+    await store.log.transact(choose(ChoiceState.WITHDRAWN, user="u"))
+    assert await store.log.append([analytics(2, user="u"), analytics(3, user="v")]) == [Reason.WITHDRAWN, Outcome.STORED]
+
+
+async def test_a_withdrawal_holds_for_every_identity_of_the_subject(store):
+    await store.log.append([analytics(1, user="u", anonymous="a")])
+    await store.log.transact(choose(ChoiceState.WITHDRAWN, anonymous="a"))
+    assert await store.log.append([analytics(2, user="u")]) == [Reason.WITHDRAWN]
+
+
+async def test_a_withdrawal_holds_in_another_process_and_after_a_restart(store):
+    other = store.open()
+    await other.append([analytics(1, user="u")])
+    await store.log.transact(choose(ChoiceState.WITHDRAWN, user="u"))
+    assert await other.append([analytics(2, user="u")]) == [Reason.WITHDRAWN]
+    other.close()
+    store.log.close()
+    store.log = store.open()
+    assert await store.log.append([analytics(3, user="u")]) == [Reason.WITHDRAWN]
+
+
+@pytest.mark.parametrize(("device_at", "verdict"), [(NOW + 1, Reason.WITHDRAWN), (NOW - 1, Outcome.STORED), (NOW, Reason.WITHDRAWN)])
+async def test_when_subjects_merge_the_latest_choice_holds_and_a_tie_refuses(store, device_at, verdict):
+    await store.log.transact(choose(ChoiceState.GRANTED, user="u"))
+    await store.log.transact(choose(ChoiceState.WITHDRAWN, at=device_at, anonymous="a"))
+    assert await store.log.append([analytics(1, user="u", anonymous="a")]) == [verdict]
+
+
+async def test_a_suppressed_identity_is_refused_until_its_time(store):
+    digest = clean(0, user="u").user
+    await store.log.transact(lambda tx: tx.connection.execute("INSERT INTO suppression VALUES (?, ?, ?)", (digest, NOW + 10, NOW)))
+    assert await store.log.append([analytics(1, user="u")]) == [Reason.SUPPRESSED]
+    store.clock.advance(10)
+    assert await store.log.append([analytics(1, user="u")]) == [Outcome.STORED]
+
+
+async def test_work_that_fails_is_undone_alone(store):
+    def work(tx):
+        write_choice(tx.connection, tx.index.resolve(b"u" * 16, None, tx.now), "analytics", ChoiceState.WITHDRAWN, NOW, 1)
+        raise ValueError("changed my mind")
+
+    with pytest.raises(ValueError, match="changed my mind"):
+        await store.log.transact(work)
+    assert await store.log.append([analytics(1, user="u" * 16)]) == [Outcome.STORED]
