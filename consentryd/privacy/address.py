@@ -77,11 +77,14 @@ def _is_trusted(address: str, trusted: Sequence[IPv4Network | IPv6Network]) -> b
     packed = _pack(address)
     if packed is None:
         return False
-    version = 4 if len(packed) == _V4_BYTES else 6
+    bits = 8 * len(packed)
     number = int.from_bytes(packed, "big")
-    return any(
-        network.version == version and number & int(network.netmask) == int(network.network_address) for network in trusted
-    )
+    for network in trusted:
+        if network.max_prefixlen == bits:
+            host_bits = bits - network.prefixlen
+            if number >> host_bits == int(network.network_address) >> host_bits:
+                return True
+    return False
 
 
 def _bare(hop: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from ua_parser import Domain
 from ua_parser.loaders import load_lazy_builtins
+from ua_parser.matchers import UserAgentMatcher
 from ua_parser.regex import Resolver
 
 from consentryd.privacy import bot
@@ -30,32 +31,23 @@ class Agent(NamedTuple):
 
 UNKNOWN_AGENT: Final = Agent()
 
-#: SDKs and HTTP libraries that servers send events with.
-_SERVER: Final = re.compile(
-    r"(?:[\w@/-]*analytics-(?:python|node|ruby|go|php|java|net|csharp|rust)|[\w@/-]*(?:sdk|client|consentry)-(?:python|node|ruby|go|php|java)"
-    r"|python-(?:requests|httpx|urllib3)|python-urllib|aiohttp|axios|node-fetch|undici|node|deno|bun|got|go-http-client|curl|wget|java"
-    r"|apache-httpclient|libwww-perl|guzzlehttp|ruby|faraday|reqwest|symfony httpclient|python)(?:[/ ]|$)|.*sindresorhus/got",
-    re.IGNORECASE,
-)
-
-#: First match decides. Phones say "Mobile" and tablets do not, among Android's browsers.
-_HINTS: Final = (
+#: The first that matches decides. Phones say "Mobile" and tablets do not, among Android's browsers.
+_DEVICES: Final = (
+    ("server", r"(?i)^[\w@/-]*(?:analytics|sdk|client|consentry)-(?:python|node|ruby|go|php|java|net|csharp|rust)(?:[/ ]|$)"),
     (
-        "tv",
-        re.compile(
-            r"Smart-?TV|Apple ?TV|Google ?TV|Android ?TV|tvOS|HbbTV|Web0S|NetCast|BRAVIA|CrKey|Roku|\bAFT[A-Z]+\b|VIDAA|\bTV\b",
-            re.IGNORECASE,
-        ),
+        "server",
+        r"(?i)^(?:python-requests|python-httpx|python-urllib3?|python|aiohttp|axios|node-fetch|undici|node|deno|bun)(?:[/ ]|$)",
     ),
-    ("console", re.compile(r"PlayStation|Xbox|Nintendo")),
-    ("tablet", re.compile(r"iPad|Tablet(?! PC)|Kindle|PlayBook")),
-    (
-        "mobile",
-        re.compile(
-            r"Mobi|iPhone|iPod|Opera Mini|Windows Phone|BlackBerry|BB10|Symbian|KAIOS|^Dalvik|^analytics-(?:swift|kotlin|ios|android)/"
-        ),
-    ),
-    ("tablet", re.compile(r"Android|Silk/")),
+    ("server", r"(?i)^(?:go-http-client|curl|wget|java|apache-httpclient|libwww-perl|guzzlehttp|ruby|faraday|reqwest)(?:[/ ]|$)"),
+    ("server", r"^Symfony HttpClient|sindresorhus/got"),
+    ("tv", r"(?i)Smart-?TV|Apple ?TV|Google ?TV|Android ?TV|tvOS|HbbTV|Web0S|NetCast|BRAVIA|CrKey|Roku|VIDAA"),
+    ("tv", r"\bAFT[A-Z]+\b|\bTV\b"),
+    ("console", r"PlayStation|Xbox|Nintendo"),
+    ("desktop", r"Tablet PC"),
+    ("tablet", r"iPad|Tablet|Kindle|PlayBook"),
+    ("mobile", r"Mobi|iPhone|iPod|Opera Mini|Windows Phone|BlackBerry|BB10|Symbian|KAIOS|^Dalvik"),
+    ("mobile", r"^analytics-(?:swift|kotlin|ios|android)/"),
+    ("tablet", r"Android|Silk/"),
 )
 
 _DEVICE_OF_OS: Final = {
@@ -122,6 +114,11 @@ def _parser() -> _Parser:
     return _Parser(Resolver((browsers, systems, [])), _names(browsers), _names(systems))
 
 
+@cache
+def _hints() -> Resolver:
+    return Resolver(([UserAgentMatcher(pattern, device) for device, pattern in _DEVICES], [], []))
+
+
 def _names(matchers: Iterable[object]) -> frozenset[str]:
     """The families that stand in the expressions themselves: fixed ones, and the literal alternatives of groups.
 
@@ -151,10 +148,8 @@ def _classify(user_agent: str) -> Agent:
 
 
 def _device(user_agent: str, system: str | None) -> str | None:
-    if _SERVER.match(user_agent):
-        return "server"
-    hinted = next((device for device, hint in _HINTS if hint.search(user_agent)), None)
-    return hinted or _DEVICE_OF_OS.get(system or "")
+    hint = _hints()(user_agent, Domain.USER_AGENT).user_agent
+    return hint.family if hint else _DEVICE_OF_OS.get(system or "")
 
 
 def _major(text: str | None) -> int | None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_plus
 
 import idna
 
-from consentryd.privacy.segment import clean_text, strip_invisible
+from consentryd.privacy.segment import HARMLESS, clean_text, strip_invisible
 
 MAX_CHARS: Final = 8192
 PATH_CHARS: Final = 1024
@@ -28,12 +28,11 @@ class Page(NamedTuple):
 
 NO_PAGE: Final = Page()
 
-#: A plain web URL: groups host, path, query. What fits needs no normalising.
+#: A plain web URL or path: groups host, path, query. What fits needs no normalising.
 _PLAIN: Final = re.compile(
-    r"https?://((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})(?::\d{0,5})?(/[\w./~!$'()*+,:-]*)?(?:\?([^#]*))?(?:#|\Z)", re.ASCII
+    r"(?:https?://((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})(?::\d{0,5})?)?((?:/" + HARMLESS + r")*/?)(?:\?([^#]*))?(?:#|\Z)",
+    re.ASCII,
 )
-_UNUSUAL: Final = re.compile(r"//|/\.\.?(?:/|$)|[\w+~-]{16}|\+\d|\d\.\d|:[^:]*:", re.ASCII)
-
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _OPAQUE: Final = frozenset(
     {"about", "blob", "cid", "data", "javascript", "mailto", "sms", "tel", "urn", "vbscript", "view-source"}
@@ -57,11 +56,7 @@ def coarsen_url(url: str | None, keep: Collection[str] = ()) -> Page:
     if plain is None:
         return _coarsen(url, keep)
     host, path, query = plain.groups()
-    if path is None:
-        path = "/"
-    elif _UNUSUAL.search(path):
-        path = _path(path)
-    return Page(host, path, _query(query, keep) if query and keep else ())
+    return Page(host, path or ("/" if host else None), _query(strip_invisible(query), keep) if query and keep else ())
 
 
 def referrer_host(url: str | None) -> str | None:
