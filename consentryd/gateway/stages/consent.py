@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from consentryd.config.settings import Site
 from consentryd.consent.policy import Policy
 from consentryd.gateway.stages.passage import Passage
-from consentryd.model.decision import Lane
+from consentryd.model.decision import Decision, Lane
 from consentryd.model.event import ConsentedEvent, PlacedEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
@@ -37,7 +38,7 @@ class Consent:
         if decision.lane is Lane.ANONYMOUS:
             return ConsentedEvent(event, placed.region, decision, None, None, None)
         if event.user_id is None and event.anonymous_id is None:
-            return Reason.MISSING_IDENTITY
+            return _count_nobody(placed, decision, site)
         return ConsentedEvent(event, placed.region, decision, *self._digests(placed, passage.intake.key.site))
 
     def _digests(self, placed: PlacedEvent, site: str) -> tuple[bytes | None, bytes | None, bytes | None]:
@@ -46,3 +47,10 @@ class Consent:
         anonymous = event.anonymous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.anonymous_id)
         previous = event.previous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.previous_id)
         return user or None, anonymous or None, previous or None
+
+
+def _count_nobody(placed: PlacedEvent, decision: Decision, site: Site) -> ConsentedEvent | Reason:
+    """An event that might travel as a person's but names nobody (a pixel, a line of an access log) is counted, where its name may be."""
+    if site.anonymous_lane == "off" or placed.event.event not in site.anonymous_events:
+        return Reason.MISSING_IDENTITY
+    return ConsentedEvent(placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False), None, None, None)
