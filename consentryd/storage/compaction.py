@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,10 +49,10 @@ def compact(region: Path, lake: Lake, *, files: int = 8, everything: bool = Fals
         lake.heal()
         aliases = _aliases(region)
         for group in choose(lake.state().files, 2 if everything else files, everything=everything):
-            added = list(_rewrite(lake, group, aliases))
-            lake.commit(added, group)
             merged += group
-            written += added
+            written += _rewrite(lake, group, aliases)
+        if merged:
+            lake.commit(written, merged)
         _clean(lake)
     pa.default_memory_pool().release_unused()
     before, after = (sum(file.size for file in side) for side in (merged, written))
@@ -90,14 +91,14 @@ def _level(events: int, limit: int) -> int:
     return level
 
 
-def _rewrite(lake: Lake, group: Sequence[LakeFile], aliases: Aliases) -> Iterator[LakeFile]:
+def _rewrite(lake: Lake, group: Sequence[LakeFile], aliases: Aliases) -> list[LakeFile]:
     """One file of all events that stay, and small ones of those whose subject is another one now."""
     total = sum(file.events for file in group)
-    moved = Spill()
-    sources = [_staying(lake, file, max(512, _MERGE_ROWS * file.events // total), aliases, moved) for file in group]
-    kept = lake.write(group[0].month, group[0].bucket, merge(sources))
-    others = (lake.write(month, bucket, tables) for month, bucket, tables in moved.partitions())
-    yield from (file for file in [kept, *others] if file is not None)
+    with closing(Spill(lake.scratch)) as moved:
+        sources = [_staying(lake, file, max(512, _MERGE_ROWS * file.events // total), aliases, moved) for file in group]
+        kept = lake.write(group[0].month, group[0].bucket, merge(sources))
+        others = [lake.write(month, bucket, tables) for month, bucket, tables in moved.partitions()]
+    return [file for file in [kept, *others] if file is not None]
 
 
 def _staying(lake: Lake, file: LakeFile, rows: int, aliases: Aliases, moved: Spill) -> Iterator[pa.Table]:

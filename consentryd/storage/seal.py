@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from consentryd.model.error import CorruptStore
-from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.alias import load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.dedup import add_run, seen_upto
 from consentryd.storage.lake import Lake, LakeFile, LakeState
@@ -86,16 +87,12 @@ class Sealer:
         return goal
 
     def _write(self, connection: sqlite3.Connection, sealed: int, upto: int) -> list[LakeFile]:
-        spill = fill(connection, self._path, sealed, upto, load_aliases(connection))
-        written = (self._lake.write(month, bucket, tables) for month, bucket, tables in spill.partitions())
+        aliases = load_aliases(connection)
+        with closing(Spill(self._lake.scratch)) as spill:
+            for table in read_log(connection, self._path, sealed, upto):
+                spill.add(aliases.apply(table.drop_columns("seq")))
+            written = [self._lake.write(month, bucket, tables) for month, bucket, tables in spill.partitions()]
         return [file for file in written if file is not None]
-
-
-def fill(connection: sqlite3.Connection, path: Path, sealed: int, upto: int, aliases: Aliases) -> Spill:
-    spill = Spill()
-    for table in read_log(connection, path, sealed, upto):
-        spill.add(aliases.apply(table.drop_columns("seq")))
-    return spill
 
 
 def finish(connection: sqlite3.Connection, sealed: int) -> None:

@@ -1,44 +1,58 @@
-"""Events on their way into the lake, held compressed: sealing 200,000 of them needs a fraction of their size in memory."""
+"""Events on their way into the lake, sorted run by run in a nameless file of the region: sealing needs little memory, and a crash
+leaves nothing behind."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final, NamedTuple
 
 import pyarrow as pa
 
 from consentryd.storage.lake import partition
 from consentryd.storage.order import merge, sort
 
-_BATCH_ROWS: Final = 4_096
+_BATCH_ROWS: Final = 512
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
-class Spill:
-    """Sorted runs of events by partition."""
+class _Run(NamedTuple):
+    start: int
+    size: int
 
-    def __init__(self) -> None:
-        self._runs: dict[tuple[str, int], list[pa.Buffer]] = defaultdict(list)
+
+class Spill:
+    """Sorted runs of events by partition, in `folder` (made if missing), or in memory if that is None."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._runs: dict[tuple[str, int], list[_Run]] = defaultdict(list)
+        if folder is not None:
+            folder.mkdir(exist_ok=True)
+        self._file: IO[bytes] = BytesIO() if folder is None else TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `close`
 
     def add(self, events: pa.Table) -> None:
         for key, part in partition(events):
-            self._runs[key].append(_pack(sort(part)))
+            self._runs[key].append(self._write(sort(part)))
 
     def partitions(self) -> Iterator[tuple[str, int, Iterator[pa.Table]]]:
-        """Month, bucket and sorted events of each partition, once: what was read is let go."""
-        for month, bucket in sorted(self._runs):
-            yield month, bucket, merge([_unpack(run) for run in self._runs.pop((month, bucket))])
+        """Month, bucket and sorted events of each partition."""
+        for (month, bucket), runs in sorted(self._runs.items()):
+            yield month, bucket, merge([self._read(run) for run in runs])
 
+    def close(self) -> None:
+        self._file.close()
 
-def _pack(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=_OPTIONS) as writer:
-        writer.write_table(table, max_chunksize=_BATCH_ROWS)
-    return sink.getvalue()
+    def _write(self, table: pa.Table) -> _Run:
+        start = self._file.seek(0, 2)
+        with pa.ipc.new_stream(self._file, table.schema, options=_OPTIONS) as writer:
+            writer.write_table(table, max_chunksize=_BATCH_ROWS)
+        return _Run(start, self._file.tell() - start)
 
-
-def _unpack(run: pa.Buffer) -> Iterator[pa.Table]:
-    with pa.ipc.open_stream(run) as reader:
-        for batch in reader:
-            yield pa.Table.from_batches([batch])
+    def _read(self, run: _Run) -> Iterator[pa.Table]:
+        self._file.seek(run.start)
+        with pa.ipc.open_stream(pa.py_buffer(self._file.read(run.size))) as reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch])

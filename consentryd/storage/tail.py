@@ -18,7 +18,7 @@ from consentryd.storage import block
 from consentryd.storage.schema import EVENT_SCHEMA, to_table
 
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("seq", pa.int64()))
-CHUNK_EVENTS: Final = 8_192
+CHUNK_EVENTS: Final = 4_096
 _PAGE_ROWS: Final = 128
 
 
