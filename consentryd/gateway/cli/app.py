@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from consentryd import __version__
-from consentryd.gateway.cli import check_config, init, keys, serve
+from consentryd.gateway.cli import check_config, doctor, events, init, keys, seal, serve
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 
@@ -28,6 +28,9 @@ app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.command("check-config")(check_config.check_config)
 app.add_typer(keys.app, name="keys")
+app.command("events")(events.events)
+app.command("seal")(seal.seal)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,12 @@ WIDE: Final = 200  # columns, where nobody's terminal says
 def say(text: str = "", style: str | None = None) -> None:
     """A line as it is: never wrapped, so that it can be copied, and never read as markup."""
     Console(soft_wrap=True).print(Text(text, style=style or ""))
+
+
+def say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
+    sys.stdout.flush()
 
 
 def show(renderable: Any) -> None:

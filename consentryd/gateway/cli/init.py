@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show_json
+from consentryd.gateway.cli.console import say, say_all, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, JsonOption
 from consentryd.gateway.cli.welcome import key_lines
 
@@ -35,7 +35,6 @@ def init(
     say(
         f"Wrote {config} and {installation.load(config).storage.data_dir}. The keys of site `{installation.FIRST_SITE}`, shown this once:"
     )
-    for line in key_lines(secrets):
-        say(line)
+    say_all(key_lines(secrets))
     where = "" if directory == Path() else f" --config {config}"
     say(f"Next: consentry serve{where}")

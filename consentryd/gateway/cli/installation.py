@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from consentryd.config.example import example
 from consentryd.config.load import load_settings
@@ -43,6 +43,23 @@ def control(settings: Settings) -> Iterator[ControlStore]:
         yield store
     finally:
         store.close()
+
+
+class RegionFolder(NamedTuple):
+    """A region that holds something: its name and its folder."""
+
+    name: str
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "region.db"
+
+
+def regions(settings: Settings) -> list[RegionFolder]:
+    """The regions in which something was ever stored here."""
+    folders = [RegionFolder(name, settings.storage.data_dir / name) for name in settings.regions]
+    return [folder for folder in folders if folder.database.exists()]
 
 
 def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:

@@ -44,7 +44,7 @@ def create(
     with installation.control(settings) as store:
         key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins)
     if as_json:
-        show_json({**described(key), "key": secret})
+        show_json({**described(key), "secret": secret})
         return
     say(f"Made {key.id}, a {kind} key of site `{site}`. Shown this once:")
     say(secret)

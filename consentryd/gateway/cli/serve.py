@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say
+from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
-from consentryd.gateway.cli.welcome import base_url, first_start, next_start
+from consentryd.gateway.cli.welcome import created, first_start, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
@@ -36,12 +36,18 @@ def serve(
     """
     environ = {**os.environ, **_overrides(host, port, workers)}
     secrets = installation.complete(config, environ)
+    if secrets is not None:
+        say_all(created(secrets, config))
     settings = installation.load(config, environ)
     served = _served(settings, regions)
-    _welcome(settings, config, secrets)
     from consentryd.gateway.server import serve as run  # noqa: PLC0415 -- half a second that other commands need not wait
 
-    run(settings, config, served)
+    def announce(address: str) -> None:
+        say_all(_welcome(settings, settings.server.public_url or address, secrets))
+
+    code = run(settings, config, served, announce)
+    if code:
+        raise typer.Exit(code)
 
 
 def _overrides(host: str | None, port: int | None, workers: int | None) -> dict[str, str]:
@@ -49,9 +55,9 @@ def _overrides(host: str | None, port: int | None, workers: int | None) -> dict[
     return {f"CONSENTRY_SERVER_{name}": str(value) for name, value in given.items() if value is not None}
 
 
-def _served(settings: Settings, regions: str | None) -> list[str]:
+def _served(settings: Settings, regions: str | None) -> list[str] | None:
     if regions is None:
-        return list(settings.regions)
+        return None
     wanted = [name.strip() for name in regions.split(",") if name.strip()]
     for name in wanted:
         if name not in settings.regions:
@@ -61,12 +67,8 @@ def _served(settings: Settings, regions: str | None) -> list[str]:
     return wanted
 
 
-def _welcome(settings: Settings, config: Path, secrets: dict[KeyKind, str] | None) -> None:
-    url = base_url(settings.server)
+def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None) -> list[str]:
     if secrets is not None:
-        lines = first_start(url, secrets, config)
-    else:
-        with installation.control(settings) as store:
-            lines = next_start(url, store.keys(), settings.storage.data_dir / installation.CONTROL)
-    for line in lines:
-        say(line)
+        return first_start(url.rstrip("/"), secrets)
+    with installation.control(settings) as store:
+        return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from consentryd.config.settings import Server
 from consentryd.gateway.cli.installation import PURPOSE
 from consentryd.model.clock import SECOND
 from consentryd.model.key import ApiKey, KeyKind
@@ -20,26 +19,20 @@ EVENT: Final[dict[str, Any]] = {
 }
 GRANT: Final[dict[str, Any]] = {"context": {"consent": {"purposes": {"analytics": True}}}}
 
-ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- compared with, not bound to
-
-
-def base_url(server: Server) -> str:
-    """Where a client on this machine finds the gateway, without a slash at the end."""
-    if server.public_url is not None:
-        return server.public_url.rstrip("/")
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"http://{ANY_ADDRESS.get(server.host, host)}:{server.port}"
-
 
 def key_lines(secrets: Mapping[KeyKind, str]) -> list[str]:
     return [f"  {kind + ' key':<12} {secret}   {PURPOSE[kind]}" for kind, secret in secrets.items()]
 
 
-def first_start(url: str, secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
-    """The lines of the first start."""
+def created(secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
+    """The lines about keys just made, said at once: they cannot be said later."""
+    return [f"Set up {config}. The keys, shown this once (only their hashes are stored):", *key_lines(secrets), ""]
+
+
+def first_start(url: str, secrets: Mapping[KeyKind, str]) -> list[str]:
+    """The lines of the first start, once the gateway at `url` takes events."""
     return [
-        f"Set up {config}. The keys, shown this once (only their hashes are stored):",
-        *key_lines(secrets),
+        f"Consentry takes events at {url}",
         "",
         "Send an event that carries a grant:",
         *_indent(curl(url, secrets[KeyKind.WRITE], {**EVENT, **GRANT})),
@@ -63,7 +56,11 @@ def next_start(url: str, keys: Sequence[ApiKey], database: Path) -> list[str]:
     made = datetime.fromtimestamp(min(key.created_at for key in keys) / SECOND, UTC)
     active = sum(key.revoked_at is None for key in keys)
     summary = f"Keys were made on {made:%Y-%m-%d %H:%M} UTC in {database}; {active} are valid."
-    return [f"{summary} `consentry keys list` lists them, `consentry keys create write` makes another.", *addresses(url)]
+    return [
+        f"Consentry takes events at {url}",
+        f"{summary} `consentry keys list` lists them, `consentry keys create write` makes another.",
+        *addresses(url),
+    ]
 
 
 def addresses(url: str) -> list[str]:

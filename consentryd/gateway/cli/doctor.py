@@ -1,0 +1,178 @@
+"""`consentry doctor`: a list of what must hold, each ok, doubtful or broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.table import Table
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.check_config import check_files
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.installation import RegionFolder
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.model.clock import DAY, MINUTE, SECOND
+from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
+from consentryd.model.key import KeyKind
+from consentryd.storage.database import open_database
+from consentryd.storage.keys import open_region_keys
+from consentryd.storage.master import load_master
+
+#: No clock is right that is before this program was written.
+WRITTEN: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * SECOND
+LATE_SEALS: Final = 3
+PLENTY: Final = 4  # times the free disk below which events are refused
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(NamedTuple):
+    check: str
+    state: State
+    detail: str
+
+
+COLOUR: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
+
+
+def doctor(
+    config: ConfigOption = DEFAULT_CONFIG,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every stored event; takes a while.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an installation: settings, keys, disk, clock, and each region's keys, database and lake.
+
+    The gateway may run meanwhile. Each check is `ok`, `warn` (works, but look at it) or `fail`; the exit code is 1 if one failed. With
+    `--json` a list of `{"check", "state", "detail"}`.
+    """
+    try:
+        settings = installation.load(config)
+        check_files(settings)
+    except ConfigError as error:
+        findings = [Finding("settings", State.FAIL, str(error))]
+    else:
+        findings = [Finding("settings", State.OK, str(config)), *examine(settings, time.time_ns() // 1000, deep=deep)]
+    if as_json:
+        show_json([finding._asdict() for finding in findings])
+    else:
+        _show(findings)
+    if any(finding.state is State.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
+    """The checks in the order in which a fault in one explains the next. `now` is UTC microseconds."""
+    yield _guarded("keys", partial(_keys, settings))
+    yield _guarded("disk", partial(_disk, settings))
+    yield _guarded("clock", partial(_clock, settings, now))
+    for region in installation.regions(settings):
+        yield _guarded(f"{region.name} keys", partial(_region_keys, settings, region))
+        yield _guarded(f"{region.name} database", partial(_database, settings, region, now))
+        yield _guarded(f"{region.name} lake", partial(_lake, region, deep=deep))
+
+
+def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:
+    try:
+        return Finding(name, *look())
+    except (ConfigError, ConsentryError, CorruptStore, OSError, sqlite3.Error) as error:
+        return Finding(name, State.FAIL, str(error))
+
+
+def _keys(settings: Settings) -> tuple[State, str]:
+    with installation.control(settings) as store:
+        keys = store.keys()
+    valid = Counter(key.kind for key in keys if key.revoked_at is None)
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(valid.items()))
+    if not valid[KeyKind.WRITE] and not valid[KeyKind.SERVER]:
+        return State.WARN, "No valid key can send events. `consentry keys create write` makes one."
+    return State.OK, f"valid: {counted}"
+
+
+def _disk(settings: Settings) -> tuple[State, str]:
+    folder = settings.storage.data_dir
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"consentry")
+        file.flush()
+        os.fsync(file.fileno())
+    free, least = shutil.disk_usage(folder).free, settings.storage.min_free_bytes
+    said = f"{free / 2**30:.1f} GiB free at {folder}"
+    if free < least:
+        return State.FAIL, f"{said}; events are refused below {least / 2**30:.1f} GiB (storage.min_free_bytes)"
+    return (State.WARN if free < PLENTY * least else State.OK), said
+
+
+def _clock(settings: Settings, now: int) -> tuple[State, str]:
+    said = f"{datetime.fromtimestamp(now // SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now < WRITTEN:
+        return State.FAIL, f"{said} cannot be right. Set the system's clock."
+    newest = max((_newest_commit(region) for region in installation.regions(settings)), default=0)
+    if newest > now + MINUTE:
+        ahead = (newest - now) / MINUTE
+        return State.FAIL, f"{said}, but an event was stored {ahead:.0f} minutes later: the clock was set back, or was wrong."
+    return State.OK, said
+
+
+def _newest_commit(region: RegionFolder) -> int:
+    with closing(open_database(region.database, "region", readonly=True)) as connection:
+        return int(connection.execute("SELECT coalesce(max(committed_at), 0) FROM log").fetchone()[0])
+
+
+def _region_keys(settings: Settings, region: RegionFolder) -> tuple[State, str]:
+    if not (region.root / "keys").exists():
+        return State.FAIL, f"{region.root / 'keys'} is missing although the region holds data. Restore it from a backup."
+    data = settings.storage.data_dir
+    open_region_keys(data, region.name, load_master(settings.keys.master, data, os.environ))
+    return State.OK, "open with the master key"
+
+
+def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State, str]:
+    with closing(open_database(region.database, "region", readonly=True)) as connection:
+        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        events, oldest = connection.execute("SELECT coalesce(sum(events), 0), min(committed_at) FROM log").fetchone()
+    if problem != "ok":
+        return State.FAIL, f"{region.database}: {problem}. Restore it from a backup."
+    waiting = (now - oldest) / SECOND if oldest else 0.0
+    said = f"{events:,} events in the log"
+    if waiting > LATE_SEALS * settings.storage.seal_interval_s:
+        return (
+            State.WARN,
+            f"{said}, the oldest for {waiting * SECOND / DAY:.1f} days: no gateway seals. `consentry seal` does it.",
+        )
+    return State.OK, said
+
+
+def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
+    from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
+    from consentryd.storage.reader import verify  # noqa: PLC0415 -- the same
+
+    lake = DeltaLake(region.root)
+    verify(region.root, lake, deep=deep)
+    state = lake.state()
+    events = sum(file.events for file in state.files)
+    return State.OK, f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there'}"
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table("check", "state", "", box=None)
+    for finding in findings:
+        table.add_row(finding.check, f"[{COLOUR[finding.state]}]{finding.state}[/]", finding.detail)
+    show(table)
+    failed = sum(finding.state is State.FAIL for finding in findings)
+    say(f"{failed} of {len(findings)} checks failed." if failed else "Nothing is broken.", "red" if failed else "green")

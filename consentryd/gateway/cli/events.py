@@ -1,0 +1,160 @@
+"""`consentry events`: what is stored, and what was refused, for people."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Self
+
+import orjson
+import typer
+from rich.table import Table
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.installation import RegionFolder
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
+from consentryd.model.clock import SECOND
+from consentryd.storage import rejected
+from consentryd.storage.database import open_database
+
+POLL_S: Final = 1.0
+#: Between two looks of `--follow` at most so many events are shown per region; the rest is counted by `/metrics`.
+FOLLOWED: Final = 1000
+MAX_LAST: Final = 100_000
+
+Row = dict[str, Any]
+
+
+def events(
+    config: ConfigOption = DEFAULT_CONFIG,
+    site: SiteOption = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=1, max=MAX_LAST, help="How many of the newest.")] = 20,
+    refused: Annotated[bool, typer.Option("--rejected", help="Show what was refused or dropped instead, and why.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what arrives, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest events of all regions as they are stored, oldest first.
+
+    An event shows as soon as its sender has its answer. `lane` is `consented`, or `anonymous` for what was only counted. What is shown
+    is all there is: no IP address, user agent or raw user id is stored.
+
+    `--rejected` shows the dead letters: the shape of what was refused, kept for `storage.rejected_days`. With `--json` one JSON list;
+    with `--follow --json` one JSON object a line.
+    """
+    settings = installation.load(config)
+    with installation.control(settings):
+        pass
+    with _Source(settings, site, refused) as source:
+        if not follow:
+            rows = source.newest(last)
+            show_json(rows) if as_json else _show_table(rows, refused)
+            return
+        for row in source.following(last):
+            show_json(row) if as_json else say(_line(row, refused))
+
+
+class _Source:
+    """The newest rows over all regions. Readers stay open, for they keep what they have converted."""
+
+    def __init__(self, settings: Settings, site: str | None, refused: bool) -> None:
+        self._settings, self._site = settings, site
+        self._read = self._letters if refused else self._stored
+        self._readers: dict[str, Any] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def newest(self, count: int) -> list[Row]:
+        rows = [row for region in installation.regions(self._settings) for row in self._read(region, count)]
+        rows.sort(key=lambda row: row["received_at"])
+        return rows[-count:]
+
+    def following(self, last: int) -> Iterator[Row]:
+        """The `last` rows, then for ever each new one. Rows may look alike, so they are counted rather than recognised."""
+        rows = self.newest(max(last, FOLLOWED))
+        yield from rows[-last:]
+        while True:
+            known = Counter(map(_identity, rows))
+            time.sleep(POLL_S)
+            rows = self.newest(FOLLOWED)
+            for row in rows:
+                identity = _identity(row)
+                if known[identity]:
+                    known[identity] -= 1
+                else:
+                    yield row
+
+    def _letters(self, region: RegionFolder, count: int) -> Iterator[Row]:
+        with closing(open_database(region.database, "region", readonly=True)) as connection:
+            for letter in rejected.newest(connection, count, self._site):
+                row = {"region": region.name, **letter._asdict(), "event": orjson.loads(letter.event)}
+                yield {**row, "received_at": datetime.fromtimestamp(letter.received_at / SECOND, UTC)}
+
+    def _stored(self, region: RegionFolder, count: int) -> Iterator[Row]:
+        if region.name not in self._readers:
+            self._readers[region.name] = self._stack.enter_context(closing(_open_reader(region)))
+        with self._readers[region.name].snapshot() as snapshot:
+            rows = snapshot.newest(count, site=self._site).to_pylist()
+        for row in rows:
+            known = {name: value for name, value in row.items() if value is not None}
+            known.update({name: orjson.loads(known[name]) for name in ("properties", "redactions") if name in known})
+            if "revenue" in known:
+                known["revenue"] = str(known["revenue"])
+            yield {"region": region.name, **known}
+
+
+def _open_reader(region: RegionFolder) -> Any:
+    from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
+    from consentryd.storage.reader import Reader  # noqa: PLC0415 -- the same
+
+    return Reader(region.root, DeltaLake(region.root))
+
+
+def _identity(row: Row) -> bytes:
+    return orjson.dumps(row, default=str)
+
+
+_STORED: Final = ("received_at", "region", "site", "lane", "event", "country", "device", "page", "properties")
+_REFUSED: Final = ("received_at", "region", "site", "outcome", "reason", "event")
+
+
+def _show_table(rows: list[Row], refused: bool) -> None:
+    if not rows:
+        say("Nothing was refused." if refused else "Nothing is stored yet. `consentry events --rejected` shows what was refused.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in _REFUSED if refused else _STORED:
+        wide = column in {"properties", "page"} or (refused and column == "event")
+        table.add_column(column, no_wrap=True, overflow="ellipsis" if wide else "ignore")
+    for row in rows:
+        table.add_row(*_cells(row, refused))
+    show(table)
+
+
+def _line(row: Row, refused: bool) -> str:
+    return "  ".join(cell for cell in _cells(row, refused) if cell)
+
+
+def _cells(row: Row, refused: bool) -> list[str]:
+    shown = {
+        **row,
+        "received_at": row["received_at"].strftime("%Y-%m-%d %H:%M:%S"),
+        "page": f"{row.get('host', '')}{row.get('path', '')}",
+        "properties": _compact(row.get("properties")),
+    }
+    if refused:
+        shown["event"] = _compact(row["event"])
+    return [str(shown.get(column, "")) for column in (_REFUSED if refused else _STORED)]
+
+
+def _compact(value: Any) -> str:
+    return orjson.dumps(value).decode() if value else ""
