@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,11 @@ UNKNOWN_PLACE: Final[Place] = (None, None)
 CACHED_NETWORKS: Final = 8192
 SHIPPED: Final = "country.mmdb"
 
+_UNICAST: Final = IPv6Network("2000::/3")  # what IANA has opened
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
-_NO_COUNTRY: Final = frozenset({"AP", "EU", "XX", "ZZ"})  # codes of registries and vendors for "somewhere"
+_NO_UNICAST: Final = IPv6Network("2000::/3")  # what IANA has opened
+_COUNTRY: Final = frozenset({"AP", "EU", "XX", "ZZ"})  # codes of registries and vendors for "somewhere"
 
 
 class CountryDatabase:
@@ -64,13 +66,20 @@ class CountryDatabase:
 
     def _read(self, text: str) -> Place:
         network = ip_network(text)
-        if network.prefixlen not in {24, 48} or not network.is_global:
+        if not _is_place(network):
             return UNKNOWN_PLACE
         record = self._open().get(network.network_address)
         if not isinstance(record, Mapping):
             return UNKNOWN_PLACE
         country = _country(record)
         return country, _subdivision(record) if self._city and country else None
+
+
+def _is_place(network: IPv4Network | IPv6Network) -> bool:
+    """Whether public unicast addresses live there; tunnels (2002::/16, 2001::/32) are wider than any place."""
+    if isinstance(network, IPv6Network) and not network.subnet_of(_UNICAST):
+        return False
+    return network.prefixlen in {24, 48} and network.is_global and not network.is_multicast
 
 
 def _country(record: Mapping[str, Any]) -> str | None:
