@@ -42,6 +42,10 @@ class Jurisdiction(BaseModel):
         return self.regime == "opt-in", not self.exemption, self.universal_opt_out
 
 
+#: Holds where the table says nothing at all, such as before its first day.
+STRICTEST = Jurisdiction(codes=(ELSEWHERE,), name="No rule on file", regime="opt-in", effective_from=date(1970, 1, 1), law="")
+
+
 class Jurisdictions:
     """The rows in force at `now`. `until` is when that changes next, UTC microseconds."""
 
@@ -50,12 +54,10 @@ class Jurisdictions:
         self.since = max((row.since for row in every if row.since <= now), default=-NEVER)
         self.until = min((row.since for row in every if row.since > now), default=NEVER)
         self._by_code = {code: row for row in every if row.since <= now for code in row.codes}
-        if ELSEWHERE not in self._by_code:
-            raise ConfigError("the jurisdictions file has no row for '*' in force")
 
     def of(self, country: str | None, subdivision: str | None) -> Jurisdiction:
         """The row of a place. An unknown subdivision gets the strictest of its country's rows, an unknown country that of `*`."""
-        elsewhere = self._by_code[ELSEWHERE]
+        elsewhere = self._by_code.get(ELSEWHERE, STRICTEST)
         if country is None:
             return elsewhere
         if subdivision is not None:

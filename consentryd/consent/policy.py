@@ -32,23 +32,25 @@ class Policy:
         self.digest = self._digest()
         self.version = f"p{version}.{self.digest[:6]}"
         self._reader = Reader(settings, self.purposes)
-        self._places = Jurisdictions(self._rows, 2**61)
+        self._move(0)
         self._signals: dict[Any, Signals] = {}
-        self._decisions: dict[Any, Decision | Reason] = {}
 
     def read(self, context: Mapping[str, Any], carried: Mapping[str, str], now: int) -> Signals:
         """The signals in an event's context and in the request that carried it (lower-case names). Never raises on input."""
-        consent, managed = context.get("consent"), context.get("consentManagement")
+        consent = context.get("consent")
+        managed = context.get("consentManagement")
         if consent is None and managed is None and not carried:
             return NO_SIGNALS
+        # compact JSON tells true from 1, which equal each other in Python
         try:
-            key = (orjson.dumps((consent, managed)), *carried.items())
+            body = orjson.dumps(consent) if managed is None else b"+" + orjson.dumps((consent, managed))
         except TypeError:
             return self._reader.read(consent, managed, carried, now)
+        key = (body, tuple(carried.items())) if carried else body
         signals = self._signals.get(key)
         if signals is None or now >= signals.until:
             signals = self._reader.read(consent, managed, carried, now)
-            if len(key[0]) + sum(len(value) for _, value in key[1:]) <= MAX_REMEMBERED_BYTES:
+            if len(body) + sum(map(len, carried.values())) <= MAX_REMEMBERED_BYTES:
                 _remember(self._signals, key, signals, self.settings.remembered)
         return signals
 
@@ -65,9 +67,8 @@ class Policy:
         withdrawn: frozenset[str] = NOTHING_WITHDRAWN,
     ) -> Decision | Reason:
         """Let the event in by a lane, or name the reason why not. `withdrawn` holds the purposes the subject has withdrawn."""
-        if not self._places.since <= now < self._places.until:
-            self._places = Jurisdictions(self._rows, now)
-            self._decisions.clear()
+        if not self._since <= now < self._until:
+            self._move(now)
         key = (signals, country, subdivision, event, lane, anonymous_events, withdrawn)
         known = self._decisions.get(key)
         if known is None:
@@ -87,9 +88,17 @@ class Policy:
         withdrawn: frozenset[str] = NOTHING_WITHDRAWN,
     ) -> Trace:
         """The same decision with each rule's say; `consent.explain` puts it in words."""
-        place = Jurisdictions(self._rows, now).of(country, subdivision)
+        if not self._since <= now < self._until:
+            self._move(now)
+        place = self._places.of(country, subdivision)
         purpose = self.purposes.of_event(event)
         return weigh(Case(self.settings, self.version, place, purpose, signals, withdrawn, event, lane, anonymous_events))
+
+    def _move(self, now: int) -> None:
+        """Put the rows in force at `now` to use, and forget decisions under others."""
+        self._places = Jurisdictions(self._rows, now)
+        self._since, self._until = self._places.since, self._places.until
+        self._decisions: dict[Any, Decision | Reason] = {}
 
     def _digest(self) -> str:
         """SHA-256 of everything that decides: tables and settings."""

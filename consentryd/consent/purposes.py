@@ -39,6 +39,8 @@ class Purposes:
         self.version = version
         self.by_name = dict(table)
         self.all = frozenset(table)
+        self.sensitive = frozenset(name for name, purpose in table.items() if purpose.sensitive)
+        self.opt_out = frozenset(name for name, purpose in table.items() if purpose.opt_out or settings.gpc_scope == "all")
         self._aliases: dict[str, tuple[str, ...]] = {name.casefold(): (name,) for name in table}
         for name, targets in settings.categories.items():
             self._aliases[name.casefold()] = self._known(targets, "consent.categories")
