@@ -14,12 +14,11 @@ from consentryd.gateway.stages.passage import Passage
 from consentryd.model.client import Client
 from consentryd.model.event import RawEvent, ValidEvent
 from consentryd.model.outcome import Reason
+from consentryd.privacy.address import truncate
 
 
 class Clients(Protocol):
     """The coarse view of a machine; nothing of the arguments is kept."""
-
-    def network(self, address: str) -> str | None: ...
 
     def describe(self, network: str | None, user_agent: str | None) -> Client: ...
 
@@ -94,7 +93,7 @@ class Validate:
         caller = passage.intake.client
         if not address and not user_agent:
             return caller
-        network = self._clients.network(address) if isinstance(address, str) else None
+        network = truncate(address) if isinstance(address, str) else None
         told = self._clients.describe(network, user_agent if isinstance(user_agent, str) else None)
         if not user_agent:
             return caller._replace(country=told.country, subdivision=told.subdivision)

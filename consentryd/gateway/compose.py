@@ -1,0 +1,145 @@
+"""The composition root: settings in, the open house out. The one place where implementations are chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import os
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from consentryd.config.settings import Settings
+from consentryd.consent.policy import Policy
+from consentryd.gateway.clients import Clients
+from consentryd.gateway.collector import Collector
+from consentryd.gateway.exposition import Worker
+from consentryd.gateway.keeper import Keeper
+from consentryd.gateway.metrics import Metrics
+from consentryd.gateway.pipeline import Pipeline
+from consentryd.gateway.plan import TrackingPlans
+from consentryd.gateway.services import Services
+from consentryd.gateway.stages.consent import Consent
+from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.scrub import Scrub
+from consentryd.gateway.stages.validate import Validate
+from consentryd.model.clock import Clock, SystemClock
+from consentryd.model.error import ConfigError
+from consentryd.model.identity import IdentityKind
+from consentryd.privacy.agent import AgentClassifier
+from consentryd.privacy.country import CountryDatabase
+from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.privacy.scrub import Scrubber
+from consentryd.storage.control import ControlStore
+from consentryd.storage.keys import open_region_keys
+from consentryd.storage.master import load_master
+from consentryd.storage.region import RegionStore
+from consentryd.storage.rejected import Letter
+
+
+class House:
+    """Everything a process needs to take events, before any door is opened. Built by `open_house`."""
+
+    def __init__(self, settings: Settings, stores: Mapping[str, RegionStore], clock: Clock) -> None:
+        self.settings = settings
+        self.stores = stores
+        self.clock = clock
+        self.metrics = Metrics()
+        self.policy = Policy(settings.consent)
+        countries = CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)
+        countries.open()
+        self.clients = Clients(countries, AgentClassifier(), settings.server.trusted_proxies)
+        self.pseudonyms = {name: Pseudonymiser(store.keys.identity, store.keys.dedup) for name, store in stores.items()}
+        self.scrubbers = {name: Scrubber.of(settings.privacy, name, store.keys.property) for name, store in stores.items()}
+        self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
+        self.pipeline = Pipeline(
+            Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),
+            self.place,
+            Consent(self.policy, self.pseudonyms),
+            Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles),
+        )
+        logs = {name: store.log for name, store in stores.items()}
+        self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers)
+        for name, store in stores.items():
+            store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
+
+
+class _Home:
+    """A region's index, asked by raw identity."""
+
+    def __init__(self, store: RegionStore, pseudonyms: Pseudonymiser) -> None:
+        self._store = store
+        self._pseudonyms = pseudonyms
+
+    def knows(self, site: str, kind: IdentityKind, value: str) -> bool:
+        return self._store.knows(self._pseudonyms.identity(site, kind, value))
+
+
+class _Rejections:
+    """Dead letters over all regions served."""
+
+    def __init__(self, stores: Mapping[str, RegionStore]) -> None:
+        self._stores = stores
+
+    async def newest(self, limit: int, site: str) -> Sequence[Letter]:
+        found = await asyncio.gather(*(store.newest_rejected(limit, site) for store in self._stores.values()))
+        return heapq.nlargest(limit, (letter for letters in found for letter in letters), key=lambda letter: letter.received_at)
+
+
+def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock) -> dict[str, RegionStore]:
+    """The regions this process serves, open. Raises `ConfigError`, `CorruptStore`."""
+    root = settings.storage.data_dir
+    root.mkdir(parents=True, exist_ok=True)
+    master = load_master(settings.keys.master, root, os.environ)
+    stores: dict[str, RegionStore] = {}
+    for name in regions or settings.regions:
+        keys = open_region_keys(root, name, master)
+        store = RegionStore(root / name, keys, settings.storage, clock, lambda: secrets.randbits(63))
+        try:
+            store.open()
+        except sqlite3.OperationalError as error:
+            for other in stores.values():
+                other.close()
+            raise ConfigError(f"The store of region {name} in {root / name} cannot be opened: {error}.") from error
+        stores[name] = store
+    return stores
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    settings: Settings, config_path: Path | None, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
+) -> AsyncIterator[Services]:
+    """The house with its doors' services; closes what it opened. Housekeeping runs in the first worker."""
+    clock = SystemClock()
+    stores = await asyncio.to_thread(open_stores, settings, regions, clock)
+    control = ControlStore(settings.storage.data_dir / "control.db", clock)
+    try:
+        house = House(settings, stores, clock)
+        services = Services(settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics)
+        keeper = Keeper(settings, stores, clock, house.metrics, logger) if worker.number == 0 else None
+        async with _running(keeper):
+            yield services
+    finally:
+        control.close()
+        for store in stores.values():
+            await asyncio.to_thread(store.close)
+
+
+@contextlib.asynccontextmanager
+async def _running(keeper: Keeper | None) -> AsyncIterator[None]:
+    if keeper is None:
+        yield
+        return
+    task = asyncio.create_task(keeper.keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+

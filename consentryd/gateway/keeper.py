@@ -1,0 +1,84 @@
+"""The housekeeping of a serving process: seals the log when it is full or old, merges small files, lets old months go, measures depth.
+
+One job at a time over all regions, in a thread beside the loop. Several processes may keep one store: a lock lets one work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.metrics import Metrics
+from consentryd.model.clock import DAY, SECOND, Clock
+from consentryd.storage.compaction import compact
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.lease import Busy
+from consentryd.storage.region import RegionStore
+from consentryd.storage.retention import retain
+from consentryd.storage.seal import Sealer
+
+TICK_S: Final = 1.0
+_SEALS_PER_COMPACTION: Final = 4
+
+
+class Keeper:
+    """Run `keep` as a task; cancelling it lets the job in hand finish."""
+
+    def __init__(
+        self, settings: Settings, stores: Mapping[str, RegionStore], clock: Clock, metrics: Metrics, logger: FilteringBoundLogger
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._clock = clock
+        self._metrics = metrics
+        self._logger = logger
+        self._lakes = {name: DeltaLake(store.root) for name, store in stores.items()}
+        self._seals = dict.fromkeys(stores, 0)
+        self._retained_at = 0
+
+    async def keep(self) -> None:
+        """Looks every second, for ever."""
+        while True:
+            for name, store in self._stores.items():
+                await self._tend(name, store)
+            if self._clock.now() - self._retained_at >= DAY:
+                await self._retain()
+            await asyncio.sleep(TICK_S)
+
+    async def _tend(self, name: str, store: RegionStore) -> None:
+        try:
+            events, age = await asyncio.to_thread(store.depth)
+            self._metrics.set_log_depth(name, events)
+            self._metrics.set_seal_lag(name, age / SECOND)
+            if events >= self._settings.storage.seal_events or (events and age >= self._settings.storage.seal_interval_s * SECOND):
+                await asyncio.to_thread(self._seal, name, store)
+        except Busy:
+            return
+        except Exception as error:  # noqa: BLE001 - nothing is lost: the log keeps what could not be sealed, and the next look tries again
+            self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
+
+    def _seal(self, name: str, store: RegionStore) -> None:
+        report = Sealer(store.root, self._lakes[name]).run()
+        self._logger.info("sealed", region=name, events=report.events, files=report.files, seconds=round(report.seconds, 3))
+        self._seals[name] += 1
+        if self._seals[name] % _SEALS_PER_COMPACTION == 0:
+            merged = compact(store.root, self._lakes[name], files=self._settings.storage.compact_files)
+            if merged.merged:
+                self._logger.info("compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3))
+
+    async def _retain(self) -> None:
+        self._retained_at = now = self._clock.now()
+        for name, lake in self._lakes.items():
+            try:
+                report = await asyncio.to_thread(retain, lake, self._settings, now)
+            except Busy:
+                self._retained_at = 0
+            except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
+                self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
+            else:
+                if report.events:
+                    self._logger.info("retention deleted", region=name, events=report.events)
