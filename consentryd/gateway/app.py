@@ -7,7 +7,7 @@ find out costs 5.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
@@ -20,7 +20,7 @@ from consentryd.gateway.door import DOOR, Door
 from consentryd.gateway.endpoint import Endpoint, Handler
 from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.logs import frames_of
-from consentryd.gateway.services import LOGGER, SERVICES, Services
+from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound
 
@@ -87,7 +87,7 @@ class _Edge:
                     route=route,
                     status=response.status,
                     ms=milliseconds,
-                    events=request.get("events", 0),
+                    events=request.get(EVENTS, 0),
                 )
             return response
 

@@ -34,8 +34,12 @@ class Clients:
         self._agents = agents
         self._trusted: list[IPv4Network | IPv6Network] = [ip_network(network, strict=False) for network in trusted_proxies]
 
-    def network(self, request: web.BaseRequest) -> str | None:
-        """The truncated network the request comes from, seen through trusted proxies; None if that is no address."""
+    def network(self, address: str) -> str | None:
+        """The truncated network of an address, None if it is no address."""
+        return truncate(address.partition("%")[0])
+
+    def caller(self, request: web.BaseRequest) -> str | None:
+        """The truncated network that a request comes from, seen through trusted proxies."""
         peer = request.remote
         if peer is None:
             return None
@@ -44,7 +48,7 @@ class Clients:
             address = forwarded_for(hops, peer, self._trusted)
         else:
             address = peer
-        return None if address is None else truncate(address.partition("%")[0])
+        return None if address is None else self.network(address)
 
     def describe(self, network: str | None, user_agent: str | None) -> Client:
         """What is kept of who calls, from a network as `network` answers it. A server's country is not its visitors': it is unknown."""

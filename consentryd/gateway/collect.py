@@ -15,7 +15,7 @@ from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.protocols.segment import read_envelope
 from consentryd.gateway.results import encode_results
-from consentryd.gateway.services import SERVICES, Services
+from consentryd.gateway.services import EVENTS, SERVICES, Services
 from consentryd.gateway.signals import read_signals
 from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.key import ApiKey, KeyKind
@@ -31,7 +31,7 @@ def collect(call: str | None) -> Handler:
         started = time.perf_counter()
         services, door = request.app[SERVICES], request.app[DOOR]
         headers = request.headers
-        network = services.clients.network(request)
+        network = services.clients.caller(request)
         origin = headers.get("Origin")
         secret = door.find_secret(request)
         key = None
@@ -57,7 +57,7 @@ async def take(request: web.Request, intake: Intake, envelope: Envelope) -> list
     services = request.app[SERVICES]
     results = await services.collector.collect(intake, envelope.events)
     services.metrics.count_results(results)
-    request["events"] = len(results)
+    request[EVENTS] = len(results)
     return results
 
 

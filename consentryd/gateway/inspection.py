@@ -22,7 +22,7 @@ MAX_LIMIT: Final = 500
 
 async def get_rejected(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
-    key = request.app[DOOR].check_reader(request, services.clients.network(request), READING)
+    key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
     letters = await services.rejected.newest(_limit(request.query.get("limit")), key.site)
     return json_answer({"rejected": [_letter(letter) for letter in letters]})
 

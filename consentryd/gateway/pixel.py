@@ -30,7 +30,7 @@ async def get_pixel(request: web.Request) -> web.StreamResponse:
     """The image, whatever became of the event: there is no one behind an `img` to read results."""
     services, door = request.app[SERVICES], request.app[DOOR]
     headers, query = request.headers, request.query
-    network = services.clients.network(request)
+    network = services.clients.caller(request)
     key = door.check_collector(door.find_secret(request), _origin(headers.get("Origin"), headers.get("Referer")), network)
     envelope = Envelope((_read_event(query, headers.get("Referer")),))
     client = services.clients.describe(network, headers.get("User-Agent"))

@@ -49,7 +49,7 @@ async def get_rudder_source(request: web.Request) -> web.StreamResponse:
 
 def _check(request: web.Request, secret: str | None) -> ApiKey:
     services, door = request.app[SERVICES], request.app[DOOR]
-    door.check_network(services.clients.network(request))
+    door.check_network(services.clients.caller(request))
     if not secret:
         raise Unauthorized("missing_key", "No write key.")
     key = check_key(services.keys.lookup(secret), _WRITE)

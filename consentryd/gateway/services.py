@@ -56,3 +56,5 @@ class Services:
 
 SERVICES: Final = web.AppKey("services", Services)
 LOGGER: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("logger")
+#: How many events a request brought, for its log line.
+EVENTS: Final = web.RequestKey("events", int)

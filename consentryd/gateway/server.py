@@ -1,0 +1,39 @@
+"""`consentry serve`: one worker in this process, or several beside it on one port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.compose import open_services
+from consentryd.gateway.exposition import Worker
+from consentryd.gateway.listener import address_of, bind
+from consentryd.gateway.supervisor import supervise
+from consentryd.gateway.worker import OpenServices, run_worker
+
+
+def serve(
+    settings: Settings,
+    config_path: Path | None,
+    regions: Sequence[str] | None,
+    announce: Callable[[str], None] | None = None,
+    *,
+    compose: OpenServices = open_services,
+) -> int:
+    """Serves until SIGTERM or SIGINT; the exit code. Calls `announce` with the base URL once events can be sent.
+
+    Raises `ConfigError` if the address cannot be had or, with one worker, the store cannot be opened.
+    """
+    workers = settings.server.workers
+    with bind(settings.server, shared=workers > 1) as listening:
+        address = address_of(listening)
+
+        def ready() -> None:
+            if announce is not None:
+                announce(address)
+
+        if workers > 1:
+            return supervise(compose, settings, config_path, regions, listening.getsockname()[1], ready)
+        run_worker(compose, settings, config_path, regions, listening, Worker(), ready)
+    return 0

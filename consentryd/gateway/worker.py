@@ -1,0 +1,91 @@
+"""One serving process: its loop, its services, its listening socket, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import uvloop
+from structlog.typing import FilteringBoundLogger
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.app import create_app
+from consentryd.gateway.exposition import Worker, publish
+from consentryd.gateway.listener import listen
+from consentryd.gateway.logs import adopt_libraries, open_logger
+from consentryd.gateway.services import Services
+
+
+class OpenServices(Protocol):
+    """What the composition root looks like. A function of a module, so that worker processes can import it."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        config_path: Path | None,
+        regions: Sequence[str] | None,
+        worker: Worker,
+        logger: FilteringBoundLogger,
+    ) -> AbstractAsyncContextManager[Services]: ...
+
+
+def run_worker(
+    open_services: OpenServices,
+    settings: Settings,
+    config_path: Path | None,
+    regions: Sequence[str] | None,
+    listening: socket.socket,
+    worker: Worker,
+    ready: Callable[[], None],
+    parent: int | None = None,
+) -> None:
+    """Serves on `listening` until SIGTERM or SIGINT, or until `parent`, a file descriptor, becomes readable. Calls `ready` once.
+
+    Raises `ConfigError` if the services cannot be opened.
+    """
+
+    async def serve() -> None:
+        logger = open_logger(settings.server)
+        adopt_libraries(logger)
+        stop = _stop_event(parent)
+        async with open_services(settings, config_path, regions, worker, logger) as services:
+            app = create_app(services, logger)
+            async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
+                logger.info("serving", worker=worker.number)
+                ready()
+                await stop.wait()
+                logger.info("stopping", worker=worker.number)
+
+    uvloop.run(serve())
+
+
+def _stop_event(parent: int | None) -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if parent is not None:
+
+        def orphaned() -> None:
+            loop.remove_reader(parent)
+            stop.set()
+
+        loop.add_reader(parent, orphaned)
+    return stop
+
+
+@contextlib.asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

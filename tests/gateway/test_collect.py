@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import brotli
+import pytest
+import zstandard
+
+from consentryd.model.error import Misdirected, Unavailable
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
+from tests.kit import NOW, Gateway, running, settings_of
+
+EVENT = {"type": "track", "event": "Viewed", "messageId": "m1", "anonymousId": "a1", "properties": {"n": 1}}
+
+
+def stuffed(mebibytes: int) -> bytes:
+    return b'{"batch":[],"x":"' + b"x" * (mebibytes << 20) + b'"}'
+
+
+async def test_a_batch_is_collected_and_counted(gateway: Gateway) -> None:
+    status, answer = await gateway.post("/v1/batch", {"batch": [EVENT, EVENT], "sentAt": "2026-11-21T20:00:00Z"})
+    assert (status, answer) == (200, {"accepted": 2, "results": [], "success": True})
+    assert [event.event for event in gateway.collector.events] == ["Viewed", "Viewed"]
+    assert gateway.collector.intake.sent_at == "2026-11-21T20:00:00Z"
+    assert gateway.collector.intake.received_at == NOW
+    assert gateway.collector.intake.key.id == "key_w"
+
+
+@pytest.mark.parametrize("call", ["track", "identify", "page", "screen", "group", "alias"])
+async def test_each_call_has_a_path_and_a_short_path(gateway: Gateway, call: str) -> None:
+    for path in (f"/v1/{call}", f"/v1/{call[0]}"):
+        status, answer = await gateway.post(path, {"userId": "u1"})
+        assert (status, answer["accepted"]) == (200, 1)
+        assert gateway.collector.events[-1].type == call
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"])
+async def test_every_batch_path_takes_batches(gateway: Gateway, path: str) -> None:
+    assert (await gateway.post(path, {"batch": [EVENT]}))[0] == 200
+    assert (await gateway.post(path, [EVENT]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "body"),
+    [
+        ({"Authorization": "Basic d3JpdGU6"}, "", {}),
+        ({"Authorization": "basic  d3JpdGU6cGFzcw=="}, "", {}),
+        ({"Authorization": "Bearer write"}, "", {}),
+        ({"X-Write-Key": "write"}, "", {}),
+        ({}, "?writeKey=write", {}),
+        ({}, "?write_key=write", {}),
+        ({}, "", {"writeKey": "write"}),
+        ({}, "", {"write_key": "write"}),
+        ({"Authorization": "Basic ????"}, "", {"writeKey": "write"}),
+    ],
+)
+async def test_a_key_is_found_wherever_clients_put_it(gateway: Gateway, headers: dict, query: str, body: dict) -> None:
+    assert (await gateway.post(f"/v1/batch{query}", {"batch": [EVENT], **body}, key=None, headers=headers))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [(None, 401, "missing_key"), ("nobody", 401, "unknown_key"), ("read", 403, "wrong_key_kind"), ("privacy", 403, "wrong_key_kind")],
+)
+async def test_without_a_collecting_key_nothing_is_collected(gateway: Gateway, key: str | None, status: int, code: str) -> None:
+    answered = await gateway.post("/v1/batch", {"batch": [EVENT]}, key=key)
+    assert (answered[0], answered[1]["error"]["code"]) == (status, code)
+    assert gateway.collector.events == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "image/png"])
+async def test_content_types_are_not_believed(gateway: Gateway, content_type: str) -> None:
+    assert (await gateway.post("/v1/batch", {"batch": [EVENT]}, headers={"Content-Type": content_type}))[0] == 200
+
+
+ENCODED = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+def raw_deflate(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(body) + compressor.flush()
+
+
+@pytest.mark.parametrize(
+    ("header", "encode"),
+    [
+        *ENCODED.items(),
+        ("deflate", raw_deflate),
+        ("gzip, br", lambda body: brotli.compress(gzip.compress(body))),
+        (None, gzip.compress),
+        (None, ENCODED["zstd"]),
+        ("identity", gzip.compress),
+        ("gzip", lambda body: gzip.compress(body[:20]) + gzip.compress(body[20:])),
+    ],
+)
+async def test_every_content_coding_is_undone(gateway: Gateway, header: str | None, encode) -> None:
+    body = encode(json.dumps({"batch": [EVENT] * 50}).encode())
+    status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": header} if header else {})
+    assert (status, answer["accepted"]) == (200, 50)
+
+
+@pytest.mark.parametrize("coding", sorted(ENCODED))
+async def test_a_bomb_is_refused_while_it_inflates(gateway: Gateway, coding: str) -> None:
+    body = ENCODED[coding](stuffed(64))
+    assert len(body) < 512 * 1024
+    status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": coding})
+    assert (status, answer["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("coding", sorted(ENCODED))
+async def test_a_cut_off_body_is_refused(gateway: Gateway, coding: str) -> None:
+    body = ENCODED[coding](json.dumps({"batch": [{**EVENT, "messageId": str(n)} for n in range(99)]}).encode())
+    for cut in (0, 1, 3, len(body) // 2):
+        assert (await gateway.post("/v1/batch", body[:cut], headers={"Content-Encoding": coding}))[0] == 400
+    assert gateway.collector.events == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status", "code"), [("snappy", 415, "unsupported_encoding"), ("br, br, br", 415, "unsupported_encoding")]
+)
+async def test_unknown_codings_are_refused(gateway: Gateway, encoding: str, status: int, code: str) -> None:
+    answered = await gateway.post("/v1/batch", {"batch": []}, headers={"Content-Encoding": encoding})
+    assert (answered[0], answered[1]["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"7",
+        b'"text"',
+        b"{}",
+        b'{"batch":{}}',
+        b'{"batch":[NaN]}',
+        b'{"batch":[1e999]}',
+        b'{"batch":["\xff"]}',
+        b"\xff\xfe{\x00}\x00",
+        b'{"batch":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b"data=%7B%7D",
+    ],
+)
+async def test_what_is_no_batch_is_a_400(gateway: Gateway, body: bytes) -> None:
+    status, answer = await gateway.post("/v1/batch", body)
+    assert status == 400
+    assert set(answer["error"]) >= {"code", "message"}
+    assert gateway.collector.events == []
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [b'{"n":123456789012345678901234567890}', b'{"n":1,"n":2}', b'{"n":' + b"[" * 500 + b"]" * 500 + b"}", b'{"n":"\\u0000"}'],
+)
+async def test_odd_json_of_one_event_is_left_to_validation(gateway: Gateway, properties: bytes) -> None:
+    assert (await gateway.post("/v1/track", b'{"event":"x","properties":' + properties + b"}"))[0] == 200
+
+
+async def test_the_last_of_duplicate_keys_counts(gateway: Gateway) -> None:
+    await gateway.post("/v1/track", b'{"event":"a","event":"b"}')
+    assert gateway.collector.events[0].event == "b"
+
+
+async def test_half_an_emoji_costs_the_character_and_not_the_batch(gateway: Gateway) -> None:
+    body = rb'{"batch":[{"type":"track","event":"\ud83d","properties":{"ok":"\ud83d\ude00","path":"c:\\ud83d"}}]}'
+    assert (await gateway.post("/v1/batch", body))[0] == 200
+    event = gateway.collector.events[0]
+    assert (event.event, event.properties) == ("\ufffd", {"ok": "\U0001f600", "path": "c:\\ud83d"})
+
+
+async def test_a_byte_order_mark_is_skipped(gateway: Gateway) -> None:
+    assert (await gateway.post("/v1/batch", b'\xef\xbb\xbf{"batch":[]}'))[0] == 200
+
+
+async def test_sizes_are_limited() -> None:
+    async with running(settings_of(limits={"batch_events": 2, "batch_bytes": 1024})) as gateway:
+        assert (await gateway.post("/v1/batch", {"batch": [{}] * 2}))[0] == 200
+        status, answer = await gateway.post("/v1/batch", {"batch": [{}] * 3})
+        assert (status, answer["error"]["code"]) == (413, "batch_too_large")
+        status, answer = await gateway.post("/v1/batch", b" " * 1025)
+        assert (status, answer["error"]["code"]) == (413, "body_too_large")
+
+        async def chunks():
+            for _ in range(40):
+                yield b" " * 100
+
+        status, answer = await gateway.ask("POST", "/v1/batch", data=chunks())
+        assert (status, answer["error"]["code"]) == (413, "body_too_large")
+
+
+async def test_results_name_what_was_not_stored_or_everything_on_request(gateway: Gateway) -> None:
+    fates = {
+        "a": Result("a", Outcome.STORED),
+        "b": Result("b", Outcome.DUPLICATE),
+        "c": Result("c", OUTCOME_OF[Reason.NO_CONSENT], Reason.NO_CONSENT),
+        "d": Result("d", Outcome.ANONYMOUS),
+    }
+    gateway.collector.fate = lambda event: fates[event.event_id]
+    body = {"batch": [{"messageId": name} for name in fates]}
+    told = [
+        {"id": "b", "outcome": "duplicate", "reason": None},
+        {"id": "c", "outcome": "dropped", "reason": "no_consent"},
+        {"id": "d", "outcome": "anonymous", "reason": None},
+    ]
+    assert await gateway.post("/v1/batch", body) == (200, {"accepted": 3, "results": told, "success": True})
+    verbose = (await gateway.post("/v1/batch?verbose=1", body))[1]
+    assert [result["id"] for result in verbose["results"]] == list(fates)
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "detail"),
+    [
+        (Unavailable("store_unavailable", "No.", retry_after=7), 503, {}),
+        (Misdirected("wrong_region", "No.", endpoint="https://us.example"), 421, {"endpoint": "https://us.example"}),
+        (RuntimeError("secret@example.com"), 500, {}),
+    ],
+)
+async def test_failures_have_one_shape(gateway: Gateway, failure: Exception, status: int, detail: dict) -> None:
+    gateway.collector.failure = failure
+    async with gateway.request("POST", "/v1/track", data=b'{"event":"x"}', headers={"X-Write-Key": "write"}) as response:
+        assert response.status == status
+        assert (await response.json())["error"].items() >= detail.items()
+        assert response.headers.get("Retry-After") == ("7" if status == 503 else None)
+    assert "secret@example.com" not in gateway.log
+
+
+async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:
+    headers = {
+        "Sec-GPC": "1",
+        "DNT": "1",
+        "Cookie": "euconsent-v2=CPabc; other=x; usprivacy=1YNN; __gpp=DBAA",
+        "Referer": "https://x",
+    }
+    await gateway.post("/v1/track?gdpr=1&gdpr_consent=A&gdpr_consent=B&x=y", {"event": "x"}, headers=headers)
+    assert gateway.collector.intake.signals == {
+        "sec-gpc": "1",
+        "dnt": "1",
+        "gdpr": "1",
+        "gdpr_consent": "A,B",
+        "euconsent-v2": "CPabc",
+        "us_privacy": "1YNN",
+        "__gpp": "DBAA",
+    }
+
+
+async def test_a_declared_region_is_passed_on(gateway: Gateway) -> None:
+    await gateway.post("/v1/track", {"event": "x", "region": "us"})
+    assert gateway.collector.intake.region == "us"
+    await gateway.post("/v1/track", {"event": "x"}, headers={"X-Consentry-Region": "eu"})
+    assert gateway.collector.intake.region == "eu"
