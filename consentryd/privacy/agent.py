@@ -110,7 +110,7 @@ class _Parser(NamedTuple):
 @cache
 def _parser() -> _Parser:
     browsers, systems, _ = load_lazy_builtins()
-    # Device models are left out: they need 30 MB more and would say too much.
+    # Device models are left out: they need 14 MB more and would say too much.
     return _Parser(Resolver((browsers, systems, [])), _names(browsers), _names(systems))
 
 

@@ -23,8 +23,7 @@ SHIPPED: Final = "country.mmdb"
 _UNICAST: Final = IPv6Network("2000::/3")  # what IANA has opened
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
-_NO_UNICAST: Final = IPv6Network("2000::/3")  # what IANA has opened
-_COUNTRY: Final = frozenset({"AP", "EU", "XX", "ZZ"})  # codes of registries and vendors for "somewhere"
+_NO_COUNTRY: Final = frozenset({"AP", "EU", "XX", "ZZ"})  # codes of registries and vendors for "somewhere"
 
 
 class CountryDatabase:
