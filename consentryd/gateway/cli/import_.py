@@ -1,0 +1,149 @@
+"""`consentry import`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import complain, say, show_json
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.imports.combined import CombinedReader
+from consentryd.gateway.imports.fingerprint import Fingerprint
+from consentryd.gateway.imports.importer import Importer, Summary
+from consentryd.gateway.imports.jsonl import JsonlReader
+from consentryd.gateway.imports.source import Source
+from consentryd.model.clock import SystemClock
+from consentryd.model.error import ConfigError
+from consentryd.model.key import ApiKey, KeyKind
+from consentryd.model.outcome import Outcome
+from consentryd.storage.keys import open_region_keys
+from consentryd.storage.master import load_master
+
+STDIN: Final = "-"
+#: Faulty lines shown to people; `--json` lists up to 1,000.
+SHOWN: Final = 20
+
+READERS: Final = {"jsonl": JsonlReader, "combined": CombinedReader}
+
+
+def import_(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files, plain or compressed by gzip or zstd; `-` is standard input.")
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+    site: Annotated[str, typer.Option(help="The site that the events belong to.", metavar="NAME")] = installation.FIRST_SITE,
+    region: Annotated[str | None, typer.Option(help="Put all events into this region.", metavar="NAME")] = None,
+    form: Annotated[
+        Literal["auto", "jsonl", "combined"], typer.Option("--format", help="What the files hold; auto looks at the first line.")
+    ] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Import event files or a web server's access logs, through the same pipeline as a server key's requests.
+
+    `jsonl` is one native event a line, with its consent in `context.consent`. `combined` is the access log of Apache and nginx, with or
+    without a virtual host in front: each page served is counted in the anonymous lane, because nobody in a log was asked; images,
+    scripts, redirects and errors are left out, bots dropped.
+
+    Can be broken off and repeated, also beside a running gateway: within `storage.dedup_days` an event that is there already is a
+    `duplicate`. Lines that cannot be read or are refused are reported by their number, never by what stands there; then the exit code
+    is 1.
+    """
+    settings = installation.load(config)
+    if region is not None and region not in settings.regions:
+        raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
+    key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)
+    with ExitStack() as stack:
+        opened = [(name, stack.enter_context(_open(name))) for name in files]
+        summaries = asyncio.run(_run(settings, config, key, opened, form))
+    if as_json:
+        show_json([described(name, summary) for name, summary in summaries])
+    else:
+        for name, summary in summaries:
+            _tell(name, summary)
+    if any(summary.faulty for _, summary in summaries):
+        raise typer.Exit(1)
+
+
+def _open(name: str) -> BinaryIO:
+    return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == STDIN else Path(name).open("rb")
+
+
+async def _run(
+    settings: Settings, config: Path, key: ApiKey, opened: list[tuple[str, BinaryIO]], form: str
+) -> list[tuple[str, Summary]]:
+    from consentryd.gateway.compose import open_services  # noqa: PLC0415 -- half a second that --help need not wait
+    from consentryd.gateway.exposition import Worker  # noqa: PLC0415
+    from consentryd.gateway.logs import open_logger  # noqa: PLC0415
+
+    secret = fingerprint_key(settings)
+    summaries = []
+    logger = open_logger(settings.server.model_copy(update={"log_level": "error"}))
+    async with open_services(settings, config, None, Worker(), logger) as services:
+        with _progress() as progress:
+            for name, file in opened:
+                task = progress.add_task("standard input" if name == STDIN else Path(name).name, total=_size(file))
+                fingerprint = Fingerprint(secret)
+                reader = None if form == "auto" else READERS[form](fingerprint)
+                importer = Importer(services.collector, key, SystemClock(), fingerprint, reader)
+                summaries.append(
+                    (name, await importer.run(Source(file), lambda done, task=task: progress.update(task, completed=done)))
+                )  # type: ignore[misc]
+    return summaries
+
+
+def fingerprint_key(settings: Settings) -> bytes:
+    """The secret that ids of lines without one are made with: the first region's, so that it is as safe as the region's own."""
+    data = settings.storage.data_dir
+    region = next(iter(settings.regions))
+    return open_region_keys(data, region, load_master(settings.keys.master, data, os.environ)).dedup
+
+
+def _size(file: BinaryIO) -> int | None:
+    return os.fstat(file.fileno()).st_size or None
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def described(name: str, summary: Summary) -> dict[str, Any]:
+    return {
+        "file": name,
+        "lines": summary.lines,
+        "outcomes": {str(outcome): count for outcome, count in sorted(summary.outcomes.items()) if count},
+        "reasons": {str(reason): count for reason, count in sorted(summary.reasons.items())},
+        "not_a_page": summary.not_a_page,
+        "malformed": summary.malformed,
+        "truncated": summary.truncated,
+        "faults": [{"line": line, "fault": fault} for line, fault in summary.faults],
+    }
+
+
+def _tell(name: str, summary: Summary) -> None:
+    parts = [f"{count:,} {outcome}" for outcome, count in summary.outcomes.most_common() if count]
+    if summary.not_a_page:
+        parts.append(f"{summary.not_a_page:,} no page views")
+    if summary.malformed:
+        parts.append(f"{summary.malformed:,} malformed")
+    say(f"{name}: {summary.lines:,} lines: {', '.join(parts) or 'nothing to import'}")
+    for reason, count in summary.reasons.most_common():
+        say(f"  {count:,} {reason}")
+    for line, fault in summary.faults[:SHOWN]:
+        complain(f"  line {line}: {fault}")
+    hidden = summary.malformed + summary.outcomes[Outcome.REJECTED] - min(SHOWN, len(summary.faults))
+    if hidden > 0:
+        complain(f"  and {hidden:,} lines more")
+    if summary.truncated:
+        complain("  the compressed data is damaged or ends too early; everything before that was imported")
