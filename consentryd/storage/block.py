@@ -7,6 +7,7 @@ have a fixed price that commits of a few events cannot carry). Reading converts 
 from __future__ import annotations
 
 import sys
+import threading
 from array import array
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,18 +15,26 @@ from typing import Any, Final
 import orjson
 import zstandard
 
-_COMPRESSOR: Final = zstandard.ZstdCompressor(level=1, write_checksum=True)
-_DECOMPRESSOR: Final = zstandard.ZstdDecompressor()
+
+class _Codecs(threading.local):
+    """One of each for a thread: zstandard's objects crash when two threads use one at once."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_CODECS: Final = _Codecs()
 
 
 def encode(rows: Sequence[Sequence[Any]]) -> bytes:
     """Rows of `COLUMNS` values, as one block."""
-    return _COMPRESSOR.compress(orjson.dumps(list(zip(*rows, strict=True))))
+    return _CODECS.compressor.compress(orjson.dumps(list(zip(*rows, strict=True))))
 
 
 def decode(body: bytes) -> list[list[Any]]:
     """The columns of a block. Raises `zstandard.ZstdError` or `orjson.JSONDecodeError` if its bytes were changed."""
-    columns: list[list[Any]] = orjson.loads(_DECOMPRESSOR.decompress(body))
+    columns: list[list[Any]] = orjson.loads(_CODECS.decompressor.decompress(body))
     return columns
 
 
