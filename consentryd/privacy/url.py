@@ -118,11 +118,15 @@ def _path(text: str) -> str:
     """Normalised: dot segments and empty ones resolved, segments cleaned, a slash in front, at most 1,024 characters."""
     kept: list[str] = []
     last = ""
+    room = PATH_CHARS
     for last in map(_segment, text.split("/", MAX_SEGMENTS)[:MAX_SEGMENTS]):
         if last == "..":
             del kept[-1:]
         elif last not in {"", "."}:
             kept.append(last)
+            room -= len(last) + 1
+            if room < 0:  # what follows is cut anyway
+                break
     path = "/" + "/".join(kept) + ("/" if kept and last in {"", ".", ".."} else "")
     return path if len(path) <= PATH_CHARS else path[: path.rindex("/", 0, PATH_CHARS)]
 

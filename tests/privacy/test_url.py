@@ -188,6 +188,11 @@ def test_an_overlong_url_is_cut_between_its_pieces() -> None:
     assert "jane" not in str(tail)
 
 
+def test_a_long_path_is_cut_between_segments() -> None:
+    page = coarsen_url("https://example.com" + "/abcdefghi" * 200)
+    assert page.path == "/abcdefghi" * (PATH_CHARS // 10)
+
+
 HOSTILE = st.text(st.sampled_from("abzAZ09/\\%@:;?#&=.+-_~[] \t\n\x00\u200b\u202e＠é\ud800"), max_size=80)
 MARKED = st.text(st.sampled_from("abc09-._~!$'()*+,=;:@%&"), max_size=12)
 
