@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from consentryd import __version__
-from consentryd.gateway.cli import check_config, doctor, events, init, keys, seal, serve
+from consentryd.gateway.cli import check_config, doctor, events, import_, init, keys, seal, serve
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 
@@ -29,6 +29,7 @@ app.command("init")(init.init)
 app.command("check-config")(check_config.check_config)
 app.add_typer(keys.app, name="keys")
 app.command("events")(events.events)
+app.command("import")(import_.import_)
 app.command("seal")(seal.seal)
 app.command("doctor")(doctor.doctor)
 
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="consentry", standalone_mode=False)
     except typer.TyperException as error:
-        complain(f"{error.format_message()} `consentry --help` and `consentry COMMAND --help` tell more.")
+        message = " ".join(error.format_message().split())
+        complain(f"{message} `consentry --help` and `consentry COMMAND --help` tell more.")
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

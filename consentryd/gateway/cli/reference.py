@@ -48,7 +48,7 @@ def _section(name: str, command: Any) -> str:
 
 
 def _placeholder(argument: Any) -> str:
-    name = (argument.metavar or argument.name).upper() + ("..." if argument.nargs == -1 else "")
+    name = (argument.metavar or argument.name).upper()
     return name if argument.required else f"[{name}]"
 
 

@@ -1,0 +1,74 @@
+"""The commands as a whole: help, version, errors, exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import consentryd
+from consentryd import __version__
+from consentryd.gateway.cli.app import app
+from consentryd.gateway.cli.reference import commands
+
+COMMANDS = list(commands(app))
+
+
+def test_help_names_every_command(run):
+    told = run("--help")
+    assert told.code == 0
+    assert run().out == told.out
+    for name, _ in COMMANDS:
+        assert name.split()[1] in told.out
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_and_each_of_its_options_is_explained(run, name, command):
+    told = run(*name.split()[1:], "--help")
+    assert told.code == 0
+    assert len(command.help) > 60
+    for parameter in command.params:
+        assert parameter.help, parameter.name
+        assert parameter.help.split()[0].strip("`") in told.out
+
+
+def test_every_command_that_prints_data_takes_json():
+    without = {name for name, command in COMMANDS if not any("--json" in parameter.opts for parameter in command.params)}
+    assert without <= {"consentry serve"}
+
+
+def test_version(run):
+    assert run("--version").out == f"consentry {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["serve", "--port", "many"], ["keys", "list", "extra"]])
+def test_wrong_usage_is_one_line_and_two(run, arguments):
+    told = run(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert len(told.err.splitlines()) == 1
+    assert "--help" in told.err
+
+
+def test_it_runs_as_a_module_and_a_failure_shows_no_traceback(here):
+    environment = {**os.environ, "PYTHONPATH": str(Path(consentryd.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-m", "consentryd", "doctor"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "consentry.toml does not exist" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["serve", "--port", "70000"], "CONSENTRY_SERVER_PORT: server.port: allowed is whole number"),
+        (["serve", "--regions", "mars"], "--regions names mars, but the regions are eu, us."),
+        (["serve", "--regions", ","], "--regions names no region."),
+    ],
+)
+def test_serve_refuses_what_cannot_be(run, installed, arguments, says):
+    told = run(*arguments)
+    assert told.code == 1
+    assert says in told.err

@@ -1,0 +1,70 @@
+"""`consentry keys`: made, listed, revoked."""
+
+import pytest
+
+from consentryd.config.load import load_settings
+from consentryd.model.clock import SystemClock
+from consentryd.storage.control import ControlStore
+
+
+@pytest.fixture
+def knows(here):
+    def _knows(secret):
+        store = ControlStore(load_settings(here / "consentry.toml", {}).storage.data_dir / "control.db", SystemClock())
+        try:
+            return store.lookup(secret)
+        finally:
+            store.close()
+
+    return _knows
+
+
+def test_a_key_is_made_shown_once_and_listed_without_its_secret(run, installed, knows):
+    options = ["--site", "shop", "--name", "web", "--region", "eu", "--origin", "https://Shop.example/", "--json"]
+    made = run("keys", "create", "write", *options).json
+    key = knows(made["secret"])
+    assert (key.site, key.name, key.region, key.origins) == ("shop", "web", "eu", ("https://shop.example",))
+    listed = run("keys", "list")
+    assert made["id"] in listed.out
+    assert made["secret"] not in listed.out
+    assert [row["id"] for row in run("keys", "list", "--site", "shop", "--json").json] == [made["id"]]
+    assert len(run("keys", "list", "--json").json) == 5
+
+
+def test_the_secret_stands_alone_on_the_last_line(run, installed, knows):
+    assert knows(run("keys", "create", "server").out.splitlines()[-1]).kind == "server"
+
+
+def test_a_revoked_key_is_refused_and_stays_listed(run, installed, knows):
+    made = run("keys", "create", "read", "--json").json
+    assert knows(made["secret"]) is not None
+    assert run("keys", "revoke", made["id"], "--json").json["revoked_at"] is not None
+    assert knows(made["secret"]) is None
+    assert run("keys", "list", "--json").json[-1]["revoked_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["create", "admin"], 2, "'admin' is not one of"),
+        (["create"], 2, "Missing argument"),
+        (["create", "write", "--region", "mars"], 1, "There is no region mars; the regions are eu, us."),
+        (["create", "write", "--origin", "shop.example"], 1, "is not an origin"),
+        (["create", "write", "--origin", "https://shop.example/path"], 1, "is not an origin"),
+        (["create", "write", "--site", "My Shop"], 1, "is not a site name"),
+        (["revoke", "key_x"], 1, "There is no key with the id key_x."),
+        (["nonsense"], 2, "No such command"),
+        ([], 2, "Missing command"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(run, installed, arguments, code, says):
+    told = run("keys", *arguments)
+    assert (told.code, told.out) == (code, "")
+    assert says in told.err
+    assert len(told.err.splitlines()) == 1
+
+
+def test_without_an_installation_it_says_what_to_do(run):
+    told = run("keys", "list")
+    assert told.code == 1
+    assert "`consentry init`" in told.err
