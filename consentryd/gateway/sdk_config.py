@@ -24,7 +24,7 @@ async def get_segment_settings(request: web.Request) -> web.StreamResponse:
     """Only our own destination: the SDK then sends each call here and nowhere else."""
     key = _check(request, request.match_info["key"])
     base = _base(request)
-    own = {"apiKey": request.match_info["key"], "apiHost": f"{base.authority}{base.path.rstrip('/')}/v1", "protocol": base.scheme}
+    own = {"apiKey": request.match_info["key"], "apiHost": f"{base.host_port_subcomponent}{base.path.rstrip('/')}/v1", "protocol": base.scheme}
     return json_answer({"integrations": {"Segment.io": own}, "plan": {"track": {}}, "edgeFunction": {}, "site": key.site})
 
 

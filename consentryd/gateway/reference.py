@@ -1,0 +1,127 @@
+"""`docs/http-api.md`, made from the endpoint table, the outcomes and the errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from consentryd.gateway.endpoint import Endpoint
+from consentryd.gateway.endpoints import ENDPOINTS
+from consentryd.model.outcome import DESCRIPTION, OUTCOME_OF, Outcome, Reason
+
+_OUTCOMES: Final = {
+    Outcome.STORED: "Durable, as the subject's.",
+    Outcome.ANONYMOUS: "Durable, counted without any person.",
+    Outcome.DUPLICATE: "An event with this id is already there.",
+    Outcome.DROPPED: "Deliberately not kept; sending it again changes nothing.",
+    Outcome.REJECTED: "The event is wrong; it has to be corrected.",
+    Outcome.RETRY: "Not kept this time; send it again.",
+}
+
+_STATUSES: Final = (
+    (200, "", "Every event has its outcome. Not 202: some SDKs send again whatever is not exactly 200."),
+    (400, "`bad_json`, `bad_body`, `bad_encoding`, `bad_parameter`, `bad_request`", "The request cannot be read. Do not send it again."),
+    (401, "`missing_key`, `unknown_key`", "No key, or none that is known here."),
+    (403, "`wrong_key_kind`, `forbidden_origin`", "The key may not do this, or not from this origin."),
+    (404, "`not_found`", "There is nothing at this path."),
+    (405, "`method_not_allowed`", "`Allow` names the methods."),
+    (413, "`body_too_large`, `batch_too_large`", "Send less at once; the answer has the limit."),
+    (415, "`unsupported_encoding`", "Content-Encoding is none of gzip, deflate, br, zstd."),
+    (421, "`wrong_region`", "The events belong to a region served elsewhere; `error.endpoint` says where. Nothing was kept."),
+    (429, "`rate_limited`", "Come back after `Retry-After` seconds."),
+    (503, "`store_unavailable`, `overloaded`, `not_ready`", "Nothing was kept. Come back after `Retry-After` seconds."),
+)
+
+_HEAD: Final = """\
+# HTTP API
+
+Generated from the endpoint table by `python -m consentryd.gateway.reference`; a test keeps the two equal. A running gateway shows the
+same at `/docs` and, for machines, at `/openapi.json`.
+
+## Keys
+
+A key is sent as the Basic user name (no password), as `Authorization: Bearer ...`, as `X-Write-Key`, as `writeKey` or `write_key` in the
+body, or as a query parameter of the same names. The first of these that is there counts.
+
+| kind | may | in a browser |
+|---|---|---|
+| write | collect | yes; with an origin list only from those origins. Requests without an `Origin` (apps, servers) pass: a list binds browsers only |
+| server | collect | no: a request with an `Origin` header is refused with 403 |
+| read | read | not across origins |
+| privacy | the rights endpoints | not across origins |
+
+Events of a server key describe other people's machines: country and device come from the events' `context.ip` and `context.userAgent`, never
+from the connection. The same holds for connections whose user agent is a server library's: their country counts as unknown.
+
+## Collecting
+
+The wire format is Segment's Tracking API in both spellings (`userId` or `user_id`). A batch is `{"batch": [...], "sentAt": ...}` or a bare
+array; the other paths take one event. Content types are not believed: a body is JSON. It may be compressed with gzip, deflate (zlib or
+raw), br or zstd, as `Content-Encoding` says or, for gzip and zstd, as its first bytes say. The last of duplicate JSON keys counts; integers
+beyond 64 bits are read as floats; half a surrogate pair is read as U+FFFD.
+
+    curl -u "$WRITE_KEY:" http://127.0.0.1:8088/v1/track -d '{"event": "Plan Chosen", "anonymousId": "a-1",
+      "context": {"consent": {"purposes": {"analytics": true}}}}'
+
+    {"accepted": 1, "results": [], "success": true}
+
+`accepted` is how many events the store holds now (stored, anonymous, duplicate). `results` lists, in the order sent, what is not plainly
+stored; `?verbose=1` lists everything. A bad event never fails its neighbours.
+
+Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`, `us_privacy`,
+`gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A region is declared by `region` in the body or
+the header `X-Consentry-Region`.
+
+Limits are settings (`docs/configuration.md`). Requests are counted per key and, for write keys and unknown ones, per client network
+(v4 /24, v6 /48); each worker counts for itself.
+
+Pages of any origin may ask: the origin is echoed, credentials are allowed, preflights need no key. An idle connection is closed after
+`server.header_timeout_s`, which is also the time a request head may take.
+
+"""
+
+
+def http_api() -> str:
+    """The page, in Markdown."""
+    return _HEAD + "\n".join([*_endpoint_lines(ENDPOINTS), *_outcome_lines(), *_status_lines()])
+
+
+def _endpoint_lines(endpoints: Iterable[Endpoint]) -> Iterator[str]:
+    tag = ""
+    yield "## Endpoints"
+    for endpoint in endpoints:
+        if endpoint.tag != tag:
+            tag = endpoint.tag
+            yield from ("", f"### {tag}", "", "| | keys | |", "|---|---|---|")
+        keys = ", ".join(sorted(kind.value for kind in endpoint.keys)) or "none"
+        yield f"| `{endpoint.method} {endpoint.path}` | {keys} | {endpoint.summary}{_parameters(endpoint)} |"
+    yield ""
+
+
+def _parameters(endpoint: Endpoint) -> str:
+    if endpoint.method == "POST" or not endpoint.parameters:
+        return ""
+    return "<br>" + "<br>".join(f"`{parameter.name}`: {parameter.description}" for parameter in endpoint.parameters)
+
+
+def _outcome_lines() -> Iterator[str]:
+    yield from ("## Outcomes", "", "| outcome | |", "|---|---|")
+    for outcome, text in _OUTCOMES.items():
+        yield f"| `{outcome}` | {text} |"
+    yield from ("", "## Reasons", "", "| reason | outcome | |", "|---|---|---|")
+    for reason in Reason:
+        yield f"| `{reason}` | `{OUTCOME_OF[reason]}` | {DESCRIPTION[reason]} |"
+    yield ""
+
+
+def _status_lines() -> Iterator[str]:
+    yield from ("## Statuses", "", 'Every error is `{"error": {"code", "message", ...}}`; a message never repeats what was sent.', "")
+    yield from ("| status | codes | |", "|---|---|---|")
+    for status, codes, text in _STATUSES:
+        yield f"| {status} | {codes} | {text} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(http_api())
