@@ -34,6 +34,9 @@ class Policy:
         self._reader = Reader(settings, self.purposes)
         self._move(0)
         self._signals: dict[Any, Signals] = {}
+        self._carried: dict[str, str] = {}
+        self._token = 0
+        self._tokens: dict[tuple[tuple[str, str], ...], int] = {}
 
     def read(self, context: Mapping[str, Any], carried: Mapping[str, str], now: int) -> Signals:
         """The signals in an event's context and in the request that carried it (lower-case names). Never raises on input."""
@@ -46,7 +49,9 @@ class Policy:
             body = orjson.dumps(consent) if managed is None else b"+" + orjson.dumps((consent, managed))
         except TypeError:
             return self._reader.read(consent, managed, carried, now)
-        key = (body, tuple(carried.items())) if carried else body
+        if carried != self._carried:
+            self._carry(carried)
+        key = (body, self._token) if carried else body
         signals = self._signals.get(key)
         if signals is None or now >= signals.until:
             signals = self._reader.read(consent, managed, carried, now)
@@ -93,6 +98,14 @@ class Policy:
         place = self._places.of(country, subdivision)
         purpose = self.purposes.of_event(event)
         return weigh(Case(self.settings, self.version, place, purpose, signals, withdrawn, event, lane, anonymous_events))
+
+    def _carry(self, carried: Mapping[str, str]) -> None:
+        """Keep what the current request carries, and a number for it: events of a batch share it, so it is hashed once."""
+        if len(self._tokens) >= self.settings.remembered:
+            self._tokens.clear()
+            self._signals.clear()
+        self._carried = dict(carried)
+        self._token = self._tokens.setdefault(tuple(carried.items()), len(self._tokens))
 
     def _move(self, now: int) -> None:
         """Put the rows in force at `now` to use, and forget decisions under others."""

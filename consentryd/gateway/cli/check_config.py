@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,25 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from consentryd.config.settings import Settings
+from consentryd.consent.policy import Policy
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.plan import TrackingPlans
 from consentryd.model.error import ConfigError
+from consentryd.privacy.country import CountryDatabase
 
 
 def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Check the settings without starting anything, and show those that differ from their defaults.
 
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
-    one, a wrong value with what is allowed, a file that is named but missing. Exit code 1 if there is one.
+    one, a wrong value with what is allowed, a file that is named but missing or holds something else. Exit code 1 if there is one.
 
     With `--json` prints all settings as they hold.
     """
     settings = installation.load(config)
-    check_files(settings)
+    check_contents(settings)
     if as_json:
         show_json(settings.model_dump(mode="json"))
         return
@@ -38,11 +42,15 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
         show(table)
 
 
-def check_files(settings: Settings) -> None:
-    """Raises `ConfigError` for files that are named but do not exist."""
+def check_contents(settings: Settings) -> None:
+    """What settings point at: files that exist, a policy, plans and a country database that load. Raises `ConfigError`."""
     missing = [f"{key}: {path} does not exist" for key, path in _paths(settings, "") if not path.is_file()]
     if missing:
         raise ConfigError("\n".join(missing))
+    Policy(settings.consent)
+    TrackingPlans(settings)
+    with closing(CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)) as countries:
+        countries.open()
 
 
 def _paths(section: BaseModel, prefix: str) -> list[tuple[str, Path]]:
@@ -54,7 +62,12 @@ def _paths(section: BaseModel, prefix: str) -> list[tuple[str, Path]]:
         elif isinstance(value, BaseModel):
             found += _paths(value, f"{key}.")
         elif isinstance(value, dict):
-            found += [pair for entry, inner in value.items() for pair in _paths(inner, f"{key}.{entry}.")]
+            found += [
+                pair
+                for entry, inner in value.items()
+                if isinstance(inner, BaseModel)
+                for pair in _paths(inner, f"{key}.{entry}.")
+            ]
     return found
 
 
