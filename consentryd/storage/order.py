@@ -10,7 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SORT_KEYS: Final = [("subject", "ascending"), ("time", "ascending"), ("event_id", "ascending")]
+SORT_KEYS: Final = [
+    ("subject", "ascending", "at_start"),
+    ("time", "ascending", "at_start"),
+    ("event_id", "ascending", "at_start"),
+]
 
 Key = tuple[int, int, str]
 

@@ -1,68 +1,20 @@
-"""A region on disk, events that look real, and a log filled as the log itself fills it."""
+"""A region on disk and its lake, of both kinds."""
 
 from __future__ import annotations
 
-import hashlib
-import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from consentryd.model.clock import DAY, HOUR
-from consentryd.model.event import COLUMNS, POSITION
-from consentryd.model.identity import MAX_SUBJECT
-from consentryd.storage import block
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, MemoryLake
+from tests.storage.rows import append_rows
 
-JANUARY = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
-
-
-def event(number: int, *, seed: int = 0, start: int = JANUARY, days: int = 59, **values: Any) -> list[Any]:
-    """One row of `COLUMNS`; every fifth is anonymous. Same numbers, same event."""
-    rng = random.Random(seed * 1_000_003 + number)
-    anonymous = number % 5 == 4
-    time = start + rng.randrange(days * DAY)
-    row: dict[str, Any] = {
-        "event_id": f"e-{seed}-{number}",
-        "site": "shop",
-        "type": "track",
-        "event": rng.choice(["product_viewed", "cart_viewed", "order_completed"]),
-        "time": time,
-        "received_at": time + HOUR,
-        "lane": "anonymous" if anonymous else "consented",
-        "purpose": "analytics",
-        "consent_ref": "policy:1",
-        "subject": None if anonymous else random.Random(rng.randrange(500)).randrange(MAX_SUBJECT),
-        "session": rng.randrange(2**40),
-        "country": rng.choice(["DE", "FR", "ES"]),
-        "device": "desktop",
-        "browser_major": 140,
-        "path": f"/p/{rng.randrange(300)}",
-        "revenue": "12.5000" if number % 7 == 0 else None,
-        "properties": orjson.dumps({"sku": f"SKU-{rng.randrange(2000)}", "note": rng.randbytes(40).hex()}).decode(),
-        "schema_version": 1,
-    } | values
-    return [row.get(column.name) for column in COLUMNS]
-
-
-def hash_of(row: Sequence[Any]) -> int:
-    return int.from_bytes(hashlib.blake2b(str(row[POSITION["event_id"]]).encode(), digest_size=8).digest(), "big")
-
-
-def append_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], *, commit: int = 50, at: int = JANUARY) -> None:
-    """Commit rows to the log, `commit` at a time, in the form the log writes."""
-    for start in range(0, len(rows), commit):
-        group = rows[start : start + commit]
-        connection.execute(
-            "INSERT INTO log (events, committed_at, hashes, body) VALUES (?, ?, ?, ?)",
-            (len(group), at, block.pack_hashes([hash_of(row) for row in group]), block.encode(group)),
-        )
+Append = Callable[..., None]
 
 
 @pytest.fixture
@@ -81,7 +33,7 @@ def database(region: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture
-def append(database: sqlite3.Connection) -> Callable[..., None]:
+def append(database: sqlite3.Connection) -> Append:
     def fill(rows: Sequence[Sequence[Any]], **options: Any) -> None:
         append_rows(database, rows, **options)
 
