@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
+from consentryd.consent.profile import require_profile
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.collector import Collector
 from consentryd.gateway.exposition import Worker
@@ -50,6 +51,7 @@ class House:
         self.stores = stores
         self.clock = clock
         self.metrics = Metrics()
+        require_profile(settings)
         self.policy = Policy(settings.consent)
         countries = CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)
         countries.open()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
+from consentryd.consent.profile import require_profile
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
@@ -48,6 +49,7 @@ def check_contents(settings: Settings) -> None:
     if missing:
         raise ConfigError("\n".join(missing))
     Policy(settings.consent)
+    require_profile(settings)
     TrackingPlans(settings)
     with closing(CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)) as countries:
         countries.open()

@@ -1,0 +1,183 @@
+"""Named profiles: conditions of law that the settings must meet, each with its clause. Start-up and `check-config` refuse violations.
+
+Working readings with a date, not legal advice; what no setting can show (information given, processors bound) stays with the operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from consentryd.config.settings import Settings, Site
+from consentryd.model.error import ConfigError
+
+#: 25 months of at most 31 days, as the CNIL counts the life of audience-measurement data.
+CNIL_DAYS: Final = 761
+CNIL_PURPOSES: Final = frozenset({"analytics", "product"})
+CNIL: Final = "CNIL guidelines of 17 September 2020, audience measurement"
+DUAA: Final = "UK Data (Use and Access) Act 2025, statistical-purposes exception"
+CCPA: Final = "CCPA regulations §7025; universal opt-out provisions of the state acts"
+
+
+class Violation(NamedTuple):
+    """A setting that breaks a condition of the chosen profile."""
+
+    clause: str
+    setting: str
+    text: str
+
+
+def check_profile(settings: Settings) -> list[Violation]:
+    """The violations of `consent.profile`; none for the profile `none`."""
+    return [violation for check in PROFILES[settings.consent.profile] for violation in check(settings)]
+
+
+def require_profile(settings: Settings) -> None:
+    """Raises `ConfigError` with a line for each violation."""
+    violations = check_profile(settings)
+    if violations:
+        lines = [f"{each.setting}: {each.text} ({each.clause})" for each in violations]
+        raise ConfigError("\n".join([f"The settings violate the profile {settings.consent.profile}:", *lines]))
+
+
+def _sites(settings: Settings) -> Iterator[tuple[str, Site]]:
+    yield "site", settings.site
+    yield from ((f"sites.{name}", site) for name, site in settings.sites.items())
+
+
+def no_daily_token(settings: Settings) -> Iterator[Violation]:
+    for name, site in _sites(settings):
+        if site.anonymous_lane == "daily":
+            text = "must not be daily: a token made from the address and user agent needs a grant"
+            yield Violation("ePrivacy Directive Art. 5(3); EDPB Guidelines 2/2023", f"{name}.anonymous_lane", text)
+
+
+def no_exemption(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.exemptions:
+        yield Violation("GDPR Art. 6(1)(a)", "consent.exemptions", "must be empty: the profile knows consent only")
+
+
+def signals_stop_all(settings: Settings) -> Iterator[Violation]:
+    clause = "GDPR Art. 7(3) and 21(5): objection by automated means"
+    if settings.consent.dnt != "deny":
+        yield Violation(clause, "consent.dnt", "must be deny")
+    if settings.consent.gpc_scope != "all":
+        yield Violation(clause, "consent.gpc_scope", "must be all")
+
+
+def restrictive(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.conflict != "restrictive":
+        yield Violation("GDPR Art. 4(11): consent is unambiguous", "consent.conflict", "must be restrictive")
+
+
+def shipped_places(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.jurisdictions_file is not None:
+        yield Violation("The profile vouches for the table that ships", "consent.jurisdictions_file", "must not be set")
+
+
+def shipped_purposes(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.purposes_file is not None:
+        yield Violation("The profile vouches for the table that ships", "consent.purposes_file", "must not be set")
+
+
+def audience_measurement_claimed(settings: Settings) -> Iterator[Violation]:
+    yield from _claims(settings, "audience-measurement", f"{CNIL}, Art. 5")
+
+
+def statistics_claimed(settings: Settings) -> Iterator[Violation]:
+    yield from _claims(settings, "statistics", f"{DUAA}, PECR Sch. A1 para. 5")
+
+
+def _claims(settings: Settings, exemption: str, clause: str) -> Iterator[Violation]:
+    if list(settings.consent.exemptions) != [exemption]:
+        yield Violation(clause, "consent.exemptions", f'must be ["{exemption}"] and nothing else')
+
+
+def measurement_only(settings: Settings) -> Iterator[Violation]:
+    clause = f"{CNIL}: strictly for measuring the site's or app's own audience"
+    if settings.consent.default_purpose not in CNIL_PURPOSES:
+        yield Violation(clause, "consent.default_purpose", "must be analytics or product")
+    for pattern, purpose in settings.consent.events.items():
+        if purpose not in CNIL_PURPOSES:
+            yield Violation(clause, f"consent.events.{pattern}", "must be analytics or product")
+
+
+def statistics_only(settings: Settings) -> Iterator[Violation]:
+    clause = f"{DUAA}: the sole purpose is statistics to improve the service"
+    if settings.consent.default_purpose != "analytics":
+        yield Violation(clause, "consent.default_purpose", "must be analytics")
+
+
+def kept_25_months(settings: Settings) -> Iterator[Violation]:
+    clause = f"{CNIL}: data are kept for at most 25 months"
+    for name, site in _sites(settings):
+        for kind, days in (("consented_days", site.retention.consented_days), ("anonymous_days", site.retention.anonymous_days)):
+            if days > CNIL_DAYS:
+                yield Violation(clause, f"{name}.retention.{kind}", f"must not be above {CNIL_DAYS}")
+
+
+def no_click_ids(settings: Settings) -> Iterator[Violation]:
+    clause = f"{CNIL}: no cross-referencing with other processing, no following across sites"
+    for name in settings.privacy.query_parameters:
+        if name.casefold() in CLICK_IDS:
+            yield Violation(clause, "privacy.query_parameters", f"must not keep {name}")
+
+
+#: Parameters by which advertising networks recognise a person's click elsewhere.
+CLICK_IDS: Final = frozenset(
+    {
+        "gclid",
+        "gbraid",
+        "wbraid",
+        "dclid",
+        "fbclid",
+        "msclkid",
+        "ttclid",
+        "twclid",
+        "li_fat_id",
+        "yclid",
+        "igshid",
+        "mc_eid",
+        "_kx",
+        "epik",
+        "scid",
+    }
+)
+
+
+def objection_stops_all(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.dnt != "deny":
+        yield Violation(f"{DUAA}: a simple and free means to object", "consent.dnt", "must be deny")
+
+
+def opt_out_honoured(settings: Settings) -> Iterator[Violation]:
+    if settings.consent.conflict != "restrictive":
+        yield Violation(f"{CCPA}: the signal is processed as a valid request", "consent.conflict", "must be restrictive")
+
+
+Check = Callable[[Settings], Iterator[Violation]]
+
+PROFILES: Final[dict[str, tuple[Check, ...]]] = {
+    "none": (),
+    "strict": (no_exemption, no_daily_token, signals_stop_all, restrictive, shipped_places, shipped_purposes),
+    "cnil-exempt": (
+        audience_measurement_claimed,
+        measurement_only,
+        kept_25_months,
+        no_click_ids,
+        no_daily_token,
+        restrictive,
+        shipped_places,
+        shipped_purposes,
+    ),
+    "uk-statistics": (
+        statistics_claimed,
+        statistics_only,
+        objection_stops_all,
+        no_daily_token,
+        restrictive,
+        shipped_places,
+        shipped_purposes,
+    ),
+    "us-opt-out": (opt_out_honoured, shipped_places, shipped_purposes),
+}
