@@ -12,8 +12,13 @@ unexport CONSENTRY_FLAGS
 
 .PHONY: run test test-python test-node test-slow lint format docs bench
 
-# Start a gateway on http://127.0.0.1:8088; CONSENTRY_FLAGS="--port 9000 --workers 2" passes through.
+# Start a gateway on http://127.0.0.1:8088; CONSENTRY_FLAGS="--port 9000 --workers 2" passes through. DEMO=100000 makes that many
+# events of an example shop at the first start.
 run: $(VENV)/.run
+ifdef DEMO
+	@[ -e consentry.toml ] || { $(BIN)/consentry init && \
+		$(BIN)/python -m examples.shop_events --events $(DEMO) | $(BIN)/consentry import -; }
+endif
 	@$(BIN)/consentry serve $(CONSENTRY_FLAGS)
 
 # Everything that must hold before a change lands.

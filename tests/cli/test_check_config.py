@@ -1,5 +1,7 @@
 """`consentry check-config`: mistakes are told, differences are shown."""
 
+import pytest
+
 
 def test_a_fresh_file_is_valid_and_all_default(run, installed):
     told = run("check-config")
@@ -32,3 +34,18 @@ def test_a_file_that_is_named_must_exist(run, here):
     told = run("check-config", "--config", "c.toml")
     assert told.code == 1
     assert told.err.splitlines() == ["privacy.country_database: none.mmdb does not exist"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ('[site]\ntracking_plan = "bad.json"\n', "bad.json"),
+        ('[privacy]\ncountry_database = "bad.json"\n', "bad.json"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_told(run, here, settings, says):
+    (here / "bad.json").write_text("[1]")
+    (here / "consentry.toml").write_text(settings)
+    told = run("check-config")
+    assert told.code == 1
+    assert says in told.err

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.check_config import check_files
+from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
@@ -64,7 +64,7 @@ def doctor(
     """
     try:
         settings = installation.load(config)
-        check_files(settings)
+        check_contents(settings)
     except ConfigError as error:
         findings = [Finding("settings", State.FAIL, str(error))]
     else:

@@ -73,7 +73,10 @@ def curl(url: str, write_key: str, event: Mapping[str, Any]) -> list[str]:
 
 
 def snippet(url: str, write_key: str) -> list[str]:
-    return [f'<script async src="{url}/sdk.js" data-key="{write_key}"></script>']
+    return [
+        f'<script async src="{url}/sdk.js" data-key="{write_key}"></script>',
+        '<!-- Nothing is sent before the visitor agrees and the page calls consentry.consent.grant("analytics") -->',
+    ]
 
 
 def python(url: str, server_key: str) -> list[str]:

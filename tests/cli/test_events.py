@@ -1,0 +1,180 @@
+"""`consentry events`, `seal` and `doctor` on an installation that holds events."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+import consentryd
+from consentryd.model.clock import DAY, SystemClock
+from consentryd.model.outcome import Outcome, Reason
+from consentryd.storage import rejected
+from consentryd.storage.database import open_database
+from consentryd.storage.keys import open_region_keys
+from consentryd.storage.master import load_master
+from consentryd.storage.rejected import Letter
+from tests.storage.rows import append_rows, event
+
+NOW = SystemClock().now()
+COLUMNS = ["received_at", "region", "site", "lane", "event", "country", "device", "page", "properties"]
+ROOT = Path(consentryd.__file__).parent.parent
+
+
+@pytest.fixture
+def store(here, installed):
+    """Append events to a region's log, and dead letters to its table."""
+
+    def _store(region, rows=(), letters=()):
+        data = here / "data"
+        open_region_keys(data, region, load_master(None, data, {}))
+        folder = data / region
+        with closing(open_database(folder / "region.db", "region")) as connection:
+            append_rows(connection, rows, at=NOW)
+            rejected.write(connection, letters)
+
+    return _store
+
+
+def rows(count, **values):
+    return [event(number, received_at=NOW - DAY + number, **values) for number in range(count)]
+
+
+def test_the_newest_of_all_regions_come_last(run, store):
+    store("eu", rows(5, site="shop"))
+    store("us", [event(9, received_at=NOW, site="blog")])
+    told = run("events", "--last", "3", "--json").json
+    assert [(row["region"], row["event_id"]) for row in told] == [("eu", "e-0-3"), ("eu", "e-0-4"), ("us", "e-0-9")]
+    assert [row["site"] for row in run("events", "--site", "blog", "--json").json] == ["blog"]
+
+
+def test_json_has_values_and_not_texts_of_values(run, store):
+    store("eu", [event(7, received_at=NOW, revenue="12.5000")])
+    (row,) = run("events", "--json").json
+    assert row["properties"]["sku"].startswith("SKU-")
+    assert row["revenue"] == "12.5000"
+    assert "title" not in row
+
+
+def test_people_see_a_table(run, store):
+    store("eu", rows(2))
+    told = run("events")
+    assert told.out.splitlines()[0].split() == COLUMNS
+    assert len(told.out.splitlines()) == 3
+
+
+def test_events_look_the_same_after_they_were_sealed(run, store):
+    store("eu", rows(20))
+    before = run("events", "--json").json
+    assert run("seal", "--json").json[0]["events"] == 20
+    assert run("events", "--json").json == before
+
+
+def test_rejected_shows_what_was_refused_and_why(run, store):
+    letter = Letter("shop", NOW, Outcome.DROPPED, Reason.NO_CONSENT, '{"event":"cart_viewed"}')
+    store("eu", letters=[letter, letter._replace(site="blog", reason=Reason.BOT)])
+    told = run("events", "--rejected", "--json").json
+    assert [(row["site"], row["reason"], row["event"]) for row in told] == [
+        ("shop", "no_consent", {"event": "cart_viewed"}),
+        ("blog", "bot", {"event": "cart_viewed"}),
+    ]
+    assert "no_consent" in run("events", "--rejected", "--site", "shop").out
+    assert "bot" not in run("events", "--rejected", "--site", "shop").out
+
+
+def test_follow_shows_each_new_event_once(here, store):
+    store("eu", rows(1))
+    command = [sys.executable, "-u", "-m", "consentryd", "events", "--follow", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=here, env=environment) as child:
+        watchdog = threading.Timer(60, child.kill)
+        watchdog.start()
+        seen = [json.loads(child.stdout.readline())["event_id"]]
+        for number in (5, 6):
+            store("eu", [event(number, received_at=NOW)])
+            seen.append(json.loads(child.stdout.readline())["event_id"])
+        child.send_signal(signal.SIGINT)
+        rest = child.stdout.read()
+        watchdog.cancel()
+    assert (seen, rest, child.returncode) == (["e-0-0", "e-0-5", "e-0-6"], "", 130)
+
+
+def test_seal_moves_the_log_into_the_lake(run, store):
+    store("eu", rows(20))
+    store("us", rows(3))
+    assert [row["events"] for row in run("seal", "--region", "eu", "--json").json] == [20]
+    assert [row["events"] for row in run("seal", "--json").json] == [0, 3]
+    assert run("seal", "--region", "mars").code == 1
+
+
+def test_a_healthy_installation_has_nothing_broken(run, store):
+    store("eu", rows(3))
+    run("seal")
+    told = run("doctor", "--deep", "--json")
+    assert told.code == 0
+    findings = {row["check"]: row for row in told.json}
+    assert list(findings) == ["settings", "keys", "disk", "clock", "eu keys", "eu database", "eu lake"]
+    assert {row["state"] for row in told.json} == {"ok"}
+    assert findings["eu lake"]["detail"].startswith("3 events")
+    assert "Nothing is broken." in run("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("damage", "check", "state"),
+    [
+        (lambda here: (here / "data" / "control.db").unlink(), "keys", "fail"),
+        (lambda here: (here / "data" / "control.db").write_bytes(b"no database" * 1000), "keys", "fail"),
+        (lambda here: (here / "consentry.toml").write_text("[storage]\nmin_free_bytes = 1000000000000000\n"), "disk", "fail"),
+        (lambda here: (here / "consentry.toml").write_text("[server]\nprot = 1\n"), "settings", "fail"),
+        (lambda here: (here / "data" / "master.key").unlink(), "eu keys", "fail"),
+        (lambda here: rmtree(here / "data" / "eu" / "keys"), "eu keys", "fail"),
+        (lambda here: (here / "data" / "eu" / "region.db").write_bytes(b"no database" * 1000), "eu database", "fail"),
+        (lambda here: next((here / "data" / "eu" / "lake").rglob("*.parquet")).unlink(), "eu lake", "fail"),
+    ],
+    ids=[
+        "keys gone",
+        "keys overwritten",
+        "disk full",
+        "settings wrong",
+        "master gone",
+        "ring gone",
+        "database overwritten",
+        "lake file gone",
+    ],
+)
+def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage, check, state):
+    store("eu", rows(20))
+    run("seal")
+    damage(here)
+    told = run("doctor", "--json")
+    assert told.code == 1
+    assert {row["check"]: row["state"] for row in told.json}[check] == state
+
+
+def test_a_clock_that_was_set_back_is_noticed(run, here, store):
+    store("eu")
+    with closing(open_database(here / "data" / "eu" / "region.db", "region")) as connection:
+        append_rows(connection, rows(1), at=NOW + DAY)
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert findings["clock"]["state"] == "fail"
+    assert "set back" in findings["clock"]["detail"]
+
+
+def test_a_log_that_nobody_seals_is_doubtful(run, here, store):
+    store("eu")
+    with closing(open_database(here / "data" / "eu" / "region.db", "region")) as connection:
+        append_rows(connection, rows(1), at=NOW - DAY)
+    assert {row["check"]: row["state"] for row in run("doctor", "--json").json}["eu database"] == "warn"
+
+
+def test_without_a_key_that_sends_it_warns(run, installed):
+    for key in run("keys", "list", "--json").json:
+        run("keys", "revoke", key["id"])
+    assert {row["check"]: row["state"] for row in run("doctor", "--json").json}["keys"] == "warn"
+    assert run("doctor").code == 0
