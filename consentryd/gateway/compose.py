@@ -35,6 +35,7 @@ from consentryd.model.identity import IdentityKind
 from consentryd.privacy.agent import AgentClassifier
 from consentryd.privacy.country import CountryDatabase
 from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.control import ControlStore
 from consentryd.storage.keys import open_region_keys
@@ -57,7 +58,8 @@ class House:
         countries.open()
         self.clients = Clients(countries, AgentClassifier(), settings.server.trusted_proxies)
         self.pseudonyms = {name: Pseudonymiser(store.keys.identity, store.keys.dedup) for name, store in stores.items()}
-        self.scrubbers = {name: Scrubber.of(settings.privacy, name, store.keys.property) for name, store in stores.items()}
+        rules = load_rules(settings.privacy.rules)
+        self.scrubbers = {name: Scrubber(rules, store.keys.property, name, settings.privacy) for name, store in stores.items()}
         self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
         self.pipeline = Pipeline(
             Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),

@@ -58,32 +58,29 @@ class Scrub:
         event, decision, site = consented.event, consented.decision, passage.intake.key.site
         pseudonyms = self._pseudonyms[consented.region]
         page, referrer, title = self._page(event)
-        scrubbed = self._scrubbers[consented.region].scrub(
-            event.event,
-            site,
-            {
-                "event_id": event.event_id,
-                "event": event.event,
-                "title": title,
-                "path": page.path,
-                "properties": self._properties(event, site, pseudonyms),
-                "campaign": _campaign(event.context, page),
-            },
+        fields = {
+            "event_id": event.event_id,
+            "event": event.event,
+            "title": title,
+            "path": page.path,
+            "properties": self._properties(event, site, pseudonyms),
+            **_campaign(event.context, page),
+        }
+        clean, redactions, properties = self._scrubbers[consented.region].scrub(
+            event.event, site, fields, consented.user or consented.anonymous
         )
-        fields, client = scrubbed.fields, event.client
+        client, get = event.client, clean.get
         revenue, currency = _revenue(event.properties)
-        campaign = fields["campaign"]
         return [
-            fields["event_id"], site, event.type, fields["event"], event.time, passage.intake.received_at,
+            get("event_id"), site, event.type, get("event"), event.time, passage.intake.received_at,
             decision.lane, decision.purpose, decision.ref, None, None,
             event.session_id and pseudonyms.session(site, event.session_id),
             client.country, client.subdivision, client.device, client.os, client.browser, client.browser_major,
-            page.host, fields["path"], fields["title"], referrer,
-            campaign.get("utm_source"), campaign.get("utm_medium"), campaign.get("utm_campaign"),
-            campaign.get("utm_term"), campaign.get("utm_content"),
+            page.host, get("path"), get("title"), referrer,
+            get("utm_source"), get("utm_medium"), get("utm_campaign"), get("utm_term"), get("utm_content"),
             revenue, currency,
-            orjson.dumps(fields["properties"]).decode() if fields["properties"] else None,
-            orjson.dumps(scrubbed.redactions).decode() if scrubbed.redactions else None,
+            properties.decode() if properties and properties != b"{}" else None,
+            orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
         ]  # fmt: skip
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
-import orjson
-
 from consentryd.config.settings import Limits
 from consentryd.gateway.stages import shape, times
 from consentryd.gateway.stages.passage import Passage
@@ -73,16 +71,11 @@ class Validate:
         return tuple(checked)
 
     def _check_objects(self, raw: RawEvent, passage: Passage) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | Reason:
-        limits = self._limits
-        objects = []
-        for value in (raw.properties, raw.traits, raw.context):
-            found = shape.check_object(value, limits)
-            if isinstance(found, Reason):
-                return found
-            objects.append(found)
-        properties, traits, context = objects
-        if not 0 < passage.intake.size <= limits.event_bytes and len(orjson.dumps(objects)) > limits.event_bytes:
-            return Reason.TOO_LARGE
+        properties, traits, context = map(shape.check_object, (raw.properties, raw.traits, raw.context))
+        if isinstance(properties, Reason) or isinstance(traits, Reason) or isinstance(context, Reason):
+            return Reason.INVALID_PROPERTIES
+        if reason := shape.check_size((properties, traits, context), self._limits):
+            return reason
         if passage.context:
             context = {**passage.context, **context}
         return properties, traits, context
