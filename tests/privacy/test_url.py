@@ -69,7 +69,7 @@ def test_a_url_becomes_host_and_path(url: str, host: str | None, path: str | Non
 @pytest.mark.parametrize(
     "url",
     [
-        None, "", "   ", "javascript:alert('x')", "JavaScript:alert(1)", "java\nscript:alert(1)", "data:text/html,<p>jane@example.com", "mailto:jane@example.com",
+        None, "", "   ", "javascript:alert('x')", "javascript://example.com/%0Aalert(1)", "view-source://example.com/a", "JavaScript:alert(1)", "java\nscript:alert(1)", "data:text/html,<p>jane@example.com", "mailto:jane@example.com",
         "tel:+491701234567", "blob:https://example.com/550e8400-e29b-41d4-a716-446655440000", "about:blank", "http://", "https:///", "//", "jane:secret@example.com/x",
     ],
 )  # fmt: skip
@@ -186,6 +186,15 @@ def test_an_overlong_url_is_cut_between_its_pieces() -> None:
     assert set(page.path) <= set("/ab")
     tail = coarsen_url("https://example.com/?x=" + "y" * (MAX_CHARS - 40) + "&utm_source=jane.doe@example.com", KEEP)
     assert "jane" not in str(tail)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a#/route?utm_source=x", "https://EXAMPLE.com/a#/route?utm_source=x", "/a#?utm_source=x"]
+)
+def test_a_query_inside_a_fragment_is_part_of_the_fragment(url: str) -> None:
+    page = coarsen_url(url, KEEP)
+    assert page.path == "/a"
+    assert page.query == ()
 
 
 def test_a_long_path_is_cut_between_segments() -> None:
