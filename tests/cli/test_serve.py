@@ -1,0 +1,82 @@
+"""`consentry serve` from an empty directory: what it prints works when it is pasted, and the next start reuses it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import consentryd
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(consentryd.__file__).parent.parent)}
+LAST_LINE = "Health, numbers:"
+
+
+@contextmanager
+def serving(directory, *options):
+    """The lines that the gateway prints until it takes events. Leaving stops it and expects exit code 0."""
+    command = [sys.executable, "-m", "consentryd", "serve", "--port", "0", *options]
+    with subprocess.Popen(
+        command, cwd=directory, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        watchdog = threading.Timer(100, child.kill)
+        watchdog.start()
+        lines = []
+        for line in child.stdout:
+            lines.append(line.rstrip("\n"))
+            if line.startswith(LAST_LINE):
+                break
+        try:
+            yield lines
+        finally:
+            child.send_signal(signal.SIGTERM)
+            _, errors = child.communicate()
+            watchdog.cancel()
+    assert child.returncode == 0, errors
+    assert "csy_" not in errors
+
+
+def paste(line):
+    """What `curl` would do with the line: the answer."""
+    arguments = shlex.split(line)
+    options = {name: arguments[arguments.index(name) + 1] for name in ("-u", "-H", "-d")}
+    (url,) = (argument for argument in arguments if argument.startswith("http"))
+    request = urllib.request.Request(url, options["-d"].encode(), dict([options["-H"].split(": ")]))
+    request.add_header("X-Write-Key", options["-u"].removesuffix(":"))
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def after(lines, title):
+    start = next(number for number, line in enumerate(lines) if line.startswith(title)) + 1
+    return [line[2:] for line in lines[start : lines.index("", start)]]
+
+
+def test_what_the_first_start_prints_works_and_the_next_start_reuses_it(run, here):
+    with serving(here) as lines:
+        text = "\n".join(lines)
+        secrets = set(re.findall(r"csy_\w+?_[\w-]{43}", text))
+        assert {secret.split("_")[1] for secret in secrets} == {"write", "server", "privacy", "read"}
+        assert paste(*after(lines, "Send an event that carries a grant"))["accepted"] == 1
+        refused = paste(*after(lines, "The same without a grant"))
+        assert refused["accepted"] == 0
+        assert refused["results"][0]["outcome"] == "dropped"
+        program = "\n".join(after(lines, "From Python"))
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["accepted"] == 1
+        (script,) = re.findall(r'<script async src="([^"]+)" data-key="csy_write_[^"]+"></script>', text)
+        assert script.endswith("/sdk.js")
+        assert [row["event"] for row in run("events", "--json").json] == ["signup_completed"] * 2
+        assert len(run("events", "--rejected", "--json").json) == 1
+
+    with serving(here) as lines:
+        text = "\n".join(lines)
+        assert "csy_" not in text
+        assert re.search(r"Keys were made on \d{4}-\d\d-\d\d \d\d:\d\d UTC in data/control.db; 4 are valid.", text)
+    assert len(run("events", "--json").json) == 2
