@@ -49,7 +49,7 @@ sdk_js/node_modules/.package-lock.json: sdk_js/package.json sdk_js/package-lock.
 	touch $@
 endif
 
-# docs/configuration.md and docs/cli.md, from the code.
+# The pages of docs/ that are made from the code.
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/write_docs.py
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from consentryd.config.reference import reference as settings_reference
 from consentryd.gateway.cli.reference import reference as command_reference
+from consentryd.gateway.reference import http_api
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-PAGES = {"configuration.md": settings_reference, "cli.md": command_reference}
+PAGES = {"configuration.md": settings_reference, "cli.md": command_reference, "http-api.md": http_api}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():
