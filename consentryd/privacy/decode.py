@@ -1,0 +1,85 @@
+"""Text as a person would read it: percent- and HTML-decoded, full-width and look-alike characters folded, invisible ones removed."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import unquote
+
+#: Zero-width and direction marks, soft hyphen, variation selectors, tags: characters that only serve to hide others.
+_INVISIBLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
+)
+_ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+
+#: Letters of other scripts that look like Latin ones (from Unicode's confusables), used only where they stand among Latin letters.
+_LOOK_ALIKES: Final = str.maketrans(
+    {
+        odd: latin
+        for latin, odds in (
+            ("a", "\u0430\u03b1"), ("c", "\u0441"), ("d", "\u0501"), ("e", "\u0435"), ("h", "\u04bb"), ("i", "\u0456\u03b9"),
+            ("j", "\u0458"), ("k", "\u03ba"), ("l", "\u04cf"), ("o", "\u043e\u03bf"), ("p", "\u0440\u03c1"), ("q", "\u051b"),
+            ("s", "\u0455"), ("u", "\u03c5"), ("v", "\u03bd"), ("w", "\u051d"), ("x", "\u0445\u03c7"), ("y", "\u0443"),
+            ("A", "\u0410\u0391"), ("B", "\u0412\u0392"), ("C", "\u0421"), ("E", "\u0415\u0395"), ("H", "\u041d\u0397"),
+            ("I", "\u0406\u0399"), ("J", "\u0408"), ("K", "\u041a\u039a"), ("M", "\u041c\u039c"), ("N", "\u039d"),
+            ("O", "\u041e\u039f"), ("P", "\u0420\u03a1"), ("S", "\u0405"), ("T", "\u0422\u03a4"), ("X", "\u0425\u03a7"),
+            ("Y", "\u03a5"), ("Z", "\u0396"), ("-", "\u2010\u2011\u2012\u2013\u2014\u2212"), (".", "\u2024\u3002\uff61"),
+        )
+        for odd in odds
+    }
+)  # fmt: skip
+_MIXED: Final = re.compile(r"[A-Za-z@.0-9][\u0370-\u052f]|[\u0370-\u052f][A-Za-z@]|[\u2010-\u2014\u2212\u2024\u3002\uff61]")
+
+#: Three bytes of ASCII in base64: the high bit of each is 0, so each sextet but the last comes from half the alphabet or less.
+_BASE64: Final = re.compile(
+    r"(?<![A-Za-z0-9+/_=-])(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){2}[A-Za-z0-9+/_-]{2,}={0,2}(?![A-Za-z0-9+/_-])",
+    re.ASCII,
+)
+_LEAST_BASE64: Final = 12
+
+
+def plain(text: str) -> str:
+    """One round of decoding; the text itself when nothing is encoded."""
+    if "%" in text and _PERCENT.search(text):
+        text = unquote(text, errors="replace")
+    if "&" in text:
+        text = html.unescape(text)
+    return text if text.isascii() else _folded(text)
+
+
+def _folded(text: str) -> str:
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    text = _ODD_DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
+    return text.translate(_LOOK_ALIKES) if _MIXED.search(text) else text
+
+
+def base64_spans(text: str, most: int) -> list[tuple[int, int, str]]:
+    """Where base64 of readable text stands, and that text; at most `most` of them."""
+    found = []
+    for match in _BASE64.finditer(text):
+        decoded = _from_base64(match[0])
+        if decoded is not None:
+            found.append((*match.span(), decoded))
+            if len(found) == most:
+                break
+    return found
+
+
+def _from_base64(token: str) -> str | None:
+    token = token.rstrip("=")
+    if len(token) < _LEAST_BASE64 or len(token) % 4 == 1:
+        return None
+    raw = base64.b64decode(token.translate(_STANDARD) + "=" * (-len(token) % 4))
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() or not _CONTROL.search(text) else None
+
+
+_STANDARD: Final = str.maketrans("-_", "+/")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")

@@ -1,0 +1,23 @@
+"""The detectors of personal data in free text, one family a file, in the order in which they claim a span."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret
+from consentryd.privacy.detect.detector import Detector, Gate
+
+__all__ = ["DETECTORS", "Detector", "Gate"]
+
+DETECTORS: Final[tuple[Detector, ...]] = (
+    *secret.DETECTORS,
+    *location.DETECTORS,
+    *email.DETECTORS,
+    *crypto.DETECTORS,
+    *iban.DETECTORS,
+    *card.DETECTORS,
+    *device.DETECTORS,
+    *phone.DETECTORS,
+    *national_id.DETECTORS,
+    *network.DETECTORS,
+)

@@ -1,0 +1,36 @@
+"""E-mail addresses (RFC 5321 without quoted local parts; RFC 6531 for international ones)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from consentryd.privacy.detect.detector import Detector, Gate
+
+#: `logo@2x.png` is a file name; none of these is a top-level domain.
+_FILE_SUFFIXES: Final = frozenset(
+    "avif bmp css csv gif gz htm html ico jpeg jpg js json jsx less map md mjs mp3 mp4 otf pdf png scss svg tar tgz tiff tsx ttf"
+    " txt webm webp woff woff2 xml yaml yml zst".split()
+)
+_GIT_USERS: Final = frozenset({"git", "hg", "svn"})
+
+
+def _is_address(match: re.Match[str]) -> bool:
+    domain = match["domain"].lower()
+    if domain.rpartition(".")[2] in _FILE_SUFFIXES:
+        return False
+    after = match.string[match.end() : match.end() + 2]
+    return not (match["local"] in _GIT_USERS and after[:1] in {":", "/"} and not after[1:].isdigit())
+
+
+EMAIL: Final = Detector(
+    name="email",
+    gate=Gate.AT,
+    pattern=re.compile(
+        r"(?<![\w.+-])(?P<local>\w(?:[\w.%'+-]{0,126}[\w+-])?)"
+        r"@(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59}))"
+    ),
+    check=_is_address,
+)
+
+DETECTORS: Final = (EMAIL,)

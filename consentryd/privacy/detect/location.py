@@ -1,0 +1,40 @@
+"""User names in file paths, and user-info and personal path segments in URLs."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from consentryd.privacy.detect.detector import Detector, Gate
+
+_NOBODY: Final = frozenset({"shared", "public", "default", "runner", "node", "app", "root", "user", "www-data"})
+
+USER_PATH: Final = Detector(
+    name="user_path",
+    gate=Gate.FILE_PATH,
+    pattern=re.compile(
+        r"(?<![\w.%~-])(?:file://)?(?:/?[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|/(?:Users|home)/)"
+        r"(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=[\\/][^\\/\s\"])"
+    ),
+    check=lambda match: match["user"].lower() not in _NOBODY and not match["user"].startswith("["),
+    group="user",
+)
+URL_USER: Final = Detector(
+    name="url_user",
+    gate=Gate.AT,
+    pattern=re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^/?#@\s\"\[]{1,200})@(?=[\w\[])"),
+    check=lambda match: match["user"] not in {"git", "hg"},
+    group="user",
+)
+URL_ID: Final = Detector(
+    name="url_id",
+    gate=Gate.FILE_PATH,
+    pattern=re.compile(
+        r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
+        r"(?P<id>(?=[\w.~-]*[0-9])[\w.~-]{3,64})(?=[/?#\"\s]|$)",
+        re.ASCII | re.IGNORECASE,
+    ),
+    group="id",
+)
+
+DETECTORS: Final = (USER_PATH, URL_USER, URL_ID)

@@ -1,0 +1,109 @@
+"""Telephone numbers: E.164 anywhere, national forms of chosen countries, checked against the numbering plans in `phonenumbers`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Final
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+from consentryd.privacy.detect.detector import Detector, Gate, digits_of
+
+_NATIONAL_CHARACTERS: Final = re.compile(
+    r"(?:tel:)?\+?[\d\s().\-/]{6,24}(?:\s?(?:x|ext\.?|#)\s?\d{1,6})?", re.ASCII | re.IGNORECASE
+)
+_LEAST_DIGITS: Final = 6
+_MOST_DIGITS: Final = 15
+
+
+@cache
+def _plan(country_code: int) -> tuple[tuple[frozenset[int], tuple[re.Pattern[str], ...]], ...]:
+    """Possible lengths and number patterns of every region with a calling code; a few kilobytes a region, 245 regions."""
+    plans = []
+    for region in COUNTRY_CODE_TO_REGION_CODE.get(country_code, ()):
+        metadata = PhoneMetadata.metadata_for_region(region) or PhoneMetadata.metadata_for_nongeo_region(country_code)
+        if metadata is None or metadata.general_desc is None:
+            continue
+        kinds = (metadata.fixed_line, metadata.mobile, metadata.voip, metadata.personal_number, metadata.toll_free, metadata.premium_rate,
+                 metadata.shared_cost, metadata.pager, metadata.uan)  # fmt: skip
+        patterns = tuple(
+            re.compile(kind.national_number_pattern) for kind in kinds if kind is not None and kind.national_number_pattern
+        )
+        plans.append((frozenset(metadata.general_desc.possible_length), patterns))
+    return tuple(plans)
+
+
+def is_e164(digits: str) -> bool:
+    """Whether digits (calling code first, no `+`) are a number that its country's plan gives out."""
+    for width in (1, 2, 3):
+        if int(digits[:width]) in COUNTRY_CODE_TO_REGION_CODE:
+            national = digits[width:]
+            return any(
+                len(national) in lengths and any(pattern.fullmatch(national) for pattern in patterns)
+                for lengths, patterns in _plan(int(digits[:width]))
+            )
+    return False
+
+
+def _is_international(match: re.Match[str]) -> bool:
+    digits = digits_of(re.sub(r"\(0\)", "", match[0]))
+    return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
+
+
+def is_phone_like(text: str) -> bool:
+    """Whether a value under a key such as `phone` is a number in any country's habit of writing it."""
+    if not _NATIONAL_CHARACTERS.fullmatch(text.strip()):
+        return False
+    return _LEAST_DIGITS <= len(digits_of(text)) <= _MOST_DIGITS + _LEAST_DIGITS
+
+
+PHONE: Final = Detector(
+    name="phone",
+    gate=Gate.PLUS,
+    pattern=re.compile(r"(?<![\w+])\+(?:[ ]?\(?[0-9]\)?)(?:[ ./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9])){6,14}(?![\w])", re.ASCII),
+    check=_is_international,
+)
+
+PHONE_IDD: Final = Detector(
+    name="phone",
+    gate=Gate.DIGITS,
+    pattern=re.compile(r"(?<![\w.+-])(?:00|011[ -])[1-9](?:[ ./-]?[0-9]){8,13}(?![\w-])", re.ASCII),
+    check=lambda match: (
+        re.search(r"[ ./-]", match[0]) is not None and is_e164(digits_of(match[0]).removeprefix("011").lstrip("0"))
+    ),
+)
+
+
+@cache
+def _national_plan(region: str) -> tuple[str, re.Pattern[str]] | None:
+    metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None or metadata.general_desc is None:
+        return None
+    return metadata.national_prefix or "", re.compile(metadata.general_desc.national_number_pattern)
+
+
+def national(countries: Iterable[str]) -> Detector:
+    """Numbers as written inside `countries` (ISO codes): with the trunk prefix, or with parted groups."""
+    plans = [plan for plan in map(_national_plan, countries) if plan is not None]
+
+    def check(match: re.Match[str]) -> bool:
+        digits = digits_of(match[0])
+        for prefix, pattern in plans:
+            significant = digits.removeprefix(prefix)
+            parted = significant != digits or len(re.findall(r"[0-9]+", match[0])) > 2  # noqa: PLR2004  two groups: a date, a range
+            if parted and pattern.fullmatch(significant):
+                return True
+        return False
+
+    return Detector(
+        name="phone",
+        gate=Gate.DIGITS,
+        pattern=re.compile(r"(?<![\w.+/-])\(?[0-9](?:\)?[ ./-]{0,2}\(?[0-9]){7,13}(?![\w-])", re.ASCII),
+        check=check,
+        id_like=True,
+    )
+
+
+DETECTORS: Final = (PHONE, PHONE_IDD)

@@ -1,0 +1,39 @@
+"""What scrubbing leaves behind: which rule touched which path, never the value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+
+class Action(StrEnum):
+    """What becomes of a value that a rule applies to."""
+
+    HASH = "hash"
+    ENCRYPT = "encrypt"
+    DROP = "drop"
+    MASK = "mask"
+    TYPE = "type"
+    GENERALISE = "generalise"
+    KEEP = "keep"
+
+
+#: Not detectors, but the other reasons for which a value is taken out.
+ALLOW_RULE: Final = "allow"
+BOUND_RULE: Final = "bound"
+
+
+class Redaction(NamedTuple):
+    """One change: where (`properties.items[2].note`, keys already scrubbed), by which rule, and how."""
+
+    path: str
+    rule: str
+    action: Action
+
+
+class Scrubbed(NamedTuple):
+    """The cleaned fields, what was changed in them, and the compact JSON of the cleaned `properties` (None if there were none)."""
+
+    fields: dict[str, Any]
+    redactions: tuple[Redaction, ...]
+    properties: bytes | None

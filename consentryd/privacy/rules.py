@@ -1,0 +1,157 @@
+"""The rule table: which action a finding meets. The operator's rules come first, then the shipped ones; the first that fits wins."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Protocol
+
+from consentryd.model.error import ConfigError
+from consentryd.privacy.detect import DETECTORS
+from consentryd.privacy.redaction import Action
+
+_MOST_SCOPES: Final = 4096
+_ANY: Final = "*"
+
+#: Detectors that only a key can point to.
+KEY_DETECTORS: Final = frozenset(
+    {"secret", "birth_date", "age", "coordinate", "name", "postal_address", "advertising_id", "click_id", "national_id"}
+)
+
+
+class RuleSource(Protocol):
+    """A rule as settings hold it (`config.settings.PiiRule`)."""
+
+    @property
+    def detector(self) -> str | None: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def site(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    detector: str | None
+    key: str | None
+    action: str
+    site: str = _ANY
+    event: str = _ANY
+    path: str = _ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled row. `path` is None where any path fits."""
+
+    detector: str
+    action: Action
+    site: re.Pattern[str]
+    event: re.Pattern[str]
+    path: re.Pattern[str] | None
+
+    def covers(self, site: str, event: str) -> bool:
+        return self.site.match(site) is not None and self.event.match(event) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """A row for a key instead of a detector; its name in redactions is `key:` and the pattern."""
+
+    pattern: re.Pattern[str]
+    rule: Rule
+    order: int
+
+
+class Scope:
+    """The rules that hold for one site and event."""
+
+    def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule]) -> None:
+        self._rules: Final = tuple(rules)
+        self.keys: Final = frozenset(keys)
+
+    def action(self, detector: str, kind: str, path: str) -> Action:
+        """What becomes of a finding of `detector` (of the family `kind`) at `path`."""
+        for rule in self._rules:
+            if rule.detector in {detector, kind, _ANY} and (rule.path is None or rule.path.match(path)):
+                return rule.action
+        return Action.TYPE
+
+
+class RuleTable:
+    """All rules and key hints, compiled once. Look-ups by site and event are remembered for a bounded number of pairs."""
+
+    def __init__(
+        self,
+        rows: Iterable[RuleSource],
+        hints: Iterable[tuple[str, re.Pattern[str]]],
+        parameters: Iterable[tuple[str, re.Pattern[str]]],
+    ) -> None:
+        compiled = [_compile(order, row) for order, row in enumerate(rows)]
+        self._rules: Final = tuple(rule for rule in compiled if isinstance(rule, Rule))
+        self.keys: Final = tuple(rule for rule in compiled if isinstance(rule, KeyRule))
+        self.hints: Final = tuple(hints)
+        self.parameters: Final = tuple(parameters)
+        self._scopes: Final[dict[tuple[str, str], Scope]] = {}
+
+    def scope(self, site: str, event: str) -> Scope:
+        scope = self._scopes.get((site, event))
+        if scope is None:
+            if len(self._scopes) >= _MOST_SCOPES:
+                self._scopes.clear()
+            rules = (rule for rule in self._rules if rule.covers(site, event))
+            scope = self._scopes[site, event] = Scope(rules, (key for key in self.keys if key.rule.covers(site, event)))
+        return scope
+
+
+def load_rules(own: Iterable[RuleSource] = ()) -> RuleTable:
+    """The operator's rules before the shipped ones. Raises `ConfigError` for an unknown detector or a key that is no pattern."""
+    document = shipped()
+    rows: list[RuleSource] = [*own, *(_Row(**{"detector": None, "key": None, **row}) for row in document["rule"])]
+    return RuleTable(rows, _patterns(document["hint"]), _patterns(document["parameter"]))
+
+
+@cache
+def shipped() -> dict[str, Any]:
+    """`config/pii_rules.toml` as it stands."""
+    text = resources.files("consentryd.config").joinpath("pii_rules.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def detector_names() -> frozenset[str]:
+    """Everything that a rule may name: detectors, families and those found by key only."""
+    return frozenset(name for detector in DETECTORS for name in (detector.name, detector.kind) if name) | KEY_DETECTORS | {_ANY}
+
+
+def _patterns(rows: Iterable[Mapping[str, str]]) -> list[tuple[str, re.Pattern[str]]]:
+    return [(row["detector"], re.compile(row["keys"])) for row in rows]
+
+
+def _compile(order: int, row: RuleSource) -> Rule | KeyRule:
+    name = row.detector if row.detector is not None else f"key:{row.key}"
+    if row.detector is not None and row.detector not in detector_names():
+        raise ConfigError(
+            f"A rule of privacy.rules names the detector {row.detector}, which there is not. See docs/scrubbing.md."
+        )
+    rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path))
+    if row.key is None:
+        return rule
+    try:
+        return KeyRule(re.compile(row.key), rule, order)
+    except re.error:
+        raise ConfigError(f"The key of a rule of privacy.rules is not a regular expression: {row.key}") from None
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")))

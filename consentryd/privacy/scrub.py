@@ -1,0 +1,136 @@
+"""Scrubbing: personal data is taken out of every field of an event before it is stored.
+
+A cheap look at the whole event (`gate`) clears most of them; only an event with signs is walked, leaf by leaf, each leaf decoded as
+often as it was encoded. Work is bounded for each event; what lies beyond the bound is dropped, not passed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import orjson
+
+from consentryd.privacy.finder import Finder
+from consentryd.privacy.gate import gate_of
+from consentryd.privacy.redaction import ALLOW_RULE, Action, Redaction, Scrubbed
+from consentryd.privacy.rules import RuleTable
+from consentryd.privacy.seal import Place, SubjectKeys
+from consentryd.privacy.treatment import Spot, Treatment
+from consentryd.privacy.walk import Walk
+
+#: The parts of an event that `privacy.allow` narrows.
+_NARROWED: Final = ("properties", "traits")
+_ANY_EVENT: Final = "*"
+
+
+class ScrubSettings(Protocol):
+    """What scrubbing needs of `config.settings.Privacy`."""
+
+    @property
+    def allow(self) -> Mapping[str, Mapping[str, Iterable[str]]]: ...
+    @property
+    def dry_run(self) -> bool: ...
+    @property
+    def coordinate_decimals(self) -> int: ...
+    @property
+    def phone_countries(self) -> Iterable[str]: ...
+
+
+class Scrubber:
+    """The scrubber of one region. `property_key` is the region's key for hashed properties (32 bytes).
+
+    `subject_keys` holds the keys that `encrypt` seals with; without it, and for events that name nobody, `encrypt` drops.
+    `counts` grows by one for each redaction, by (rule, action); in a dry run too.
+    """
+
+    def __init__(
+        self,
+        rules: RuleTable,
+        property_key: bytes,
+        region: str,
+        settings: ScrubSettings,
+        subject_keys: SubjectKeys | None = None,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._rules: Final = rules
+        self._region: Final = region
+        self._finder: Final = Finder(rules, settings.phone_countries)
+        self._treatment: Final = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
+        self._allow: Final = {
+            site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
+        }
+        self._dry: Final = settings.dry_run
+        self.counts: Final[Counter[tuple[str, Action]]] = Counter()
+
+    def scrub(self, event: str, site: str, fields: dict[str, Any], handle: bytes | None = None) -> Scrubbed:
+        """Clean all `fields` of an event (`properties`, `traits`, `event`, `title`, `path`, `event_id`, ... or any JSON at all).
+
+        `event` is the name and `site` the site that rules are scoped to; `handle` is the digest of the identity whose key `encrypt`
+        uses. Nothing in `fields` is changed in place. Pure but for `counts` and the nonces of `encrypt`.
+        """
+        allowed = self._allow.get(site) if self._allow else None
+        dropped: list[Redaction] = []
+        narrowed = fields if allowed is None else _narrow(fields, allowed.get(event, allowed.get(_ANY_EVENT)), dropped)
+        properties = narrowed.get("properties")
+        body = None if properties is None else _dumps(properties)
+        data = _dumps({name: value for name, value in narrowed.items() if name != "properties"}) + (body or b"")
+        if self._finder.clears(narrowed, data, gate_of(data)):
+            return self._result(fields, narrowed, tuple(dropped), body)
+        place = Place(self._region, site, str(narrowed.get("event_id", "")))
+        walk = Walk(self._finder, self._treatment, self._rules.scope(site, event), Spot("", place, handle))
+        cleaned = walk.fields(narrowed)
+        redactions = (*dropped, *dict.fromkeys(walk.redactions))
+        if cleaned.get("properties") is not properties:
+            body = _dumps(cleaned["properties"])
+        return self._result(fields, cleaned, redactions, body)
+
+    def scrub_text(self, event: str, site: str, text: str) -> str:
+        """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
+        return str(self.scrub(event, site, {"text": text}).fields.get("text", ""))
+
+    def _result(
+        self, before: dict[str, Any], after: dict[str, Any], redactions: tuple[Redaction, ...], body: bytes | None
+    ) -> Scrubbed:
+        if not redactions:
+            return Scrubbed(after, (), body)
+        self.counts.update((redaction.rule, redaction.action) for redaction in redactions)
+        if not self._dry:
+            return Scrubbed(after, redactions, body)
+        return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
+
+
+def _dumps(value: Any) -> bytes:
+    """Compact JSON. Texts and numbers that JSON in UTF-8 cannot hold are written as the nearest that it can."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_encodable(value))
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case dict():
+            return {_encodable(str(key)): _encodable(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_encodable(inner) for inner in value]
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case bool() | None | float():
+            return value
+        case _:
+            return str(value)
+
+
+def _narrow(fields: dict[str, Any], allowed: frozenset[str] | None, dropped: list[Redaction]) -> dict[str, Any]:
+    if allowed is None:
+        return fields
+    narrowed = dict(fields)
+    for part in _NARROWED:
+        value = fields.get(part)
+        if isinstance(value, dict) and not allowed.issuperset(value):
+            narrowed[part] = {name: inner for name, inner in value.items() if name in allowed}
+            dropped.append(Redaction(part, ALLOW_RULE, Action.DROP))
+    return narrowed
