@@ -107,6 +107,8 @@ class Scrub:
                 return NO_PAGE, None, None
             told = event.properties
         url, referrer, title = told.get("url"), told.get("referrer"), told.get("title")
+        if not isinstance(url, str) or not url:
+            url = told.get("path")
         page = coarsen_url(url if isinstance(url, str) else None, self._query_parameters)
         kept_title = title[:_TITLE_CHARS] if self._titles and isinstance(title, str) else None
         return page, referrer_host(referrer) if isinstance(referrer, str) and referrer else None, kept_title
