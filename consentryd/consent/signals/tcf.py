@@ -6,11 +6,10 @@ again a valid one says what it says. What is guaranteed is that damage is refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from consentryd.consent.purposes import Purpose, Purposes
+from consentryd.consent.purposes import Purposes
 from consentryd.consent.signals.bits import MAX_CHARS, PADDINGS, Bits, Ids
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.reading import Invalid, InvalidSignal, Reading
@@ -137,19 +136,24 @@ def read_tcf(text: str, purposes: Purposes, vendor: int | None, freshness: Fresh
 def reading_of(decoded: TcfString, purposes: Purposes, vendor: int | None, freshness: Freshness) -> Reading:
     """A decoded string in our purposes. Raises `InvalidSignal` when its choice is out of its time.
 
-    A string without a publisher segment grants nothing to the publisher; what its core refuses it refuses all the same.
+    A string without a publisher segment grants nothing to the publisher; what its core refuses it refuses all the same. An empty
+    segment counts as none: the reference library writes one for every banner that does not ask for the publisher.
     """
     until = freshness.until(decoded.updated)
+    scope, consents, asked = scoped(
+        decoded.publisher, decoded.consents, None if vendor is None else vendor_consents(decoded, vendor)
+    )
+    grants, denies = covered(purposes, consents, decoded.special_features)
+    return Reading(SOURCE, grants if asked else frozenset(), denies, at=decoded.updated, until=until, detail=scope)
+
+
+def scoped(publisher: Publisher | None, core: frozenset[int], vendor: frozenset[int] | None) -> tuple[str, frozenset[int], bool]:
+    """Whose consents count, which they are, and whether the person was asked for them."""
     if vendor is not None:
-        consents, detail = vendor_consents(decoded, vendor), f"vendor {vendor}"
-    elif decoded.publisher is not None:
-        consents, detail = decoded.publisher.consents, "publisher segment"
-    else:
-        consents, detail = decoded.consents, "no publisher segment"
-    grants, denies = covered(purposes.by_name.values(), consents, decoded.special_features)
-    if vendor is None and decoded.publisher is None:
-        grants = frozenset()
-    return Reading(SOURCE, grants, denies, at=decoded.updated, until=until, detail=detail)
+        return "vendor", vendor, True
+    if publisher is not None and any(publisher):
+        return "publisher segment", publisher.consents, True
+    return "nothing asked for the publisher", core, False
 
 
 def vendor_consents(decoded: TcfString, vendor: int) -> frozenset[int]:
@@ -160,11 +164,9 @@ def vendor_consents(decoded: TcfString, vendor: int) -> frozenset[int]:
     return decoded.consents - barred
 
 
-def covered(
-    every: Iterable[Purpose], consents: frozenset[int], features: frozenset[int]
-) -> tuple[frozenset[str], frozenset[str]]:
+def covered(purposes: Purposes, consents: frozenset[int], features: frozenset[int]) -> tuple[frozenset[str], frozenset[str]]:
     """Split the purposes that TCF can speak of into those wholly consented to and the others."""
-    spoken = [purpose for purpose in every if purpose.tcf]
+    spoken = [purpose for purpose in purposes.by_name.values() if purpose.tcf]
     granted = {
         purpose.name for purpose in spoken if consents.issuperset(purpose.tcf) and features.issuperset(purpose.special_features)
     }

@@ -21,6 +21,7 @@ from consentryd.consent.signals.tcf import (
     Restriction,
     covered,
     read_publisher,
+    scoped,
 )
 
 PADDINGS: Final = frozenset({6, 8})
@@ -93,14 +94,11 @@ def _restrictions(bits: Bits) -> tuple[Restriction, ...]:
 def read_canada(decoded: CanadaString, purposes: Purposes, vendor: int | None, freshness: Freshness) -> Reading:
     """The section in our purposes, for the publisher itself or for a vendor's id. Raises `InvalidSignal` when out of its time."""
     until = freshness.until(decoded.updated)
-    if vendor is not None:
-        consents = _vendor_consents(decoded, vendor)
-    else:
-        consents = decoded.consents if decoded.publisher is None else decoded.publisher.consents
-    grants, denies = covered(purposes.by_name.values(), consents | {UNUSED_PURPOSE}, decoded.special_features)
-    if vendor is None and decoded.publisher is None:
-        grants = frozenset()
-    return Reading("tcf-ca", grants, denies, at=decoded.updated, until=until)
+    scope, consents, asked = scoped(
+        decoded.publisher, decoded.consents, None if vendor is None else _vendor_consents(decoded, vendor)
+    )
+    grants, denies = covered(purposes, consents | {UNUSED_PURPOSE}, decoded.special_features)
+    return Reading("tcf-ca", grants if asked else frozenset(), denies, at=decoded.updated, until=until, detail=scope)
 
 
 def _vendor_consents(decoded: CanadaString, vendor: int) -> frozenset[int]:
