@@ -53,7 +53,9 @@ async def test_a_withdrawal_holds_in_another_process_and_after_a_restart(store):
     assert await store.log.append([analytics(3, user="u")]) == [Reason.WITHDRAWN]
 
 
-@pytest.mark.parametrize(("device_at", "verdict"), [(NOW + 1, Reason.WITHDRAWN), (NOW - 1, Outcome.STORED), (NOW, Reason.WITHDRAWN)])
+@pytest.mark.parametrize(
+    ("device_at", "verdict"), [(NOW + 1, Reason.WITHDRAWN), (NOW - 1, Outcome.STORED), (NOW, Reason.WITHDRAWN)]
+)
 async def test_when_subjects_merge_the_latest_choice_holds_and_a_tie_refuses(store, device_at, verdict):
     await store.log.transact(choose(ChoiceState.GRANTED, user="u"))
     await store.log.transact(choose(ChoiceState.WITHDRAWN, at=device_at, anonymous="a"))
@@ -62,7 +64,9 @@ async def test_when_subjects_merge_the_latest_choice_holds_and_a_tie_refuses(sto
 
 async def test_a_suppressed_identity_is_refused_until_its_time(store):
     digest = clean(0, user="u").user
-    await store.log.transact(lambda tx: tx.connection.execute("INSERT INTO suppression VALUES (?, ?, ?)", (digest, NOW + 10, NOW)))
+    await store.log.transact(
+        lambda tx: tx.connection.execute("INSERT INTO suppression VALUES (?, ?, ?)", (digest, NOW + 10, NOW))
+    )
     assert await store.log.append([analytics(1, user="u")]) == [Reason.SUPPRESSED]
     store.clock.advance(10)
     assert await store.log.append([analytics(1, user="u")]) == [Outcome.STORED]

@@ -86,7 +86,9 @@ def subjects(store):
 
 
 async def test_every_event_gets_one_verdict_in_order(store):
-    verdicts = await store.log.append([clean(1, user="u"), clean(2, lane=Lane.ANONYMOUS), clean(1, user="u"), clean(3, anonymous="a")])
+    verdicts = await store.log.append(
+        [clean(1, user="u"), clean(2, lane=Lane.ANONYMOUS), clean(1, user="u"), clean(3, anonymous="a")]
+    )
     assert verdicts == [Outcome.STORED, Outcome.ANONYMOUS, Outcome.DUPLICATE, Outcome.STORED]
     assert [row[POSITION["event_id"]] for row in store.rows()] == ["1", "2", "3"]
 
@@ -110,9 +112,17 @@ async def test_the_anonymous_lane_gets_no_subject(store):
         pytest.param([("u", "a"), (None, "a"), ("u", None)], [1, 1, 1], id="seen together they are one"),
         pytest.param([(None, "a"), ("u", "a"), ("u", None)], [1, 1, 1], id="a known anonymous id joins a new user id"),
         pytest.param([("u", None), ("u", "a"), (None, "a")], [1, 1, 1], id="an unknown anonymous id joins a known user"),
-        pytest.param([("u", "a"), ("v", "a"), (None, "a"), ("u", None)], [1, 2, 2, 1], id="a shared device is re-pointed, nothing merges"),
-        pytest.param([("u", None), (None, "a"), ("u", "a"), (None, "a")], [1, 2, 1, 1], id="an anonymous subject merges into a known user's"),
-        pytest.param([("u", "a"), ("v", "b"), ("u", "b"), (None, "b"), ("v", None)], [1, 2, 1, 1, 2], id="known users never merge"),
+        pytest.param(
+            [("u", "a"), ("v", "a"), (None, "a"), ("u", None)], [1, 2, 2, 1], id="a shared device is re-pointed, nothing merges"
+        ),
+        pytest.param(
+            [("u", None), (None, "a"), ("u", "a"), (None, "a")],
+            [1, 2, 1, 1],
+            id="an anonymous subject merges into a known user's",
+        ),
+        pytest.param(
+            [("u", "a"), ("v", "b"), ("u", "b"), (None, "b"), ("v", None)], [1, 2, 1, 1, 2], id="known users never merge"
+        ),
     ],
 )
 async def test_identity_follows_the_rules(store, steps, expected):
@@ -122,13 +132,17 @@ async def test_identity_follows_the_rules(store, steps, expected):
 
 
 async def test_an_alias_call_joins_the_previous_id(store):
-    await store.log.append([clean(1, anonymous="a"), clean(2, user="u", previous="a"), clean(3, anonymous="a"), clean(4, user="u")])
+    await store.log.append(
+        [clean(1, anonymous="a"), clean(2, user="u", previous="a"), clean(3, anonymous="a"), clean(4, user="u")]
+    )
     assert subjects(store) == [1, 1, 1, 1]
 
 
 async def test_a_merge_is_kept_as_an_alias_and_chains_are_flat(sqlite_store):
     steps = [("u", None), (None, "a"), ("u", "a")]
-    await sqlite_store.log.append([clean(number, user=user, anonymous=anonymous) for number, (user, anonymous) in enumerate(steps)])
+    await sqlite_store.log.append(
+        [clean(number, user=user, anonymous=anonymous) for number, (user, anonymous) in enumerate(steps)]
+    )
     connection = open_database(sqlite_store.path, "region", readonly=True)
     assert connection.execute("SELECT subject, becomes FROM alias").fetchall() == [(2, 1)]
     connection.close()

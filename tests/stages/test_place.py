@@ -1,0 +1,80 @@
+"""An event's region: declared, else the subject's home, else the visitor's country, else the strictest."""
+
+import pytest
+
+from consentryd.config.settings import Region, Site
+from consentryd.gateway.intake import Intake
+from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.place import Place
+from consentryd.model.client import Client
+from consentryd.model.event import PlacedEvent, ValidEvent
+from consentryd.model.key import ApiKey, KeyKind
+from consentryd.model.outcome import Reason
+
+REGIONS = {
+    "us": Region(countries=["US"]),
+    "eu": Region(countries=["EEA", "*"]),
+    "asia": Region(countries=["JP"], endpoint="https://asia.example"),
+}
+
+
+class Home:
+    def __init__(self, *known):
+        self.known = set(known)
+        self.asked = 0
+
+    def knows(self, _site, _kind, value):
+        self.asked += 1
+        return value in self.known
+
+
+def event(country=None, user=None, anonymous="a"):
+    return ValidEvent("track", "x", "1", user, anonymous, None, None, None, 0, {}, {}, {}, Client(country=country))
+
+
+def passage(declared=None, pinned=None):
+    key = ApiKey("k", KeyKind.WRITE, "shop", "", pinned, (), 0, None)
+    return Passage(Intake(key, 0, Client(), region=declared), Site(), 0, {})
+
+
+@pytest.mark.parametrize(
+    ("country", "declared", "pinned", "expected"),
+    [
+        ("US", None, None, "us"),
+        ("DE", None, None, "eu"),
+        ("BR", None, None, "eu"),
+        (None, None, None, "eu"),
+        ("US", "eu", None, "eu"),
+        ("US", "nowhere", None, "us"),
+        ("US", "us", "eu", "eu"),
+    ],
+)
+def test_declared_then_country_then_strictest(country, declared, pinned, expected):
+    place = Place(REGIONS, {"us": Home(), "eu": Home()})
+    assert place.put_region(event(country), passage(declared, pinned)).region == expected
+
+
+def test_a_known_subject_stays_at_home_wherever_it_travels():
+    place = Place(REGIONS, {"us": Home(), "eu": Home("a")})
+    assert place.put_region(event("US"), passage()).region == "eu"
+
+
+def test_a_new_subject_stays_where_its_first_event_was_placed():
+    place = Place(REGIONS, {"us": Home(), "eu": Home()})
+    assert [place.put_region(event(country), passage()).region for country in ("US", "DE")] == ["us", "us"]
+
+
+def test_a_home_is_asked_for_once():
+    homes = {"us": Home(), "eu": Home()}
+    place = Place(REGIONS, homes)
+    for _ in range(5):
+        place.put_region(event("US"), passage())
+    assert homes["us"].asked == 1
+
+
+def test_a_region_that_is_not_served_is_refused_and_named():
+    place = Place(REGIONS, {"eu": Home()})
+    way = passage()
+    assert place.put_region(event("JP"), way) is Reason.WRONG_REGION
+    assert (way.misdirected, place.endpoint("asia")) == ("asia", "https://asia.example")
+    assert isinstance(place.put_region(event("DE"), way), PlacedEvent)
