@@ -8,7 +8,6 @@ import sys
 
 MODULES = {"segment": "segment.analytics.client", "rudder": "rudderstack.analytics.client"}
 
-PERSON = {"user_id": "canary-user-1", "anonymous_id": "canary-anon-1"}
 CONTEXT = {
     "consent": {"purposes": {"analytics": True}},
     "ip": "203.0.113.7",
@@ -17,18 +16,19 @@ CONTEXT = {
 
 
 def main() -> None:
-    _, vendor, host, write_key = sys.argv
+    _, vendor, host, write_key, name = sys.argv
+    person = {"user_id": f"canary-user-{name}", "anonymous_id": f"canary-anon-{name}"}
     logging.basicConfig(stream=sys.stderr)
     client = importlib.import_module(MODULES[vendor]).Client(write_key, host=host, upload_interval=0.1)
     for line in sys.stdin:
         n = int(line)
-        client.identify(**PERSON, traits={"n": n}, context=CONTEXT)
-        client.track(**PERSON, event="Order Completed", properties={"n": n, "revenue": 19.99, "currency": "EUR"}, context=CONTEXT)
+        client.identify(**person, traits={"n": n, "client": name}, context=CONTEXT)
+        client.track(**person, event="Order Completed", properties={"n": n, "revenue": 19.99, "currency": "EUR"}, context=CONTEXT)
         url = "https://shop.example/pricing"
-        client.page(**PERSON, category="Docs", name="Pricing", properties={"n": n, "url": url}, context=CONTEXT)
-        client.screen(**PERSON, category="App", name="Start", properties={"n": n}, context=CONTEXT)
-        client.group(**PERSON, group_id="canary-group-1", traits={"n": n}, context=CONTEXT)
-        client.alias(previous_id=PERSON["anonymous_id"], user_id=PERSON["user_id"], context=CONTEXT)
+        client.page(**person, category="Docs", name="Pricing", properties={"n": n, "url": url}, context=CONTEXT)
+        client.screen(**person, category="App", name="Start", properties={"n": n}, context=CONTEXT)
+        client.group(**person, group_id="canary-group-1", traits={"n": n}, context=CONTEXT)
+        client.alias(previous_id=person["anonymous_id"], user_id=person["user_id"], context=CONTEXT)
         sys.stdout.write(f"sent {n}\n")
         sys.stdout.flush()
     client.flush()

@@ -1,17 +1,18 @@
 // For each line on standard input: one event of every call, numbered by that line. At its end: flush and leave.
 import readline from "node:readline";
 
-export const person = { userId: "canary-user-1", anonymousId: "canary-anon-1" };
+const [, , , , name] = process.argv;
+const person = { userId: `canary-user-${name}`, anonymousId: `canary-anon-${name}` };
 
-export const context = {
+const context = {
   consent: { purposes: { analytics: true } },
   ip: "203.0.113.7",
   userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
 };
 
-export function calls(n) {
+function calls(n) {
   return [
-    ["identify", { ...person, traits: { n }, context }],
+    ["identify", { ...person, traits: { n, client: name }, context }],
     ["track", { ...person, event: "Order Completed", properties: { n, revenue: 19.99, currency: "EUR" }, context }],
     ["page", { ...person, category: "Docs", name: "Pricing", properties: { n, url: "https://shop.example/pricing" }, context }],
     ["screen", { ...person, category: "App", name: "Start", properties: { n }, context }],
