@@ -71,9 +71,9 @@ def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False) -
         groups[file.month, file.bucket].append(file)
     for _, group in sorted(groups.items()):
         by_size = sorted(group, key=lambda file: file.events)
-        count = len(by_size) if everything else _ripe(by_size, limit)
+        count = len(by_size) if everything else min(_ripe(by_size, limit), MOST_FILES)
         if count >= limit:
-            yield by_size[:MOST_FILES] if not everything else by_size[:count]
+            yield by_size[:count]
 
 
 def _ripe(by_size: Sequence[LakeFile], limit: int) -> int:

@@ -67,8 +67,9 @@ class DeltaLake:
         if newest.exists() and not _is_whole(newest):
             newest.unlink()
             sync_folder(self._log)
-        for leftover in self._log.glob("_commit_*.tmp"):
-            leftover.unlink()
+        for entry in self._log.glob("*"):
+            if not _ENTRY.fullmatch(entry.name) and entry.name != "_last_checkpoint":
+                entry.unlink()
 
     def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
         seen: list[LakeFile] = []

@@ -129,6 +129,7 @@ class Snapshot:
             spill = "" if self._lake.scratch is None else str(self._lake.scratch)
             self._connection = duckdb.connect(config={**self._config, "temp_directory": spill})
             self._stack.callback(self._connection.close)
+            self._connection.execute("SET TimeZone = 'UTC'")
         return self._connection
 
     def files(self, *, since: int | None = None, until: int | None = None, bucket: int | None = None) -> tuple[LakeFile, ...]:

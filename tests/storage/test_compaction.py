@@ -1,0 +1,126 @@
+"""Compaction: fewer files, the same events, merged subjects where they belong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consentryd.storage.compaction import choose, compact
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lease import Busy
+from consentryd.storage.order import sort
+from consentryd.storage.reader import Reader
+from consentryd.storage.seal import Sealer
+from tests.storage.conftest import Append
+from tests.storage.rows import event, table
+
+LOW, HIGH = 5, 2**62 + 5
+ROWS = [event(number, days=20, subject=[None, LOW, LOW + 1, HIGH][number % 4]) for number in range(400)]
+
+
+def seal_in_parts(region: Path, lake: Lake, append: Append, parts: int) -> None:
+    size = -(-len(ROWS) // parts)
+    for start in range(0, len(ROWS), size):
+        append(ROWS[start : start + size])
+        Sealer(region, lake).run()
+
+
+def whole(lake: Lake) -> pa.Table:
+    return sort(pa.concat_tables([part for file in lake.state().files for part in lake.read(file)]))
+
+
+def test_small_files_become_one_sorted_file_per_month_and_bucket(region: Path, lake: Lake, append: Append) -> None:
+    seal_in_parts(region, lake, append, 4)
+    report = compact(region, lake, files=4)
+    assert (report.merged, report.written, report.events) == (12, 3, 400)
+    for file in lake.state().files:
+        part = pa.concat_tables(lake.read(file))
+        assert part.equals(sort(part))
+    assert whole(lake).equals(sort(table(ROWS)))
+    assert lake.state().sealed == 8
+
+
+def test_fewer_files_than_the_setting_are_left_alone(region: Path, lake: Lake, append: Append) -> None:
+    seal_in_parts(region, lake, append, 3)
+    before = lake.state()
+    assert compact(region, lake, files=4).merged == 0
+    assert lake.state() == before
+
+
+def test_everything_can_be_merged_at_once(region: Path, lake: Lake, append: Append) -> None:
+    seal_in_parts(region, lake, append, 3)
+    assert compact(region, lake, files=100, everything=True).merged == 9
+    assert Counter((file.month, file.bucket) for file in lake.state().files) == {("2026-01", bucket): 1 for bucket in (0, 8, 16)}
+
+
+def test_a_merged_subject_moves_to_its_new_bucket(region: Path, lake: Lake, append: Append, database: sqlite3.Connection) -> None:
+    seal_in_parts(region, lake, append, 2)
+    database.execute("INSERT INTO alias VALUES (?, ?, 0)", (LOW, HIGH))
+    compact(region, lake, everything=True)
+    found = {
+        (file.bucket, s)
+        for file in lake.state().files
+        for part in lake.read(file, ["subject"])
+        for s in part["subject"].to_pylist()
+    }
+    assert found == {(0, LOW + 1), (8, HIGH), (16, None)}
+    moved = [[*row[:9], HIGH, *row[10:]] if row[9] == LOW else row for row in ROWS]
+    assert whole(lake).equals(sort(table(moved)))
+
+
+def test_a_reader_keeps_the_files_it_sees_and_the_next_run_deletes_them(region: Path, append: Append) -> None:
+    lake = DeltaLake(region)
+    seal_in_parts(region, lake, append, 2)
+    reader = Reader(region, lake)
+    with reader.snapshot() as snapshot:
+        old = {file.path for file in snapshot.state.files}
+        compact(region, DeltaLake(region), files=2)
+        assert snapshot.query("SELECT count(DISTINCT event_id) AS n FROM events")["n"].to_pylist() == [400]
+        assert all((lake.folder / path).exists() for path in old)
+    Sealer(region, lake).run()
+    assert not any((lake.folder / path).exists() for path in old)
+    reader.close()
+
+
+def test_compaction_waits_its_turn(region: Path, lake: Lake, append: Append) -> None:
+    with lake.writing(), pytest.raises(Busy):
+        compact(region, lake)
+
+
+def files(sizes: list[int], bucket: int = 0) -> list[LakeFile]:
+    return [LakeFile(f"{bucket}/{n}", "2026-01", bucket, size, size, 0, 0, ("a", "a")) for n, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen"),
+    [
+        ([10, 11, 12], []),
+        ([10, 11, 12, 13], [10, 11, 12, 13]),
+        ([1, 10, 11, 12, 13, 5000], [1, 10, 11, 12, 13]),
+        ([10, 11, 12, 5000, 5001, 5002, 5003], [10, 11, 12, 5000, 5001, 5002, 5003]),
+        ([], []),
+    ],
+)
+def test_files_of_about_one_size_are_merged_with_all_smaller_ones(sizes: list[int], chosen: list[int]) -> None:
+    assert [[file.events for file in group] for group in choose(files(sizes), 4)] == ([chosen] if chosen else [])
+
+
+@given(st.lists(st.integers(1, 10**7), max_size=200))
+def test_merging_until_nothing_is_chosen_ends_with_few_files(sizes: list[int]) -> None:
+    for _ in range(len(sizes) + 1):
+        groups = list(choose(files(sizes), 4))
+        if not groups:
+            break
+        for group in groups:
+            for file in group:
+                sizes.remove(file.events)
+            sizes.append(sum(file.events for file in group))
+    assert not list(choose(files(sizes), 4))
+    assert len(sizes) <= 3 * 16
