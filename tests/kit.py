@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,6 @@ from consentryd.gateway.logs import open_logger
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.services import Services
 from consentryd.model.clock import ManualClock
-from consentryd.model.error import ConsentryError
 from consentryd.model.event import RawEvent
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Outcome, Result
@@ -62,6 +62,7 @@ class MemoryCollector:
     async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
         if self.failure is not None:
             raise self.failure
+        await asyncio.sleep(max((delay_of(event) for event in events), default=0.0))
         self.batches.append((intake, list(events)))
         return [self.fate(event) for event in events]
 
@@ -75,6 +76,11 @@ class MemoryCollector:
     @property
     def intake(self) -> Intake:
         return self.batches[-1][0]
+
+
+def delay_of(event: RawEvent) -> float:
+    """Seconds that an event asks the double's store to take."""
+    return event.properties.get("delay_s", 0.0) if isinstance(event.properties, dict) else 0.0
 
 
 class MemoryRejections:
@@ -96,7 +102,9 @@ class MemoryCountries:
 class Gateway:
     """One running edge: `url`, the doubles behind it, and what it logged."""
 
-    def __init__(self, url: str, services: Services, session: aiohttp.ClientSession, stream: io.StringIO, doubles: dict[str, Any]) -> None:
+    def __init__(
+        self, url: str, services: Services, session: aiohttp.ClientSession, stream: io.StringIO, doubles: dict[str, Any]
+    ) -> None:
         self.url = url
         self.services = services
         self.session = session
@@ -170,12 +178,8 @@ async def running(settings: Settings | None = None) -> AsyncIterator[Gateway]:
     doubles = doubles_of()
     services = services_of(settings, doubles)
     listening = bind(settings.server)
-    async with listen(create_app(services, logger), listening, settings.server, logger):
-        async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Gateway(address_of(listening), services, session, stream, doubles)
-
-
-def unavailable() -> ConsentryError:
-    from consentryd.model.error import Unavailable
-
-    return Unavailable("store_unavailable", "The store cannot take events.")
+    async with (
+        listen(create_app(services, logger), listening, settings.server, logger),
+        aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        yield Gateway(address_of(listening), services, session, stream, doubles)

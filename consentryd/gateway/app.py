@@ -20,8 +20,8 @@ from consentryd.gateway.door import DOOR, Door
 from consentryd.gateway.endpoint import Endpoint, Handler
 from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.logs import frames_of
-from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
 from consentryd.gateway.metrics import Metrics
+from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
 from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound
 
 _UNKNOWN: Final = "unknown"
@@ -74,7 +74,7 @@ class _Edge:
             except ConsentryError as error:
                 response = error_answer(error)
             except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, the client gets the one error shape
-                logger.error("request failed", route=route, error=type(error).__name__, at=frames_of(error))
+                _log_failure(logger, route, error)
                 response = error_answer(ConsentryError("internal", "Something went wrong here; it is logged."))
             if cors:
                 put_cors(response.headers, request.headers.get("Origin"))
@@ -92,6 +92,11 @@ class _Edge:
             return response
 
         return answer
+
+
+def _log_failure(logger: FilteringBoundLogger, route: str, error: Exception) -> None:
+    """Type and place only: an exception's text may quote the client."""
+    logger.error("request failed", route=route, error=type(error).__name__, at=frames_of(error))
 
 
 async def _unknown_path(_request: web.Request) -> web.StreamResponse:

@@ -25,7 +25,9 @@ _BOM: Final = b"\xef\xbb\xbf"
 _MAX_CODINGS: Final = 2
 _MAX_ZSTD_WINDOW: Final = 8 * 1024 * 1024  # what RFC 8878 asks of every decoder; larger windows cost memory before the first byte
 
-_ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
@@ -131,7 +133,9 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
+    with zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).stream_reader(
+        io.BytesIO(body), read_across_frames=True
+    ) as reader:
         inflated: bytes = reader.read(limit + 1)
     return inflated
 

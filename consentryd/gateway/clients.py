@@ -34,6 +34,10 @@ class Clients:
         self._agents = agents
         self._trusted: list[IPv4Network | IPv6Network] = [ip_network(network, strict=False) for network in trusted_proxies]
 
+    def warm(self) -> None:
+        """Loads the user agent expressions now (about 0.2 s) rather than in the first request."""
+        self._agents.classify("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+
     def network(self, address: str) -> str | None:
         """The truncated network of an address, None if it is no address."""
         return truncate(address.partition("%")[0])
@@ -55,4 +59,5 @@ class Clients:
         agent = self._agents.classify(user_agent)
         if agent[0] == _SERVER_DEVICE:
             return Client(None, None, *agent)
-        return Client(*self._countries.lookup(network), *agent)
+        country, subdivision = self._countries.lookup(network)
+        return Client(country, subdivision, *agent)

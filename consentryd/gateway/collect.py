@@ -79,9 +79,7 @@ def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Env
         key=key,
         received_at=services.clock.now(),
         # a server is not the visitor whose events it sends
-        client=UNKNOWN_CLIENT
-        if key.kind is KeyKind.SERVER
-        else services.clients.describe(network, headers.get("User-Agent")),
+        client=UNKNOWN_CLIENT if key.kind is KeyKind.SERVER else services.clients.describe(network, headers.get("User-Agent")),
         sent_at=envelope.sent_at or headers.get("SentAt"),  # RudderStack's browser SDK says it in a header
         region=envelope.region or headers.get("X-Consentry-Region"),
         context=envelope.context,

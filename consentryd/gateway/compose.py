@@ -124,7 +124,8 @@ async def open_services(
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     try:
         house = House(settings, stores, clock)
-        services = Services(settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics)
+        await asyncio.to_thread(house.clients.warm)
+        services = Services(settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics, worker)
         keeper = Keeper(settings, stores, clock, house.metrics, logger) if worker.number == 0 else None
         async with _running(keeper):
             yield services

@@ -53,7 +53,7 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *_args: object, **details: object) -> None:
-        """aiohttp would write the peer's address; ours tells the place only."""
+        """Where aiohttp would write the peer's address, this tells the place in the code only."""
         error = details.get("exc_info")
         if isinstance(error, BaseException):
             self._own_logger.warning("connection failed", error=type(error).__name__, at=frames_of(error))

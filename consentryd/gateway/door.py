@@ -72,7 +72,9 @@ class Door:
 
 
 def _missing_key() -> Unauthorized:
-    return Unauthorized("missing_key", "No key: send it as Basic user name, Bearer token, X-Write-Key, or `writeKey` in body or query.")
+    return Unauthorized(
+        "missing_key", "No key: send it as Basic user name, Bearer token, X-Write-Key, or `writeKey` in body or query."
+    )
 
 
 DOOR: Final = web.AppKey("door", Door)

@@ -115,13 +115,23 @@ _REJECTED: Final = Endpoint(
     summary="The newest events of the key's site that were refused, scrubbed, with the reason.",
     handler=get_rejected,
     keys=READING,
-    parameters=(Parameter("limit", f"How many; {DEFAULT_LIMIT} if not given.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),),
+    parameters=(
+        Parameter("limit", f"How many; {DEFAULT_LIMIT} if not given.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+    ),
     response=schemas.REJECTED,
     statuses=(400, 401, 403, 429, 503),
 )
 
 _OPERATE: Final = (
-    Endpoint(method="GET", path="/livez", tag="Operate", summary="The process answers.", handler=get_livez, response=schemas.ALIVE, logged=False),
+    Endpoint(
+        method="GET",
+        path="/livez",
+        tag="Operate",
+        summary="The process answers.",
+        handler=get_livez,
+        response=schemas.ALIVE,
+        logged=False,
+    ),
     Endpoint(
         method="GET",
         path="/readyz",
@@ -141,8 +151,22 @@ _OPERATE: Final = (
         media_type="text/plain",
         logged=False,
     ),
-    Endpoint(method="GET", path="/openapi.json", tag="Operate", summary="This description.", handler=get_openapi, response=schemas.ANY_OBJECT),
-    Endpoint(method="GET", path="/docs", tag="Operate", summary="This description, for people.", handler=get_docs, media_type="text/html"),
+    Endpoint(
+        method="GET",
+        path="/openapi.json",
+        tag="Operate",
+        summary="This description.",
+        handler=get_openapi,
+        response=schemas.ANY_OBJECT,
+    ),
+    Endpoint(
+        method="GET",
+        path="/docs",
+        tag="Operate",
+        summary="This description, for people.",
+        handler=get_docs,
+        media_type="text/html",
+    ),
     Endpoint(
         method="GET",
         path="/docs/{asset}",

@@ -7,7 +7,6 @@ fresh ones beside the files of the others; the label `worker` keeps the series a
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -56,7 +55,12 @@ async def publish(registry: CollectorRegistry, worker: Worker) -> None:
 
 def _snapshot(registry: CollectorRegistry) -> list[Any]:
     return [
-        [family.name, family.documentation, family.type, [[sample.name, sample.labels, sample.value] for sample in family.samples]]
+        [
+            family.name,
+            family.documentation,
+            family.type,
+            [[sample.name, sample.labels, sample.value] for sample in family.samples],
+        ]
         for family in registry.collect()
     ]
 
@@ -64,7 +68,7 @@ def _snapshot(registry: CollectorRegistry) -> list[Any]:
 def _write(path: Path, snapshot: list[Any]) -> None:
     fresh = path.with_suffix(".fresh")
     fresh.write_bytes(orjson.dumps(snapshot))
-    os.replace(fresh, path)
+    fresh.replace(path)
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[Any]]]:

@@ -1,4 +1,4 @@
-"""Is this process alive, and can it take an event right now?"""
+"""Whether this process can take an event right now."""
 
 from __future__ import annotations
 

@@ -49,8 +49,11 @@ def address_of(listening: socket.socket) -> str:
 async def listen(
     app: web.Application, listening: socket.socket, settings: Server, logger: FilteringBoundLogger
 ) -> AsyncIterator[None]:
-    """Serves `app` on `listening`. Leaving it stops accepting, answers what is in flight within `shutdown_timeout_s`, then cleans up."""
-    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout_s)
+    """Serves `app` on `listening`. Leaving it stops accepting, answers what is in flight within `shutdown_timeout_s`, then cleans up.
+
+    aiohttp waits its timeout twice, for handlers to end and for cancelled ones to notice, so that it gets half of ours.
+    """
+    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout_s / 2)
     await runner.setup()
     assert runner.server is not None
     try:

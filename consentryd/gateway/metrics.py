@@ -25,7 +25,9 @@ class Metrics:
         self._requests = Counter(
             "consentry_requests", "Requests answered, by route template and status.", ("route", "status"), registry=self.registry
         )
-        self._batch = self._histogram("consentry_batch_seconds", "Time from the request's head to its answer, per collecting request.")
+        self._batch = self._histogram(
+            "consentry_batch_seconds", "Time from the request's head to its answer, per collecting request."
+        )
         self._commit = self._histogram("consentry_commit_seconds", "Time one durable group commit takes.", "region")
         self._log_depth = Gauge("consentry_log_events", "Events in the log, not yet sealed.", ("region",), registry=self.registry)
         self._seal_lag = Gauge(

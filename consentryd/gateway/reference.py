@@ -21,7 +21,11 @@ _OUTCOMES: Final = {
 
 _STATUSES: Final = (
     (200, "", "Every event has its outcome. Not 202: some SDKs send again whatever is not exactly 200."),
-    (400, "`bad_json`, `bad_body`, `bad_encoding`, `bad_parameter`, `bad_request`", "The request cannot be read. Do not send it again."),
+    (
+        400,
+        "`bad_json`, `bad_body`, `bad_encoding`, `bad_parameter`, `bad_request`",
+        "The request cannot be read. Do not send it again.",
+    ),
     (401, "`missing_key`, `unknown_key`", "No key, or none that is known here."),
     (403, "`wrong_key_kind`, `forbidden_origin`", "The key may not do this, or not from this origin."),
     (404, "`not_found`", "There is nothing at this path."),
@@ -46,13 +50,14 @@ body, or as a query parameter of the same names. The first of these that is ther
 
 | kind | may | in a browser |
 |---|---|---|
-| write | collect | yes; with an origin list only from those origins. Requests without an `Origin` (apps, servers) pass: a list binds browsers only |
+| write | collect | yes; with an origin list only from those, and from what sends no `Origin`: a list binds browsers only |
 | server | collect | no: a request with an `Origin` header is refused with 403 |
 | read | read | not across origins |
 | privacy | the rights endpoints | not across origins |
 
-Events of a server key describe other people's machines: country and device come from the events' `context.ip` and `context.userAgent`, never
-from the connection. The same holds for connections whose user agent is a server library's: their country counts as unknown.
+Events of a server key describe other people's machines: country and device come from the events' `context.ip` and
+`context.userAgent`, never from the connection. The same holds for connections whose user agent is a server library's: their country
+counts as unknown.
 
 ## Collecting
 
@@ -69,8 +74,9 @@ beyond 64 bits are read as floats; half a surrogate pair is read as U+FFFD.
 `accepted` is how many events the store holds now (stored, anonymous, duplicate). `results` lists, in the order sent, what is not plainly
 stored; `?verbose=1` lists everything. A bad event never fails its neighbours.
 
-Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`, `us_privacy`,
-`gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A region is declared by `region` in the body or
+Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`,
+`us_privacy`, `gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A region is declared by
+`region` in the body or by
 the header `X-Consentry-Region`.
 
 Limits are settings (`docs/configuration.md`). Requests are counted per key and, for write keys and unknown ones, per client network
@@ -116,7 +122,12 @@ def _outcome_lines() -> Iterator[str]:
 
 
 def _status_lines() -> Iterator[str]:
-    yield from ("## Statuses", "", 'Every error is `{"error": {"code", "message", ...}}`; a message never repeats what was sent.', "")
+    yield from (
+        "## Statuses",
+        "",
+        'Every error is `{"error": {"code", "message", ...}}`; a message never repeats what was sent.',
+        "",
+    )
     yield from ("| status | codes | |", "|---|---|---|")
     for status, codes, text in _STATUSES:
         yield f"| {status} | {codes} | {text} |"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from yarl import URL
@@ -24,7 +24,11 @@ async def get_segment_settings(request: web.Request) -> web.StreamResponse:
     """Only our own destination: the SDK then sends each call here and nowhere else."""
     key = _check(request, request.match_info["key"])
     base = _base(request)
-    own = {"apiKey": request.match_info["key"], "apiHost": f"{base.host_port_subcomponent}{base.path.rstrip('/')}/v1", "protocol": base.scheme}
+    own = {
+        "apiKey": request.match_info["key"],
+        "apiHost": f"{base.host_port_subcomponent}{base.path.rstrip('/')}/v1",
+        "protocol": base.scheme,
+    }
     return json_answer({"integrations": {"Segment.io": own}, "plan": {"track": {}}, "edgeFunction": {}, "site": key.site})
 
 
@@ -33,7 +37,7 @@ async def get_rudder_source(request: web.Request) -> web.StreamResponse:
     secret = request.app[DOOR].find_secret(request)
     key = _check(request, secret)
     off = {"enabled": False}
-    source = {
+    source: dict[str, Any] = {
         "id": key.id,
         "name": key.site,
         "writeKey": secret,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from consentryd.config.settings import Settings
-from consentryd.gateway.compose import open_services
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.listener import address_of, bind
 from consentryd.gateway.supervisor import supervise
@@ -19,12 +18,13 @@ def serve(
     regions: Sequence[str] | None,
     announce: Callable[[str], None] | None = None,
     *,
-    compose: OpenServices = open_services,
+    compose: OpenServices | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT; the exit code. Calls `announce` with the base URL once events can be sent.
 
     Raises `ConfigError` if the address cannot be had or, with one worker, the store cannot be opened.
     """
+    open_services = compose or _composition_root()
     workers = settings.server.workers
     with bind(settings.server, shared=workers > 1) as listening:
         address = address_of(listening)
@@ -34,6 +34,12 @@ def serve(
                 announce(address)
 
         if workers > 1:
-            return supervise(compose, settings, config_path, regions, listening.getsockname()[1], ready)
-        run_worker(compose, settings, config_path, regions, listening, Worker(), ready)
+            return supervise(open_services, settings, config_path, regions, listening.getsockname()[1], ready)
+        run_worker(open_services, settings, config_path, regions, listening, Worker(), ready)
     return 0
+
+
+def _composition_root() -> OpenServices:
+    from consentryd.gateway.compose import open_services  # noqa: PLC0415 -- half a second that a server over doubles need not wait
+
+    return open_services

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -51,7 +51,7 @@ class Services:
     rejected: Rejections
     clients: Clients
     metrics: Metrics
-    worker: Worker = Worker()
+    worker: Worker = field(default_factory=Worker)
 
 
 SERVICES: Final = web.AppKey("services", Services)

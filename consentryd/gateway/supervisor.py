@@ -62,7 +62,7 @@ class _Job:
                     parent=supervisor.fileno(),
                 )
         except ConfigError as error:
-            logger.error("cannot start", worker=self.worker.number, reason=str(error))
+            logger.critical("cannot start", worker=self.worker.number, reason=str(error))
             raise SystemExit(_CONFIG_EXIT) from None
 
 
@@ -103,7 +103,9 @@ class _Seat:
             return None
         code = self.process.exitcode
         lived = now - self._started_at
-        self._backoff_s = _FIRST_BACKOFF_S if lived > _STEADY_S else min(_LONGEST_BACKOFF_S, self._backoff_s * 2 or _FIRST_BACKOFF_S)
+        self._backoff_s = (
+            _FIRST_BACKOFF_S if lived > _STEADY_S else min(_LONGEST_BACKOFF_S, self._backoff_s * 2 or _FIRST_BACKOFF_S)
+        )
         self._start_at = now + self._backoff_s
         self.process.close()
         self.process = None
@@ -175,7 +177,8 @@ def supervise(
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="consentry-") as board:
         jobs = [
-            _Job(compose, settings, config_path, regions, Worker(number, Path(board))) for number in range(settings.server.workers)
+            _Job(compose, settings, config_path, regions, Worker(number, Path(board)))
+            for number in range(settings.server.workers)
         ]
         supervisor = _Supervisor(
             [_Seat(job, context) for job in jobs], open_logger(settings.server), settings.server.shutdown_timeout_s

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from functools import partial
 
 import brotli
 import pytest
@@ -62,7 +63,12 @@ async def test_a_key_is_found_wherever_clients_put_it(gateway: Gateway, headers:
 
 @pytest.mark.parametrize(
     ("key", "status", "code"),
-    [(None, 401, "missing_key"), ("nobody", 401, "unknown_key"), ("read", 403, "wrong_key_kind"), ("privacy", 403, "wrong_key_kind")],
+    [
+        (None, 401, "missing_key"),
+        ("nobody", 401, "unknown_key"),
+        ("read", 403, "wrong_key_kind"),
+        ("privacy", 403, "wrong_key_kind"),
+    ],
 )
 async def test_without_a_collecting_key_nothing_is_collected(gateway: Gateway, key: str | None, status: int, code: str) -> None:
     answered = await gateway.post("/v1/batch", {"batch": [EVENT]}, key=key)
@@ -70,7 +76,9 @@ async def test_without_a_collecting_key_nothing_is_collected(gateway: Gateway, k
     assert gateway.collector.events == []
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "image/png"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "image/png"]
+)
 async def test_content_types_are_not_believed(gateway: Gateway, content_type: str) -> None:
     assert (await gateway.post("/v1/batch", {"batch": [EVENT]}, headers={"Content-Type": content_type}))[0] == 200
 
@@ -79,7 +87,7 @@ ENCODED = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": partial(brotli.compress, quality=1),
     "zstd": zstandard.ZstdCompressor().compress,
 }
 
@@ -109,7 +117,7 @@ async def test_every_content_coding_is_undone(gateway: Gateway, header: str | No
 
 @pytest.mark.parametrize("coding", sorted(ENCODED))
 async def test_a_bomb_is_refused_while_it_inflates(gateway: Gateway, coding: str) -> None:
-    body = ENCODED[coding](stuffed(64))
+    body = ENCODED[coding](stuffed(16))
     assert len(body) < 512 * 1024
     status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": coding})
     assert (status, answer["error"]["code"]) == (413, "body_too_large")

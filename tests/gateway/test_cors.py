@@ -26,7 +26,9 @@ async def test_preflights_need_no_key_and_get_what_they_ask(gateway: Gateway, pa
 
 @pytest.mark.parametrize("key", ["write", "nobody"])
 async def test_answers_and_errors_can_be_read_by_the_page(gateway: Gateway, key: str) -> None:
-    async with gateway.request("POST", "/v1/track", data=b'{"event":"x"}', headers={"Origin": PAGE, "X-Write-Key": key}) as response:
+    async with gateway.request(
+        "POST", "/v1/track", data=b'{"event":"x"}', headers={"Origin": PAGE, "X-Write-Key": key}
+    ) as response:
         assert response.headers["Access-Control-Allow-Origin"] == PAGE
         assert response.headers["Access-Control-Allow-Credentials"] == "true"
         assert response.headers["Vary"] == "Origin"

@@ -78,7 +78,8 @@ async def test_refused_events_can_be_read_back_with_a_read_key(gateway: Gateway)
 
 @pytest.mark.parametrize(
     ("key", "query", "status"),
-    [(None, "", 401), ("write", "", 403), ("server", "", 403)] + [("read", f"?limit={bad}", 400) for bad in ("0", "501", "x", "-1", "", "1e2", "²")],
+    [(None, "", 401), ("write", "", 403), ("server", "", 403)]
+    + [("read", f"?limit={bad}", 400) for bad in ("0", "501", "x", "-1", "", "1e2", "²")],
 )
 async def test_reading_needs_a_read_key_and_a_sane_limit(gateway: Gateway, key: str | None, query: str, status: int) -> None:
     assert (await gateway.ask("GET", f"/v1/rejected{query}", key=key))[0] == status
@@ -98,7 +99,9 @@ async def test_readiness_follows_the_checks(gateway: Gateway) -> None:
 
 
 async def test_outcomes_are_counted_once_each_and_labels_are_bounded(gateway: Gateway) -> None:
-    gateway.collector.fate = lambda event: Result(None, OUTCOME_OF[Reason.BOT], Reason.BOT) if event.event else Result(None, Outcome.STORED)
+    gateway.collector.fate = lambda event: (
+        Result(None, OUTCOME_OF[Reason.BOT], Reason.BOT) if event.event else Result(None, Outcome.STORED)
+    )
     await gateway.post("/v1/batch", {"batch": [{"event": "x"}, {"event": "y"}, {}]})
     for n in range(50):
         await gateway.ask("GET", f"/canary-{n}?canary=canary")

@@ -156,7 +156,7 @@ async def test_a_body_that_trickles_in_is_answered_and_cut_off() -> None:
 )
 async def test_what_is_not_http_gets_the_error_shape_and_leaves_no_trace(gateway: Gateway, nonsense: bytes) -> None:
     said, _ = await dribble(gateway, nonsense, b"", 1.5)
-    assert said.startswith(b"HTTP/1.1 4") or said.startswith(b"HTTP/1.0 4")
+    assert said.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     assert b'{"error":{"code":' in said
     assert b"canary" not in said.lower()
     assert "canary" not in gateway.log.lower()

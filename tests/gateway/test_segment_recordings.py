@@ -66,7 +66,11 @@ def replay(request: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     path = request["path"] + (f"?{request['query']}" if request.get("query") else "")
     headers = [(name, value) for name, value in request["headers"] if name.lower() not in SKIPPED]
     data = base64.b64decode(request["body_b64"]) if "body_b64" in request else request.get("body", "").encode()
-    return request["method"], path, {"headers": headers, "data": data or None, "skip_auto_headers": ["Content-Type", "User-Agent"]}
+    return (
+        request["method"],
+        path,
+        {"headers": headers, "data": data or None, "skip_auto_headers": ["Content-Type", "User-Agent"]},
+    )
 
 
 @pytest.mark.parametrize("request_", recorded())

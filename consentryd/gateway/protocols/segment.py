@@ -13,7 +13,7 @@ from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
 
-_PAGES: Final = frozenset({"page", "screen"})
+_PAGES: Final = ("page", "screen")  # a tuple: a type may be anything, also what cannot be hashed
 _NO_EVENT: Final = RawEvent(type="track")
 
 
