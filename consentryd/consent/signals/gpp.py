@@ -120,7 +120,7 @@ def read_gpp(text: str, applicable: str, purposes: Purposes, vendor: int | None,
     underscore; empty: all) lists it; what it refuses counts in any case.
     """
     decoded = decode_gpp(text)
-    listed = applicable_sections(applicable) or frozenset(decoded.sections)
+    listed = applicable_sections(applicable) if applicable else frozenset(decoded.sections)
     tcf = list(_tcf_readings(decoded, listed, purposes, vendor, freshness))
     us = decoded.us.values()
     denies = frozenset[str]().union(*(reading.denies for reading in tcf), *(denied(fields, purposes) for fields in us))
@@ -137,8 +137,8 @@ def read_gpp(text: str, applicable: str, purposes: Purposes, vendor: int | None,
 
 
 def applicable_sections(text: str) -> frozenset[int]:
-    """The section ids of `gpp_sid`. -1 and 0 stand for none in particular."""
-    parts = text.replace("_", ",").split(",") if text else []
+    """The section ids of `gpp_sid`. -1 and 0 stand for none."""
+    parts = text.replace("_", ",").split(",")
     if len(parts) > LAST_SECTION or not all(
         part in {"-1", "0"} or (part.isascii() and part.isdigit() and len(part) < 4) for part in parts
     ):

@@ -1,0 +1,214 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consentryd.config.settings import Consent
+from consentryd.consent.purposes import load_purposes
+from consentryd.consent.signals.freshness import Freshness
+from consentryd.consent.signals.gpp import decode_gpp, decode_header, read_gpp
+from consentryd.consent.signals.reading import Invalid, InvalidSignal
+from tests.consent.strings import DAY, NOW, field, pack, tcf
+
+DATA = Path(__file__).parent.parent / "data"
+VECTORS = json.loads((DATA / "consent-vectors.json").read_text())
+MORE = json.loads((DATA / "consent-vectors-more.json").read_text())
+PURPOSES = load_purposes(Consent())
+FRESHNESS = Freshness(NOW, 395 * DAY, DAY)
+
+
+def read(text, sections="", vendor=None):
+    return read_gpp(text, sections, PURPOSES, vendor, FRESHNESS)
+
+
+def refusal(text, sections=""):
+    with pytest.raises(InvalidSignal) as caught:
+        read(text, sections)
+    return caught.value.reason
+
+
+def plain(us):
+    return {
+        name: {
+            key: list(value) if isinstance(value, tuple) else value == 1 if key == "Gpc" else value
+            for key, value in fields.items()
+        }
+        for name, fields in us.items()
+    }
+
+
+def fibonacci(number: int) -> str:
+    weights = [1, 2]
+    while weights[-1] <= number:
+        weights.append(weights[-1] + weights[-2])
+    bits = ""
+    for weight in reversed([weight for weight in weights if weight <= number]):
+        bits += "1" if weight <= number else "0"
+        number -= weight if weight <= number else 0
+    return bits[::-1] + "1"
+
+
+def header(*sections, padding=8) -> str:
+    offsets = [after - before for before, after in zip((0, *sections), sections, strict=False)]
+    return pack("000011000001" + f"{len(sections):012b}" + "".join("0" + fibonacci(offset) for offset in offsets), padding)
+
+
+@pytest.mark.parametrize("vector", VECTORS["gpp"], ids=range(len(VECTORS["gpp"])))
+def test_a_string_of_the_reference_library_decodes_exactly(vector):
+    decoded = decode_gpp(vector["s"])
+    assert list(decoded.sections) == vector["sections"]
+    assert plain(decoded.us) == vector["obj"]
+
+
+def test_every_us_section_is_among_the_vectors():
+    assert {number for vector in VECTORS["gpp"] for number in vector["sections"]} == set(range(7, 28))
+
+
+@pytest.mark.parametrize("vector", [v for v in MORE["gpp"] if v["sections"] == [5]], ids=range(4))
+def test_a_canadian_string_of_the_reference_library_decodes_exactly(vector):
+    decoded, expected = decode_gpp(vector["s"]).canada, vector["obj"]["tcfcav1"]
+    flags = [position for position, on in enumerate(expected["PurposesExpressConsent"], 1) if on]
+    publisher = [position for position, on in enumerate(expected["PubPurposesExpressConsent"], 1) if on]
+    assert sorted(decoded.consents) == flags
+    assert sorted(decoded.publisher.consents) == publisher
+    assert list(decoded.vendors.each()) == expected["VendorExpressConsent"]
+    assert list(decoded.vendor_implied.each()) == expected["VendorImpliedConsent"]
+    assert (decoded.cmp_id, decoded.language) == (expected["CmpId"], expected["ConsentLanguage"])
+    assert decoded.updated // 1000 == datetime.fromisoformat(expected["LastUpdated"]).astimezone(UTC).timestamp() * 1000
+
+
+def test_us_privacy_travels_in_a_gpp_string():
+    vector = next(vector for vector in MORE["gpp"] if vector["sections"] == [6, 7])
+    us = plain(decode_gpp(vector["s"]).us)
+    assert us.pop("uspv1").items() <= vector["obj"].pop("uspv1").items()
+    assert us == vector["obj"]
+
+
+@pytest.mark.parametrize("text", VECTORS["gpp_invalid"])
+def test_a_string_of_the_invalid_list_is_refused(text):
+    assert refusal(text) in Invalid
+
+
+@pytest.mark.parametrize(
+    ("text", "sections"),
+    [("DBABM", (2,)), ("DBABMA", (2,)), ("DBACNY", (2, 6)), ("DBABjw", (5, 6)), ("DBABLA", (7,)), ("DBABL", (7,))],
+)
+def test_headers_of_the_specification_and_of_the_library_name_their_sections(text, sections):
+    assert decode_header(text) == sections
+
+
+@given(st.sets(st.integers(1, 27), min_size=1), st.sampled_from([6, 8]))
+def test_any_header_decodes_to_the_sections_it_was_made_of(sections, padding):
+    assert decode_header(header(*sorted(sections), padding=padding)) == tuple(sorted(sections))
+
+
+USNAT_1 = "000001" + "00" * 6 + "01" + "00" * 2 + "00" * 12 + "00" * 2 + "00" + "000000"
+
+
+@pytest.mark.parametrize("padding", [6, 8])
+def test_the_first_version_of_the_national_section_has_its_own_layout(padding):
+    us = decode_gpp(f"{header(7)}~{pack(USNAT_1, padding)}").us["usnat"]
+    assert us["SaleOptOut"] == 1
+    assert len(us["SensitiveDataProcessing"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (header(28) + "~BAAA", Invalid.UNKNOWN_SECTION),
+        (header(1) + "~BAAA", Invalid.UNKNOWN_SECTION),
+        (header(4) + "~BAAA", Invalid.UNKNOWN_SECTION),
+        (header(7) + "~" + pack("000011" + "0" * 64, 8), Invalid.UNSUPPORTED_VERSION),
+        (header(7, 8) + "~" + pack(USNAT_1, 8), Invalid.TRUNCATED),
+        (header(7) + "~" + pack(USNAT_1, 8) + "~1YNN", Invalid.TRUNCATED),
+        (header(7) + "~" + pack(USNAT_1.replace("01", "11", 1), 8), Invalid.UNSUPPORTED_VERSION),
+        (header(7) + "~" + pack(USNAT_1[:-2] + "11", 8), Invalid.MALFORMED),
+        (header(7) + "~" + pack(USNAT_1, 8) + ".gA", Invalid.MALFORMED),
+        (header(7) + "~" + pack(USNAT_1, 8) + ".YA.YA", Invalid.MALFORMED),
+        (header(7) + "~" + pack(USNAT_1, 8) + "AAAA", Invalid.MALFORMED),
+        (header(13) + "~BAEAAABA.YA", Invalid.MALFORMED),
+        (header(6) + "~1YN", Invalid.MALFORMED),
+        (header(6) + "~2YNN", Invalid.MALFORMED),
+        (header(2) + "~" + tcf(service_specific=0), Invalid.WRONG_SCOPE),
+        (header(2) + "~" + tcf(at=NOW - 400 * DAY), Invalid.EXPIRED),
+        (pack("000011000010" + f"{1:012b}0" + fibonacci(7), 8) + "~" + pack(USNAT_1, 8), Invalid.UNSUPPORTED_VERSION),
+        (pack("000010000001" + f"{1:012b}0" + fibonacci(7), 8) + "~" + pack(USNAT_1, 8), Invalid.MALFORMED),
+        (pack("000011000001" + f"{0:012b}", 8), Invalid.MALFORMED),
+        (pack("000011000001" + f"{1:012b}" + "0" * 24, 8), Invalid.MALFORMED),
+        ("D" * 20_000, Invalid.TOO_LONG),
+    ],
+)
+def test_a_bad_string_is_refused_with_its_reason(text, reason):
+    assert refusal(text) is reason
+
+
+ADS = frozenset({"marketing", "attribution", "location", "sensitive"})
+
+
+@pytest.mark.parametrize(
+    ("text", "opts_out", "denies", "child"),
+    [
+        ("DBABLA~CAASAAAAAABA.YA", ADS, set(), False),
+        ("DBABLA~CAAkAAAAAABA.QA", ADS, set(), False),
+        ("DBABUw~BAgAAAABAA.QA", set(), set(), False),
+        ("DBABzw~1YYN~CEAQGAAAACBA.QA", ADS, {"location", "sensitive"}, True),
+        (header(6) + "~1YNN", set(), set(), False),
+        (header(6) + "~1NYN", ADS, set(), False),
+        (header(6) + "~1---", set(), set(), False),
+    ],
+)
+def test_us_sections_opt_out_deny_and_name_children_but_never_grant(text, opts_out, denies, child):
+    reading = read(text)
+    assert (reading.grants, reading.opt_outs, reading.denies, reading.child) == (set(), opts_out, denies, child)
+
+
+def test_refused_further_processing_denies_what_opt_outs_cover():
+    text = header(7) + "~" + pack(USNAT_1[:-8] + "01" + "000000", 8)
+    assert read(text).denies == ADS
+
+
+@pytest.mark.parametrize(
+    ("sections", "granted"),
+    [("", {"analytics"}), ("2", {"analytics"}), ("7", set()), ("2,7", {"analytics"}), ("6_2", {"analytics"}), ("-1", set())],
+)
+def test_the_european_section_grants_only_where_it_applies(sections, granted):
+    assert read(f"{header(2)}~{tcf(publisher=(1, 8, 9))}", sections).grants == granted
+
+
+@pytest.mark.parametrize("sections", ["x", "2,", "2;7", "1" * 9, ",".join(["2"] * 40), "²"])
+def test_a_list_of_sections_that_is_none_refuses_the_string(sections):
+    assert refusal(f"{header(2)}~{tcf(publisher=(1, 8, 9))}", sections) is Invalid.MALFORMED
+
+
+def canada(publisher, at=NOW) -> str:
+    head = f"000001{at // 100_000:036b}{at // 100_000:036b}{1:012b}{1:012b}{1:06b}{5:06b}{17:06b}{9:012b}{2:06b}0"
+    core = head + "0" * 12 + field((8, 9), 24) + "0" * 24 + ("0" * 17) * 2
+    return f"{header(5)}~{pack(core, 8)}" + (
+        f".{pack('011' + field(publisher, 24) + '0' * 24 + '0' * 6, 8)}" if publisher else ""
+    )
+
+
+def test_the_canadian_section_grants_by_the_publishers_express_consent():
+    assert read(canada((8, 9))).grants == {"analytics"}
+    assert read(canada((8,))).grants == set()
+    assert read(canada(())).grants == set()
+    assert refusal(canada((8, 9), at=NOW - 400 * DAY)) is Invalid.EXPIRED
+
+
+@given(
+    st.sampled_from([vector["s"] for vector in VECTORS["gpp"]] + [f"{header(2)}~{tcf(publisher=(1, 8, 9))}", canada((8, 9))]),
+    st.data(),
+)
+def test_a_damaged_string_grants_nothing_new(text, data):
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    more = data.draw(st.text(alphabet="ABYZaz09-_.~=", max_size=2)) if start == end else ""
+    damaged = text[:start] + more + text[end:]
+    try:
+        granted = read(damaged).grants
+    except InvalidSignal:
+        granted = frozenset()
+    assert granted <= read(text).grants
