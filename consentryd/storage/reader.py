@@ -161,7 +161,7 @@ class Snapshot:
         self.relation(**filters).create_view("events", replace=True)
         try:
             return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
-        except duckdb.Error:
+        except duckdb.IOException:
             self._lake.check(self.files(), deep=True)
             raise
 
@@ -173,7 +173,7 @@ class Snapshot:
         """All events of `relation(**filters)`, some thousands at a time, in no order."""
         try:
             yield from self.relation(**filters).to_arrow_reader(rows)
-        except duckdb.Error:
+        except duckdb.IOException:
             self._lake.check(self.files(), deep=True)
             raise
 
