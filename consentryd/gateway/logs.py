@@ -6,9 +6,13 @@ code, because aiohttp writes the peer's address into them and an exception's tex
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import sys
+import threading
 import traceback
+from collections import deque
 from typing import Final, Literal, TextIO
 
 import orjson
@@ -19,20 +23,66 @@ from consentryd.config.settings import Server
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _FRAMES: Final = 12
+_FLUSH_S: Final = 0.1
+_WAITING: Final = 10_000
 
 
 def open_logger(settings: Server, stream: TextIO | None = None) -> FilteringBoundLogger:
-    """A logger of its own, on stderr; no global configuration of structlog is touched."""
+    """A logger of its own; no global configuration of structlog is touched.
+
+    Lines go to `stream` at once, or to stderr within 0.1 s from a thread: a terminal or pipe that nobody reads must not stop the loop.
+    """
     out = sys.stderr if stream is None else stream
     style = settings.log_format if settings.log_format != "auto" else ("console" if out.isatty() else "json")
     level = _LEVELS[settings.log_level]
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(out),
+        _Sink(out) if stream is None else structlog.WriteLogger(out),
         processors=_processors(style),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     return logger
+
+
+class _Sink:
+    """Keeps lines for a thread to write. Beyond `_WAITING` the newest are dropped, and the next line that gets through says how many."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._writing = threading.Lock()
+        self._closed = threading.Event()
+        atexit.register(self.close)
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def msg(self, line: str) -> None:
+        if len(self._lines) < _WAITING:
+            self._lines.append(line)
+        else:
+            self._dropped += 1
+
+    log = debug = info = warning = warn = error = critical = fatal = exception = failure = msg
+
+    def close(self) -> None:
+        self._closed.set()
+        self._flush()
+
+    def _run(self) -> None:
+        while not self._closed.wait(_FLUSH_S):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if not lines:
+                return
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                lines.append(f'{{"event":"log lines dropped","level":"warning","lines":{dropped}}}')
+            with contextlib.suppress(OSError, ValueError):  # stderr is gone: there is nowhere to say so
+                self._out.write("\n".join(lines) + "\n")
+                self._out.flush()
 
 
 def _processors(style: Literal["json", "console"]) -> list[Processor]:

@@ -76,8 +76,7 @@ stored; `?verbose=1` lists everything. A bad event never fails its neighbours.
 
 Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`,
 `us_privacy`, `gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A region is declared by
-`region` in the body or by
-the header `X-Consentry-Region`.
+`region` in the body or by the header `X-Consentry-Region`.
 
 Limits are settings (`docs/configuration.md`). Requests are counted per key and, for write keys and unknown ones, per client network
 (v4 /24, v6 /48); each worker counts for itself.
