@@ -1,4 +1,4 @@
-"""The endpoint table as OpenAPI 3.1."""
+"""The endpoint table as OpenAPI 3.0, the newest that the Swagger UI at `/docs` can show."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     return {
-        "openapi": "3.1.0",
+        "openapi": "3.0.3",
         "info": {
             "title": "Consentry",
             "version": __version__,
             "description": "Event collection that asks for consent first.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "license": {"name": "Apache-2.0"},
         },
         "paths": paths,
         "components": {"schemas": {"Error": schemas.ERROR}, "securitySchemes": _SECURITY_SCHEMES},

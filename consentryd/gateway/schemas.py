@@ -1,4 +1,4 @@
-"""The JSON shapes of requests and answers, as JSON Schema, for the endpoint table."""
+"""The JSON shapes of requests and answers, in OpenAPI 3.0's dialect of JSON Schema, for the endpoint table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHARED: Final[dict[str, Any]] = {
     "messageId": {**_TEXT, "description": "Deduplicates re-sends. Also `message_id`, `event_id`."},
     "userId": {**_TEXT, "description": "Also `user_id`."},
     "anonymousId": {**_TEXT, "description": "Also `anonymous_id`."},
-    "sessionId": {"type": ["string", "integer"], "description": "Also `session_id`, `context.sessionId`."},
+    "sessionId": {"anyOf": [_TEXT, {"type": "integer"}], "description": "Also `session_id`, `context.sessionId`."},
     "groupId": {**_TEXT, "description": "Of a group call. Also `group_id`."},
     "previousId": {**_TEXT, "description": "Of an alias call. Also `previous_id`."},
     "name": {**_TEXT, "description": "Of a page or screen call."},
@@ -50,9 +50,9 @@ _RESULT: Final = {
     "type": "object",
     "required": ["id", "outcome", "reason"],
     "properties": {
-        "id": {"type": ["string", "null"]},
+        "id": {"type": "string", "nullable": True},
         "outcome": {"enum": [outcome.value for outcome in Outcome]},
-        "reason": {"enum": [*(reason.value for reason in Reason), None]},
+        "reason": {"type": "string", "nullable": True, "enum": [*(reason.value for reason in Reason), None]},
     },
 }
 
@@ -62,7 +62,7 @@ RESULTS: Final[dict[str, Any]] = {
     "properties": {
         "accepted": {"type": "integer", "minimum": 0, "description": "Events that the store holds now."},
         "results": {"type": "array", "items": _RESULT, "description": "What is not plainly stored; everything with `verbose=1`."},
-        "success": {"const": True},
+        "success": {"type": "boolean", "enum": [True]},
     },
 }
 
@@ -98,13 +98,17 @@ REJECTED: Final[dict[str, Any]] = {
     },
 }
 
-ALIVE: Final[dict[str, Any]] = {"type": "object", "required": ["alive"], "properties": {"alive": {"const": True}}}
+ALIVE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["alive"],
+    "properties": {"alive": {"type": "boolean", "enum": [True]}},
+}
 
 READY: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["ready", "checks"],
     "properties": {
-        "ready": {"const": True},
+        "ready": {"type": "boolean", "enum": [True]},
         "checks": {
             "type": "array",
             "items": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -57,12 +58,23 @@ def run_worker(
         async with open_services(settings, config_path, regions, worker, logger) as services:
             app = create_app(services, logger)
             async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
+                _calm_collector()
                 logger.info("serving", worker=worker.number)
                 ready()
                 await stop.wait()
                 logger.info("stopping", worker=worker.number)
 
     uvloop.run(serve())
+
+
+def _calm_collector() -> None:
+    """What lives as long as the process is never scanned again, and a batch of 1,000 events starts no collection of its own.
+
+    Python's thresholds (700 objects) cost a third of a batch's time here: 1,200 us where it is 800 so, per 100 events.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _stop_event(parent: int | None) -> asyncio.Event:

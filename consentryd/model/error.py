@@ -1,18 +1,18 @@
 """Every error a client can meet, once: code, status, text, log level and when to come back.
 
     ConsentryError
-      BadRequest 400     bad_json, bad_body, bad_encoding, bad_parameter, bad_query
+      BadRequest 400     bad_json, bad_body, bad_encoding, bad_parameter, bad_query, bad_request
       Unauthorized 401   missing_key, unknown_key
       Forbidden 403      wrong_key_kind, forbidden_origin
       NotFound 404       not_found
-      MethodNotAllowed 405
+      MethodNotAllowed 405   method_not_allowed
       Conflict 409       conflict
       TooLarge 413       body_too_large, batch_too_large
-      UnsupportedMedia 415
+      UnsupportedMedia 415   unsupported_encoding
       Misdirected 421    wrong_region
       Unprocessable 422  invalid
       RateLimited 429    rate_limited
-      Unavailable 503    store_unavailable, overloaded
+      Unavailable 503    store_unavailable, overloaded, not_ready
 
 Texts never repeat what the client sent.
 """

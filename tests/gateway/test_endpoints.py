@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 from consentryd.storage.rejected import Letter
 from tests.kit import NOW, Gateway, running, settings_of
 
+CHROMIUM = shutil.which("chromium") or ""
 ROOT = Path(__file__).parents[2]
 
 
@@ -153,10 +156,45 @@ async def test_the_docs_page_asks_nobody_else(gateway: Gateway) -> None:
             assert await response.read()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="needs a browser")
+async def test_a_browser_shows_every_operation_and_breaks_no_policy(gateway: Gateway, tmp_path: Path) -> None:
+    options = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=10000",
+        "--dump-dom",
+    )
+    browser = await asyncio.create_subprocess_exec(
+        CHROMIUM,
+        *options,
+        f"--user-data-dir={tmp_path}",
+        gateway.url + "/docs",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    page, said = await browser.communicate()
+    assert page.count(b'class="opblock-summary-path"') == len(ENDPOINTS)
+    assert b"CONSOLE" not in said
+
+
 async def test_openapi_describes_every_endpoint(gateway: Gateway) -> None:
     document = (await gateway.ask("GET", "/openapi.json"))[1]
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+
+
+def test_every_error_code_and_status_is_in_the_reference() -> None:
+    raised = re.compile(r'raise (?:Bad|Un|For|Not|Method|Conf|Too|Mis|Rate)\w+\(\s*"(\w+)"')
+    codes = {
+        code for source in (ROOT / "consentryd" / "gateway").rglob("*.py") for code in raised.findall(source.read_text("utf-8"))
+    }
+    assert len(codes) > 10
+    page = http_api()
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
+    assert [status for endpoint in ENDPOINTS for status in endpoint.statuses if f"| {status} |" not in page] == []
 
 
 def test_the_reference_is_what_the_table_says() -> None:
