@@ -64,7 +64,10 @@ def run_worker(
                 await stop.wait()
                 logger.info("stopping", worker=worker.number)
 
-    uvloop.run(serve())
+    try:
+        uvloop.run(serve())
+    finally:
+        gc.unfreeze()  # else libraries that count what is left at exit report all of it as leaked
 
 
 def _calm_collector() -> None:
