@@ -1,0 +1,20 @@
+/** What capturing modules share: how to report, and where the page's end is. */
+
+import { guard } from "../guard";
+import type { Properties } from "../types";
+
+export type Report = (event: string, properties: Properties) => void;
+
+/** Listens on the document while events go down, so that no handler of the page can hide them; errors of ours end here. */
+export const on = <Type extends Event>(type: string, job: (event: Type) => void, target: EventTarget = document): void =>
+  target.addEventListener(type, guard(job) as EventListener, { capture: true, passive: true });
+
+/** The nearest element around an event's target that matches. */
+export const closest = (event: Event, selector: string): HTMLElement | null | undefined => (event.composedPath()[0] as Element).closest?.(selector);
+
+const leaving: (() => void)[] = [];
+
+/** Before each new page view: modules that count once per page start again. */
+export const onNewPage = (job: () => void): unknown => leaving.push(job);
+
+export const newPage = (): void => leaving.forEach((job) => job());

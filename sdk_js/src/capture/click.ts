@@ -1,0 +1,30 @@
+/** Clicks: elements with `data-track`, and links. Never what stands in a field, never a link's text. */
+
+import { redactUrl } from "../redact";
+import { closest, on, type Report } from "./capture";
+
+/** `data-track-size="L"` becomes `size: "L"`. */
+const attributes = (element: HTMLElement): Record<string, unknown> =>
+  Object.fromEntries(
+    [...element.attributes].filter(({ name }) => name.startsWith("data-track-")).map(({ name, value }) => [name.slice(11).replace(/-/g, "_"), value]),
+  );
+
+/** With the first or the middle button. */
+const onClick = (job: (event: MouseEvent) => void): void =>
+  ["click", "auxclick"].forEach((type) => on<MouseEvent>(type, (event) => event.button < 2 && job(event)));
+
+export const captureClicks = (report: Report): void =>
+  onClick((event) => {
+    const element = closest(event, "[data-track]");
+    if (element) report(element.dataset.track as string, attributes(element));
+  });
+
+export const captureLinks = (report: Report): void =>
+  onClick((event) => {
+    const link = closest(event, "a[href],area[href]") as HTMLAnchorElement | null;
+    if (link && !link.dataset.track) report("link_clicked", {
+      url: redactUrl(link.href),
+      outbound: /^http/.test(link.protocol) && link.host != location.host,
+      download: link.hasAttribute("download"),
+    });
+  });

@@ -1,0 +1,22 @@
+/** Audio and video: play, 25, 50 and 75 %, and completion, each once per element and page. */
+
+import { redactUrl } from "../redact";
+import { on, onNewPage, type Report } from "./capture";
+
+export const captureMedia = (report: Report): void => {
+  let told = new WeakMap<EventTarget, Set<string>>();
+  onNewPage(() => (told = new WeakMap()));
+  const once = (media: HTMLMediaElement, event: string, percent?: number): void => {
+    const done = told.get(media) || new Set();
+    if (done.has(event + percent)) return;
+    told.set(media, done.add(event + percent));
+    const { id, currentSrc, duration } = media;
+    report("media_" + event, { media: id, source: redactUrl(currentSrc), duration: Math.round(duration), percent });
+  };
+  on("play", ({ target }) => once(target as HTMLMediaElement, "played"));
+  on("ended", ({ target }) => once(target as HTMLMediaElement, "completed"));
+  on("timeupdate", ({ target }) => {
+    const media = target as HTMLMediaElement;
+    for (const percent of [25, 50, 75]) if (media.currentTime * 100 >= media.duration * percent) once(media, "progressed", percent);
+  });
+};

@@ -1,0 +1,34 @@
+/** Page views: the first, those of in-page navigation, and pages that come back from the back-forward cache. */
+
+import { setReferrer } from "../platform/browser";
+import type { Client } from "../types";
+import { newPage, on } from "./capture";
+
+/** What makes a page: everything but the fragment, unless the fragment is a route. */
+const place = (): string => location.href.replace(/#(?!!?\/).*/, "");
+
+export const capturePages = (client: Client): void => {
+  let seen = "";
+  const view = (force?: boolean): void => {
+    const here = place();
+    if (here == seen && !force) return;
+    if (seen) {
+      if (here != seen) setReferrer(seen);
+      newPage();
+    }
+    seen = here;
+    client.page();
+  };
+  const soon = (): unknown => setTimeout(view, 0);
+  for (const name of ["pushState", "replaceState"] as const) {
+    const native = history[name];
+    history[name] = function (...args) {
+      native.apply(this, args);
+      soon();
+    };
+  }
+  on("popstate", soon, window);
+  on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true), window);
+  if ((document as Document & { prerendering?: boolean }).prerendering) on("prerenderingchange", () => view());
+  else view();
+};

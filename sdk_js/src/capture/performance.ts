@@ -1,0 +1,42 @@
+/** Load time once the page is loaded; web vitals when it is hidden for the first time. Milliseconds; `cls` has no unit. */
+
+import { on, type Report } from "./capture";
+
+type Entry = PerformanceEntry & { value: number; hadRecentInput: boolean; interactionId?: number };
+
+const observe = (type: string, job: (entry: Entry) => void): void => {
+  try {
+    new PerformanceObserver((list) => (list.getEntries() as Entry[]).forEach(job)).observe({ type, buffered: true });
+  } catch {
+    // this browser does not measure it
+  }
+};
+
+const loadTime = (report: Report): void => {
+  const { responseStart, domContentLoadedEventEnd, loadEventEnd } = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming;
+  report("page_loaded", { ttfb: Math.round(responseStart), dom: Math.round(domContentLoadedEventEnd), load: Math.round(loadEventEnd) });
+};
+
+export const capturePerformance = (report: Report): void => {
+  const vitals: Record<string, number> = { cls: 0 };
+  let first = 0;
+  let last = 0;
+  let sum = 0;
+  observe("largest-contentful-paint", ({ startTime }) => (vitals.lcp = startTime));
+  observe("paint", ({ name, startTime }) => /^first-c/.test(name) && (vitals.fcp = startTime));
+  // the slowest interaction
+  observe("event", ({ interactionId, duration }) => interactionId && (vitals.inp = Math.max(duration, vitals.inp || 0)));
+  // layout shifts less than a second apart, five seconds at most, count together; the worst such window is the score
+  observe("layout-shift", ({ startTime, value, hadRecentInput }) => {
+    if (hadRecentInput) return;
+    if (startTime - last > 1e3 || startTime - first > 5e3) (first = startTime), (sum = 0);
+    last = startTime;
+    vitals.cls = Math.max(vitals.cls as number, (sum += value));
+  });
+  const loaded = (): unknown => setTimeout(() => loadTime(report));
+  document.readyState == "complete" ? loaded() : on("load", loaded, window);
+  let told = 0;
+  on("visibilitychange", () => {
+    if (document.hidden && !told++) report("web_vitals_measured", Object.fromEntries(Object.entries(vitals).map(([name, value]) => [name, Math.round(value * 1e3) / 1e3])));
+  });
+};

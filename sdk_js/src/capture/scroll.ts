@@ -1,0 +1,21 @@
+/** Scroll depth: 25, 50, 75 and 100 % of the page, each once per page. */
+
+import { on, onNewPage, type Report } from "./capture";
+
+const MILESTONES = [25, 50, 75, 100];
+
+export const captureScroll = (report: Report): void => {
+  let reached = 0;
+  let waiting = 0;
+  const measure = (): void => {
+    waiting = 0;
+    const { scrollHeight } = document.documentElement;
+    // one pixel of grace: zoomed pages end on fractions
+    const percent = ((scrollY + innerHeight + 1) / scrollHeight) * 100;
+    while ((MILESTONES[reached] as number) <= percent) report("scroll_depth_reached", { percent: MILESTONES[reached++] });
+  };
+  onNewPage(() => (reached = 0));
+  on("scroll", () => {
+    waiting = waiting || setTimeout(measure, 100);
+  });
+};

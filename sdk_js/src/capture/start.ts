@@ -1,0 +1,29 @@
+/** Switches on what the settings ask for. */
+
+import type { CaptureSettings, Client, Settings } from "../types";
+import { captureClicks, captureLinks } from "./click";
+import { captureErrors } from "./error";
+import { captureForms } from "./form";
+import { captureMedia } from "./media";
+import { capturePages } from "./page";
+import { capturePerformance } from "./performance";
+import { captureScroll } from "./scroll";
+import type { Report } from "./capture";
+
+const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) => void> = {
+  pages: (_report, client) => capturePages(client),
+  clicks: captureClicks,
+  links: captureLinks,
+  forms: captureForms,
+  scroll: captureScroll,
+  media: captureMedia,
+  errors: captureErrors,
+  performance: capturePerformance,
+};
+
+export const startCapture = (client: Client, { capture = true }: Settings): void => {
+  if (!capture) return;
+  for (const [name, module] of Object.entries(MODULES))
+    if (capture === true || ((capture as string).includes ? (capture as string).includes(name) : (capture as CaptureSettings)[name as keyof CaptureSettings] !== false))
+      module((event, properties) => client.track(event, properties), client);
+};

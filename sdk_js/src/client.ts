@@ -1,0 +1,224 @@
+/** The client: calls wait until the visitor's choice is known, then become events and go to the outbox. */
+
+import { CALLS, readCall, type Call } from "./call";
+import { ADVERTISING, NOTHING, openChoice } from "./choice";
+import { pageContext } from "./context";
+import { openDevice } from "./device";
+import { guard } from "./guard";
+import { isTemporary, openOutbox } from "./outbox";
+import type { Page, Platform } from "./platform/platform";
+import { redactDeep } from "./redact";
+import type { OpenSpool } from "./spool";
+import type { Client, Properties, Purposes, Settings } from "./types";
+import { VERSION } from "./version";
+
+const SESSION_MS = 18e5;
+/** Work on the page's main thread pauses after this long. */
+const SLICE_MS = 2;
+/** Calls kept in memory while the visitor has not chosen. */
+const WAITING_CALLS = 200;
+
+const toAll = (names: string[], said: boolean): Purposes => Object.fromEntries(names.map((name) => [name, said]));
+
+/** What a build adds to the core. */
+export interface Extras {
+  _spool?: OpenSpool;
+  _campaign?: (url: string) => Properties | undefined;
+}
+
+export const createClient = (settings: Settings, platform: Platform, extras: Extras = {}): Client => {
+  const purpose = settings.purpose || "analytics";
+  const purposes = String(settings.purposes || purpose).split(",");
+  const device = openDevice(platform, "consentry_" + settings.key, settings.consentDays || 395);
+  const choice = openChoice(device, settings, purposes);
+  const outbox = openOutbox(platform, extras._spool?.(platform, device), settings, choice._of);
+  const listeners = new Set<(purposes: Purposes) => void>();
+  let calls: Call[] = [];
+  let planned = 0;
+  let changedIds: unknown;
+  let told: Purposes;
+
+  const purposeOf = (call: Call): string => call._options.purpose || purpose;
+  const anyGranted = (): boolean => Object.values(told).includes(true);
+
+  const put = (call: Call, event: Properties, lane: string): void => {
+    const messageId = platform.id();
+    const json = JSON.stringify({ ...event, messageId, timestamp: new Date(call._time) });
+    outbox._add([json, new TextEncoder().encode(json).length, lane, messageId, platform.now()]);
+  };
+
+  /** The visitor's ids and session as of a call. */
+  const identify = (event: Properties, time: number): void => {
+    const kept = device._kept;
+    kept.a ||= platform.id();
+    if (event.type == "alias") event.previousId ||= kept.u || kept.a;
+    if (event.userId) kept.u = event.userId as string;
+    if (!(time - (kept.l as number) <= SESSION_MS)) kept.s = time;
+    kept.l = Math.max(time, kept.l || 0);
+    changedIds = 1;
+  };
+
+  /** Consented: with the visitor's ids. */
+  const finish = (call: Call): void => {
+    const event = call._event;
+    const page = event.context as Page | undefined;
+    identify(event, call._time);
+    const { a, u, s, c } = device._kept;
+    if (settings.redact !== false) for (const part of ["properties", "traits"]) event[part] = redactDeep(event[part]);
+    event.context = {
+      ...call._options.context,
+      page: page && pageContext(page),
+      campaign: page && extras._campaign?.(page.url),
+      sessionId: s,
+      consent: { purposes: choice._stated(), notice: c.n, at: c.t, ...choice._raw },
+      library: { name: "consentry-js", version: VERSION },
+    };
+    put(call, { anonymousId: a, userId: u, ...event }, purposeOf(call));
+  };
+
+  /** The anonymous lane: what was seen, by nobody. */
+  const finishAnonymous = (call: Call): void => {
+    const { type, event, context } = call._event;
+    const { url = "", path } = context ? pageContext(context as Page) : {};
+    put(call, { type, event, context: { page: { url: (url as string).split(/[?#]/)[0], path }, consent: { purposes: { [purposeOf(call)]: false } } } }, "");
+  };
+
+  const anonymously = ({ _event: { type, event } }: Call): unknown => {
+    const allowed = settings.anonymous;
+    const name = (type == "track" ? event : type + "_viewed") as string;
+    return allowed && !device._kept.c.o && (allowed === true ? /^(page|screen)_viewed/.test(name) : allowed.includes(name));
+  };
+
+  /** Decides about one call; true when it has to wait for the visitor. */
+  const decide = (call: Call): boolean | undefined => {
+    const state = choice._of(purposeOf(call));
+    if (state) finish(call);
+    else if (anonymously(call)) finishAnonymous(call);
+    else return state == null;
+  };
+
+  /** Works through the calls, a slice at a time unless the page is going. */
+  const pump = (all?: unknown): void => {
+    const until = platform.now() + SLICE_MS;
+    const work = calls;
+    const waiting: Call[] = [];
+    calls = [];
+    while (work[0] && (all || platform.now() < until)) {
+      const call = work.shift() as Call;
+      try {
+        if (decide(call)) waiting.push(call);
+      } catch {
+        outbox._lose(1);
+      }
+    }
+    for (; waiting.length > WAITING_CALLS; waiting.shift()) outbox._lose(1);
+    calls = waiting.concat(work);
+    if (changedIds) device._save();
+    changedIds = 0;
+    outbox._ready();
+    if (work[0]) plan();
+  };
+
+  const plan = (): void => {
+    if (!planned++) platform.later(() => ((planned = 0), pump()), 0);
+  };
+
+  const caller = (type: string) => (...args: unknown[]): void => {
+    const call = readCall(type, args, platform.now());
+    call._event.context = platform.page && platform.page();
+    calls.push(call);
+    plan();
+  };
+
+  /** Tells the gateway; ten tries over two minutes, since nothing may be kept on the device for it. */
+  const tell = async (body: string, tries = 0): Promise<void> => {
+    const { status } = await platform.send("/v1/consent", body).catch(() => ({ status: 0 }));
+    if (isTemporary(status) && ++tries < 10) platform.later(() => tell(body, tries), 2e3 * tries);
+  };
+
+  const tellAbout = (names: string[], action: string, anonymousId?: string, userId?: string): void => {
+    if (names[0] && anonymousId)
+      tell(JSON.stringify({ writeKey: settings.key, anonymousId, userId, purposes: toAll(names, action == "grant"), action, notice: device._kept.c.n }));
+  };
+
+  /** Acts on whatever the last change of choice or signals has changed. */
+  const settle = (action: string, named: string[] = []): void => {
+    const before = told;
+    const { a, u } = device._kept;
+    told = choice._all();
+    const taken = Object.keys(before).filter((name) => before[name] && told[name] === false);
+    const moved = JSON.stringify(before) != JSON.stringify(told);
+    if (!moved && !named[0]) return;
+    if (anyGranted()) device._kept.a ||= platform.id();
+    else if (named[0] || taken[0] || purposes.every((name) => told[name] === false)) device._clear();
+    if (device._kept.a || device._kept.c.o || (named[0] && settings.defaults)) device._save();
+    if (taken[0] || !device._kept.a) outbox._purge();
+    pump();
+    tellAbout(action == "grant" ? named.filter((name) => told[name]) : taken.concat(named), action, a || device._kept.a, u);
+    if (moved) for (const listener of listeners) guard(listener)(told);
+  };
+
+  const chooser = (action: string) => (list?: string | string[], notice?: string): void => {
+    const granted = action == "grant";
+    const names = list ? String(list).split(",") : granted ? purposes : Object.keys(choice._all());
+    const said = toAll(names, granted);
+    const { p } = device._kept.c;
+    device._kept.c = { p: list || granted ? { ...p, ...said } : { ...said, ...NOTHING }, n: notice || settings.notice, t: platform.now() };
+    settle(action, names);
+  };
+
+  const client = {
+    consent: {
+      grant: guard(chooser("grant")),
+      deny: guard(chooser("deny")),
+      withdraw: guard(chooser("withdraw")),
+      get: choice._all,
+      onChange(listener: (purposes: Purposes) => void) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      signal: guard((name: string, said: Purposes, raw?: string) => {
+        choice._signals[name] = said;
+        if (raw) choice._raw[name] = raw;
+        settle("withdraw");
+      }),
+    },
+    reset: guard(() => {
+      pump(1);
+      outbox._lose(calls.length);
+      calls = [];
+      device._kept = { c: device._kept.c };
+      if (anyGranted()) device._save();
+    }),
+    optOut: guard(() => {
+      device._kept.c.o = 1;
+      settle("withdraw", Object.keys(told));
+    }),
+    async flush() {
+      pump(1);
+      await outbox._resume();
+    },
+  } as unknown as Client;
+  for (const type in CALLS) (client as unknown as Properties)[type] = guard(caller(type));
+
+  if (platform.gpc && settings.gpc !== false) choice._signals.gpc = settings.gpc == "all" ? NOTHING : ADVERTISING;
+  if (platform.dnt && settings.dnt) choice._signals.gpc = NOTHING;
+  told = choice._all();
+  platform.listen?.({
+    hide: guard(() => {
+      pump(1);
+      outbox._leave();
+    }),
+    show: guard(outbox._resume),
+    stored: guard((key) => {
+      if (key && key != device._key) return;
+      const { c } = device._kept;
+      device._load();
+      if (!device._kept.a && !device._kept.c.o) device._kept.c = { ...c, p: NOTHING };
+      settle("withdraw");
+    }),
+  });
+  if (anyGranted()) outbox._resume();
+  else if (!device._kept.a) outbox._purge();
+  return client;
+};

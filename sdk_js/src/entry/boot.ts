@@ -1,0 +1,43 @@
+/** Starts the SDK from its own script element: settings in `data-` attributes, so that a page needs no inline code. */
+
+import { guard } from "../guard";
+import type { Client, Settings } from "../types";
+
+export type Init = (settings: Settings) => Client;
+
+/** A call made before the SDK was there: `["consent.grant", "analytics"]`. */
+type Queued = [path: string, ...args: unknown[]];
+
+interface Methods {
+  [name: string]: unknown;
+  q?: Queued[];
+}
+
+/** Empty and `true` switch on, `off` and `false` off; the rest is text. */
+const readValue = (text: string): unknown => /^(true)?$/.test(text) || (!/^(off|false)$/.test(text) && text);
+
+export const boot = (init: Init): void => {
+  const root = window as unknown as { consentry?: Queued[] | Methods };
+  const before = root.consentry || [];
+  const queue = ((before as Methods).q || before) as Queued[];
+  const script = document.currentScript as HTMLScriptElement;
+  const host = script.dataset.host || new URL(script.src).origin;
+
+  const start = (settings: object): void => {
+    const client = init({ host, ...settings } as Settings) as unknown as Methods;
+    client.push = guard(([path, ...args]: Queued) => {
+      const [first, second] = path.split(".") as [string, string?];
+      const holder = (second ? client[first] : client) as Record<string, (...args: unknown[]) => unknown>;
+      return holder[second || first]?.(...args);
+    });
+    client.init = () => client;
+    root.consentry = client;
+    queue.forEach(client.push as (call: Queued) => void);
+  };
+
+  const asked = queue.find(([path]) => path == "init");
+  const data = Object.entries(script.dataset).map(([name, text]) => [name, readValue(text as string)]);
+  if (asked) start(asked[1] as Settings);
+  else if (script.dataset.key) start({ ...Object.fromEntries(data), host });
+  else root.consentry = Object.assign(before, { init: start });
+};

@@ -1,0 +1,4 @@
+import { boot } from "./boot";
+import { initCore } from "./init";
+
+boot(initCore);

@@ -1,0 +1,5 @@
+import { loadSignals } from "../signal/load";
+import { boot } from "./boot";
+import { initWith } from "./init";
+
+boot((settings) => initWith(settings, loadSignals));

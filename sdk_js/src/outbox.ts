@@ -1,0 +1,146 @@
+/** Gets events to the gateway: batches, retries, and hands what cannot be sent to the spool. */
+
+import { cut, type Item } from "./batch";
+import { guard } from "./guard";
+import type { Answer, Platform } from "./platform/platform";
+import type { Spool } from "./spool";
+import type { Settings } from "./types";
+
+/** The gateway's limit for one event. */
+const EVENT_BYTES = 32768;
+/** The gateway remembers event ids for a week: what is older could be stored twice. */
+const KEEP_MS = 6048e5;
+const QUEUE_EVENTS = 1e3;
+
+export interface Outbox {
+  _add(item: Item): void;
+  /** Count a loss; the next batch reports it. */
+  _lose(events: number): void;
+  /** Events were added: see that they go. */
+  _ready(): void;
+  /** Keep only what is still allowed, in memory and on the device. */
+  _purge(): void;
+  /** The page may be going: hand everything to the browser, or to the device. */
+  _leave(): void;
+  /** Send now, first what this or another page left on the device. */
+  _resume(): Promise<void>;
+}
+
+export const isTemporary = (status: number): boolean => !status || status == 429 || status > 499;
+
+export const openOutbox = (platform: Platform, spool: Spool | undefined, settings: Settings, may: (purpose: string) => unknown): Outbox => {
+  const queue: Item[] = [];
+  let lost = 0;
+  let failures = 0;
+  let room = 100;
+  let notBefore = 0;
+  let planned = 0;
+  let sending: Promise<void> | 0 = 0;
+  let deviceToo: unknown = 0;
+
+  const allowed = (item: Item): unknown => (!item[2] || may(item[2]) !== false) && item[4] > platform.now() - KEEP_MS;
+
+  /** The oldest go first, and are counted. */
+  const requeue = (items: Item[]): void => {
+    queue.unshift(...items.filter(allowed));
+    for (; queue.length > QUEUE_EVENTS; lost++) queue.shift();
+  };
+
+  const body = (batch: Item[]): string =>
+    `${JSON.stringify({ writeKey: settings.key, sentAt: new Date(platform.now()), dropped: lost || undefined }).slice(0, -1)},"batch":[${batch.map((item) => item[0])}]}`;
+
+  const spill = (): void => {
+    if (spool) lost = spool._put(queue, lost);
+  };
+
+  /** The events the gateway asks to have again. */
+  const again = (batch: Item[], text: string): Item[] => {
+    const results: { id: string; outcome: string }[] = guard(JSON.parse)(text)?.results || [];
+    return batch.filter((item) => results.some(({ id, outcome }) => outcome == "retry" && id == item[3]));
+  };
+
+  const pause = (after?: string | null): void => {
+    const asked = +(after as string) * 1e3 || 0;
+    notBefore = platform.now() + asked;
+    plan(Math.max(asked, Math.min(6e4, 500 * 2 ** ++failures) * (0.5 + platform.random() / 2)));
+  };
+
+  /** Sends a batch; answers what of it has to be sent again. */
+  const post = async (batch: Item[]): Promise<Item[]> => {
+    const reported = lost;
+    const { status, after, text } = await platform.send("/v1/batch", body(batch)).catch((): Answer => ({ status: 0, text: "" }));
+    let back = batch;
+    if (status == 413 && batch[1]) {
+      room = batch.length >> 1;
+      return batch;
+    }
+    if (!isTemporary(status)) {
+      failures = 0;
+      lost += status < 300 ? -reported : batch.length;
+      back = again(batch, text);
+    }
+    if (back[0]) pause(after);
+    return back;
+  };
+
+  const drain = async (): Promise<void> => {
+    while (platform.now() >= notBefore) {
+      const kept: Item[] = [];
+      const remove = deviceToo ? (spool as Spool)._take(kept) : 0;
+      const batch = kept.filter(allowed);
+      if (!kept[0] && !queue[0]) break;
+      if (!kept[0]) batch.push(...cut(queue, room));
+      if (batch[0]) requeue(await post(batch));
+      if (failures) spill();
+      if (remove) remove();
+      if (failures) break;
+    }
+  };
+
+  const start = (device?: unknown): Promise<void> => {
+    deviceToo ||= device;
+    return (sending ||= drain().finally(() => (sending = deviceToo = 0)));
+  };
+
+  const plan = (ms: number): void => {
+    const at = platform.now() + ms;
+    if (planned > platform.now() && planned <= at) return;
+    planned = at;
+    platform.later(() => {
+      if (planned == at) (planned = 0), outbox._resume();
+    }, ms);
+  };
+
+  const outbox: Outbox = {
+    _add(item) {
+      if (item[1] > EVENT_BYTES) lost++;
+      else queue.push(item);
+    },
+    _lose(events) {
+      lost += events;
+    },
+    _ready() {
+      requeue([]);
+      if (failures) spill();
+      else if (queue[0]) plan(queue.length < (settings.batchEvents || 20) ? +(settings.batchDelay ?? 1e3) : 0);
+    },
+    _purge() {
+      while (spool?._some()) spool._take(queue)();
+      requeue(queue.splice(0));
+      outbox._ready();
+    },
+    _leave() {
+      while (queue[0] && !failures && platform.beacon) {
+        const batch = cut(queue, room);
+        if (platform.beacon("/v1/batch", body(batch))) lost = 0;
+        else {
+          queue.unshift(...batch);
+          break;
+        }
+      }
+      spill();
+    },
+    _resume: () => (spool?._some() ? spool._alone(() => start(1)) : start()),
+  };
+  return outbox;
+};

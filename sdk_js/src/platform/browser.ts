@@ -1,0 +1,46 @@
+/** The browser: localStorage, fetch with keepalive, sendBeacon, page life cycle, Web Locks. */
+
+import type { Answer, Platform } from "./platform";
+
+/** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
+const id = (): string => Array.from(crypto.getRandomValues(new Uint16Array(8)), (part) => part.toString(36)).join("");
+
+const send = async (url: string, body: string): Promise<Answer> => {
+  const answer = await fetch(url, { method: "POST", body, keepalive: true, credentials: "omit" });
+  return { status: answer.status, after: answer.headers.get("Retry-After"), text: await answer.text() };
+};
+
+export const browserPlatform = (host: string): Platform => ({
+  storage: {
+    get: (key) => localStorage.getItem(key),
+    set: (key, value) => (value == null ? localStorage.removeItem(key) : localStorage.setItem(key, value)),
+  },
+  send: (path, body) => send(host + path, body),
+  beacon: (path, body) => navigator.onLine && navigator.sendBeacon(host + path, body),
+  page: () => ({ url: location.href, title: document.title, referrer: referrer || document.referrer }),
+  gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
+  dnt: navigator.doNotTrack == "1",
+  listen(signals) {
+    document.addEventListener("visibilitychange", () => (document.hidden ? signals.hide() : signals.show()));
+    addEventListener("pagehide", signals.hide);
+    addEventListener("pageshow", (event) => event.persisted && signals.show());
+    addEventListener("online", signals.show);
+    addEventListener("storage", (event) => signals.stored(event.key));
+  },
+  id,
+  now: () => Date.now(),
+  random: () => Math.random(),
+  later: (job, ms) => setTimeout(job, ms),
+});
+
+/** What keeping events on the device takes. */
+export const browserSpool: Partial<Platform> = {
+  keys: () => Object.keys(localStorage),
+  lock: (name, job) => (navigator.locks ? navigator.locks.request(name, job) : job()) as Promise<void>,
+};
+
+let referrer = "";
+/** In-page navigation: the page before is the referrer. */
+export const setReferrer = (url: string): void => {
+  referrer = url;
+};

@@ -1,0 +1,32 @@
+/** Takes personal data out of text, URLs and nested values before they leave the page. */
+
+const EMAIL = /[\w.!$%'*+`{|}~-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+/gi;
+
+/** 9 digits and more, single separators allowed: phones, cards, national ids. */
+const DIGITS = /\+?\d(?:[ .-]?\d){8,}/g;
+
+/** JSON web tokens, UUIDs, and 20 and more letters and digits without a break, both kinds present. */
+const TOKEN = /eyJ[\w.-]+|[\da-f]{8}(-[\da-f]{4,12}){4}|(?=[a-z_]*\d)(?=[\d_]*[a-z])\w{20,}/gi;
+
+/** Query parameters whose value is nobody's business, whatever it looks like. */
+const SECRET = /token|(^|[_-])key|auth|pass|pwd|secret|code|sess|^sid|sig|mail|phone|jwt|otp|clid$|name|user|nonce|state/i;
+
+const digits = (least: number) => (run: string): string =>
+  run.replace(/\D/g, "").length < (run[0] == "+" ? 9 : least) ? run : "[number]";
+
+/** E-mail addresses, and digit runs of 12 and more (9 after a plus): an order number or a time in seconds stays. */
+export const redactText = (text: string): string => text.replace(EMAIL, "[email]").replace(DIGITS, digits(12));
+
+const redactPart = (part: string): string => part.replace(EMAIL, "[email]").replace(TOKEN, "[token]").replace(DIGITS, digits(9));
+
+/** A URL without user-info; of its fragment only a route (`#/...`) is kept; secrets in path and query are replaced. */
+export const redactUrl = (url: string): string => {
+  if (!/^https?:/.test(url)) return url.replace(/:.*/s, ":");
+  const { origin, pathname, search, hash } = new URL(url);
+  const query = search.replace(/([^?&=]+)(=[^&]*)?/g, (pair, name) => redactPart(SECRET.test(name) ? name + "=[redacted]" : pair));
+  return origin + redactPart(pathname) + query + (/^#!?\//.test(hash) ? redactPart(hash.split("?")[0] as string) : "");
+};
+
+/** A copy of a JSON value with all its texts redacted. Throws on what is not JSON. */
+export const redactDeep = (value: unknown): unknown =>
+  value && JSON.parse(JSON.stringify(value, (_key, item) => (typeof item == "string" ? redactText(item) : item)));

@@ -1,0 +1,9 @@
+/** Waits, ten seconds at most, for a function that another script defines on the window. */
+
+type Api = (...args: never[]) => unknown;
+
+export const whenDefined = <Found extends Api>(name: string, found: (api: Found) => void, tries = 20): void => {
+  const api = (window as unknown as Record<string, Found | undefined>)[name];
+  if (typeof api == "function") found(api);
+  else if (tries) setTimeout(() => whenDefined(name, found, tries - 1), 500);
+};

@@ -1,0 +1,316 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { granted, tab } from "./device.mjs";
+
+test("before a grant nothing is stored, no id is made and nothing leaves", async () => {
+  const { client, entries, server, pass } = tab();
+  client.page("Home");
+  client.track("seen", { size: 1 });
+  client.identify("u1");
+  await pass(60_000);
+  assert.equal(entries.size, 0);
+  assert.deepEqual(server.requests, []);
+  assert.deepEqual(client.consent.get(), { analytics: undefined });
+});
+
+test("a grant releases what waited, in order, with one new id and the user named meanwhile", async () => {
+  const { client, server, pass } = tab();
+  client.page("Home");
+  client.identify("u1", { plan: "free" });
+  client.track("seen");
+  client.consent.grant(undefined, "2026-11");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ type }) => type), ["page", "identify", "track"]);
+  assert.equal(new Set(server.events().map(({ anonymousId }) => anonymousId)).size, 1);
+  assert.deepEqual(server.events().map(({ userId }) => userId), [undefined, "u1", "u1"]);
+  assert.deepEqual(server.events()[0].context.consent, { purposes: { analytics: true }, notice: "2026-11", at: 1795251600000 });
+});
+
+test("a denial drops what waited and stores nothing", async () => {
+  const { client, entries, server, pass } = tab();
+  client.track("seen");
+  client.consent.deny();
+  client.track("seen_again");
+  await pass(60_000);
+  assert.equal(entries.size, 0);
+  assert.deepEqual(server.requests, []);
+  assert.deepEqual(client.consent.get(), { analytics: false });
+});
+
+test("a grant after a denial collects from then on", async () => {
+  const { client, server, pass } = tab();
+  client.track("before");
+  client.consent.deny();
+  client.track("refused");
+  await pass(100);
+  client.consent.grant();
+  client.track("after");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["after"]);
+});
+
+test("only calls whose purpose is granted are sent; the others keep waiting", async () => {
+  const { client, server, pass } = tab({ purposes: ["analytics", "marketing"] });
+  client.track("measured");
+  client.track("advertised", {}, { purpose: "marketing" });
+  client.consent.grant("analytics");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["measured"]);
+  client.consent.grant("marketing");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["measured", "advertised"]);
+});
+
+test("a withdrawal deletes ids and queue at once and tells the gateway", async () => {
+  const { client, entries, server, pass } = granted();
+  client.identify("u1");
+  client.track("seen");
+  await pass(100);
+  const [kept] = [...entries.values()].map((text) => JSON.parse(text));
+  client.consent.withdraw();
+  assert.equal(entries.size, 0);
+  await pass(60_000);
+  assert.deepEqual(server.events(), []);
+  const told = server.consents().at(-1);
+  assert.deepEqual(told, { writeKey: "wk", anonymousId: kept.a, userId: "u1", purposes: { analytics: false }, action: "withdraw" });
+});
+
+test("after a withdrawal a new grant starts with a new id", async () => {
+  const { client, server, pass } = granted();
+  client.track("first");
+  await pass(2_000);
+  client.consent.withdraw();
+  client.consent.grant();
+  client.track("second");
+  await pass(2_000);
+  const [first, second] = server.events();
+  assert.notEqual(first.anonymousId, second.anonymousId);
+});
+
+test("withdrawing one purpose keeps the ids and the queue of the others", async () => {
+  const { client, entries, server, pass } = granted({ purposes: "analytics,marketing" });
+  client.track("measured");
+  client.track("advertised", {}, { purpose: "marketing" });
+  await pass(100);
+  client.consent.withdraw("marketing");
+  assert.equal(entries.size, 1);
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["measured"]);
+  assert.deepEqual(client.consent.get(), { analytics: true, marketing: false });
+});
+
+test("an event under way at the withdrawal is not tried again", async () => {
+  const { client, server, pass } = granted({ batchDelay: 0 });
+  await pass(10);
+  let answer;
+  server.next(() => new Promise((done) => (answer = done)));
+  client.track("seen");
+  await pass(10);
+  client.consent.withdraw();
+  answer({ status: 503, text: "" });
+  await pass(120_000);
+  assert.equal(server.batches().length, 1);
+});
+
+test("the choice is remembered on the device with the notice, for 395 days", async () => {
+  const first = granted({ notice: "2026-11" });
+  first.client.track("seen");
+  await first.pass(2_000);
+  const again = tab({}, first);
+  again.client.track("seen");
+  await again.pass(2_000);
+  assert.equal(first.server.events()[1].anonymousId, first.server.events()[0].anonymousId);
+  await first.pass(396 * 864e5);
+  const later = tab({}, first);
+  later.client.track("seen");
+  await later.pass(2_000);
+  assert.equal(first.server.events().length, 2);
+  assert.equal(first.entries.size, 0);
+});
+
+test("the gateway is told again when it could not be reached, and not when it has no such endpoint", async () => {
+  const { client, server, pass } = tab();
+  server.next("down", { status: 503 });
+  client.consent.grant();
+  await pass(20_000);
+  assert.equal(server.consents().length, 3);
+  server.next({ status: 404 });
+  client.consent.withdraw();
+  await pass(200_000);
+  assert.equal(server.consents().length, 4);
+});
+
+test("a listener hears each change until it ends it", () => {
+  const { client } = tab();
+  const heard = [];
+  const end = client.consent.onChange((purposes) => heard.push(purposes.analytics));
+  client.consent.onChange(() => {
+    throw new Error("the page's own");
+  });
+  client.consent.grant();
+  client.consent.grant();
+  client.consent.withdraw();
+  end();
+  client.consent.grant();
+  assert.deepEqual(heard, [true, false]);
+});
+
+for (const [gpc, purposes] of [
+  ["ads", { analytics: true, marketing: false, attribution: false, location: false, sensitive: false }],
+  ["all", { analytics: false, marketing: false }],
+  [false, { analytics: true, marketing: true }],
+])
+  test(`Global Privacy Control, setting ${gpc}: what a grant of everything is worth`, () => {
+    const { client } = tab({ gpc, purposes: ["analytics", "marketing"] }, { parts: { gpc: true } });
+    client.consent.grant();
+    assert.deepEqual(client.consent.get(), purposes);
+  });
+
+test("Do Not Track denies everything when the setting is on, nothing when it is off", () => {
+  for (const [dnt, analytics] of [[true, false], [false, true]]) {
+    const { client } = granted({ dnt }, { parts: { dnt: true } });
+    assert.equal(client.consent.get().analytics, analytics);
+  }
+});
+
+test("a vetoed grant stores nothing", async () => {
+  const { client, entries, server, pass } = granted({ gpc: "all" }, { parts: { gpc: true } });
+  client.track("seen");
+  await pass(2_000);
+  assert.equal(entries.size, 0);
+  assert.deepEqual(server.requests, []);
+});
+
+test("the most restrictive signal wins, and its own string goes along as proof", async () => {
+  const { client, server, pass } = tab();
+  client.consent.signal("tcf", { analytics: true }, "CTC");
+  client.track("seen");
+  await pass(2_000);
+  assert.deepEqual(server.events()[0].context.consent, { purposes: { analytics: true }, tcf: "CTC" });
+  client.consent.signal("google", { analytics: false });
+  assert.equal(client.consent.get().analytics, false);
+  client.consent.grant();
+  assert.equal(client.consent.get().analytics, false);
+  client.consent.signal("google", {});
+  assert.equal(client.consent.get().analytics, true);
+});
+
+test("a signal that takes a grant back deletes ids and queue and tells the gateway", async () => {
+  const { client, entries, server, pass } = granted();
+  client.track("seen");
+  await pass(100);
+  client.consent.signal("tcf", { analytics: false });
+  assert.equal(entries.size, 0);
+  await pass(10_000);
+  assert.deepEqual(server.events(), []);
+  assert.deepEqual(server.consents().at(-1).purposes, { analytics: false });
+});
+
+test("a signal that is not ready holds calls back without taking anything away", async () => {
+  const { client, entries, server, pass } = granted();
+  await pass(100);
+  client.consent.signal("wait", { "*": null });
+  client.track("seen");
+  await pass(10_000);
+  assert.deepEqual(server.events(), []);
+  assert.equal(entries.size, 1);
+  client.consent.signal("wait", {});
+  await pass(2_000);
+  assert.equal(server.events().length, 1);
+  assert.equal(server.consents().length, 1);
+});
+
+test("defaults hold until an objection, which is then remembered without an id", async () => {
+  const first = tab({ defaults: { analytics: true } });
+  first.client.track("seen");
+  await first.pass(2_000);
+  assert.deepEqual(first.server.events()[0].context.consent, { purposes: {} });
+  first.client.consent.deny();
+  const again = tab({ defaults: { analytics: true } }, first);
+  again.client.track("seen");
+  await again.pass(2_000);
+  assert.equal(first.server.events().length, 1);
+  const [kept] = [...first.entries.values()].map((text) => JSON.parse(text));
+  assert.equal(kept.a, undefined);
+});
+
+test("defaults are void under Global Privacy Control", async () => {
+  const { client, server, pass } = tab({ defaults: { analytics: true } }, { parts: { gpc: true } });
+  client.track("seen");
+  await pass(10_000);
+  assert.deepEqual(server.requests, []);
+});
+
+test("an opt-out is remembered without an id, until a grant", async () => {
+  const first = granted();
+  await first.pass(10);
+  first.client.optOut();
+  assert.deepEqual([...first.entries.values()].map((text) => Object.keys(JSON.parse(text))), [["c"]]);
+  const again = tab({ defaults: { analytics: true } }, first);
+  assert.equal(again.client.consent.get().analytics, false);
+  again.client.consent.grant();
+  assert.equal(again.client.consent.get().analytics, true);
+});
+
+test("the anonymous lane carries a name and a path, no id, no query and no property", async () => {
+  const page = () => ({ url: "https://shop.example/p/1?email=a@b.co#x", title: "Ann's", referrer: "https://search.example/?q=ann" });
+  const { client, entries, server, pass } = tab({ anonymous: true }, { parts: { page } });
+  client.page("Home", { secret: 1 });
+  client.track("seen");
+  client.identify("u1");
+  client.consent.deny();
+  client.page();
+  await pass(2_000);
+  for (const { messageId, timestamp, ...event } of server.events())
+    assert.deepEqual(event, { type: "page", context: { page: { url: "https://shop.example/p/1", path: "/p/1" }, consent: { purposes: { analytics: false } } } });
+  assert.equal(server.events().length, 2);
+  assert.equal(entries.size, 0);
+});
+
+test("the anonymous lane is silent after an opt-out, and carries only the events listed", async () => {
+  const { client, server, pass } = tab({ anonymous: ["seen"] });
+  client.page();
+  client.track("seen");
+  client.track("bought");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
+  client.optOut();
+  client.track("seen");
+  await pass(2_000);
+  assert.equal(server.events().length, 1);
+});
+
+test("calls that wait for a choice are bounded; the oldest go and are counted", async () => {
+  const { client, server, pass } = tab();
+  for (let number = 0; number < 250; number++) client.track("seen", { number });
+  await pass(100);
+  client.consent.grant();
+  await pass(2_000);
+  assert.equal(server.events().length, 200);
+  assert.equal(server.events()[0].properties.number, 50);
+  assert.equal(server.batches()[0].body.dropped, 50);
+});
+
+test("a withdrawal in one tab reaches the others", async () => {
+  const first = granted({}, { name: "a" });
+  await first.pass(10);
+  const other = tab({}, { ...first, name: "b" });
+  other.client.track("seen");
+  await first.pass(10);
+  first.client.consent.withdraw();
+  other.signals.stored("consentry_wk");
+  await first.pass(60_000);
+  assert.deepEqual(first.server.events(), []);
+  assert.equal(other.client.consent.get().analytics, false);
+  assert.equal(first.entries.size, 0);
+});
+
+test("a grant in one tab reaches the others", async () => {
+  const first = tab({}, { name: "a" });
+  const other = tab({}, { ...first, name: "b" });
+  other.client.track("seen");
+  first.client.consent.grant();
+  other.signals.stored("consentry_wk");
+  await first.pass(2_000);
+  assert.equal(first.server.events().length, 1);
+});
