@@ -140,6 +140,7 @@ def test_without_a_signal_the_place_decides_and_the_unknown_is_strictest(country
         ("audience-measurement", "FR", "consented exempt"),
         ("audience-measurement", "ES", "consented exempt"),
         ("audience-measurement", "IT", "consented exempt"),
+        ("audience-measurement", "NL", "consented exempt"),
         ("audience-measurement", "DE", "no_consent"),
         ("audience-measurement", "GB", "no_consent"),
         ("statistics", "GB", "consented exempt"),

@@ -11,11 +11,12 @@ from consentryd.consent.signals.reading import Invalid, InvalidSignal
 MAX_NAMES = 255
 
 
-def choices(table: Any, what: str) -> Mapping[str, bool]:
-    """The table when it is one of text to true or false; anything else is malformed."""
+def choices(table: Any, what: str, *, unanswered: bool = False) -> Mapping[str, Any]:
+    """The table when it is one of text to true or false (or null, where `unanswered` may be); anything else is malformed."""
     if not isinstance(table, Mapping) or len(table) > MAX_NAMES:
         raise InvalidSignal(Invalid.MALFORMED, f"{what} is not a table of names")
-    if not all(isinstance(name, str) and value in (True, False) and isinstance(value, bool) for name, value in table.items()):
+    known = (bool, type(None)) if unanswered else bool
+    if not all(isinstance(name, str) and isinstance(value, known) for name, value in table.items()):
         raise InvalidSignal(Invalid.MALFORMED, f"{what} holds a value that is neither true nor false")
     return table
 

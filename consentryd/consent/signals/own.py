@@ -18,10 +18,15 @@ SOURCE = "own"
 def read_own(consent: Mapping[str, Any], purposes: Purposes, notices: frozenset[str], freshness: Freshness) -> Reading:
     """Read `purposes`, `notice` and `at`; raise `InvalidSignal` on anything that is not exactly that.
 
+    In `purposes` true grants, false denies and null says that the person has not answered yet.
+
     `at` (optional) is ISO 8601 text with an offset, or milliseconds since the epoch. With `notices` configured a grant counts
     only under one of them; denials always count.
     """
-    grants, denies = sorted_out(choices(consent["purposes"], "purposes").items(), purposes)
+    answered = {
+        name: value for name, value in choices(consent["purposes"], "purposes", unanswered=True).items() if value is not None
+    }
+    grants, denies = sorted_out(answered.items(), purposes)
     notice = consent.get("notice")
     if notice is not None and not isinstance(notice, str):
         raise InvalidSignal(Invalid.MALFORMED, "notice is not text")

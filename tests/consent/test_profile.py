@@ -1,0 +1,63 @@
+import pytest
+
+from consentryd.config.settings import Settings
+from consentryd.consent.profile import PROFILES, check_profile, require_profile
+from consentryd.model.error import ConfigError
+
+GOOD = {
+    "none": {},
+    "strict": {"consent": {"dnt": "deny", "gpc_scope": "all"}},
+    "cnil-exempt": {"consent": {"exemptions": ["audience-measurement"]}},
+    "uk-statistics": {"consent": {"exemptions": ["statistics"], "dnt": "deny"}},
+    "us-opt-out": {},
+}
+
+
+def settings(profile, **over):
+    base = GOOD[profile]
+    merged = {**base, **over, "consent": {**base.get("consent", {}), **over.get("consent", {}), "profile": profile}}
+    return Settings.model_validate(merged)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_settings_that_meet_a_profile_start(profile):
+    assert check_profile(settings(profile)) == []
+    require_profile(settings(profile))
+
+
+LONG = {"retention": {"consented_days": 800}}
+
+
+@pytest.mark.parametrize(
+    ("profile", "over", "setting"),
+    [
+        ("strict", {"consent": {"exemptions": ["statistics"]}}, "consent.exemptions"),
+        ("strict", {"consent": {"dnt": "ignore"}}, "consent.dnt"),
+        ("strict", {"consent": {"gpc_scope": "ads"}}, "consent.gpc_scope"),
+        ("strict", {"consent": {"conflict": "newest"}}, "consent.conflict"),
+        ("strict", {"consent": {"jurisdictions_file": "own.toml"}}, "consent.jurisdictions_file"),
+        ("strict", {"consent": {"purposes_file": "own.toml"}}, "consent.purposes_file"),
+        ("strict", {"site": {"anonymous_lane": "daily"}}, "site.anonymous_lane"),
+        ("strict", {"sites": {"shop": {"anonymous_lane": "daily"}}}, "sites.shop.anonymous_lane"),
+        ("cnil-exempt", {"consent": {"exemptions": []}}, "consent.exemptions"),
+        ("cnil-exempt", {"consent": {"exemptions": ["audience-measurement", "statistics"]}}, "consent.exemptions"),
+        ("cnil-exempt", {"consent": {"default_purpose": "marketing"}}, "consent.default_purpose"),
+        ("cnil-exempt", {"consent": {"events": {"ad_*": "marketing"}}}, "consent.events.ad_*"),
+        ("cnil-exempt", {"site": LONG}, "site.retention.consented_days"),
+        ("cnil-exempt", {"sites": {"shop": {"retention": {"anonymous_days": 762}}}}, "sites.shop.retention.anonymous_days"),
+        ("cnil-exempt", {"privacy": {"query_parameters": ["utm_source", "GCLID"]}}, "privacy.query_parameters"),
+        ("cnil-exempt", {"site": {"anonymous_lane": "daily"}}, "site.anonymous_lane"),
+        ("cnil-exempt", {"consent": {"conflict": "newest"}}, "consent.conflict"),
+        ("uk-statistics", {"consent": {"exemptions": []}}, "consent.exemptions"),
+        ("uk-statistics", {"consent": {"default_purpose": "marketing"}}, "consent.default_purpose"),
+        ("uk-statistics", {"consent": {"dnt": "ignore"}}, "consent.dnt"),
+        ("us-opt-out", {"consent": {"conflict": "newest"}}, "consent.conflict"),
+        ("us-opt-out", {"consent": {"jurisdictions_file": "own.toml"}}, "consent.jurisdictions_file"),
+    ],
+)
+def test_a_setting_that_breaks_a_clause_stops_start_up_and_names_it(profile, over, setting):
+    violations = check_profile(settings(profile, **over))
+    assert [violation.setting for violation in violations] == [setting]
+    with pytest.raises(ConfigError) as caught:
+        require_profile(settings(profile, **over))
+    assert f"{setting}: {violations[0].text} ({violations[0].clause})" in str(caught.value)
