@@ -34,12 +34,42 @@ _LOOK_ALIKES: Final = str.maketrans(
 )  # fmt: skip
 _MIXED: Final = re.compile(r"[A-Za-z@.0-9][\u0370-\u052f]|[\u0370-\u052f][A-Za-z@]|[\u2010-\u2014\u2212\u2024\u3002\uff61]")
 
+#: Characters of which compatibility folding or the tables here make ASCII letters, digits, dots or signs. Not in it: typographic
+#: quotes, ellipses and trade marks, which stand in ordinary titles.
+_HIDES: Final = re.compile(
+    "[\u00a0\u00ad\u00b2\u00b3\u00b9\u034f\u061c\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0b66-\u0b6f"
+    "\u0be6-\u0bef\u0c66-\u0c6f\u0ce6-\u0cef\u0d66-\u0d6f\u0e50-\u0e59\u0ed0-\u0ed9\u0f20-\u0f29\u1040-\u1049\u115f\u1160\u17b4\u17b5\u17e0-\u17e9\u180b-\u1819"
+    "\u1d2c-\u1d6a\u2000-\u2015\u2024\u202a-\u202f\u205f-\u209c\u2100-\u2121\u2123-\u2149\u2150-\u218b\u2212\u2460-\u24ff\u2776-\u2793\u3000\u3002"
+    "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe50-\ufe6b\ufeff\uff01-\uff65\U0001d400-\U0001d7ff\U0001f100-\U0001f189\U000e0000-\U000e01ef]"
+)
+_ASCII: Final = bytes(range(128))
+_SCRIPTS: Final = bytes(
+    0x61
+    if chr(byte).isalpha() and byte < 0x80
+    else 0x4C
+    if byte in {0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3, 0xD4}
+    else 0x54
+    if 0x80 <= byte < 0xC0
+    else 0x20  # noqa: PLR2004
+    for byte in range(256)
+)
+
+
+def may_hide(data: bytes) -> bool:
+    """Whether UTF-8 text holds characters that hide or imitate others, or mixes Latin with Greek or Cyrillic inside a word."""
+    if _HIDES.search(data.translate(None, _ASCII).decode(errors="replace")):
+        return True
+    scripts = data.translate(_SCRIPTS)
+    return scripts.find(b"aL") >= 0 or scripts.find(b"LTa") >= 0
+
+
 #: Three bytes of ASCII in base64: the high bit of each is 0, so each sextet but the last comes from half the alphabet or less.
 _BASE64: Final = re.compile(
-    r"(?<![A-Za-z0-9+/_=-])(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){2}[A-Za-z0-9+/_-]{2,}={0,2}(?![A-Za-z0-9+/_-])",
-    re.ASCII,
+    r"(?<![A-Za-z0-9_-])(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){2}[A-Za-z0-9+/_-]{2,}={0,2}(?![A-Za-z0-9_-])", re.ASCII
 )
 _LEAST_BASE64: Final = 12
+_STANDARD: Final = str.maketrans("-_", "+/")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def plain(text: str) -> str:
@@ -59,13 +89,25 @@ def _folded(text: str) -> str:
 
 def base64_spans(text: str, most: int) -> list[tuple[int, int, str]]:
     """Where base64 of readable text stands, and that text; at most `most` of them."""
-    found = []
+    found: list[tuple[int, int, str]] = []
     for match in _BASE64.finditer(text):
-        decoded = _from_base64(match[0])
+        found += _decoded(match[0], match.start())
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _decoded(token: str, start: int) -> list[tuple[int, int, str]]:
+    """The whole token, or else what stands between its slashes: in a URL they part segments."""
+    whole = _from_base64(token)
+    if whole is not None:
+        return [(start, start + len(token), whole)]
+    found = []
+    for part in token.split("/") if "/" in token else ():
+        decoded = _from_base64(part)
         if decoded is not None:
-            found.append((*match.span(), decoded))
-            if len(found) == most:
-                break
+            found.append((start, start + len(part), decoded))
+        start += len(part) + 1
     return found
 
 
@@ -78,8 +120,4 @@ def _from_base64(token: str) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return text if text.isprintable() or not _CONTROL.search(text) else None
-
-
-_STANDARD: Final = str.maketrans("-_", "+/")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+    return None if _CONTROL.search(text) else text

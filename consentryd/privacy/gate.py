@@ -1,6 +1,7 @@
 """The first look at an event: three passes of C code over its JSON say which families of detectors could match at all.
 
-Most events have none of the signs, and are not looked at further.
+Most events show no sign and are not looked at further; `confirm` clears most of the rest. On 800 bytes, to find a byte costs 0.1 us, to
+translate them 0.5 us, a regular expression that may start anywhere 10 us: so expressions are only tried where something was found.
 """
 
 from __future__ import annotations
@@ -13,59 +14,73 @@ from consentryd.privacy.detect.detector import Gate
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = _LETTERS + _DIGITS
-_SHAPES: Final = bytes.maketrans(_ALNUM, b"a" * 52 + b"0" * 10)
-_RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
-_GAPS: Final = b" -./()"
+SHAPES: Final = bytes.maketrans(_ALNUM, b"a" * 52 + b"0" * 10)
+RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
+GAPS: Final = b" ./()"
+LONG_RUN: Final = b"a" * 14
+LONG_NUMBER: Final = b"0" * 9
 
-_SIGNS: Final = re.compile(rb"[@%\\+?#=\x80-\xff]|&[#;]|\.\.\.|::|-----")
+_SIGNS: Final = re.compile(rb"[@%\\+=\x80-\xff]|&[#;]|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(rb"%(?:40|2[05bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
-_FILE_PATH: Final = re.compile(
-    rb"(?i:/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/)"
+_PERSON: Final = re.compile(
+    rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
 )
-_LONG_RUN: Final = b"a" * 14
-_ADDRESS_SIGNS: Final = (b"...", b":::::", b"-----")
+_SHAPES_OF_IDS: Final = (b"a0000000a", b"00000000a", b"aa000000a", b"000000a000")
 
 
 def gate_of(data: bytes) -> int:
     """The signs in UTF-8 text or JSON, as a union of `Gate` values; 0 when nothing can match."""
     marks = data.translate(None, _ALNUM)
     gate = _by_marks(marks, data) if _SIGNS.search(marks) else 0
-    shapes = data.translate(_SHAPES, _GAPS)
-    if b"000000" in shapes:
-        if b"000000000" in shapes:
-            gate |= Gate.DIGITS
-        if b"a0000000a" in shapes or b"00000000a" in shapes or b"aa000000a" in shapes or b"000000a000" in shapes:
-            gate |= Gate.SHAPE
-        elif b"000000+000" in shapes:
-            gate |= Gate.SHAPE | Gate.DIGITS
-    if b"aaaaa0000a" in shapes:
+    shapes = data.translate(SHAPES, GAPS)
+    if shapes.find(b"000000") >= 0:
+        gate |= _by_shapes(shapes)
+    if shapes.find(b"000-00") >= 0:
+        gate |= by_dashes(shapes)
+    if shapes.find(b"aaaaa0000a") >= 0:
         gate |= Gate.SHAPE
-    if _LONG_RUN in data.translate(_RUNS):
+    if data.translate(RUNS).find(LONG_RUN) >= 0:
         gate |= Gate.RUN
-    if b"/" in marks and _FILE_PATH.search(data):
+    if marks.find(b"/") >= 0 and _PERSON.search(data):
         gate |= Gate.FILE_PATH
-    if b"asic " in data or b"ASIC " in data:
-        gate |= Gate.BASIC
+    return gate
+
+
+def by_dashes(shapes: bytes) -> int:
+    """Eight digits and more, in groups of three and four parted by dashes. A date is parted otherwise."""
+    found = shapes.find(b"000-00-0000") >= 0 or shapes.find(b"000-000-000") >= 0 or shapes.find(b"0000-0000-0000") >= 0
+    return Gate.DIGITS if found else 0
+
+
+def _by_shapes(shapes: bytes) -> int:
+    gate = Gate.DIGITS if shapes.find(LONG_NUMBER) >= 0 else 0
+    if shapes.find(b"000000-") >= 0 and (shapes.find(b"000000-0") >= 0 or shapes.find(b"0000000-a") >= 0):
+        gate |= Gate.DIGITS | Gate.SHAPE
+    if shapes.find(b"000000a") >= 0 and any(shapes.find(shape) >= 0 for shape in _SHAPES_OF_IDS):
+        gate |= Gate.SHAPE
     return gate
 
 
 def _by_marks(marks: bytes, data: bytes) -> int:
     gate = 0
-    if b"@" in marks:
+    if marks.find(b"@") >= 0:
         gate |= Gate.AT
+    if marks.find(b"=") >= 0:
+        gate |= Gate.QUERY
+    if not marks.isascii():
+        gate |= Gate.FOREIGN
     if (
-        b"\\" in marks
-        or not marks.isascii()
-        or (b"%" in marks and _ESCAPE.search(data))
-        or (b"&" in marks and _ENTITY.search(data))
+        marks.find(b"\\") >= 0
+        or (marks.find(b"%") >= 0 and _ESCAPE.search(data))
+        or (marks.find(b"&") >= 0 and _ENTITY.search(data))
     ):
         gate |= Gate.ENCODED
-    if b"+" in marks and _PLUS.search(data):
+    if marks.find(b"+") >= 0 and _PLUS.search(data):
         gate |= Gate.PLUS
-    if any(sign in marks for sign in _ADDRESS_SIGNS) or (b"::" in marks and b"::" in data):
+    if marks.find(b"...") >= 0 or marks.find(b":::::") >= 0 or marks.find(b"-----") >= 0:
         gate |= Gate.ADDRESS
-    if b"=" in marks:
-        gate |= Gate.QUERY
+    elif marks.find(b"::") >= 0 and marks.count(b"::") > marks.count(b"--::") and data.find(b"::") >= 0:
+        gate |= Gate.ADDRESS
     return gate

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from consentryd.model.error import ConfigError
 from consentryd.privacy.detect import DETECTORS
+from consentryd.privacy.detect.national_id import NUMBERS
 from consentryd.privacy.redaction import Action
 
 _MOST_SCOPES: Final = 4096
@@ -71,7 +72,11 @@ class KeyRule:
 
     pattern: re.Pattern[str]
     rule: Rule
-    order: int
+    part: str
+
+    def may_cover(self, part: str) -> bool:
+        """Whether paths under the top-level field `part` may fit. `part` of a rule is empty where its path begins with a wildcard."""
+        return self.part in {"", part}
 
 
 class Scope:
@@ -80,6 +85,10 @@ class Scope:
     def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule]) -> None:
         self._rules: Final = tuple(rules)
         self.keys: Final = frozenset(keys)
+
+    def has(self, key: KeyRule, path: str) -> bool:
+        """Whether a rule for a key holds here, at `path`."""
+        return key in self.keys and (key.rule.path is None or key.rule.path.match(path) is not None)
 
     def action(self, detector: str, kind: str, path: str) -> Action:
         """What becomes of a finding of `detector` (of the family `kind`) at `path`."""
@@ -98,7 +107,7 @@ class RuleTable:
         hints: Iterable[tuple[str, re.Pattern[str]]],
         parameters: Iterable[tuple[str, re.Pattern[str]]],
     ) -> None:
-        compiled = [_compile(order, row) for order, row in enumerate(rows)]
+        compiled = [_compile(row) for row in rows]
         self._rules: Final = tuple(rule for rule in compiled if isinstance(rule, Rule))
         self.keys: Final = tuple(rule for rule in compiled if isinstance(rule, KeyRule))
         self.hints: Final = tuple(hints)
@@ -131,14 +140,19 @@ def shipped() -> dict[str, Any]:
 
 def detector_names() -> frozenset[str]:
     """Everything that a rule may name: detectors, families and those found by key only."""
-    return frozenset(name for detector in DETECTORS for name in (detector.name, detector.kind) if name) | KEY_DETECTORS | {_ANY}
+    return (
+        frozenset(name for detector in DETECTORS for name in (detector.name, detector.kind) if name)
+        | {number.name for number in NUMBERS}
+        | KEY_DETECTORS
+        | {_ANY}
+    )
 
 
 def _patterns(rows: Iterable[Mapping[str, str]]) -> list[tuple[str, re.Pattern[str]]]:
     return [(row["detector"], re.compile(row["keys"])) for row in rows]
 
 
-def _compile(order: int, row: RuleSource) -> Rule | KeyRule:
+def _compile(row: RuleSource) -> Rule | KeyRule:
     name = row.detector if row.detector is not None else f"key:{row.key}"
     if row.detector is not None and row.detector not in detector_names():
         raise ConfigError(
@@ -148,10 +162,15 @@ def _compile(order: int, row: RuleSource) -> Rule | KeyRule:
     if row.key is None:
         return rule
     try:
-        return KeyRule(re.compile(row.key), rule, order)
+        return KeyRule(re.compile(row.key), rule, _literal_part(row.path))
     except re.error:
         raise ConfigError(f"The key of a rule of privacy.rules is not a regular expression: {row.key}") from None
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern.replace("[", "[[]")))
+
+
+def _literal_part(path: str) -> str:
+    part = path.partition(".")[0]
+    return "" if set(part) & set("*?") else part

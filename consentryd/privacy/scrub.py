@@ -6,6 +6,7 @@ often as it was encoded. Work is bounded for each event; what lies beyond the bo
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,16 +15,18 @@ from typing import Any, Final, Protocol
 import orjson
 
 from consentryd.privacy.finder import Finder
-from consentryd.privacy.gate import gate_of
 from consentryd.privacy.redaction import ALLOW_RULE, Action, Redaction, Scrubbed
 from consentryd.privacy.rules import RuleTable
 from consentryd.privacy.seal import Place, SubjectKeys
-from consentryd.privacy.treatment import Spot, Treatment
+from consentryd.privacy.treatment import Treatment
 from consentryd.privacy.walk import Walk
+from consentryd.privacy.work import Work
 
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
 _ANY_EVENT: Final = "*"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID_LENGTH: Final = 36
 
 
 class ScrubSettings(Protocol):
@@ -58,7 +61,8 @@ class Scrubber:
         self._rules: Final = rules
         self._region: Final = region
         self._finder: Final = Finder(rules, settings.phone_countries)
-        self._treatment: Final = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
+        treatment = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
+        self._walk: Final = Walk(self._finder, treatment)
         self._allow: Final = {
             site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
         }
@@ -76,13 +80,13 @@ class Scrubber:
         narrowed = fields if allowed is None else _narrow(fields, allowed.get(event, allowed.get(_ANY_EVENT)), dropped)
         properties = narrowed.get("properties")
         body = None if properties is None else _dumps(properties)
-        data = _dumps({name: value for name, value in narrowed.items() if name != "properties"}) + (body or b"")
-        if self._finder.clears(narrowed, data, gate_of(data)):
+        rest = {name: value for name, value in narrowed.items() if name != "properties" and not _is_uuid(value)}
+        if self._finder.clears(narrowed, _dumps(rest) + (body or b"")):
             return self._result(fields, narrowed, tuple(dropped), body)
         place = Place(self._region, site, str(narrowed.get("event_id", "")))
-        walk = Walk(self._finder, self._treatment, self._rules.scope(site, event), Spot("", place, handle))
-        cleaned = walk.fields(narrowed)
-        redactions = (*dropped, *dict.fromkeys(walk.redactions))
+        work = Work(self._rules.scope(site, event), place, handle)
+        cleaned = self._walk.fields(narrowed, work)
+        redactions = (*dropped, *dict.fromkeys(work.redactions))
         if cleaned.get("properties") is not properties:
             body = _dumps(cleaned["properties"])
         return self._result(fields, cleaned, redactions, body)
@@ -100,6 +104,11 @@ class Scrubber:
         if not self._dry:
             return Scrubbed(after, redactions, body)
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
+
+
+def _is_uuid(value: Any) -> bool:
+    """Event ids mostly are; their digits need no look."""
+    return isinstance(value, str) and len(value) == _UUID_LENGTH and _UUID.fullmatch(value) is not None
 
 
 def _dumps(value: Any) -> bytes:

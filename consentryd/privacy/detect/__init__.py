@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret
-from consentryd.privacy.detect.detector import Detector, Gate
+from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
-__all__ = ["DETECTORS", "Detector", "Gate"]
+__all__ = ["DETECTORS", "Detector", "Finding", "Gate"]
 
 DETECTORS: Final[tuple[Detector, ...]] = (
     *secret.DETECTORS,

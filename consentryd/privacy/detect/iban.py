@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from consentryd.privacy.detect.detector import Detector, Gate
+from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 #: SWIFT's IBAN registry: the length of each country's numbers.
 LENGTHS: Final[dict[str, int]] = {
@@ -49,11 +49,11 @@ def _end(match: re.Match[str]) -> int | None:
 class _Iban(Detector):
     __slots__ = ()
 
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
+    def find(self, text: str) -> Iterator[Finding]:
         for match in self.pattern.finditer(text):
             end = _end(match)
             if end is not None:
-                yield match.start(), end
+                yield Finding(match.start(), end, self.name, self.kind)
 
 
 IBAN: Final = _Iban(

@@ -48,7 +48,7 @@ BEARER: Final = Detector(
 )
 BASIC: Final = Detector(
     name="basic_auth",
-    gate=Gate.BASIC,
+    gate=Gate.RUN | Gate.QUERY,
     pattern=re.compile(r"(?<!\w)basic (?P<credentials>[A-Za-z0-9+/]{8,}={0,2})", re.ASCII | re.IGNORECASE),
     check=_is_basic,
     group="credentials",

@@ -1,0 +1,106 @@
+"""The second look: signs that ordinary events show too (times, UUIDs, hexadecimal ids, umlauts) are told from candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from consentryd.privacy.decode import may_hide, plain
+from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, by_dashes, gate_of
+
+_HEX: Final = b"0123456789abcdef"
+_WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+_SECONDS: Final = 10
+_MILLISECONDS: Final = 13
+_MOST_RUNS: Final = 24
+_LOOK_BACK: Final = 24
+_LEAST_GROUPED: Final = 9
+
+_NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
+_DATE: Final = re.compile(rb"^(?:19|20)[0-9]{2}[-/.][01][0-9][-/.][0-3][0-9](?![0-9])")
+_SHAPE: Final = re.compile(
+    rb"[^A-Za-z0-9_.+-](?:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|[0-9]{8}-?[A-Z]|[XYZ]-?[0-9]{7}-?[A-Z]|[STFGM][0-9]{7}[A-Z]"
+    rb"|[A-Z]{5}[0-9]{4}[A-Z]|[0-3][0-9]{5}[A-FU-Y+-][0-9]{3}[0-9A-Y]|[0-9.]{8,10}-[kK])(?![A-Za-z0-9_-])"
+)
+_TOKEN: Final = re.compile(
+    rb"(?:AKIA|ASIA|AGPA|AIDA|AROA|AIza|SK[0-9a-f]{32}|gh[opsur]_|github_pat_|xox[a-z]-|xapp-|[srp]k_|whsec_|ya29\.|SG\.|gl[a-z]+-|npm_|pypi-"
+    rb"|hf_|dop_v1_|sk-|key-|shp[acs][a-z]_|eyJ|0x[0-9A-Fa-f]{40}|(?i:bc1|tb1|ltc1)|[13LMDT][1-9A-HJ-NP-Za-km-z]{25}"
+    rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
+    rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
+)
+_PARTS: Final = bytes.maketrans(b"/.=:;,?&#\"'()[]{}<>|~*!$%^@\\\t\n\r", b" " * 31)
+
+
+def confirm(data: bytes, gate: int) -> int:
+    """The gate without the signs for which no whole candidate stands in the JSON `data`."""
+    if gate & Gate.FOREIGN:
+        gate = _look_through(data, gate)
+    if gate & Gate.DIGITS and not _has_number(data):
+        gate &= ~Gate.DIGITS
+    if gate & Gate.SHAPE and not _SHAPE.search(data):
+        gate &= ~Gate.SHAPE
+    if gate & Gate.RUN and not _has_token(data):
+        gate &= ~Gate.RUN
+    return gate
+
+
+def _look_through(data: bytes, gate: int) -> int:
+    """Other scripts are no sign; characters that hide or imitate are, if something stands there without them."""
+    if not may_hide(data):
+        return gate & ~Gate.FOREIGN
+    folded = plain(data.decode(errors="replace")).encode(errors="replace")
+    return gate if folded == data else gate | gate_of(folded) | Gate.ENCODED
+
+
+def _has_number(data: bytes) -> bool:
+    rest, last = [], 0
+    for start, end in _runs(data.translate(SHAPES), LONG_NUMBER, b"0"):
+        if not _is_harmless(data, start, end):
+            return True
+        rest.append(data[last:start])
+        last = end
+    shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
+    if shapes.find(LONG_NUMBER) < 0 and shapes.find(b"000000-0") < 0 and not by_dashes(shapes):
+        return False
+    return any(_is_grouped(match[1]) for match in _NUMBER.finditer(data))
+
+
+def _is_harmless(data: bytes, start: int, end: int) -> bool:
+    """Part of a longer word, or a time in seconds or milliseconds."""
+    before, after = data[start - 1 : start], data[end : end + 1]
+    if (before and before[0] in _WORDS) or (after and after[0] in _WORDS):
+        return before != b"."
+    length = end - start
+    return (length <= _SECONDS or (length == _MILLISECONDS and data[start : start + 1] == b"1")) and after != b" "
+
+
+def _is_grouped(text: bytes) -> bool:
+    if text.isdigit():
+        return len(text) > _SECONDS and not (len(text) == _MILLISECONDS and text.startswith(b"1"))
+    return len(_DATE.sub(b"", text).translate(None, GAPS + b"+-")) >= _LEAST_GROUPED
+
+
+def _has_token(data: bytes) -> bool:
+    for count, (start, end) in enumerate(_runs(data.translate(RUNS), LONG_RUN, b"a")):
+        run = data[start:end]
+        if count >= _MOST_RUNS:
+            return True
+        if not run.translate(None, _HEX) and not run[2:12].isdigit() and data[start - 1 : start] != b" ":
+            continue
+        before = data[max(0, start - _LOOK_BACK) : start].translate(_PARTS).rpartition(b" ")[2]
+        if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)):
+            return True
+        if data[max(0, start - 7) : start - 1].lower() in {b"bearer", b" basic", b'"basic'}:
+            return True
+    return False
+
+
+def _runs(view: bytes, needle: bytes, filler: bytes) -> Iterator[tuple[int, int]]:
+    """Where a run of one class that is at least as long as `needle` stands."""
+    start = view.find(needle)
+    while start >= 0:
+        end = start + len(view[start : start + 4096]) - len(view[start : start + 4096].lstrip(filler))
+        yield start, end
+        start = view.find(needle, end)

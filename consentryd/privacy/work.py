@@ -1,0 +1,50 @@
+"""The work on one event: its rules, its bounds, and what was done so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from consentryd.privacy.redaction import BOUND_RULE, Action, Redaction
+from consentryd.privacy.rules import Scope
+from consentryd.privacy.seal import Place
+from consentryd.privacy.treatment import DROPPED, Spot
+
+#: An event of 32 KiB that is encoded twice and changed twice stays inside.
+MOST_CHARACTERS: Final = 262_144
+MOST_NODES: Final = 16_384
+MOST_NESTING: Final = 64
+
+
+@dataclass(slots=True)
+class Work:
+    """`anchor` is the path of the stored text while JSON inside of it is walked, for values sealed there."""
+
+    scope: Scope
+    place: Place
+    handle: bytes | None
+    redactions: list[Redaction] = field(default_factory=list)
+    characters: int = MOST_CHARACTERS
+    nodes: int = MOST_NODES
+    anchor: str | None = None
+
+    def takes(self, characters: int, depth: int) -> bool:
+        """Whether there is still room to look at so many characters."""
+        self.characters -= characters
+        return self.characters >= 0 and depth <= MOST_NESTING
+
+    def enters(self, depth: int) -> bool:
+        """Whether there is still room for one more value."""
+        self.nodes -= 1
+        return self.nodes >= 0 and depth <= MOST_NESTING
+
+    def spot(self, path: str) -> Spot:
+        return Spot(path if self.anchor is None else self.anchor, self.place, self.handle)
+
+    def record(self, path: str, rule: str, action: Action) -> None:
+        self.redactions.append(Redaction(path, rule, action))
+
+    def beyond(self, path: str) -> Any:
+        """What could not be looked at is dropped."""
+        self.record(path, BOUND_RULE, Action.DROP)
+        return DROPPED
