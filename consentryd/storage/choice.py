@@ -1,8 +1,14 @@
-"""What data subjects chose, and who is suppressed: asked for every event, before and inside the transaction that stores it."""
+"""What data subjects chose, and who is suppressed: asked for every event, before and inside the transaction that stores it.
+
+A choice belongs to the identity that spoke. A refusal binds the whole subject, and only a server of the site, which knows the person, lifts
+the refusal of another identity. A grant covers events of the identity that gave it; one that a server vouched for covers the subject. So
+whoever gets an identity joined to a person can refuse for them, but never consent.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -17,14 +23,58 @@ class ChoiceState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Choice(NamedTuple):
+    """One identity's newest choice for one purpose. `entry` is the ledger entry that proves it, `decided_at` UTC microseconds."""
+
+    purpose: str
+    digest: bytes
+    state: ChoiceState
+    vouched: bool
+    decided_at: int
+    entry: int
+    notice: str | None
+
+
+class Grant(NamedTuple):
+    """`digest` is the identity it covers, None where a server vouched for the person."""
+
+    purpose: str
+    digest: bytes | None
+    entry: int
+    at: int
+    notice: str | None
+
+
 class Standing(NamedTuple):
-    """Where a subject stands: the purposes refused (withdrawn or denied), and those granted, as (purpose, ledger entry, time)."""
+    """Where a subject stands: the purposes refused (withdrawn or denied), and the grants in force, newest first."""
 
     refused: frozenset[str] = frozenset()
-    granted: tuple[tuple[str, int, int], ...] = ()
+    granted: tuple[Grant, ...] = ()
 
 
 NO_STANDING: Final = Standing()
+
+
+def standing_of(choices: Iterable[Choice]) -> Standing:
+    """Per purpose: any refusal stands unless a server vouched for a later grant. Of two at one instant the refusal counts."""
+    every = sorted(choices, key=lambda choice: choice.decided_at, reverse=True)
+    if not every:
+        return NO_STANDING
+    vouched: dict[str, int] = {}
+    for choice in every:
+        if choice.vouched and choice.state is ChoiceState.GRANTED:
+            vouched.setdefault(choice.purpose, choice.decided_at)
+    refused = frozenset(
+        choice.purpose
+        for choice in every
+        if choice.state is not ChoiceState.GRANTED and choice.decided_at >= vouched.get(choice.purpose, choice.decided_at)
+    )
+    granted = tuple(
+        Grant(choice.purpose, None if choice.vouched else choice.digest, choice.entry, choice.decided_at, choice.notice)
+        for choice in every
+        if choice.state is ChoiceState.GRANTED and choice.purpose not in refused
+    )
+    return Standing(refused, granted)
 
 
 class Choices:
@@ -35,7 +85,8 @@ class Choices:
         self._standings: dict[int, Standing] = {}
         self._suppressed: dict[bytes, int | None] = {}
         self._data_version = -1
-        self._load_suppressed()
+        self._any = True
+        self.forget()
 
     def refresh(self) -> None:
         """Forget what others may have changed since the last look."""
@@ -46,12 +97,15 @@ class Choices:
 
     def forget(self) -> None:
         self._standings.clear()
-        self._load_suppressed()
+        self._any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
+        self._suppressed = dict(self._connection.execute("SELECT digest, until FROM suppression"))
 
     def standing(self, subject: int) -> Standing:
+        if not self._any:
+            return NO_STANDING
         found = self._standings.get(subject)
         if found is None:
-            found = self._read(subject)
+            found = standing_of(read_choices(self._connection, subject))
             if len(self._standings) >= CACHED:
                 self._standings.clear()
             self._standings[subject] = found
@@ -67,38 +121,50 @@ class Choices:
         return Reason.WITHDRAWN if purpose in self.standing(subject).refused else None
 
     def merge(self, loser: int, winner: int) -> None:
-        """Two subjects became one person: per purpose the latest choice holds; of two at one instant, the refusal."""
+        """Two subjects became one person: every identity's choice stays its own. Of one identity's two, refusal and then time decide."""
         self._connection.execute(
-            "INSERT INTO choice (subject, purpose, state, decided_at, entry) "
-            "SELECT ?1, purpose, state, decided_at, entry FROM choice WHERE subject = ?2 "
-            "ON CONFLICT DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, entry = excluded.entry "
-            "WHERE excluded.decided_at > decided_at OR (excluded.decided_at = decided_at AND excluded.state <> 'granted')",
+            "INSERT INTO choice SELECT ?1, purpose, digest, state, vouched, decided_at, entry, notice FROM choice WHERE subject = ?2 "
+            "ON CONFLICT DO UPDATE SET state = excluded.state, vouched = excluded.vouched, decided_at = excluded.decided_at, "
+            "entry = excluded.entry, notice = excluded.notice "
+            "WHERE excluded.state <> 'granted' OR (state = 'granted' AND excluded.decided_at > decided_at)",
             (winner, loser),
         )
         self._connection.execute("DELETE FROM choice WHERE subject = ?", (loser,))
+        self._connection.execute("UPDATE choice_proof SET subject = ? WHERE subject = ?", (winner, loser))
+        self._connection.execute(
+            "INSERT INTO withdrawal SELECT ?1, purpose, until FROM withdrawal WHERE subject = ?2 "
+            "ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+            (winner, loser),
+        )
+        self._connection.execute("DELETE FROM withdrawal WHERE subject = ?", (loser,))
         self._standings.pop(winner, None)
 
-    def _read(self, subject: int) -> Standing:
-        rows = self._connection.execute(
-            "SELECT purpose, state, entry, decided_at FROM choice WHERE subject = ? ORDER BY purpose", (subject,)
-        ).fetchall()
-        if not rows:
-            return NO_STANDING
-        refused = frozenset(purpose for purpose, state, _, _ in rows if state != ChoiceState.GRANTED)
-        return Standing(
-            refused, tuple((purpose, entry, at) for purpose, state, entry, at in rows if state == ChoiceState.GRANTED)
-        )
 
-    def _load_suppressed(self) -> None:
-        self._suppressed = dict(self._connection.execute("SELECT digest, until FROM suppression"))
+def read_choices(connection: sqlite3.Connection, subject: int) -> list[Choice]:
+    rows = connection.execute(
+        "SELECT purpose, digest, state, vouched, decided_at, entry, notice FROM choice WHERE subject = ? ORDER BY purpose, digest",
+        (subject,),
+    )
+    return [Choice(purpose, digest, ChoiceState(state), bool(vouched), *rest) for purpose, digest, state, vouched, *rest in rows]
 
 
-def write_choice(
-    connection: sqlite3.Connection, subject: int, purpose: str, state: ChoiceState, decided_at: int, entry: int
-) -> None:
-    """Record the subject's newest choice. Call within a transaction, then `forget` the caches of this connection."""
+def write_choice(connection: sqlite3.Connection, subject: int, choice: Choice) -> None:
+    """Record an identity's newest choice, and tell other processes. Call within a transaction, then `forget` this connection's caches."""
     connection.execute(
-        "INSERT INTO choice (subject, purpose, state, decided_at, entry) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, entry = excluded.entry",
-        (subject, purpose, state, decided_at, entry),
+        "INSERT INTO choice (subject, purpose, digest, state, vouched, decided_at, entry, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET state = excluded.state, vouched = excluded.vouched, decided_at = excluded.decided_at, "
+        "entry = excluded.entry, notice = excluded.notice",
+        (
+            subject,
+            choice.purpose,
+            choice.digest,
+            choice.state,
+            choice.vouched,
+            choice.decided_at,
+            choice.entry,
+            choice.notice,
+        ),
+    )
+    connection.execute(
+        "INSERT INTO change (digest, created_at) SELECT digest, ? FROM identity WHERE subject = ?", (choice.decided_at, subject)
     )

@@ -27,16 +27,17 @@ _NONCE_BYTES: Final = 12
 @dataclass(frozen=True, slots=True)
 class RegionKeys:
     """32 random bytes each: `identity` peppers identity digests, `dedup` event-id hashes, `property` hashed property values, `subject` wraps
-    the subjects' own encryption keys."""
+    the subjects' own encryption keys, `signing` the keys that sign receipts and checkpoints."""
 
     identity: bytes = field(repr=False)
     dedup: bytes = field(repr=False)
     property: bytes = field(repr=False)
     subject: bytes = field(repr=False)
+    signing: bytes = field(repr=False)
 
     @classmethod
     def generate(cls) -> RegionKeys:
-        return cls(*(secrets.token_bytes(32) for _ in range(4)))
+        return cls(*(secrets.token_bytes(32) for _ in fields(cls)))
 
 
 def open_region_keys(root: Path, region: str, master: MasterKey) -> RegionKeys:

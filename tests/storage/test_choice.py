@@ -4,7 +4,7 @@ import pytest
 
 from consentryd.model.event import POSITION
 from consentryd.model.outcome import Outcome, Reason
-from consentryd.storage.choice import ChoiceState, write_choice
+from consentryd.storage.choice import Choice, ChoiceState, write_choice
 from tests.storage.test_log import NOW, Sqlite, clean
 
 
@@ -22,12 +22,10 @@ def analytics(number, **identity):
 
 
 def choose(state, at=NOW, **identity):
+    """A server vouches for user ids; devices speak for themselves."""
     probe = clean(0, **identity)
-
-    def work(tx):
-        write_choice(tx.connection, tx.index.resolve(probe.user, probe.anonymous, tx.now), "analytics", state, at, 1)
-
-    return work
+    choice = Choice("analytics", probe.user or probe.anonymous, state, probe.user is not None, at, 1, None)
+    return lambda tx: write_choice(tx.connection, tx.index.resolve(probe.user, probe.anonymous, tx.now), choice)
 
 
 async def test_nothing_is_stored_after_a_withdrawal_was_answered(store):
@@ -74,7 +72,7 @@ async def test_a_suppressed_identity_is_refused_until_its_time(store):
 
 async def test_work_that_fails_is_undone_alone(store):
     def work(tx):
-        write_choice(tx.connection, tx.index.resolve(b"u" * 16, None, tx.now), "analytics", ChoiceState.WITHDRAWN, NOW, 1)
+        choose(ChoiceState.WITHDRAWN, user="u" * 16)(tx)
         raise ValueError("changed my mind")
 
     with pytest.raises(ValueError, match="changed my mind"):
