@@ -57,7 +57,7 @@ class Collector:
         return [Check(f"log:{region}", problem is None, problem or "") for region, problem in zip(self._logs, problems, strict=True)]
 
     def _passage(self, intake: Intake) -> Passage:
-        site = self._settings.sites.get(intake.key.site, self._settings.site)
+        site = self._settings.site_of(intake.key.site)
         context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
         return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context)
 

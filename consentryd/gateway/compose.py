@@ -53,10 +53,12 @@ class House:
         self.clock = clock
         self.metrics = Metrics()
         require_profile(settings)
-        self.policy = Policy(settings.consent)
+        self.policy = Policy(settings.consent, self.metrics.count_invalid_consent)
         countries = CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)
         countries.open()
-        self.clients = Clients(countries, AgentClassifier(), settings.server.trusted_proxies)
+        agents = AgentClassifier()
+        agents.warm()
+        self.clients = Clients(countries, agents, settings.server.trusted_proxies)
         self.pseudonyms = {name: Pseudonymiser(store.keys.identity, store.keys.dedup) for name, store in stores.items()}
         rules = load_rules(settings.privacy.rules)
         self.scrubbers = {name: Scrubber(rules, store.keys.property, name, settings.privacy) for name, store in stores.items()}

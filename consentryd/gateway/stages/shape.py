@@ -42,24 +42,25 @@ PLACEHOLDER_IDS: Final = frozenset(
     }
 )
 
+_LONGEST_PLACEHOLDER: Final = 36
+
 #: Event names of the calls that carry none of their own.
 CALL_EVENTS: Final = {"page": "page_viewed", "screen": "screen_viewed", "identify": "identify", "group": "group", "alias": "alias"}
 
 
-def check_id(value: Any, limit: int) -> str | None | Reason:
+def check_id(value: object, limit: int) -> str | None | Reason:
     """An id as text; None if there is none (an empty one counts as none)."""
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
         return Reason.INVALID_ID
-    value = value.strip()
-    if not value:
+    text = text.strip()
+    if not text:
         return None
-    if len(value) > limit or (len(value) <= 36 and value.strip("'\"").lower() in PLACEHOLDER_IDS) or "\0" in value:  # noqa: PLR2004 - the longest placeholder
+    if len(text) > limit or "\0" in text or (len(text) <= _LONGEST_PLACEHOLDER and text.strip("'\"").lower() in PLACEHOLDER_IDS):
         return Reason.INVALID_ID
-    return value
+    return text
 
 
 def check_event_name(kind: object, name: object, limit: int) -> str | Reason:
@@ -70,8 +71,8 @@ def check_event_name(kind: object, name: object, limit: int) -> str | Reason:
         return Reason.INVALID_EVENT
     if not isinstance(kind, str):
         return Reason.INVALID_TYPE
-    found: str | Reason = CALL_EVENTS.get(kind, Reason.INVALID_TYPE)
-    return found
+    found = CALL_EVENTS.get(kind)
+    return Reason.INVALID_TYPE if found is None else found
 
 
 def check_object(value: Any) -> dict[str, Any] | Reason:
