@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from consentryd.config.settings import Consent
 from consentryd.consent.decision import Case, SiteLane, Trace, weigh
-from consentryd.consent.jurisdiction import Jurisdictions, load_jurisdictions
+from consentryd.consent.jurisdiction import Jurisdiction, Jurisdictions, load_jurisdictions
 from consentryd.consent.purposes import load_purposes
 from consentryd.consent.reader import Reader
-from consentryd.consent.signals.reading import NO_SIGNALS, Signals
+from consentryd.consent.signals.reading import NO_SIGNALS, Invalid, Signals
 from consentryd.model.decision import Decision
 from consentryd.model.outcome import Reason
 
@@ -25,12 +25,14 @@ MAX_REMEMBERED_BYTES = 4096
 class Policy:
     """May this event be processed, and as what? Pure: time comes in, nothing is stored. Raises `ConfigError` when built."""
 
-    def __init__(self, settings: Consent) -> None:
+    def __init__(self, settings: Consent, on_invalid: Callable[[Invalid], None] = lambda _: None) -> None:
+        """`on_invalid` is called for each refused signal of each event that is read."""
         self.settings = settings
         self.purposes = load_purposes(settings)
         version, self._rows = load_jurisdictions(settings)
         self.digest = self._digest()
         self.version = f"p{version}.{self.digest[:6]}"
+        self._on_invalid = on_invalid
         self._reader = Reader(settings, self.purposes)
         self._move(0)
         self._signals: dict[Any, Signals] = {}
@@ -48,6 +50,7 @@ class Policy:
         try:
             body = orjson.dumps(consent) if managed is None else b"+" + orjson.dumps((consent, managed))
         except TypeError:
+            # nothing that came as JSON gets here; without a key it is read anew
             return self._reader.read(consent, managed, carried, now)
         if carried != self._carried:
             self._carry(carried)
@@ -57,6 +60,8 @@ class Policy:
             signals = self._reader.read(consent, managed, carried, now)
             if len(body) + sum(map(len, carried.values())) <= MAX_REMEMBERED_BYTES:
                 _remember(self._signals, key, signals, self.settings.remembered)
+        for reason in signals.invalid:
+            self._on_invalid(reason)
         return signals
 
     def decide(
@@ -80,6 +85,12 @@ class Policy:
             known = self.trace(signals, country, subdivision, event, lane, anonymous_events, now, withdrawn).result
             _remember(self._decisions, key, known, self.settings.remembered)
         return known
+
+    def place(self, country: str | None, subdivision: str | None, now: int) -> Jurisdiction:
+        """The jurisdiction in force at a place."""
+        if not self._since <= now < self._until:
+            self._move(now)
+        return self._places.of(country, subdivision)
 
     def trace(
         self,

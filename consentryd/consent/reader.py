@@ -13,7 +13,7 @@ from consentryd.consent.signals.freshness import Freshness, Stale
 from consentryd.consent.signals.google import decode_gcd, decode_gcs, read_google
 from consentryd.consent.signals.gpp import read_gpp
 from consentryd.consent.signals.own import is_child, read_own
-from consentryd.consent.signals.reading import NEVER, Invalid, InvalidSignal, Reading, Signals, refused
+from consentryd.consent.signals.reading import Invalid, InvalidSignal, Reading, Signals, refused
 from consentryd.consent.signals.rudder import read_rudder
 from consentryd.consent.signals.segment import read_segment
 from consentryd.consent.signals.tcf import read_tcf
@@ -57,7 +57,7 @@ class Reader:
         """All signals of an event: `context.consent`, `context.consentManagement` and what its request carried."""
         freshness = Freshness(now, self._settings.max_age_days * DAY, self._settings.max_future_hours * HOUR)
         readings = tuple(reading for reading in self._readings(consent, managed, carried, freshness) if reading is not None)
-        return Signals(readings, min((reading.until for reading in readings), default=NEVER))
+        return Signals.of(readings)
 
     def _readings(self, consent: Any, managed: Any, carried: Mapping[str, str], freshness: Freshness) -> Iterator[Reading | None]:
         if consent is not None and not isinstance(consent, dict):

@@ -9,6 +9,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from consentryd.consent.signals.reading import Invalid
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 
 _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -25,6 +26,12 @@ class Metrics:
         self._requests = Counter(
             "consentry_requests", "Requests answered, by route template and status.", ("route", "status"), registry=self.registry
         )
+        self._consent_invalid = Counter(
+            "consentry_consent_invalid",
+            "Consent signals that were refused, and count as denial.",
+            ("reason",),
+            registry=self.registry,
+        )
         self._batch = self._histogram(
             "consentry_batch_seconds", "Time from the request's head to its answer, per collecting request."
         )
@@ -38,6 +45,8 @@ class Metrics:
         self._stored = self._event_counter(Outcome.STORED.value, "")
         for outcome, reason in _fates():
             self._event_counter(outcome, reason)
+        for refusal in Invalid:
+            self._consent_invalid.labels(refusal.value)
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(name, text, labels, buckets=_LATENCY_BUCKETS, registry=self.registry)
@@ -52,6 +61,9 @@ class Metrics:
 
     def count_request(self, route: str, status: int) -> None:
         self._request_counter(route, str(status)).inc()
+
+    def count_invalid_consent(self, reason: Invalid) -> None:
+        self._consent_invalid.labels(reason.value).inc()
 
     def observe_batch(self, seconds: float) -> None:
         self._batch.observe(seconds)

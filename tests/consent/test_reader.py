@@ -266,5 +266,14 @@ def test_any_input_is_read_without_an_error(consent, managed, carried):
     POLICY.read({"consent": consent, "consentManagement": managed}, carried, NOW)
 
 
+def test_every_refused_signal_of_every_event_is_counted():
+    counted = []
+    policy = Policy(Consent(), counted.append)
+    for _ in range(2):
+        policy.read({"consent": {"tcf": "C"}}, {"us_privacy": "x"}, NOW)
+        policy.read({"consent": {"purposes": {"analytics": True}}}, {"sec-gpc": "1"}, NOW)
+    assert counted == [Invalid.TRUNCATED, BAD] * 2
+
+
 def test_every_refusal_has_a_text():
     assert set(INVALID_TEXT) == set(Invalid)

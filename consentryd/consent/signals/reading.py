@@ -10,7 +10,7 @@ NEVER = 2**62
 
 
 class Invalid(StrEnum):
-    """Why a signal was refused. The closed list; the value is the label of `consent_invalid_total{reason}`."""
+    """Why a signal was refused. The closed list; the value is the label of `consentry_consent_invalid_total{reason}`."""
 
     MALFORMED = "malformed"
     TRUNCATED = "truncated"
@@ -78,11 +78,13 @@ class Signals:
 
     readings: tuple[Reading, ...] = ()
     until: int = NEVER
+    invalid: tuple[Invalid, ...] = ()
 
-    @property
-    def invalid(self) -> tuple[Invalid, ...]:
-        """One entry for each refused signal, for the counter."""
-        return tuple(reading.invalid for reading in self.readings if reading.invalid)
+    @classmethod
+    def of(cls, readings: tuple[Reading, ...]) -> Signals:
+        """`until` is the first moment at which a reading no longer holds; `invalid` has an entry for each refused signal."""
+        until = min((reading.until for reading in readings), default=NEVER)
+        return cls(readings, until, tuple(reading.invalid for reading in readings if reading.invalid))
 
     @property
     def names(self) -> str:
