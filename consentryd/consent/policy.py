@@ -77,14 +77,15 @@ class Policy:
         withdrawn: frozenset[str] = NOTHING_WITHDRAWN,
     ) -> Decision | Reason:
         """Let the event in by a lane, or name the reason why not. `withdrawn` holds the purposes the subject has withdrawn."""
-        if not self._since <= now < self._until:
+        if now >= self._until or now < self._since:
             self._move(now)
         key = (signals, country, subdivision, event, lane, anonymous_events, withdrawn)
-        known = self._decisions.get(key)
-        if known is None:
-            known = self.trace(signals, country, subdivision, event, lane, anonymous_events, now, withdrawn).result
-            _remember(self._decisions, key, known, self.settings.remembered)
-        return known
+        try:
+            return self._decisions[key]
+        except KeyError:
+            result = self.trace(signals, country, subdivision, event, lane, anonymous_events, now, withdrawn).result
+            _remember(self._decisions, key, result, self.settings.remembered)
+            return result
 
     def place(self, country: str | None, subdivision: str | None, now: int) -> Jurisdiction:
         """The jurisdiction in force at a place."""
