@@ -58,6 +58,11 @@ class Reader:
             self._lake.check(state.files)
             return Snapshot(self._lake, state, tail, aliases, self._config, stack.pop_all())
 
+    def release(self) -> None:
+        """Let go of the converted tail; worth calling after a seal, when it is in the lake (about 650 bytes an event)."""
+        with self._lock:
+            self._tail.clear()
+
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:

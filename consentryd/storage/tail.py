@@ -57,6 +57,9 @@ class Tail:
             chunks = [chunks[0].filter(pc.greater(chunks[0]["seq"], after)), *chunks[1:]]
         return pa.concat_tables(chunks) if chunks else TAIL_SCHEMA.empty_table()
 
+    def clear(self) -> None:
+        self._chunks = []
+
     def _keep(self, chunks: list[pa.Table]) -> None:
         kept: list[pa.Table] = []
         room = self._limit

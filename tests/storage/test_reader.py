@@ -121,6 +121,8 @@ def test_the_tail_is_right_whatever_is_kept_of_it(region: Path, lake: Lake, appe
         with reader.snapshot() as snapshot:
             assert snapshot.events == start + 60
         assert found(reader) == ids(ROWS[: start + 60])
+    reader.release()
+    assert found(reader) == ids(ROWS[:240])
     reader.close()
 
 
