@@ -21,7 +21,7 @@ LONG_RUN: Final = b"a" * 14
 LONG_NUMBER: Final = b"0" * 9
 
 _SIGNS: Final = re.compile(rb"[@%\\+=\x80-\xff]|&[#;]|\.\.\.|::|-----")
-_ESCAPE: Final = re.compile(rb"%(?:40|2[05bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
+_ESCAPE: Final = re.compile(rb"[0-9]%2[fF][0-9]|%(?:40|2[05bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _PERSON: Final = re.compile(

@@ -28,6 +28,10 @@ class KeyClass(NamedTuple):
     version: bool = False
     location: bool = False
 
+    def tells(self, part: str) -> bool:
+        """Whether the key itself decides, or may decide, about values under the top-level field `part`."""
+        return self.hint is not None or any(rule.may_cover(part) for rule in self.rules)
+
 
 PLAIN: Final = KeyClass()
 

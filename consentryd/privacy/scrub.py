@@ -6,7 +6,6 @@ often as it was encoded. Work is bounded for each event; what lies beyond the bo
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +14,9 @@ from typing import Any, Final, Protocol
 import orjson
 
 from consentryd.privacy.finder import Finder
+from consentryd.privacy.prefilter import Prefilter
 from consentryd.privacy.redaction import ALLOW_RULE, Action, Redaction, Scrubbed
-from consentryd.privacy.rules import RuleTable
+from consentryd.privacy.rules import RuleTable, Scope
 from consentryd.privacy.seal import Place, SubjectKeys
 from consentryd.privacy.treatment import Treatment
 from consentryd.privacy.walk import Walk
@@ -25,8 +25,6 @@ from consentryd.privacy.work import Work
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
 _ANY_EVENT: Final = "*"
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_UUID_LENGTH: Final = 36
 
 
 class ScrubSettings(Protocol):
@@ -60,9 +58,10 @@ class Scrubber:
     ) -> None:
         self._rules: Final = rules
         self._region: Final = region
-        self._finder: Final = Finder(rules, settings.phone_countries)
+        finder = Finder(rules, settings.phone_countries)
+        self._prefilter: Final = Prefilter(finder)
         treatment = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
-        self._walk: Final = Walk(self._finder, treatment)
+        self._walk: Final = Walk(finder, treatment)
         self._allow: Final = {
             site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
         }
@@ -80,11 +79,10 @@ class Scrubber:
         narrowed = fields if allowed is None else _narrow(fields, allowed.get(event, allowed.get(_ANY_EVENT)), dropped)
         properties = narrowed.get("properties")
         body = None if properties is None else _dumps(properties)
-        rest = {name: value for name, value in narrowed.items() if name != "properties" and not _is_uuid(value)}
-        if self._finder.clears(narrowed, _dumps(rest) + (body or b"")):
+        if self._prefilter.clears(narrowed):
             return self._result(fields, narrowed, tuple(dropped), body)
-        place = Place(self._region, site, str(narrowed.get("event_id", "")))
-        work = Work(self._rules.scope(site, event), place, handle)
+        scope = self._rules.scope(site, event)
+        work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)
         redactions = (*dropped, *dict.fromkeys(work.redactions))
         if cleaned.get("properties") is not properties:
@@ -95,6 +93,11 @@ class Scrubber:
         """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
         return str(self.scrub(event, site, {"text": text}).fields.get("text", ""))
 
+    def _event_id(self, fields: dict[str, Any], scope: Scope) -> str:
+        """The id that will be stored, for sealed values are bound to it."""
+        identity = {"event_id": fields.get("event_id")}
+        return str(self._walk.fields(identity, Work(scope, Place(self._region, "", ""), None)).get("event_id"))
+
     def _result(
         self, before: dict[str, Any], after: dict[str, Any], redactions: tuple[Redaction, ...], body: bytes | None
     ) -> Scrubbed:
@@ -104,11 +107,6 @@ class Scrubber:
         if not self._dry:
             return Scrubbed(after, redactions, body)
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
-
-
-def _is_uuid(value: Any) -> bool:
-    """Event ids mostly are; their digits need no look."""
-    return isinstance(value, str) and len(value) == _UUID_LENGTH and _UUID.fullmatch(value) is not None
 
 
 def _dumps(value: Any) -> bytes:

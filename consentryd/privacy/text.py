@@ -112,7 +112,9 @@ class TextCleaner:
         pieces: list[str] = []
         last = 0
         for finding, action in _claims(found, path, work):
-            treated = self._treatment.apply(action, finding.name, finding.kind, text[finding.start : finding.end], work.spot(path))
+            treated = self._treatment.apply(
+                action, finding.name, finding.kind, text[finding.start : finding.end], work.spot(path)
+            )
             work.record(path, finding.name, action)
             if treated is DROPPED:
                 return DROPPED

@@ -1,0 +1,138 @@
+"""Whether an event may pass without a closer look: no key tells, and no text or number in it could be personal data.
+
+Texts repeat from event to event (currencies, categories, titles, addresses of pages). Those found harmless are remembered, a bounded
+number of them, in memory only; what is new is joined and looked at in one go, so that an event costs what is new in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from consentryd.privacy.confirm import confirm
+from consentryd.privacy.detect import Gate
+from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
+from consentryd.privacy.gate import gate_of
+
+_MOST_TEXTS: Final = 16_384
+_LONGEST_TEXT: Final = 96
+_DEEPEST: Final = 12
+_MOST_PARAMETERS: Final = 64
+_WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t', b" " * 6)
+_CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_UUID_LENGTH: Final = 36
+
+#: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
+_LEAST_NUMBER: Final = 10**10
+_TIMES: Final = range(10**12, 2 * 10**12)
+
+
+class Prefilter:
+    """The first look at the events of one region."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder: Final = finder
+        self._texts: Final[set[str]] = set()
+        self._keys: Final[dict[str, set[str]]] = {}
+        self._words: Final[set[bytes]] = set()
+
+    def clears(self, fields: dict[str, Any]) -> bool:
+        """False when an event must be walked. Never changes its mind about one event, but for the cost."""
+        fresh: list[str] = []
+        if not self._collect_fields(fields, fresh):
+            return False
+        if fresh and not self._harmless('","'.join(fresh).encode("utf-8", "replace")):
+            return False
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.clear()
+        self._texts.update([text for text in fresh if len(text) <= _LONGEST_TEXT])
+        return True
+
+    def _collect_fields(self, fields: dict[str, Any], fresh: list[str]) -> bool:
+        top = self._keys.setdefault("", set())
+        if not top.issuperset(fields) and not all(self._is_plain(name, "", top) for name in fields):
+            return False
+        for part, value in fields.items():
+            kind = type(value)
+            if kind is dict:
+                if value and not self._collect(value, part, self._keys.setdefault(part, set()), fresh, 0):
+                    return False
+            elif kind is str and len(value) == _UUID_LENGTH and _UUID.fullmatch(value):
+                continue
+            elif value is not None and not self._collect_list([value], part, self._keys.setdefault(part, set()), fresh, 0):
+                return False
+        return True
+
+    def _collect(self, value: dict[str, Any], part: str, plain: set[str], fresh: list[str], depth: int) -> bool:
+        """Gather texts not seen before; False where a key or a number asks for a closer look."""
+        if not plain.issuperset(value) and not all(self._is_plain(key, part, plain) for key in value):
+            return False
+        seen = self._texts
+        for inner in value.values():
+            kind = type(inner)
+            if kind is str:
+                if inner not in seen:
+                    fresh.append(inner)
+            elif kind is dict:
+                if depth > _DEEPEST or not self._collect(inner, part, plain, fresh, depth + 1):
+                    return False
+            elif kind is list:
+                if depth > _DEEPEST or not self._collect_list(inner, part, plain, fresh, depth + 1):
+                    return False
+            elif inner is not None and inner >= _LEAST_NUMBER and inner not in _TIMES:
+                return False
+        return True
+
+    def _collect_list(self, values: list[Any], part: str, plain: set[str], fresh: list[str], depth: int) -> bool:
+        for inner in values:
+            kind = type(inner)
+            if kind is dict:
+                if depth > _DEEPEST or not self._collect(inner, part, plain, fresh, depth + 1):
+                    return False
+            elif kind is list:
+                if depth > _DEEPEST or not self._collect_list(inner, part, plain, fresh, depth + 1):
+                    return False
+            elif kind is str:
+                if inner not in self._texts:
+                    fresh.append(inner)
+            elif inner is not None and inner >= _LEAST_NUMBER and inner not in _TIMES:
+                return False
+        return True
+
+    def _harmless(self, data: bytes) -> bool:
+        data = b'"%b"' % data
+        gate = gate_of(data)
+        if gate and (gate & ~_CONFIRMED or confirm(data, gate) & ~Gate.QUERY):
+            return False
+        return not (gate & Gate.QUERY and self._telling_parameter(data))
+
+    def _telling_parameter(self, data: bytes) -> bool:
+        """Whether a word before an equals sign tells. Words are remembered, as keys are."""
+        position, words = data.find(b"="), 0
+        while position >= 0:
+            word = data[max(0, position - LONGEST_KEY) : position].translate(_WORD_ENDS).rpartition(b" ")[2]
+            words += 1
+            if words > _MOST_PARAMETERS or (word not in self._words and not self._is_harmless_word(word)):
+                return True
+            position = data.find(b"=", position + 1)
+        return False
+
+    def _is_harmless_word(self, word: bytes) -> bool:
+        if self._finder.parameter_class(word.decode(errors="replace")).hint is not None:
+            return False
+        if len(self._words) >= MOST_KEYS:
+            self._words.clear()
+        self._words.add(word)
+        return True
+
+    def _is_plain(self, key: str, part: str, plain: set[str]) -> bool:
+        """Whether a key tells nothing, anywhere under the top-level field `part`."""
+        if key in plain:
+            return True
+        if self._finder.key_class(key).tells(part) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
+            return False
+        if len(plain) >= MOST_KEYS:
+            plain.clear()
+        plain.add(key)
+        return True
