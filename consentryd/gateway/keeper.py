@@ -14,9 +14,11 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.clock import DAY, SECOND, Clock
+from consentryd.model.error import CorruptStore
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lease import Busy
+from consentryd.storage.reader import verify
 from consentryd.storage.region import RegionStore
 from consentryd.storage.retention import retain
 from consentryd.storage.seal import Sealer
@@ -41,13 +43,27 @@ class Keeper:
         self._retained_at = 0
 
     async def keep(self) -> None:
-        """Looks every second, for ever."""
+        """Looks every second, for ever; first of all at whether what is stored is whole."""
+        for name, store in self._stores.items():
+            await asyncio.to_thread(self._examine, name, store)
         while True:
             for name, store in self._stores.items():
                 await self._tend(name, store)
             if self._clock.now() - self._retained_at >= DAY:
                 await self._retain()
             await asyncio.sleep(TICK_S)
+
+    def _examine(self, name: str, store: RegionStore) -> None:
+        """Finish what a crash left half done, and say precisely what is damaged. Events are taken all the same: their log is whole."""
+        lake = self._lakes[name]
+        try:
+            with lake.writing():
+                lake.heal()
+            verify(store.root, lake)
+        except Busy:
+            return
+        except CorruptStore as error:
+            self._logger.error("stored events are damaged: queries over them are refused", region=name, reason=str(error))
 
     async def _tend(self, name: str, store: RegionStore) -> None:
         try:
