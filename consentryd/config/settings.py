@@ -205,6 +205,9 @@ class Consent(Section):
     notices: list[str] = Field(default=[], description="Versions of the notice under which grants count. Empty: any.")
     max_age_days: int = Field(395, ge=1, le=396, description="Older choices count as denial; 13 months at most.")
     max_future_hours: int = Field(24, ge=0, le=24, description="Choices dated further ahead count as denial.")
+    controller: str | None = Field(
+        None, max_length=200, description="Who answers for the processing, as receipts name them; default: the site's name."
+    )
     remembered: int = Field(8192, ge=64, description="Distinct signals, and distinct cases, whose decision is remembered.")
 
 

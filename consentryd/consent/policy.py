@@ -132,7 +132,7 @@ class Policy:
         decisive = [
             rows,
             purposes,
-            self.settings.model_dump(mode="json", exclude={"purposes_file", "jurisdictions_file", "remembered"}),
+            self.settings.model_dump(mode="json", exclude={"purposes_file", "jurisdictions_file", "remembered", "controller"}),
         ]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

@@ -24,6 +24,7 @@ from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.plan import TrackingPlans
+from consentryd.gateway.proving import Proving
 from consentryd.gateway.services import Services
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
@@ -37,11 +38,13 @@ from consentryd.privacy.country import CountryDatabase
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
+from consentryd.rights.consent import ConsentDesk
 from consentryd.storage.control import ControlStore
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 from consentryd.storage.region import RegionStore
 from consentryd.storage.rejected import Letter
+from consentryd.storage.schema import use_system_memory
 
 
 class House:
@@ -66,9 +69,11 @@ class House:
         self.pipeline = Pipeline(
             Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),
             self.place,
-            Consent(self.policy, self.pseudonyms),
+            Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}),
             Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles),
         )
+        desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
+        self.proving = Proving(desk, self.policy, self.place, stores)
         logs = {name: store.log for name, store in stores.items()}
         self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers)
         for name, store in stores.items():
@@ -121,13 +126,16 @@ async def open_services(
     settings: Settings, config_path: Path | None, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
 ) -> AsyncIterator[Services]:
     """The house with its doors' services; closes what it opened. Housekeeping runs in the first worker."""
+    use_system_memory()
     clock = SystemClock()
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     try:
         house = House(settings, stores, clock)
         await asyncio.to_thread(house.clients.warm)
-        services = Services(settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics, worker)
+        services = Services(
+            settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics, worker, house.proving
+        )
         keeper = Keeper(settings, stores, clock, house.metrics, logger) if worker.number == 0 else None
         async with _running(keeper):
             yield services
@@ -149,4 +157,3 @@ async def _running(keeper: Keeper | None) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-

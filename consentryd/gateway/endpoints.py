@@ -7,9 +7,12 @@ from typing import Final
 from consentryd.gateway import schemas
 from consentryd.gateway.auth import COLLECTING, READING
 from consentryd.gateway.collect import collect
+from consentryd.gateway.consent import ASKING, get_consent, get_consent_statistics, post_consent
 from consentryd.gateway.docs_page import ASSETS, get_asset, get_docs, get_openapi
 from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.inspection import DEFAULT_LIMIT, MAX_LIMIT, get_rejected
+from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency, get_entry, get_gpc, get_inclusion, get_keys
+from consentryd.gateway.opt_in import DIMENSIONS
 from consentryd.gateway.pixel import get_pixel
 from consentryd.gateway.probes import get_livez, get_metrics, get_readyz
 from consentryd.gateway.sdk_config import get_rudder_source, get_segment_settings
@@ -122,6 +125,130 @@ _REJECTED: Final = Endpoint(
     statuses=(400, 401, 403, 429, 503),
 )
 
+_PERSON: Final = (
+    _WRITE_KEY,
+    Parameter("anonymousId", "The visitor's anonymous id. Also `anonymous_id`."),
+    Parameter("userId", "A user id; with the privacy key only. Also `user_id`."),
+)
+
+_CONSENT: Final = (
+    Endpoint(
+        method="POST",
+        path="/v1/consent",
+        tag="Consent",
+        summary="Grant, deny or withdraw, per purpose. Answered with a signed receipt once it is durable and in force everywhere.",
+        handler=post_consent,
+        keys=COLLECTING,
+        parameters=(_WRITE_KEY,),
+        request=schemas.CONSENT,
+        response=schemas.CONSENT_RECORDED,
+        statuses=(400, 401, 403, 413, 415, 421, 422, 429, 503),
+        cors=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/consent",
+        tag="Consent",
+        summary="With a write key what this anonymous id chose; with a privacy key where the person stands.",
+        handler=get_consent,
+        keys=ASKING,
+        parameters=_PERSON,
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 401, 403, 429, 503),
+        cors=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/consent/statistics",
+        tag="Consent",
+        summary="How many granted, denied and withdrew at the key's site. Groups of fewer than five choices are not shown.",
+        handler=get_consent_statistics,
+        keys=READING,
+        parameters=(
+            Parameter("by", "What to group by, within each purpose.", {"type": "string", "enum": list(DIMENSIONS)}),
+            Parameter("since", "First day; default: 30 days up to `until`.", {"type": "string", "format": "date"}),
+            Parameter("until", "Last day; default: today (UTC).", {"type": "string", "format": "date"}),
+            Parameter("purpose", "Only this purpose."),
+        ),
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 401, 403, 429, 503),
+    ),
+)
+
+_REGION: Final = Parameter("region", "The region's name.", location="path", required=True)
+_COUNT: Final = {"type": "integer", "minimum": 0}
+
+_LEDGER: Final = (
+    Endpoint(
+        method="GET",
+        path="/v1/ledger/{region}/checkpoint",
+        tag="Ledger",
+        summary="The signed head of the region's ledger: a C2SP tlog-checkpoint.",
+        handler=get_checkpoint,
+        parameters=(_REGION,),
+        media_type="text/plain",
+        statuses=(404, 429, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/ledger/{region}/inclusion",
+        tag="Ledger",
+        summary="Proof that an entry is in the tree (RFC 9162, section 2.1.3).",
+        handler=get_inclusion,
+        parameters=(
+            _REGION,
+            Parameter("entry", "The entry's number.", _COUNT, required=True),
+            Parameter("size", "The tree's size; default: now.", _COUNT),
+        ),
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 404, 429, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/ledger/{region}/consistency",
+        tag="Ledger",
+        summary="Proof that an earlier tree is the beginning of a later one (RFC 9162, section 2.1.4).",
+        handler=get_consistency,
+        parameters=(
+            _REGION,
+            Parameter("first", "The earlier size, 1 or more.", _COUNT, required=True),
+            Parameter("second", "The later size; default: now.", _COUNT),
+        ),
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 404, 429, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/ledger/{region}/entries/{entry}",
+        tag="Ledger",
+        summary="An entry as it was written.",
+        handler=get_entry,
+        keys=AUDITING,
+        parameters=(_REGION, Parameter("entry", "The entry's number.", _COUNT, location="path", required=True)),
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 401, 403, 404, 429, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/.well-known/consentry/keys.json",
+        tag="Ledger",
+        summary="Every public key that signs or signed receipts and checkpoints, as a JWK set.",
+        handler=get_keys,
+        response=schemas.ANY_OBJECT,
+        statuses=(503,),
+        cors=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/.well-known/gpc.json",
+        tag="Ledger",
+        summary="That Global Privacy Control is honoured.",
+        handler=get_gpc,
+        response=schemas.ANY_OBJECT,
+        cors=True,
+    ),
+)
+
 _OPERATE: Final = (
     Endpoint(
         method="GET",
@@ -190,5 +317,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     _rudder_source("/sourceConfig"),
     _rudder_source("/sourceConfig/"),
     _REJECTED,
+    *_CONSENT,
+    *_LEDGER,
     *_OPERATE,
 )

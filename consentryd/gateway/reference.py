@@ -27,12 +27,13 @@ _STATUSES: Final = (
         "The request cannot be read. Do not send it again.",
     ),
     (401, "`missing_key`, `unknown_key`", "No key, or none that is known here."),
-    (403, "`wrong_key_kind`, `forbidden_origin`", "The key may not do this, or not from this origin."),
+    (403, "`wrong_key_kind`, `forbidden_origin`, `forbidden_identity`", "The key may not do this, not from this origin, or not for this id."),
     (404, "`not_found`", "There is nothing at this path."),
     (405, "`method_not_allowed`", "`Allow` names the methods."),
     (413, "`body_too_large`, `batch_too_large`", "Send less at once; the answer has the limit."),
     (415, "`unsupported_encoding`", "Content-Encoding is none of gzip, deflate, br, zstd."),
     (421, "`wrong_region`", "The events belong to a region served elsewhere; `error.endpoint` says where. Nothing was kept."),
+    (422, "`invalid`", "It can be read, but not accepted as it is; the message says why."),
     (429, "`rate_limited`", "Come back after `Retry-After` seconds."),
     (503, "`store_unavailable`, `overloaded`, `not_ready`", "Nothing was kept. Come back after `Retry-After` seconds."),
 )
@@ -50,10 +51,10 @@ body, or as a query parameter of the same names. The first of these that is ther
 
 | kind | may | in a browser |
 |---|---|---|
-| write | collect | yes; with an origin list only from those, and from what sends no `Origin`: a list binds browsers only |
-| server | collect | no: a request with an `Origin` header is refused with 403 |
-| read | read | not across origins |
-| privacy | the rights endpoints | not across origins |
+| write | collect, choose for an anonymous id | yes; with an origin list only from those, and from what sends no `Origin`: a list binds browsers only |
+| server | collect, choose for anybody | no: a request with an `Origin` header is refused with 403 |
+| read | read, statistics | not across origins |
+| privacy | the rights endpoints, anybody's choices | not across origins |
 
 Events of a server key describe other people's machines: country and device come from the events' `context.ip` and
 `context.userAgent`, never from the connection. The same holds for connections whose user agent is a server library's: their country

@@ -66,6 +66,49 @@ RESULTS: Final[dict[str, Any]] = {
     },
 }
 
+_NOTICE: Final = {
+    "description": "The notice that was shown: its version, or `version` with the text's SHA-256 as `hash`, or the `text` itself.",
+    "oneOf": [
+        {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+        {
+            "type": "object",
+            "properties": {"version": _TEXT, "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "text": _TEXT},
+        },
+    ],
+}
+
+CONSENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "purposes": {
+            "description": "Yes or no for each, or with an `action` the names it is about; a grant must name them, a refusal without names is of all.",
+            "oneOf": [
+                {"type": "object", "additionalProperties": {"type": "boolean"}},
+                {"type": "array", "items": _TEXT},
+            ],
+        },
+        "action": {"enum": ["grant", "deny", "withdraw"]},
+        "anonymousId": {**_TEXT, "description": "Also `anonymous_id`."},
+        "userId": {**_TEXT, "description": "With a server key only; with a write key it counts for nothing. Also `user_id`."},
+        "notice": _NOTICE,
+        "language": {"type": "string", "description": "The language it was shown in, such as `de-AT`."},
+        **_KEY,
+        **_REGION,
+    },
+}
+
+CONSENT_RECORDED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["region", "in_force", "receipt", "also", "identities"],
+    "properties": {
+        "region": _TEXT,
+        "in_force": {"type": "object", "additionalProperties": {"enum": ["granted", "refused"]}},
+        "receipt": {**_OBJECT, "description": "Keep it: it proves the choice, offline. See docs/consent-ledger.md."},
+        "also": {"type": "array", "items": _OBJECT, "description": "The same of other regions that knew the person."},
+        "identities": {"type": "array", "items": {"enum": ["user_id", "anonymous_id"]}, "description": "What was acted on."},
+    },
+}
+
 ERROR: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["error"],

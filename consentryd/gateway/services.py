@@ -15,7 +15,9 @@ from consentryd.gateway.exposition import Worker
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
+from consentryd.gateway.proving import Proving
 from consentryd.model.clock import Clock
+from consentryd.model.error import Unavailable
 from consentryd.model.event import RawEvent
 from consentryd.model.key import ApiKey
 from consentryd.model.outcome import Result
@@ -52,6 +54,13 @@ class Services:
     clients: Clients
     metrics: Metrics
     worker: Worker = field(default_factory=Worker)
+    proving: Proving | None = None
+
+    def require_proving(self) -> Proving:
+        """Raises `Unavailable` where the gateway runs without stores."""
+        if self.proving is None:
+            raise Unavailable("store_unavailable", "This gateway keeps no ledger.")
+        return self.proving
 
 
 SERVICES: Final = web.AppKey("services", Services)

@@ -14,6 +14,9 @@ from consentryd.storage.index import NewSubject
 from consentryd.storage.keys import RegionKeys
 from consentryd.storage.log import SqliteLog
 from consentryd.storage.rejected import Letter
+from consentryd.storage.signing import SigningKeys
+from consentryd.storage.standing import Standings
+from consentryd.storage.statistic import Count, read_counts
 
 DATABASE = "region.db"
 
@@ -26,25 +29,44 @@ class RegionStore:
         self.root = root
         self.keys = keys
         self.log = SqliteLog(root / DATABASE, settings, clock, new_subject)
+        self.signing = SigningKeys(root.parent, root.name, keys.signing, clock)
         self._clock = clock
         self._reader: sqlite3.Connection | None = None
+        self._standings: Standings | None = None
 
     def open(self) -> None:
         """Raises `CorruptStore`, `ConfigError`, `sqlite3.OperationalError`."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.log.open()
         self._reader = open_database(self.root / DATABASE, "region", readonly=True)
+        self._standings = Standings(self._reader)
 
     def close(self) -> None:
         """Commit what waits, then close."""
         self.log.close()
         if self._reader is not None:
             self._reader.close()
-            self._reader = None
+            self._reader = self._standings = None
+
+    @property
+    def standings(self) -> Standings:
+        """Where identities stand; open stores only."""
+        assert self._standings is not None
+        return self._standings
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The read-only connection; open stores only. Statements short enough for the event loop."""
+        assert self._reader is not None
+        return self._reader
 
     def knows(self, digest: bytes) -> bool:
         """Whether the subject index has this identity: one lookup by primary key, fit for the event loop."""
         return self._read("SELECT 1 FROM identity WHERE digest = ?", digest) is not None
+
+    def consent_counts(self, site: str, since: str, until: str) -> list[Count]:
+        """How people chose, by day: since <= day <= until, as `YYYY-MM-DD`."""
+        return read_counts(self.reader, site, since, until)
 
     def depth(self) -> tuple[int, int]:
         """Events in the log, and the age in microseconds of the oldest log row."""

@@ -1,28 +1,46 @@
-"""PlacedEvent -> ConsentedEvent: granted, counted anonymously, or dropped."""
+"""PlacedEvent -> ConsentedEvent: granted, counted anonymously, or dropped.
+
+What the event and its request say is weighed with what the subject chose before: a stored refusal stands before every signal, a stored
+grant after all of them, where otherwise the place's default would refuse. A grant that an event carries never lifts a stored refusal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from consentryd.config.settings import Site
-from consentryd.consent.policy import Policy
+from consentryd.consent.policy import NOTHING_WITHDRAWN, Policy
 from consentryd.gateway.stages.passage import Passage
+from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
 from consentryd.model.event import ConsentedEvent, PlacedEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.storage.choice import NO_STANDING, Standing
+from consentryd.storage.standing import Standings
+
+Digests = tuple[bytes | None, bytes | None, bytes | None]
+
+#: Refusals for want of a grant, which a stored grant overcomes; of anonymous decisions those whose ref ends in the rule `default`.
+WANTING: Final = frozenset({Reason.NO_CONSENT, Reason.NOT_ALLOWED_ANONYMOUSLY})
+DEFAULT_RULE: Final = "/default"
 
 
 class Consent:
     """The stage. Identities are digested here, with the region's key, because what a subject chose is kept under those digests."""
 
-    def __init__(self, policy: Policy, pseudonyms: Mapping[str, Pseudonymiser]) -> None:
+    def __init__(self, policy: Policy, pseudonyms: Mapping[str, Pseudonymiser], standings: Mapping[str, Standings]) -> None:
         self._policy = policy
         self._pseudonyms = pseudonyms
+        self._standings = standings
+        self._max_age = policy.settings.max_age_days * DAY
+        self._notices = frozenset(policy.settings.notices)
 
     def check_consent(self, placed: PlacedEvent, passage: Passage) -> ConsentedEvent | Reason:
         event, site, now = placed.event, passage.site, passage.intake.received_at
+        digests, standing = self._look(placed, passage)
         signals = self._policy.read(event.context, passage.intake.signals, now)
         decision = self._policy.decide(
             signals,
@@ -32,21 +50,51 @@ class Consent:
             lane=site.anonymous_lane,
             anonymous_events=tuple(site.anonymous_events),
             now=now,
+            withdrawn=standing.refused or NOTHING_WITHDRAWN,
         )
+        if standing.granted and _is_wanting(decision):
+            decision = self._granted(standing, placed, now) or decision
         if isinstance(decision, Reason):
             return decision
         if decision.lane is Lane.ANONYMOUS:
             return ConsentedEvent(event, placed.region, decision, None, None, None)
         if event.user_id is None and event.anonymous_id is None:
             return _count_nobody(placed, decision, site)
-        return ConsentedEvent(event, placed.region, decision, *self._digests(placed, passage.intake.key.site))
+        return ConsentedEvent(event, placed.region, decision, *(digests or self._digests(placed, passage.intake.key.site)))
 
-    def _digests(self, placed: PlacedEvent, site: str) -> tuple[bytes | None, bytes | None, bytes | None]:
+    def _look(self, placed: PlacedEvent, passage: Passage) -> tuple[Digests | None, Standing]:
+        """The event's digests and where they stand; neither while nobody in the region has chosen anything."""
+        standings = self._standings[placed.region]
+        if placed.region not in passage.looked:
+            standings.refresh()
+            passage.looked.add(placed.region)
+        if not standings.any:
+            return None, NO_STANDING
+        digests = self._digests(placed, passage.intake.key.site)
+        return digests, standings.of(*digests[:2])
+
+    def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
+        """What the newest stored grant of the event's purpose lets in: fresh, and under a notice in force."""
+        purpose = self._policy.purposes.of_event(placed.event.event).name
+        for grant in standing.granted:
+            fresh = now - grant.at <= self._max_age and (not self._notices or grant.notice in self._notices)
+            if grant.purpose == purpose and fresh:
+                return Decision(Lane.CONSENTED, purpose, f"ledger:{placed.region}/{grant.entry}")
+        return None
+
+    def _digests(self, placed: PlacedEvent, site: str) -> Digests:
         event, identity = placed.event, self._pseudonyms[placed.region].identity
         user = event.user_id and identity(site, IdentityKind.USER_ID, event.user_id)
         anonymous = event.anonymous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.anonymous_id)
         previous = event.previous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.previous_id)
         return user or None, anonymous or None, previous or None
+
+
+def _is_wanting(decision: Decision | Reason) -> bool:
+    """Whether nothing but the want of a grant stands against the event."""
+    if isinstance(decision, Reason):
+        return decision in WANTING
+    return decision.lane is Lane.ANONYMOUS and decision.ref.endswith(DEFAULT_RULE)
 
 
 def _count_nobody(placed: PlacedEvent, decision: Decision, site: Site) -> ConsentedEvent | Reason:

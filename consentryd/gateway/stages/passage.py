@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from consentryd.config.settings import Site
@@ -14,7 +14,7 @@ from consentryd.gateway.intake import Intake
 class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
 
-    `misdirected` is the region, not served here, that an event belonged to.
+    `misdirected` is the region, not served here, that an event belonged to. `looked` are the regions whose stored choices are as of now.
     """
 
     intake: Intake
@@ -22,3 +22,4 @@ class Passage:
     skew: int
     context: Mapping[str, Any]
     misdirected: str | None = None
+    looked: set[str] = field(default_factory=set)

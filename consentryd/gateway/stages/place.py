@@ -5,7 +5,7 @@ Declared by the key or the sender; else the stored home of the subject; else the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from consentryd.config.countries import expand
@@ -38,13 +38,18 @@ class Place:
         self._known_homes: dict[tuple[str, IdentityKind, str], str] = {}
 
     def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
-        region = passage.intake.key.region or passage.intake.region
-        if region is None or region not in self._regions:
-            region = self._find(event, passage.intake.key.site) if len(self._homes) > 1 else self.of_country(event.client.country)
+        intake = passage.intake
+        region = self.region_of(intake.key.region or intake.region, intake.key.site, _identities(event), event.client.country)
         if region not in self._homes:
             passage.misdirected = region
             return Reason.WRONG_REGION
         return PlacedEvent(event, region)
+
+    def region_of(
+        self, declared: str | None, site: str, identities: Iterable[tuple[IdentityKind, str | None]], country: str | None
+    ) -> str:
+        """The region of a person, as for their events: declared, else their home."""
+        return declared if declared is not None and declared in self._regions else self.of_person(site, identities, country)
 
     def of_country(self, country: str | None) -> str:
         return self._by_country.get(country or "", self._strictest)
@@ -57,10 +62,12 @@ class Place:
         """Ask the stores again: identities were erased or moved."""
         self._known_homes.clear()
 
-    def _find(self, event: ValidEvent, site: str) -> str:
-        """The home of the event's identities, which is from now on where its country puts them if no store knows them."""
-        ids = [(site, kind, value) for kind, value in _identities(event) if value is not None]
-        home = next((found for identity in ids if (found := self._home(identity))), None) or self.of_country(event.client.country)
+    def of_person(self, site: str, identities: Iterable[tuple[IdentityKind, str | None]], country: str | None) -> str:
+        """The home of the identities, which is from now on where the country puts them if no store knows them."""
+        if len(self._homes) == 1:
+            return self.of_country(country)
+        ids = [(site, kind, value) for kind, value in identities if value is not None]
+        home = next((found for identity in ids if (found := self._home(identity))), None) or self.of_country(country)
         if len(self._known_homes) >= REMEMBERED:
             self._known_homes.clear()
         for identity in ids:

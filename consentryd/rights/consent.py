@@ -1,0 +1,184 @@
+"""What data subjects choose: recorded in their region's ledger, in force at once in every process, answered with a receipt."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from consentryd.config.settings import Settings
+from consentryd.consent.jurisdiction import Jurisdiction
+from consentryd.consent.policy import Policy
+from consentryd.consent.receipt import Proof, Terms, issue, principal
+from consentryd.model.clock import DAY, Clock
+from consentryd.model.identity import Identity, IdentityKind
+from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.storage.choice import Choice, ChoiceState, read_choices, standing_of, write_choice
+from consentryd.storage.ledger import Entry, EntryKind, Ledger, iso
+from consentryd.storage.region import RegionStore
+from consentryd.storage.signing import Signer
+from consentryd.storage.statistic import count_choice
+from consentryd.storage.withdrawal import let_stand, note_refusal
+from consentryd.storage.writer import Transaction
+
+NONCE_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One call: these identities of a site choose these states, per purpose. `notice` is version and SHA-256 of the text shown.
+
+    `by` is `visitor` (a browser with a write key, who speaks as an anonymous id) or `server` (the site, who vouches for the person).
+    """
+
+    site: str
+    by: Literal["visitor", "server"]
+    identities: tuple[Identity, ...]
+    choices: Mapping[str, ChoiceState]
+    notice: tuple[str | None, str | None] = (None, None)
+    language: str | None = None
+    country: str | None = None
+    subdivision: str | None = None
+    device: str | None = None
+
+
+class ConsentDesk:
+    """One for a process. `stores` and `pseudonyms` are of the regions it serves. `nonce` gives 32 random bytes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Policy,
+        stores: Mapping[str, RegionStore],
+        pseudonyms: Mapping[str, Pseudonymiser],
+        clock: Clock,
+        nonce: Callable[[], bytes] = lambda: secrets.token_bytes(NONCE_BYTES),
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._stores = stores
+        self._pseudonyms = pseudonyms
+        self._clock = clock
+        self._nonce = nonce
+
+    async def record(self, region: str, statement: Statement) -> dict[str, Any]:
+        """The receipt and what is in force now; once durable. Raises `Unavailable`: not everything was kept, say it again.
+
+        A refusal also binds every other region that knows one of the identities, and is on record there too (`also`).
+        """
+        refused = {purpose: state for purpose, state in statement.choices.items() if state is not ChoiceState.GRANTED}
+        others = [name for name in self._stores if name != region and refused and self._knows(name, statement)]
+        also = [await self._record_in(name, replace(statement, choices=refused)) for name in others]
+        return {**await self._record_in(region, statement), "also": also}
+
+    def _knows(self, region: str, statement: Statement) -> bool:
+        identity = self._pseudonyms[region].identity
+        return any(self._stores[region].knows(identity(statement.site, *each)) for each in statement.identities)
+
+    async def _record_in(self, region: str, statement: Statement) -> dict[str, Any]:
+        store = self._stores[region]
+        signer = store.signing.signer()
+        country = statement.country or self._settings.site_of(statement.site).country
+        place = self._policy.place(country, statement.subdivision, self._clock.now())
+        return await store.log.transact(lambda transaction: self._record(transaction, region, statement, place, signer))
+
+    def state(self, site: str, identities: tuple[Identity, ...], *, whole: bool) -> list[dict[str, Any]]:
+        """What is on record, per region served. `whole`: of the subject; else only what these very identities said."""
+        found = []
+        for region, store in self._stores.items():
+            digests = {self._pseudonyms[region].identity(site, *identity) for identity in identities}
+            subjects = {subject for digest in digests if (subject := store.standings.subject(digest)) is not None}
+            choices = [choice for subject in sorted(subjects) for choice in store.standings.choices(subject)]
+            told = [choice for choice in choices if whole or choice.digest in digests]
+            if told:
+                found.append(self._told(region, told, store.signing.signer().origin))
+        return found
+
+    def _told(self, region: str, choices: list[Choice], origin: str) -> dict[str, Any]:
+        standing = standing_of(choices)
+        names = sorted({choice.purpose for choice in choices})
+        return {
+            "region": region,
+            "in_force": {name: "refused" if name in standing.refused else "granted" for name in names},
+            "choices": [
+                {
+                    "purpose": choice.purpose,
+                    "state": choice.state,
+                    "by": "server" if choice.vouched else "visitor",
+                    "decided_at": iso(choice.decided_at),
+                    "expires_at": iso(choice.decided_at + self._settings.consent.max_age_days * DAY)
+                    if choice.state is ChoiceState.GRANTED
+                    else None,
+                    "notice": choice.notice,
+                    "record_id": f"{origin}/{choice.entry}",
+                }
+                for choice in choices
+            ],
+        }
+
+    def _record(
+        self, transaction: Transaction, region: str, statement: Statement, place: Jurisdiction, signer: Signer
+    ) -> dict[str, Any]:
+        """The work of one commit: entry, choices, waiting erasures, statistics, checkpoint."""
+        connection, now = transaction.connection, transaction.now
+        nonce, ledger = self._nonce(), Ledger(connection)
+        entry = ledger.append(now, EntryKind.CONSENT, self._facts(statement, place, nonce))
+        subject = self._write(transaction, region, statement, entry)
+        connection.execute("INSERT INTO choice_proof (entry, subject, nonce) VALUES (?, ?, ?)", (entry.number, subject, nonce))
+        checkpoint = ledger.checkpoint(signer)
+        ledger.keep_checkpoint(checkpoint, now)
+        proof = Proof(checkpoint, ledger.inclusion(entry.number, ledger.size))
+        standing = standing_of(read_choices(connection, subject))
+        return {
+            "region": region,
+            "in_force": {name: "refused" if name in standing.refused else "granted" for name in sorted(statement.choices)},
+            "receipt": issue(entry, nonce, proof, self._terms(region, statement.site), signer),
+        }
+
+    def _facts(self, statement: Statement, place: Jurisdiction, nonce: bytes) -> dict[str, Any]:
+        """The ledger's entry: nothing in it tells who it is about."""
+        version, text_hash = statement.notice
+        return {
+            "site": statement.site,
+            "by": statement.by,
+            "principals": [principal(nonce, statement.site, *identity) for identity in statement.identities],
+            "choices": {purpose: state.value for purpose, state in statement.choices.items()},
+            "notice": None if version is None and text_hash is None else {"version": version, "sha256": text_hash},
+            "language": statement.language,
+            "jurisdiction": place.name,
+            "regime": place.regime,
+            "policy": self._policy.version,
+        }
+
+    def _write(self, transaction: Transaction, region: str, statement: Statement, entry: Entry) -> int:
+        connection, now = transaction.connection, transaction.now
+        digests = {kind: self._pseudonyms[region].identity(statement.site, kind, value) for kind, value in statement.identities}
+        user, anonymous = digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID)
+        subject = transaction.index.resolve(user, anonymous, now)
+        vouched = statement.by == "server"
+        for purpose, state in statement.choices.items():
+            for digest in digests.values():
+                choice = Choice(purpose, digest, state, vouched, now, entry.number, statement.notice[0])
+                write_choice(connection, subject, choice)
+            if state is ChoiceState.GRANTED:
+                if purpose not in standing_of(read_choices(connection, subject)).refused:
+                    let_stand(connection, subject, purpose, keeps=self._keeps(purpose))
+            else:
+                note_refusal(connection, subject, purpose, now)
+            count_choice(connection, iso(now)[:10], statement.site, purpose, state.value, _traits(statement))
+        return subject
+
+    def _keeps(self, purpose: str) -> bool:
+        return self._policy.purposes.by_name[purpose].on_withdrawal == "keep"
+
+    def _terms(self, region: str, site: str) -> Terms:
+        settings = self._settings
+        retention = settings.site_of(site).retention.consented_days
+        controller = settings.consent.controller or site
+        return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, retention)
+
+
+def _traits(statement: Statement) -> tuple[str, str, str, str]:
+    """Country, device, notice and source, for the statistics."""
+    return statement.country or "", statement.device or "", statement.notice[0] or "", statement.by

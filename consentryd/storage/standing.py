@@ -1,0 +1,64 @@
+"""Where the identities of an event stand, asked on the event loop before an event is let in: a cache kept right by the change feed."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
+
+
+class Standings:
+    """Reads through a read-only connection. Call `refresh` once per request.
+
+    While nobody has chosen anything a look costs one comparison. Identities with a subject are remembered until a commit announces a
+    change of theirs; the append transaction looks again, so that a stale answer can refuse too little here but never store too much.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._by_digest: dict[bytes, tuple[int | None, Standing]] = {}
+        self._data_version = -1
+        self._last_change = 0
+        self.any = False
+
+    def refresh(self) -> None:
+        """Take in what was committed since the last look."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._data_version:
+            return
+        self._data_version = version
+        if not self.any:
+            self.any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
+        for seq, digest in self._connection.execute(
+            "SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,)
+        ):
+            self._by_digest.pop(digest, None)
+            self._last_change = seq
+
+    def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
+        """What both identities' subjects refused, and the grants that cover either."""
+        standings = [self._look(digest) for digest in (user, anonymous) if digest is not None]
+        if all(standing is NO_STANDING for standing in standings):
+            return NO_STANDING
+        refused = frozenset().union(*(standing.refused for standing in standings))
+        granted = (grant for standing in standings for grant in standing.granted)
+        return Standing(refused, tuple(grant for grant in granted if grant.digest is None or grant.digest in (user, anonymous)))
+
+    def subject(self, digest: bytes) -> int | None:
+        row = self._connection.execute("SELECT subject FROM identity WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def choices(self, subject: int) -> list[Choice]:
+        return read_choices(self._connection, subject)
+
+    def _look(self, digest: bytes) -> Standing:
+        found = self._by_digest.get(digest)
+        if found is None:
+            subject = self.subject(digest)
+            if subject is None:
+                return NO_STANDING
+            found = subject, standing_of(self.choices(subject))
+            if len(self._by_digest) >= CACHED:
+                self._by_digest.clear()
+            self._by_digest[digest] = found
+        return found[1]

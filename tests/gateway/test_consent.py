@@ -1,0 +1,237 @@
+"""`/v1/consent` through the front door: who may choose for whom, what a choice does to events, and what receipts prove."""
+
+import copy
+import hashlib
+import json
+
+import pytest
+
+from consentryd.consent.receipt import BadReceipt, is_about, verify
+from consentryd.model.clock import DAY, ManualClock
+from consentryd.model.identity import IdentityKind
+from consentryd.storage.note import Verifier
+from tests.house import open_house
+from tests.kit import NOW
+
+ANALYTICS = {"analytics": True}
+GRANT = {"action": "grant", "purposes": ["analytics"]}
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path) as house:
+        yield house
+
+
+async def keys_of(house):
+    _, answer = await house.ask("GET", "/.well-known/consentry/keys.json", key=None)
+    return [Verifier.parse(key["vkey"]) for key in answer["keys"]]
+
+
+async def test_a_stored_grant_lets_events_in_and_they_name_its_entry(house):
+    assert await house.track(anonymousId="a-1") == "not_allowed_anonymously"
+    answer = await house.choose(anonymousId="a-1", **GRANT)
+    assert answer["in_force"] == {"analytics": "granted"}
+    assert await house.track(anonymousId="a-1") == "stored"
+    assert await house.track(anonymousId="a-2") == "not_allowed_anonymously"
+    assert [row["consent_ref"] for row in house.rows()] == [f"ledger:eu/{answer['receipt']['ledger']['entry']}"]
+
+
+async def test_nothing_of_a_purpose_is_stored_after_its_withdrawal(house):
+    await house.choose(anonymousId="a-1", purposes=ANALYTICS)
+    assert await house.track(anonymousId="a-1") == "stored"
+    answer = await house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    assert answer["in_force"] == {"analytics": "refused"}
+    assert await house.track(anonymousId="a-1", consent=ANALYTICS) == "withdrawn"
+    assert await house.track("page_viewed", anonymousId="a-1", consent=ANALYTICS) == "anonymous"
+    assert [row["subject"] is None for row in house.rows()] == [False, True]
+
+
+async def test_the_person_may_choose_anew(house):
+    for action, outcome in (("deny", "withdrawn"), ("grant", "stored"), ("withdraw", "withdrawn"), ("grant", "stored")):
+        await house.choose(anonymousId="a-1", action=action, purposes=["analytics"])
+        assert await house.track(anonymousId="a-1") == outcome
+
+
+async def test_a_signal_of_the_event_that_denies_wins_over_a_stored_grant(house):
+    await house.choose(anonymousId="a-1", **GRANT)
+    assert await house.track(anonymousId="a-1", consent={"analytics": False}) == "consent_denied"
+
+
+async def test_a_refusal_without_names_is_of_every_purpose(house):
+    answer = await house.choose(anonymousId="a-1", action="withdraw")
+    assert set(answer["in_force"]) == house.house.policy.purposes.all
+    assert set(answer["in_force"].values()) == {"refused"}
+
+
+async def test_a_grant_expires(tmp_path):
+    clock = ManualClock(NOW)
+    async with open_house(tmp_path, clock) as house:
+        await house.choose(anonymousId="a-1", **GRANT)
+        clock.advance(395 * DAY)
+        assert await house.track(anonymousId="a-1") == "stored"
+        clock.advance(1)
+        assert await house.track(anonymousId="a-1") == "not_allowed_anonymously"
+
+
+async def test_a_grant_counts_under_a_notice_in_force_only(tmp_path):
+    async with open_house(tmp_path, consent={"notices": ["2026-11"]}) as house:
+        for notice in (None, "2025-01", {"hash": "0" * 64}):
+            status, answer = await house.post("/v1/consent", {"anonymousId": "a-1", "notice": notice, **GRANT})
+            assert (status, answer["error"]["code"]) == (422, "invalid")
+        await house.choose(anonymousId="a-1", notice="2026-11", **GRANT)
+        assert await house.track(anonymousId="a-1") == "stored"
+        await house.choose(anonymousId="a-1", action="withdraw")
+    async with open_house(tmp_path, consent={"notices": ["2026-12"]}) as house:
+        await house.choose(anonymousId="a-2", notice="2026-12", **GRANT)
+    async with open_house(tmp_path, consent={"notices": ["2027-01"]}) as house:
+        assert await house.track(anonymousId="a-2") == "not_allowed_anonymously"
+
+
+async def test_a_stranger_with_the_public_key_grants_nothing_for_a_user_id(house):
+    status, answer = await house.post("/v1/consent", {"userId": "victim", **GRANT})
+    assert (status, answer["error"]["code"]) == (403, "forbidden_identity")
+    answer = await house.choose(anonymousId="mine", userId="victim", **GRANT)
+    assert answer["identities"] == ["anonymous_id"]
+    assert await house.track(userId="victim", anonymousId="theirs") == "not_allowed_anonymously"
+    # even joined to the person by an event, the device's grant covers that device's events alone
+    assert await house.track(userId="victim", anonymousId="mine") == "stored"
+    assert await house.track(userId="victim", anonymousId="theirs") == "not_allowed_anonymously"
+
+
+async def test_a_stranger_with_the_public_key_lifts_no_withdrawal(house):
+    await house.choose(key="server", userId="victim", action="withdraw")
+    await house.choose(anonymousId="mine", **GRANT)
+    assert await house.track(userId="victim", anonymousId="mine", consent=ANALYTICS) == "withdrawn"
+    await house.choose(anonymousId="mine", **GRANT)
+    assert await house.track(userId="victim", consent=ANALYTICS) == "withdrawn"
+    await house.choose(key="server", userId="victim", **GRANT)
+    assert await house.track(userId="victim") == "stored"
+
+
+async def test_a_stranger_with_the_public_key_reads_nothing_of_a_user_id(house):
+    await house.choose(key="server", userId="victim", action="withdraw", purposes=["marketing"])
+    await house.track(userId="victim", anonymousId="mine", consent=ANALYTICS)
+    assert (await house.ask("GET", "/v1/consent?userId=victim"))[0] == 403
+    assert await house.ask("GET", "/v1/consent?anonymousId=mine&userId=victim") == (200, {"regions": []})
+
+
+async def test_a_withdrawal_by_one_device_binds_the_person_everywhere(house):
+    await house.track(userId="u", anonymousId="a-1", consent=ANALYTICS)
+    await house.track(userId="u", anonymousId="a-2", consent=ANALYTICS)
+    await house.choose(anonymousId="a-1", action="withdraw")
+    assert await house.track(anonymousId="a-2", consent=ANALYTICS) == "withdrawn"
+    assert await house.track(userId="u", consent=ANALYTICS) == "withdrawn"
+
+
+async def test_the_state_is_read_by_its_owner_and_by_the_privacy_key(house):
+    await house.choose(anonymousId="a-1", purposes={"analytics": True, "marketing": False}, notice="2026-11", language="de")
+    _, own = await house.ask("GET", "/v1/consent?anonymousId=a-1")
+    assert own["regions"][0]["in_force"] == {"analytics": "granted", "marketing": "refused"}
+    assert [choice["state"] for choice in own["regions"][0]["choices"]] == ["granted", "denied"]
+    await house.choose(key="server", userId="u", anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    _, whole = await house.ask("GET", "/v1/consent?userId=u", key="privacy")
+    assert whole["regions"][0]["in_force"] == {"analytics": "refused", "marketing": "refused"}
+    assert await house.ask("GET", "/v1/consent?anonymousId=a-9") == (200, {"regions": []})
+    assert (await house.ask("GET", "/v1/consent?anonymousId=a-1", key="read"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {"anonymousId": "a-1"},
+        {"anonymousId": "a-1", "action": "grant"},
+        {"anonymousId": "a-1", "action": "forget", "purposes": ["analytics"]},
+        {"anonymousId": "a-1", "action": ["grant"], "purposes": ["analytics"]},
+        {"anonymousId": "a-1", "action": "withdraw", "purposes": {"analytics": True}},
+        {"anonymousId": "a-1", "purposes": {"analytics": "yes"}},
+        {"anonymousId": "a-1", "purposes": {"nonsense": True}},
+        {"anonymousId": "a-1", "purposes": ["analytics"]},
+        {"anonymousId": "undefined", **GRANT},
+        {"anonymousId": ["a"], **GRANT},
+        {"anonymousId": "a-1", "notice": "jane@example.com", **GRANT},
+        {"anonymousId": "a-1", "notice": {"hash": "short"}, **GRANT},
+        {"anonymousId": "a-1", "language": "Jane Doe", **GRANT},
+        {"action": "withdraw"},
+    ],
+)
+async def test_what_is_no_clear_choice_is_refused_and_nothing_is_kept(house, body):
+    status, answer = await house.post("/v1/consent", body)
+    assert (status, answer["error"]["code"] in {"bad_body", "bad_parameter"}) == (400, True)
+    assert house.house.stores["eu"].reader.execute("SELECT count(*) FROM choice").fetchone() == (0,)
+
+
+async def test_a_beacon_may_choose_with_its_key_in_the_body(house):
+    body = json.dumps({"writeKey": "write", "anonymous_id": "a-1", **GRANT}).encode()
+    status, answer = await house.post("/v1/consent", body, key=None, headers={"Content-Type": "text/plain"})
+    assert (status, answer["in_force"]) == (200, {"analytics": "granted"})
+    assert (await house.post("/v1/consent", {"anonymousId": "a-1", **GRANT}, key=None))[0] == 401
+
+
+async def test_a_receipt_verifies_offline_before_and_after_the_key_was_rotated(house):
+    answer = await house.choose(anonymousId="a-1", purposes={"analytics": True, "marketing": False}, notice={"text": "We count."})
+    receipt = answer["receipt"]
+    entry = verify(receipt, await keys_of(house))
+    assert entry["choices"] == {"analytics": "granted", "marketing": "denied"}
+    assert entry["notice"] == {"version": None, "sha256": hashlib.sha256(b"We count.").hexdigest()}
+    assert is_about(receipt, IdentityKind.ANONYMOUS_ID, "a-1")
+    assert not is_about(receipt, IdentityKind.ANONYMOUS_ID, "a-2")
+    house.house.stores["eu"].signing.rotate()
+    newer = (await house.choose(anonymousId="a-1", action="withdraw"))["receipt"]
+    assert newer["signature"]["key"] != receipt["signature"]["key"]
+    keys = await keys_of(house)
+    assert verify(receipt, keys) == entry
+    assert verify(newer, keys)["choices"]["analytics"] == "withdrawn"
+
+
+CHANGES = [
+    lambda receipt: receipt["event"][0].update(event_state="given"),
+    lambda receipt: receipt["ledger"]["body"]["choices"].update(analytics="granted"),
+    lambda receipt: receipt.update(nonce="00" * 32),
+    lambda receipt: receipt["ledger"].update(entry=0),
+    lambda receipt: receipt["signature"].update(value=receipt["signature"]["value"][::-1]),
+    lambda receipt: receipt["signature"].update(key="00000000"),
+    lambda receipt: receipt["ledger"].update(checkpoint=receipt["ledger"]["checkpoint"].replace("\n2\n", "\n3\n")),
+    lambda receipt: receipt.pop("ledger"),
+    lambda receipt: receipt.update(type="something"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_changed_receipt_does_not_verify(house, change):
+    await house.choose(anonymousId="a-0", **GRANT)
+    receipt = (await house.choose(anonymousId="a-1", action="withdraw"))["receipt"]
+    keys = await keys_of(house)
+    verify(receipt, keys)
+    changed = copy.deepcopy(receipt)
+    change(changed)
+    with pytest.raises(BadReceipt):
+        verify(changed, keys)
+
+
+async def test_no_identifier_is_in_the_ledger_and_no_two_entries_of_a_person_look_alike(house):
+    for _ in range(2):
+        await house.choose(anonymousId="a-very-own-id", **GRANT)
+    bodies = [body for (body,) in house.house.stores["eu"].reader.execute("SELECT body FROM ledger")]
+    assert not any("a-very-own-id" in body for body in bodies)
+    assert len({principal for body in bodies for principal in json.loads(body)["principals"]}) == 2
+
+
+async def test_statistics_count_choices_and_hide_small_groups(house):
+    for number in range(6):
+        await house.choose(anonymousId=f"a-{number}", purposes={"analytics": number < 4}, notice="v1" if number else "v2")
+    _, answer = await house.ask("GET", "/v1/consent/statistics?by=notice", key="read")
+    assert answer["groups"] == [
+        {"purpose": "analytics", "notice": "v1", "granted": 3, "denied": 2, "withdrawn": 0, "opt_in_rate": 0.6}
+    ]
+    assert answer["suppressed_groups"] == 1
+    _, answer = await house.ask("GET", "/v1/consent/statistics?by=day", key="read")
+    assert [(group["day"], group["granted"]) for group in answer["groups"]] == [("2026-11-21", 4)]
+    assert (await house.ask("GET", "/v1/consent/statistics?by=person", key="read"))[0] == 400
+    assert (await house.ask("GET", "/v1/consent/statistics", key="write"))[0] == 403
+
+
+async def test_global_privacy_control_is_announced(house):
+    assert await house.ask("GET", "/.well-known/gpc.json", key=None) == (200, {"gpc": True, "lastUpdate": "2026-11-21"})
