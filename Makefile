@@ -24,7 +24,7 @@ endif
 # Everything that must hold before a change lands.
 test: lint test-node test-python
 
-test-python: $(VENV)/.dev
+test-python: $(VENV)/.dev tests/clients/node_modules/.package-lock.json
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.dev
@@ -48,6 +48,11 @@ sdk_js/node_modules/.package-lock.json: sdk_js/package.json sdk_js/package-lock.
 	cd sdk_js && npm ci --no-audit --no-fund
 	touch $@
 endif
+
+# Client libraries of others, for tests/e2e.
+tests/clients/node_modules/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json
+	cd tests/clients && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
 
 # The pages of docs/ that are made from the code.
 docs: $(VENV)/.dev
