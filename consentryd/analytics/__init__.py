@@ -1,1 +1,1 @@
-"""What for? The query engine and one module per kind of query."""
+"""What for? The engine and one module per kind of query."""
