@@ -21,6 +21,7 @@ from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
 from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.tail import Tail
+from consentryd.storage.tombstone import Hidden, load_hidden
 
 TAIL_EVENTS: Final = 250_000
 _BATCH_ROWS: Final = 8_192
@@ -49,14 +50,17 @@ class Reader:
             "autoload_known_extensions": False,
         }
 
-    def snapshot(self) -> Snapshot:
-        """A view of now; use it in a `with` block and briefly: its files cannot be deleted meanwhile. Raises `CorruptStore`, `Busy`."""
+    def snapshot(self, *, restricted: bool = True) -> Snapshot:
+        """A view of now; use it in a `with` block and briefly: its files cannot be deleted meanwhile. Raises `CorruptStore`, `Busy`.
+
+        Erased subjects are out of it, and unless `restricted` is False (for the person's own export) those whose processing is restricted.
+        """
         with ExitStack() as stack:
             stack.enter_context(self._lake.reading())
             with self._lock:
-                state, tail, aliases = self._look()
+                state, tail, aliases, hidden = self._look(restricted=restricted)
             self._lake.check(state.files)
-            return Snapshot(self._lake, state, tail, aliases, self._config, stack.pop_all())
+            return Snapshot(self._lake, state, tail, aliases, hidden, self._config, stack.pop_all())
 
     def release(self) -> None:
         """Let go of the converted tail; worth calling after a seal, when it is in the lake (about 650 bytes an event)."""
@@ -69,7 +73,7 @@ class Reader:
                 self._connection.close()
                 self._connection = None
 
-    def _look(self) -> tuple[LakeState, pa.Table, Aliases]:
+    def _look(self, *, restricted: bool) -> tuple[LakeState, pa.Table, Aliases, Hidden]:
         """Fix the log first, then the lake's version, then read the rows of that log which the version lacks.
 
         Rows sealed in between are in both; those deleted before the log was fixed are in the version, which is younger.
@@ -85,7 +89,8 @@ class Reader:
                 if state.sealed <= goal:
                     check_continuity(connection, self._path, state)
                     tail = self._tail.read(connection, state.sealed, goal)
-                    return state, tail.drop_columns("seq"), self._known_aliases(connection)
+                    hidden = load_hidden(connection, restricted=restricted)
+                    return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden
             finally:
                 connection.execute("ROLLBACK")
         raise CorruptStore(
@@ -100,14 +105,23 @@ class Reader:
 
 
 class Snapshot:
-    """What `Reader.snapshot` gives. `files` and `tail` are as stored: merged subjects are resolved by `aliases`, or by `relation`."""
+    """What `Reader.snapshot` gives. `files` and `tail` are as stored; only `relation`, and what is made from it, resolves merged subjects and
+    leaves out hidden ones."""
 
     def __init__(
-        self, lake: Lake, state: LakeState, tail: pa.Table, aliases: Aliases, config: dict[str, Any], lease: ExitStack
+        self,
+        lake: Lake,
+        state: LakeState,
+        tail: pa.Table,
+        aliases: Aliases,
+        hidden: Hidden,
+        config: dict[str, Any],
+        lease: ExitStack,
     ) -> None:
         self.state = state
         self.tail = tail
         self.aliases = aliases
+        self.hidden = hidden
         self._lake = lake
         self._config = config
         self._stack = lease
@@ -124,7 +138,7 @@ class Snapshot:
 
     @property
     def events(self) -> int:
-        """How many events there are."""
+        """How many events there are, hidden ones too."""
         return sum(file.events for file in self.state.files) + int(self.tail.num_rows)
 
     @property
@@ -151,7 +165,7 @@ class Snapshot:
     def relation(
         self, *, site: str | None = None, since: int | None = None, until: int | None = None, bucket: int | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved; filters as in `files`.
+        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones left out; filters as in `files`.
 
         A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order.
         """
@@ -159,7 +173,8 @@ class Snapshot:
         conditions = list(_conditions(site, since, until))
         filtered = source.filter(" AND ".join(conditions)) if conditions else source
         resolved = self._resolve(filtered) if len(self.aliases) else filtered
-        return resolved if bucket is None else resolved.filter(_bucket_condition(bucket))
+        visible = self._visible(resolved) if len(self.hidden) else resolved
+        return visible if bucket is None else visible.filter(_bucket_condition(bucket))
 
     def query(self, sql: str, parameters: Sequence[Any] = (), **filters: Any) -> pa.Table:
         """Run SQL over the view `events` (of `relation(**filters)`); the result as Arrow. Raises `CorruptStore` if a file is at fault."""
@@ -193,6 +208,11 @@ class Snapshot:
         merged = self.connection.from_arrow(self.aliases.to_table()).set_alias("merged")
         columns = [f"event.{name}" if name != "subject" else _RESOLVED for name in EVENT_SCHEMA.names]
         return source.set_alias("event").join(merged, "event.subject = merged.subject", how="left").project(", ".join(columns))
+
+    def _visible(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        hidden = self.connection.from_arrow(self.hidden.to_table()).set_alias("hidden")
+        columns = ", ".join(f"event.{name}" for name in EVENT_SCHEMA.names)
+        return source.set_alias("event").join(hidden, "event.subject = hidden.subject", how="anti").project(columns)
 
     def _buckets_merged_into(self, bucket: int) -> set[int]:
         if bucket == ANONYMOUS_BUCKET:

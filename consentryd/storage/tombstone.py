@@ -1,0 +1,65 @@
+"""Who is out of every query: subjects whose erasure is under way, and those whose processing is restricted."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+HIDDEN_SCHEMA: Final = pa.schema([("subject", pa.int64())])
+
+
+class Hidden:
+    """An immutable set of subjects that nobody sees."""
+
+    def __init__(self, subjects: Iterable[int] = ()) -> None:
+        self.subjects = np.array(sorted(subjects), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def to_table(self) -> pa.Table:
+        return pa.table([self.subjects], schema=HIDDEN_SCHEMA)
+
+
+def load_hidden(connection: sqlite3.Connection, *, restricted: bool = True) -> Hidden:
+    """The subjects to hide now; `restricted` says whether from others (True) or from the person themself."""
+    found = {subject for (subject,) in connection.execute("SELECT subject FROM tombstone")}
+    if restricted:
+        found |= {subject for (subject,) in connection.execute("SELECT subject FROM restriction")}
+    return Hidden(found)
+
+
+def bury(connection: sqlite3.Connection, subjects: Iterable[int], request: str, key: bytes, now: int) -> None:
+    """Hide subjects for good. `key` is the region's `identity` key, under which the marks for restored backups are made."""
+    each = list(subjects)
+    connection.executemany("INSERT OR IGNORE INTO tombstone (subject, request) VALUES (?, ?)", [(subject, request) for subject in each])
+    connection.executemany(
+        "INSERT OR IGNORE INTO erased (mark, request, erased_at) VALUES (?, ?, ?)",
+        [(mark_of(subject, key), request, now) for subject in each],
+    )
+
+
+def forget_tombstones(connection: sqlite3.Connection, subjects: Iterable[int]) -> None:
+    """Nothing of the subjects is stored any more, so that nothing needs hiding: even their numbers go."""
+    connection.executemany("DELETE FROM tombstone WHERE subject = ?", [(subject,) for subject in subjects])
+
+
+def mark_of(subject: int, key: bytes) -> bytes:
+    """16 bytes that tell an erased subject when it is seen again, and nothing else."""
+    return hashlib.blake2b(subject.to_bytes(8, "big"), digest_size=16, key=key, person=b"erased").digest()
+
+
+def returned(connection: sqlite3.Connection, key: bytes) -> Iterator[tuple[int, str]]:
+    """Subjects of the index that were erased before, with the request that did it: a restored backup brought them back."""
+    marks = dict(connection.execute("SELECT mark, request FROM erased"))
+    if not marks:
+        return
+    for (subject,) in connection.execute("SELECT id FROM subject UNION SELECT subject FROM alias"):
+        request = marks.get(mark_of(subject, key))
+        if request is not None:
+            yield subject, request
