@@ -51,7 +51,7 @@ endif
 
 # Client libraries of others, for tests/e2e.
 tests/clients/node_modules/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json
-	cd tests/clients && npm ci --no-audit --no-fund --ignore-scripts
+	cd tests/clients && npm install --no-save --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # The pages of docs/ that are made from the code.

@@ -97,7 +97,7 @@ def send_all(clients: list[Client], number: int) -> None:
 def sent(request: pytest.FixtureRequest, rows: list[dict]) -> list[dict]:
     """The rows of one client's person: those of the subject that its identify calls, which name the client, belong to."""
     if not available(request.param):
-        reason = "the Node clients are not installed: `npm ci` in tests/clients, or `make test`, does it"
+        reason = "the Node clients are not installed: `npm install --no-save` in tests/clients, or `make test`, does it"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     subjects = {row["subject"] for row in rows if row["type"] == "identify" and request.param in row["properties"]}
     assert len(subjects) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final, Literal
@@ -22,7 +23,6 @@ from consentryd.gateway.imports.fingerprint import Fingerprint
 from consentryd.gateway.imports.importer import Importer, Summary
 from consentryd.gateway.imports.jsonl import JsonlReader
 from consentryd.gateway.imports.source import Source
-from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Outcome
@@ -33,7 +33,7 @@ STDIN: Final = "-"
 #: Faulty lines shown to people; `--json` lists up to 1,000.
 SHOWN: Final = 20
 
-READERS: Final = {"jsonl": JsonlReader, "combined": CombinedReader}
+READERS: Final[dict[str, type[JsonlReader] | type[CombinedReader]]] = {"jsonl": JsonlReader, "combined": CombinedReader}
 
 
 def import_(
@@ -86,19 +86,23 @@ async def _run(
     from consentryd.gateway.logs import open_logger  # noqa: PLC0415
 
     secret = fingerprint_key(settings)
-    summaries = []
     logger = open_logger(settings.server.model_copy(update={"log_level": "error"}))
+    summaries = []
     async with open_services(settings, config, None, Worker(), logger) as services:
         with _progress() as progress:
             for name, file in opened:
-                task = progress.add_task("standard input" if name == STDIN else Path(name).name, total=_size(file))
                 fingerprint = Fingerprint(secret)
                 reader = None if form == "auto" else READERS[form](fingerprint)
-                importer = Importer(services.collector, key, SystemClock(), fingerprint, reader)
-                summaries.append(
-                    (name, await importer.run(Source(file), lambda done, task=task: progress.update(task, completed=done)))
-                )  # type: ignore[misc]
+                importer = Importer(services.collector, key, services.clock, fingerprint, reader)
+                summaries.append((name, await importer.run(Source(file), _bar(progress, name, file))))
     return summaries
+
+
+def _bar(progress: Progress, name: str, file: BinaryIO) -> Callable[[int], None]:
+    """A bar for one file, moved by the bytes done; without an end where the size is unknown."""
+    size = os.fstat(file.fileno()).st_size or None
+    task = progress.add_task("standard input" if name == STDIN else Path(name).name, total=size)
+    return lambda done: progress.update(task, completed=done)
 
 
 def fingerprint_key(settings: Settings) -> bytes:
@@ -106,10 +110,6 @@ def fingerprint_key(settings: Settings) -> bytes:
     data = settings.storage.data_dir
     region = next(iter(settings.regions))
     return open_region_keys(data, region, load_master(settings.keys.master, data, os.environ)).dedup
-
-
-def _size(file: BinaryIO) -> int | None:
-    return os.fstat(file.fileno()).st_size or None
 
 
 def _progress() -> Progress:
