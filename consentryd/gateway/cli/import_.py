@@ -33,7 +33,7 @@ STDIN: Final = "-"
 #: Faulty lines shown to people; `--json` lists up to 1,000.
 SHOWN: Final = 20
 
-READERS: Final[dict[str, type[JsonlReader] | type[CombinedReader]]] = {"jsonl": JsonlReader, "combined": CombinedReader}
+READERS: Final[dict[str, type[JsonlReader | CombinedReader]]] = {"jsonl": JsonlReader, "combined": CombinedReader}
 
 
 def import_(
