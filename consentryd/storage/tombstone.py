@@ -37,7 +37,9 @@ def load_hidden(connection: sqlite3.Connection, *, restricted: bool = True) -> H
 def bury(connection: sqlite3.Connection, subjects: Iterable[int], request: str, key: bytes, now: int) -> None:
     """Hide subjects for good. `key` is the region's `identity` key, under which the marks for restored backups are made."""
     each = list(subjects)
-    connection.executemany("INSERT OR IGNORE INTO tombstone (subject, request) VALUES (?, ?)", [(subject, request) for subject in each])
+    connection.executemany(
+        "INSERT OR IGNORE INTO tombstone (subject, request) VALUES (?, ?)", [(subject, request) for subject in each]
+    )
     connection.executemany(
         "INSERT OR IGNORE INTO erased (mark, request, erased_at) VALUES (?, ?, ?)",
         [(mark_of(subject, key), request, now) for subject in each],

@@ -1,0 +1,116 @@
+"""Taking subjects' events out of the lake, and what SQLite keeps of deleted rows out of its files. Each step may be repeated."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from consentryd.model.identity import bucket_of
+from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lease import Busy
+
+_SCAN_ROWS: Final = 65_536
+_POLL_S: Final = 0.02
+
+
+class Rewritten(NamedTuple):
+    """What a rewrite did: files that held the subjects, files in their place, events in both."""
+
+    removed: int
+    written: int
+    events_before: int
+    events_after: int
+    paths: tuple[str, ...]
+
+
+def candidates(lake: Lake, subjects: Collection[int]) -> list[LakeFile]:
+    """The files of the subjects' buckets: none other can hold them."""
+    buckets = {bucket_of(subject) for subject in subjects}
+    return [file for file in lake.state().files if file.bucket in buckets]
+
+
+def count_events(lake: Lake, subjects: Collection[int]) -> dict[str, Counter[int]]:
+    """Events of each subject in each file that holds any, by the file's path. Raises `CorruptStore`."""
+    wanted = _sorted(subjects)
+    found = {}
+    for file in candidates(lake, subjects):
+        counts: Counter[int] = Counter()
+        for table in lake.read(file, ["subject"], rows=_SCAN_ROWS):
+            values = _values(table)
+            own, times = np.unique(values[np.isin(values, wanted)], return_counts=True)
+            counts.update(dict(zip(own.tolist(), times.tolist(), strict=True)))
+        if counts:
+            found[file.path] = counts
+    return found
+
+
+def rewrite_without(
+    lake: Lake, subjects: Collection[int], progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> Rewritten:
+    """Replace the files that hold the subjects, each once, by files that do not, in one commit. Call within `writing()`.
+
+    `progress` is told files done and files to do. Other people's events keep their order and every value.
+    """
+    wanted = _sorted(subjects)
+    return rewrite(lake, subjects, lambda table: _without(table, wanted), progress)
+
+
+def rewrite(
+    lake: Lake,
+    subjects: Collection[int],
+    change: Callable[[pa.Table], pa.Table],
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Rewritten:
+    """Pass every file that holds the subjects through `change`, in one commit. Call within `writing()`."""
+    lake.heal()
+    holding = set(count_events(lake, subjects))
+    removed = [file for file in lake.state().files if file.path in holding]
+    written = []
+    for done, file in enumerate(removed):
+        progress(done, len(removed))
+        fresh = lake.write(file.month, file.bucket, _changed(lake, file, change))
+        if fresh is not None:
+            written.append(fresh)
+    if removed:
+        lake.commit(written, removed)
+    progress(len(removed), len(removed))
+    before, after = (sum(file.events for file in files) for files in (removed, written))
+    return Rewritten(len(removed), len(written), before, after, tuple(file.path for file in written))
+
+
+def empty_wal(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Move all of the WAL into the database and cut it to nothing. Raises `Busy` if a reader holds it for longer than that."""
+    path = connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+    deadline = time.monotonic() + wait_s
+    while True:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+        if time.monotonic() >= deadline:
+            raise Busy(Path(path))
+        time.sleep(_POLL_S)
+
+
+def _changed(lake: Lake, file: LakeFile, change: Callable[[pa.Table], pa.Table]) -> Iterator[pa.Table]:
+    for table in lake.read(file):
+        yield change(table)
+
+
+def _without(table: pa.Table, wanted: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
+    gone = np.isin(_values(table), wanted)
+    return table.filter(pa.array(~gone)) if gone.any() else table
+
+
+def _values(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _sorted(subjects: Collection[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(sorted(subjects), np.int64)

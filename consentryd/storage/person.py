@@ -1,0 +1,195 @@
+"""Everything the region's database holds about one person besides events: who they are in it, and taking it out."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from consentryd.storage.ledger import Ledger
+
+
+class Person(NamedTuple):
+    """A data subject as the region knows them. `subjects`: the number they have and those that were merged into it. `digests`: the named
+    identities and all others of these subjects.
+    """
+
+    subjects: tuple[int, ...]
+    digests: tuple[bytes, ...]
+
+
+#: Tables that hold a person's rows, by what ties them to the person. A choice spoken on a shared device stays with whose choice it was.
+_BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restriction")
+_BY_DIGEST: Final = ("identity", "subject_key", "personal_use")
+
+
+def find_person(connection: sqlite3.Connection, named: Iterable[bytes]) -> Person:
+    """Who the identities stand for, by the subject index and the e-mail addresses they named; nobody if they are unknown."""
+    digests = list(dict.fromkeys(named))
+    subjects: dict[int, None] = {}
+    for digest in digests:
+        for (subject,) in connection.execute(
+            "SELECT subject FROM identity WHERE digest = ?1 UNION SELECT subject FROM email WHERE digest = ?1", (digest,)
+        ):
+            subjects[_resolved(connection, subject)] = None
+    for subject in list(subjects):
+        subjects.update(
+            (merged, None) for (merged,) in connection.execute("SELECT subject FROM alias WHERE becomes = ?", (subject,))
+        )
+    found = [
+        digest
+        for subject in subjects
+        for (digest,) in connection.execute(
+            "SELECT digest FROM identity WHERE subject = ?1 UNION SELECT digest FROM email WHERE subject = ?1", (subject,)
+        )
+    ]
+    return Person(tuple(subjects), tuple(dict.fromkeys([*digests, *found])))
+
+
+def _resolved(connection: sqlite3.Connection, subject: int) -> int:
+    row = connection.execute("SELECT becomes FROM alias WHERE subject = ?", (subject,)).fetchone()
+    return subject if row is None else int(row[0])
+
+
+def count_rows(connection: sqlite3.Connection, person: Person) -> dict[str, int]:
+    """How many rows of each table are about the person."""
+    counts = dict.fromkeys((*_BY_SUBJECT, *_BY_DIGEST), 0)
+    for table in _BY_SUBJECT:
+        for subject in person.subjects:
+            counts[table] += _count(connection, f"SELECT count(*) FROM {table} WHERE subject = ?", subject)  # noqa: S608 - our own names
+    for table in _BY_DIGEST:
+        for digest in person.digests:
+            counts[table] += _count(connection, f"SELECT count(*) FROM {table} WHERE digest = ?", digest)  # noqa: S608 - our own names
+    return counts
+
+
+def _count(connection: sqlite3.Connection, statement: str, value: int | bytes) -> int:
+    return int(connection.execute(statement, (value,)).fetchone()[0])
+
+
+def delete_rows(connection: sqlite3.Connection, person: Person, now: int) -> None:
+    """Take the person out of every table, and tell other processes to forget them. Call within the transaction that buries the subjects."""
+    for subject in person.subjects:
+        for table in _BY_SUBJECT:
+            connection.execute(f"DELETE FROM {table} WHERE subject = ?", (subject,))  # noqa: S608 - our own names
+        connection.execute("DELETE FROM alias WHERE subject = ?1 OR becomes = ?1", (subject,))
+        connection.execute("DELETE FROM subject WHERE id = ?", (subject,))
+    for digest in person.digests:
+        for table in _BY_DIGEST:
+            connection.execute(f"DELETE FROM {table} WHERE digest = ?", (digest,))  # noqa: S608 - our own names
+        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+
+
+def suppress(connection: sqlite3.Connection, digests: Iterable[bytes], until: int | None, now: int) -> list[bytes]:
+    """Refuse future events of these identities, until then (UTC microseconds) or for ever; never shorter than before. Those that are new."""
+    new = []
+    for digest in digests:
+        cursor = connection.execute(
+            "INSERT INTO suppression (digest, until, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (digest, until, now)
+        )
+        if cursor.rowcount:
+            new.append(digest)
+        else:
+            connection.execute(
+                "UPDATE suppression SET until = CASE WHEN ?2 IS NULL THEN NULL ELSE max(until, ?2) END "
+                "WHERE digest = ?1 AND until IS NOT NULL",
+                (digest, until),
+            )
+        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+    return new
+
+
+def release(connection: sqlite3.Connection, digests: Iterable[bytes], now: int) -> None:
+    """Let the identities in again."""
+    for digest in digests:
+        connection.execute("DELETE FROM suppression WHERE digest = ?", (digest,))
+        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+
+
+def hold(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str, now: int) -> None:
+    """Keep the identities from being erased, because of `reason`."""
+    connection.executemany(
+        "INSERT INTO legal_hold (digest, reason, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
+        [(digest, reason, now) for digest in digests],
+    )
+
+
+def lift(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
+    connection.executemany("DELETE FROM legal_hold WHERE digest = ?", [(digest,) for digest in digests])
+
+
+def held(connection: sqlite3.Connection, person: Person) -> str | None:
+    """Why the person must not be erased now, if so."""
+    for digest in person.digests:
+        row = connection.execute("SELECT reason FROM legal_hold WHERE digest = ?", (digest,)).fetchone()
+        if row is not None:
+            return str(row[0])
+    return None
+
+
+def restrict(connection: sqlite3.Connection, person: Person, now: int) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO restriction (subject, created_at) VALUES (?, ?)", [(subject, now) for subject in person.subjects]
+    )
+
+
+def unrestrict(connection: sqlite3.Connection, person: Person) -> None:
+    connection.executemany("DELETE FROM restriction WHERE subject = ?", [(subject,) for subject in person.subjects])
+
+
+def delete_letters(connection: sqlite3.Connection, texts: Sequence[str]) -> int:
+    """Delete dead letters that mention one of `texts`; how many."""
+    deleted = 0
+    for text in texts:
+        written = orjson.dumps(text).decode()[1:-1]
+        deleted += connection.execute("DELETE FROM rejected WHERE instr(event, ?1) OR instr(event, ?2)", (text, written)).rowcount
+    return deleted
+
+
+def key_hashes(connection: sqlite3.Connection, person: Person) -> list[str]:
+    """SHA-256 of the person's wrapped encryption keys, which name them once they are destroyed."""
+    return [hashlib.sha256(wrapped).hexdigest() for wrapped in wrapped_keys(connection, person)]
+
+
+def wrapped_keys(connection: sqlite3.Connection, person: Person) -> list[bytes]:
+    return [
+        wrapped
+        for digest in person.digests
+        for (wrapped,) in connection.execute("SELECT wrapped FROM subject_key WHERE digest = ? ORDER BY created_at", (digest,))
+    ]
+
+
+def consent_entries(connection: sqlite3.Connection, person: Person) -> list[tuple[int, bytes]]:
+    """Ledger entries that record the person's choices, with the nonces that tie them to the person."""
+    return [
+        row
+        for subject in person.subjects
+        for row in connection.execute("SELECT entry, nonce FROM choice_proof WHERE subject = ? ORDER BY entry", (subject,))
+    ]
+
+
+def uses(connection: sqlite3.Connection, person: Person) -> list[dict[str, Any]]:
+    """The ledger entries that record a use of the person's data, with the nonce of each."""
+    ledger, found = Ledger(connection), []
+    for digest in person.digests:
+        for number, nonce in connection.execute(
+            "SELECT entry, nonce FROM personal_use WHERE digest = ? ORDER BY entry", (digest,)
+        ):
+            entry = ledger.entry(number)
+            if entry is not None:
+                found.append({"entry": number, "nonce": nonce.hex(), **orjson.loads(entry.body)})
+    return found
+
+
+def requests_of(connection: sqlite3.Connection, person: Person) -> list[str]:
+    """Ids of the requests that name one of the person's identities."""
+    return list(
+        dict.fromkeys(
+            request
+            for digest in person.digests
+            for (request,) in connection.execute("SELECT request FROM request_identity WHERE digest = ?", (digest,))
+        )
+    )

@@ -1,0 +1,159 @@
+"""Requests of data subjects in a region's database: rows, the sealed part of each, and the transactions they change in."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from consentryd.model.error import CorruptStore, Unavailable
+from consentryd.storage.database import open_database
+
+_NONCE_BYTES: Final = 12
+_ATTEMPTS: Final = 12  # of 5 s each, SQLite's busy timeout
+_JSON: Final = frozenset({"terms", "result"})
+_FIELDS: Final = "id, type, status, step, terms, fingerprint, sealed, result, received_at, starts_at, due_at, changed_at, done_at"
+
+
+class RequestRow(NamedTuple):
+    """One request in one region. Times are UTC microseconds; `terms` and `result` are JSON values."""
+
+    id: str
+    type: str
+    status: str
+    step: str
+    terms: dict[str, Any]
+    fingerprint: bytes
+    sealed: bytes | None
+    result: Any
+    received_at: int
+    starts_at: int
+    due_at: int
+    changed_at: int
+    done_at: int | None
+
+
+class Casebook:
+    """The requests of the region in the folder `region`, over a connection of its own. `key` is the region's key `subject`.
+
+    Used by one thread at a time; cheap to open.
+    """
+
+    def __init__(self, region: Path, key: bytes) -> None:
+        self.connection = open_database(region / "region.db", "region")
+        self._cipher = AESGCM(key)
+        self._region = region.name
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, durable at the end. Raises `Unavailable` if others write for a minute on end."""
+        self._begin()
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def _begin(self) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
+        raise Unavailable("store_unavailable", "The store is busy.")
+
+    def add(self, row: RequestRow, digests: Iterable[bytes]) -> None:
+        """Record a request. Call within a transaction. Raises `sqlite3.IntegrityError` if its id is taken."""
+        self.connection.execute(
+            f"INSERT INTO request ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+            [_text(value) if name in _JSON and value is not None else value for name, value in row._asdict().items()],
+        )
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO request_identity (digest, request) VALUES (?, ?)", [(digest, row.id) for digest in digests]
+        )
+
+    def get(self, request: str) -> RequestRow | None:
+        found = self.connection.execute(f"SELECT {_FIELDS} FROM request WHERE id = ?", (request,)).fetchone()  # noqa: S608 - our own names
+        return None if found is None else _row(found)
+
+    def select(
+        self, *, statuses: Sequence[str] = (), types: Sequence[str] = (), due_before: int | None = None, limit: int = 1000
+    ) -> list[RequestRow]:
+        """The newest requests first."""
+        conditions = [
+            f"{name} IN ({', '.join('?' * len(values))})" for name, values in (("status", statuses), ("type", types)) if values
+        ]
+        parameters: list[Any] = [*statuses, *types]
+        if due_before is not None:
+            conditions.append("due_at < ?")
+            parameters.append(due_before)
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = self.connection.execute(
+            f"SELECT {_FIELDS} FROM request {where} ORDER BY received_at DESC, id LIMIT ?",  # noqa: S608 - our own names
+            (*parameters, limit),
+        )
+        return [_row(row) for row in rows]
+
+    def due(self, now: int, limit: int) -> list[RequestRow]:
+        """Requests to work on, oldest first."""
+        rows = self.connection.execute(
+            f"SELECT {_FIELDS} FROM request WHERE status IN ('pending', 'in_progress') AND starts_at <= ? "  # noqa: S608 - our own names
+            "ORDER BY received_at, id LIMIT ?",
+            (now, limit),
+        )
+        return [_row(row) for row in rows]
+
+    def digests(self, request: str) -> list[bytes]:
+        return [row[0] for row in self.connection.execute("SELECT digest FROM request_identity WHERE request = ?", (request,))]
+
+    def update(self, request: str, now: int, **values: Any) -> None:
+        """Change columns of a request; `terms` and `result` are given as JSON values. Call within a transaction."""
+        written = {name: _text(value) if name in _JSON and value is not None else value for name, value in values.items()}
+        assignments = ", ".join(f"{name} = ?" for name in written)
+        self.connection.execute(
+            f"UPDATE request SET {assignments}, changed_at = ? WHERE id = ?",  # noqa: S608 - our own names
+            (*written.values(), now, request),
+        )
+
+    def forget_identities(self, digests: Iterable[bytes], but: str) -> None:
+        """Other requests that named an erased person no longer do."""
+        self.connection.executemany(
+            "DELETE FROM request_identity WHERE digest = ? AND request <> ?", [(digest, but) for digest in digests]
+        )
+
+    def seal(self, request: str, value: Any) -> bytes:
+        """JSON, encrypted for this request of this region."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, orjson.dumps(value), self._aad(request))
+
+    def unseal(self, request: str, sealed: bytes) -> Any:
+        try:
+            return orjson.loads(self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._aad(request)))
+        except InvalidTag:
+            raise CorruptStore(f"request {request} of region {self._region} does not open with the region's key") from None
+
+    def _aad(self, request: str) -> bytes:
+        return f"consentry|request|{self._region}|{request}".encode()
+
+
+def _row(found: tuple[Any, ...]) -> RequestRow:
+    row = RequestRow(*found)
+    return row._replace(terms=orjson.loads(found[4]), result=None if row.result is None else orjson.loads(row.result))
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
