@@ -11,7 +11,7 @@ from consentryd.consent.purposes import load_purposes
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.gpp import decode_gpp, decode_header, read_gpp
 from consentryd.consent.signals.reading import Invalid, InvalidSignal
-from tests.consent.strings import DAY, NOW, field, pack, tcf
+from tests.consent.strings import DAY, NOW, field, pack, tcf, vendors
 
 DATA = Path(__file__).parent.parent / "data"
 VECTORS = json.loads((DATA / "consent-vectors.json").read_text())
@@ -183,12 +183,55 @@ def test_a_list_of_sections_that_is_none_refuses_the_string(sections):
     assert refusal(f"{header(2)}~{tcf(publisher=(1, 8, 9))}", sections) is Invalid.MALFORMED
 
 
-def canada(publisher, at=NOW) -> str:
+def canada(publisher=(), at=NOW, vendor=(), restrictions=None, disclosed=None) -> str:
     head = f"000001{at // 100_000:036b}{at // 100_000:036b}{1:012b}{1:012b}{1:06b}{5:06b}{17:06b}{9:012b}{2:06b}0"
-    core = head + "0" * 12 + field((8, 9), 24) + "0" * 24 + ("0" * 17) * 2
-    return f"{header(5)}~{pack(core, 8)}" + (
-        f".{pack('011' + field(publisher, 24) + '0' * 24 + '0' * 6, 8)}" if publisher else ""
-    )
+    core = head + "0" * 12 + field((8, 9), 24) + "0" * 24 + vendors(vendor) + vendors(())
+    if restrictions is not None:
+        core += f"{len(restrictions):012b}" + "".join(
+            f"{purpose:06b}{kind:02b}{vendors((who,))}" for purpose, kind, who in restrictions
+        )
+    segments = [core]
+    if disclosed is not None:
+        segments.append("001" + vendors(disclosed))
+    if publisher:
+        segments.append("011" + field(publisher, 24) + "0" * 24 + "0" * 6)
+    return f"{header(5)}~{'.'.join(pack(bits, 8) for bits in segments)}"
+
+
+@pytest.mark.parametrize(
+    ("made", "granted"),
+    [
+        ({"vendor": (52,)}, True),
+        ({"vendor": (51,)}, False),
+        ({"vendor": (52,), "disclosed": (52,)}, True),
+        ({"vendor": (52,), "disclosed": (51,)}, False),
+        ({"vendor": (52,), "restrictions": ((9, 0, 52),)}, False),
+        ({"vendor": (52,), "restrictions": ((9, 1, 52),)}, True),
+        ({"vendor": (52,), "restrictions": ((9, 2, 52),)}, False),
+        ({"vendor": (52,), "restrictions": ((9, 0, 51),)}, True),
+    ],
+)
+def test_a_vendor_in_canada_needs_its_bit_and_no_restriction(made, granted):
+    assert read(canada(**made), vendor=52).grants == ({"analytics"} if granted else set())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        canada((8, 9)).replace("~B", "~C"),
+        canada((8, 9)) + ".YAAAAAAAAAA",
+        canada((8, 9)) + ".gAAA",
+        canada(vendor=(5,), restrictions=((0, 1, 5),)),
+        canada(vendor=(5,), restrictions=((9, 3, 5),)),
+    ],
+)
+def test_a_canadian_section_that_is_none_is_refused(text):
+    assert refusal(text) in {Invalid.MALFORMED, Invalid.UNSUPPORTED_VERSION}
+
+
+def test_a_gpp_string_counts_no_longer_than_its_oldest_choice():
+    for text in (f"{header(2)}~{tcf(at=NOW - 395 * DAY, publisher=(1, 8, 9))}", canada((8, 9), at=NOW - 395 * DAY)):
+        assert (read(text).grants, read(text).until, read(text).at) == ({"analytics"}, NOW + 1, NOW - 395 * DAY)
 
 
 def test_the_canadian_section_grants_by_the_publishers_express_consent():
