@@ -27,7 +27,11 @@ _STATUSES: Final = (
         "The request cannot be read. Do not send it again.",
     ),
     (401, "`missing_key`, `unknown_key`", "No key, or none that is known here."),
-    (403, "`wrong_key_kind`, `forbidden_origin`, `forbidden_identity`", "The key may not do this, not from this origin, or not for this id."),
+    (
+        403,
+        "`wrong_key_kind`, `forbidden_origin`, `forbidden_identity`",
+        "The key may not do this, not from this origin, or not for this id.",
+    ),
     (404, "`not_found`", "There is nothing at this path."),
     (405, "`method_not_allowed`", "`Allow` names the methods."),
     (413, "`body_too_large`, `batch_too_large`", "Send less at once; the answer has the limit."),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from functools import partial
 
@@ -9,7 +10,8 @@ import brotli
 import pytest
 import zstandard
 
-from consentryd.model.error import Misdirected, Unavailable
+from consentryd.gateway import body
+from consentryd.model.error import Misdirected, TooLarge, Unavailable
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 from tests.kit import NOW, Gateway, running, settings_of
 
@@ -121,6 +123,25 @@ async def test_a_bomb_is_refused_while_it_inflates(gateway: Gateway, coding: str
     assert len(body) < 512 * 1024
     status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": coding})
     assert (status, answer["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("coding", sorted(ENCODED))
+def test_a_bomb_costs_memory_for_the_limit_and_not_for_its_size(coding: str) -> None:
+    bomb, limit = ENCODED[coding](stuffed(64)), 1 << 20
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            body.inflate(bomb, coding, limit)
+        assert tracemalloc.get_traced_memory()[1] < 12 * limit
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+async def test_a_body_whose_last_byte_is_missing_is_refused(gateway: Gateway, coding: str) -> None:
+    data = ENCODED[coding](json.dumps({"batch": [EVENT]}).encode())
+    assert (await gateway.post("/v1/batch", data, headers={"Content-Encoding": coding}))[0] == 200
+    assert (await gateway.post("/v1/batch", data[:-1], headers={"Content-Encoding": coding}))[0] == 400
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODED))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consentryd.gateway.connection import connections
+from consentryd.gateway.logs import open_logger
 from consentryd.gateway.rate import RateLimit
 from consentryd.model.clock import SECOND
 from tests.kit import Gateway, running, settings_of
@@ -88,7 +92,7 @@ def test_the_wait_is_when_the_next_token_comes() -> None:
     assert limit.take("a", 0) == 0.0
     assert limit.take("a", 0) == pytest.approx(2.0)
     assert limit.take("a", 2 * SECOND) == 0.0
-    assert limit.take("a", 0) > 0.0  # the clock went back
+    assert limit.take("a", 0) == pytest.approx(2.0)  # the clock went back: no token is taken away for it
 
 
 def test_buckets_are_bounded_and_the_longest_unseen_is_forgotten() -> None:
@@ -141,6 +145,26 @@ async def test_a_body_that_trickles_in_is_answered_and_cut_off() -> None:
         said, took = await dribble(gateway, head, b" ", 6.0)
         assert said.startswith(b"HTTP/1.1 400")
         assert took < 5.0
+
+
+async def test_a_body_without_an_end_is_refused_at_the_limit() -> None:
+    head = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: write\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with running(settings_of(limits={"batch_bytes": 1024})) as gateway:
+        said, _ = await dribble(gateway, head, b"400\r\n" + b" " * 1024 + b"\r\n", 4.0)
+        assert said.startswith(b"HTTP/1.1 413")
+
+
+async def test_faults_of_a_connection_tell_the_place_and_not_the_peer() -> None:
+    settings, stream = settings_of().server, io.StringIO()
+    connection = connections(web.Server(_never), settings, open_logger(settings, stream))()
+    connection.log_exception("Error handling request from %s", "203.0.113.7", exc_info=RuntimeError("canary"))
+    assert "RuntimeError" in stream.getvalue()
+    assert "203.0.113" not in stream.getvalue()
+    assert "canary" not in stream.getvalue()
+
+
+async def _never(_request: web.BaseRequest) -> web.StreamResponse:
+    raise AssertionError
 
 
 @pytest.mark.parametrize(

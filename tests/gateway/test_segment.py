@@ -122,6 +122,8 @@ def test_both_spellings_say_the_same() -> None:
         ({"traits": {}, "context": {"traits": {"a": 1}}}, "identify", "traits", {}),
         ({"type": "page"}, "track", "type", "page"),
         ({}, "screen", "type", "screen"),
+        ({"type": [1]}, "track", "type", [1]),
+        ({"type": {"a": 1}}, "page", "type", {"a": 1}),
         ({"name": "N", "category": "C"}, "page", "properties", {"name": "N", "category": "C"}),
         ({"name": "N", "properties": {"name": "inner"}}, "page", "properties", {"name": "inner"}),
         ({"name": "N", "properties": [1]}, "page", "properties", [1]),
