@@ -55,7 +55,7 @@ body, or as a query parameter of the same names. The first of these that is ther
 
 | kind | may | in a browser |
 |---|---|---|
-| write | collect, choose for an anonymous id | yes; with an origin list only from those, and from what sends no `Origin`: a list binds browsers only |
+| write | collect, choose for an anonymous id | yes; an origin list binds browsers: without an `Origin` it does not apply |
 | server | collect, choose for anybody | no: a request with an `Origin` header is refused with 403 |
 | read | read, statistics | not across origins |
 | privacy | the rights endpoints, anybody's choices | not across origins |
