@@ -46,11 +46,13 @@ class OpenHouse(Gateway):
 
 
 @asynccontextmanager
-async def open_house(root: Path, clock: ManualClock | None = None, **sections: Any) -> AsyncIterator[OpenHouse]:
+async def open_house(
+    root: Path, clock: ManualClock | None = None, served: list[str] | None = None, **sections: Any
+) -> AsyncIterator[OpenHouse]:
     storage = {"data_dir": str(root), "min_free_bytes": 0, "commit_interval_ms": 0, **sections.pop("storage", {})}
     settings = settings_of(storage=storage, **{"regions": {"eu": {"countries": ["*"]}}, **sections})
     clock = clock or ManualClock(NOW)
-    stores = open_stores(settings, None, clock)
+    stores = open_stores(settings, served, clock)
     logger = open_logger(settings.server, io.StringIO())
     try:
         house = House(settings, stores, clock)

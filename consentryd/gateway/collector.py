@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from consentryd.config.settings import Settings
@@ -21,25 +22,38 @@ from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.log import Log
 from consentryd.storage.rejected import Letter
 
+#: Told the site and the region that is not served here.
+NoteRefusal = Callable[[str, str], Awaitable[None]]
+
 _NO_CONTEXT: Mapping[str, Any] = {}
 
 
 class Collector:
-    """One for a process. `logs` are the regions it serves."""
+    """One for a process. `logs` are the regions it serves. `note_refusal` is told once of a request with events of another."""
 
     def __init__(
-        self, settings: Settings, pipeline: Pipeline, place: Place, logs: Mapping[str, Log], scrubbers: Mapping[str, Scrubber]
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        place: Place,
+        logs: Mapping[str, Log],
+        scrubbers: Mapping[str, Scrubber],
+        note_refusal: NoteRefusal | None = None,
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._place = place
         self._logs = logs
         self._scrubbers = scrubbers
+        self._note_refusal = note_refusal
 
     async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
         """One result per event, in order, once everything stored is durable. Raises `Unavailable`, `Misdirected`: nothing was kept."""
         passage = self._passage(intake)
         items = self._pipeline.run(events, passage)
+        if passage.misdirected and self._note_refusal is not None:
+            with contextlib.suppress(Unavailable):
+                await self._note_refusal(intake.key.site, passage.misdirected)
         if passage.misdirected and all(item is Reason.WRONG_REGION for item in items):
             raise Misdirected(
                 "wrong_region",
@@ -54,7 +68,9 @@ class Collector:
     async def readiness(self) -> list[Check]:
         """Whether each region's log takes a commit now."""
         problems = await asyncio.gather(*(log.check_writable() for log in self._logs.values()))
-        return [Check(f"log:{region}", problem is None, problem or "") for region, problem in zip(self._logs, problems, strict=True)]
+        return [
+            Check(f"log:{region}", problem is None, problem or "") for region, problem in zip(self._logs, problems, strict=True)
+        ]
 
     def _passage(self, intake: Intake) -> Passage:
         site = self._settings.site_of(intake.key.site)

@@ -39,6 +39,7 @@ from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.rights.consent import ConsentDesk
+from consentryd.rights.registrar import Registrar
 from consentryd.storage.control import ControlStore
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
@@ -73,9 +74,10 @@ class House:
             Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles),
         )
         desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
-        self.proving = Proving(desk, self.policy, self.place, stores)
+        self.registrar = Registrar(stores)
+        self.proving = Proving(desk, self.registrar, self.policy, self.place, stores)
         logs = {name: store.log for name, store in stores.items()}
-        self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers)
+        self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers, self.registrar.note_region_refused)
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
 
@@ -133,6 +135,8 @@ async def open_services(
     try:
         house = House(settings, stores, clock)
         await asyncio.to_thread(house.clients.warm)
+        await house.registrar.note_policy(house.policy, settings)
+        await house.registrar.note_signing_keys()
         services = Services(
             settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics, worker, house.proving
         )

@@ -46,6 +46,7 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     statement = read_statement(told, key, client, proving.policy.purposes, settings.consent.notices, settings.limits.id_chars)
     region = proving.place.region_of(key.region or _declared(request, told), key.site, statement.identities, client.country)
     if region not in proving.stores:
+        await proving.registrar.note_region_refused(key.site, region)
         raise Misdirected(
             "wrong_region",
             "This person belongs to a region that this gateway does not serve. Nothing was kept.",

@@ -1,9 +1,9 @@
 """The ledger over HTTP and on the command line: anyone can check it, and what the operator did is in it."""
 
+import asyncio
 import base64
 import json
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,12 +107,14 @@ async def test_policy_and_keys_are_noted_when_they_change_and_only_then(tmp_path
 
 
 @pytest.fixture
-def installation(tmp_path):
+def installation(tmp_path, capsys):
+    """Where a gateway has kept three choices: `consentry ARGUMENTS` gives exit code, output and errors of a command there."""
     assert main(["init", str(tmp_path), "--json"]) == 0
-    return tmp_path
+    asyncio.run(fill(tmp_path))
+    return Installation(tmp_path, capsys)
 
 
-async def filled(root):
+async def fill(root):
     async with open_house(root / "data", regions={"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}) as house:
         answers = [await house.choose(anonymousId=f"a-{number}", **GRANT) for number in range(3)]
         _, keys = await house.ask("GET", "/.well-known/consentry/keys.json", key=None)
@@ -120,53 +122,49 @@ async def filled(root):
     (root / "keys.json").write_text(json.dumps(keys))
 
 
-def consentry(root, *arguments):
-    return main([*arguments, "--config", str(root / "consentry.toml")])
+class Installation:
+    def __init__(self, root, capsys):
+        self.root = root
+        self.capsys = capsys
+        self.receipt, self.keys = str(root / "receipt.json"), str(root / "keys.json")
+
+    def consentry(self, *arguments):
+        self.capsys.readouterr()
+        code = main([*arguments, "--config", str(self.root / "consentry.toml")])
+        return code, *self.capsys.readouterr()
 
 
-async def test_the_commands_check_what_the_gateway_wrote(installation, capsys):
-    await filled(installation)
-    assert consentry(installation, "ledger", "verify") == 0
-    assert "eu: 3 entries, 1 checkpoints, nothing was changed" in capsys.readouterr().out
-    receipt, keys = str(installation / "receipt.json"), str(installation / "keys.json")
-    assert consentry(installation, "consent", "verify", receipt, "--anonymous-id", "a-1") == 0
-    assert consentry(installation, "consent", "verify", receipt, "--keys", keys) == 0
-    assert "Genuine: record consentry/eu/" in capsys.readouterr().out
-    assert consentry(installation, "consent", "verify", receipt, "--anonymous-id", "a-2") == 1
-    assert "somebody else's" in capsys.readouterr().err
+def test_the_commands_check_what_the_gateway_wrote(installation):
+    code, out, _ = installation.consentry("ledger", "verify")
+    assert (code, "eu: 3 entries, 1 checkpoints, nothing was changed" in out) == (0, True)
+    code, out, _ = installation.consentry("consent", "verify", installation.receipt, "--anonymous-id", "a-1")
+    assert (code, "Genuine: record consentry/eu/" in out) == (0, True)
+    assert installation.consentry("consent", "verify", installation.receipt, "--keys", installation.keys)[0] == 0
+    code, _, error = installation.consentry("consent", "verify", installation.receipt, "--anonymous-id", "a-2")
+    assert (code, "somebody else's" in error) == (1, True)
 
 
-def cli(root, *arguments):
-    """In a process of its own: `rotate-signing` runs a loop."""
-    command = [sys.executable, "-m", "consentryd", *arguments, "--config", str(root / "consentry.toml")]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-async def test_rotation_retires_a_key_and_keeps_its_receipts(installation):
-    await filled(installation)
-    rotated = json.loads(cli(installation, "keys", "rotate-signing", "--region", "eu", "--json").stdout)
+def test_rotation_retires_a_key_and_keeps_its_receipts(installation):
+    rotated = json.loads(installation.consentry("keys", "rotate-signing", "--region", "eu", "--json")[1])
     assert rotated[0]["old"] != rotated[0]["new"]
-    assert cli(installation, "consent", "verify", str(installation / "receipt.json")).returncode == 0
-    found = json.loads(cli(installation, "ledger", "verify", "--json").stdout)
+    assert installation.consentry("consent", "verify", installation.receipt)[0] == 0
+    found = json.loads(installation.consentry("ledger", "verify", "--json")[1])
     assert [(each["region"], each["entries"], each["problem"]) for each in found] == [("eu", 4, None), ("us", 0, None)]
 
 
-async def test_a_flipped_byte_is_named_by_the_command(installation):
-    await filled(installation)
-    connection = open_database(installation / "data" / "eu" / "region.db", "region")
+def test_a_flipped_byte_is_named_by_the_command(installation):
+    connection = open_database(installation.root / "data" / "eu" / "region.db", "region")
     connection.execute("UPDATE ledger SET body = replace(body, 'granted', 'gRanted') WHERE entry = 1")
     connection.close()
-    done = cli(installation, "ledger", "verify")
-    assert done.returncode == 1
-    assert "eu: entry 1 is bad: its text is not what its leaf hash says" in done.stderr
+    code, _, error = installation.consentry("ledger", "verify")
+    assert (code, "eu: entry 1 is bad: its text is not what its leaf hash says" in error) == (1, True)
 
 
-async def test_the_command_line_s_proofs_fit(installation):
-    await filled(installation)
-    keys = [Verifier.parse(key["vkey"]) for key in json.loads((installation / "keys.json").read_text())["keys"]]
-    head = open_checkpoint(cli(installation, "ledger", "checkpoint", "--region", "eu").stdout, keys)
-    proof = json.loads(cli(installation, "ledger", "inclusion", "2", "--region", "eu", "--json").stdout)
+def test_the_command_line_s_proofs_fit(installation):
+    keys = [Verifier.parse(key["vkey"]) for key in json.loads(Path(installation.keys).read_text())["keys"]]
+    head = open_checkpoint(installation.consentry("ledger", "checkpoint", "--region", "eu")[1], keys)
+    proof = json.loads(installation.consentry("ledger", "inclusion", "2", "--region", "eu", "--json")[1])
     assert verify_inclusion(base64.b64decode(proof["leaf"]), 2, head.size, decoded(proof["inclusion"]), head.root)
-    proof = json.loads(cli(installation, "ledger", "consistency", "3", "--region", "eu", "--json").stdout)
+    proof = json.loads(installation.consentry("ledger", "consistency", "3", "--region", "eu", "--json")[1])
     assert verify_consistency(3, head.root, head.size, head.root, decoded(proof["consistency"]))
-    assert cli(installation, "ledger", "inclusion", "3", "--region", "eu").returncode == 1
+    assert installation.consentry("ledger", "inclusion", "3", "--region", "eu")[0] == 1

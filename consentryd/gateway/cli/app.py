@@ -11,7 +11,20 @@ from typing import Annotated, Final
 import typer
 
 from consentryd import __version__
-from consentryd.gateway.cli import check_config, consent, doctor, events, import_, init, keys, seal, serve
+from consentryd.gateway.cli import (
+    check_config,
+    consent,
+    doctor,
+    events,
+    import_,
+    init,
+    keys,
+    ledger,
+    receipt,
+    seal,
+    serve,
+    signing,
+)
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 
@@ -28,7 +41,10 @@ app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.command("check-config")(check_config.check_config)
 app.add_typer(keys.app, name="keys")
+keys.app.command("rotate-signing")(signing.rotate_signing)
 app.add_typer(consent.app, name="consent")
+consent.app.command("verify")(receipt.verify)
+app.add_typer(ledger.app, name="ledger")
 app.command("events")(events.events)
 app.command("import")(import_.import_)
 app.command("seal")(seal.seal)
