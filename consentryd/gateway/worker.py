@@ -7,6 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -58,7 +59,6 @@ def run_worker(
         async with open_services(settings, config_path, regions, worker, logger) as services:
             app = create_app(services, logger)
             async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
-                _calm_collector()
                 _settle()
                 logger.info("serving", worker=worker.number)
                 ready()
@@ -69,16 +69,6 @@ def run_worker(
         uvloop.run(serve())
     finally:
         gc.unfreeze()  # else libraries that count what is left at exit report all of it as leaked
-
-
-def _calm_collector() -> None:
-    """What lives as long as the process is never scanned again, and a batch of 1,000 events starts no collection of its own.
-
-    Python's thresholds (700 objects) cost a third of a batch's time here: 1,200 us where it is 800 so, per 100 events.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _settle() -> None:
