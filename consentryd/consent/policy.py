@@ -38,7 +38,7 @@ class Policy:
         self._signals: dict[Any, Signals] = {}
         self._carried: dict[str, str] = {}
         self._token = 0
-        self._tokens: dict[tuple[tuple[str, str], ...], int] = {}
+        self._tokens: dict[bytes, int] = {}
 
     def read(self, context: Mapping[str, Any], carried: Mapping[str, str], now: int) -> Signals:
         """The signals in an event's context and in the request that carried it (lower-case names). Never raises on input."""
@@ -117,7 +117,9 @@ class Policy:
             self._tokens.clear()
             self._signals.clear()
         self._carried = dict(carried)
-        self._token = self._tokens.setdefault(tuple(carried.items()), len(self._tokens))
+        # cookies may be long; their hash is not
+        digest = hashlib.sha256(repr(self._carried).encode(errors="surrogatepass")).digest()
+        self._token = self._tokens.setdefault(digest, len(self._tokens))
 
     def _move(self, now: int) -> None:
         """Put the rows in force at `now` to use, and forget decisions under others."""
