@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { granted } from "./device.mjs";
+
+const sent = async (calls, settings, world) => {
+  const made = granted(settings, world);
+  calls(made.client, made);
+  await made.pass(3_000);
+  return made.server.events().map(({ messageId, timestamp, anonymousId, context, ...event }) => event);
+};
+
+for (const [name, call, event] of [
+  ["track", (c) => c.track("bought", { total: 5 }), { type: "track", event: "bought", properties: { total: 5 } }],
+  ["track without properties", (c) => c.track("bought"), { type: "track", event: "bought" }],
+  ["page", (c) => c.page(), { type: "page" }],
+  ["page with a name", (c) => c.page("Home"), { type: "page", name: "Home" }],
+  ["page with a category", (c) => c.page("Shop", "Home", { a: 1 }), { type: "page", category: "Shop", name: "Home", properties: { a: 1 } }],
+  ["screen", (c) => c.screen("Cart"), { type: "screen", name: "Cart" }],
+  ["identify", (c) => c.identify("u1", { plan: "pro" }), { type: "identify", userId: "u1", traits: { plan: "pro" } }],
+  ["identify with a number", (c) => c.identify(7), { type: "identify", userId: "7" }],
+  ["identify with traits only", (c) => c.identify({ plan: "pro" }), { type: "identify", traits: { plan: "pro" } }],
+  ["group", (c) => c.group("g1", { size: 3 }), { type: "group", groupId: "g1", traits: { size: 3 } }],
+  ["alias with both ids", (c) => c.alias("u2", "u1"), { type: "alias", userId: "u2", previousId: "u1" }],
+])
+  test(`${name} becomes its event`, async () => assert.deepEqual(await sent(call), [event]));
+
+test("alias takes the known user, else the anonymous id, as the previous one", async () => {
+  const [, alias] = await sent((client) => (client.identify("u1"), client.alias("u2")));
+  assert.equal(alias.previousId, "u1");
+  const [first] = await sent((client) => client.alias("u2"));
+  assert.match(first.previousId, /^id-/);
+});
+
+test("properties are taken as they are at the call", async () => {
+  const [event] = await sent((client) => {
+    const properties = { size: 1 };
+    client.track("seen", properties);
+    properties.size = 2;
+  });
+  assert.equal(event.properties.size, 1);
+});
+
+test("calls that make no sense break nothing", async () => {
+  const made = granted();
+  for (const call of [null, undefined, 7, {}, [], Symbol("x")]) made.client.track(call);
+  made.client.consent.grant(7);
+  made.client.consent.signal("x");
+  await made.pass(2_000);
+  await made.client.flush();
+});
+
+test("reset starts a new person and keeps the choice", async () => {
+  const made = granted();
+  made.client.identify("u1");
+  made.client.reset();
+  made.client.track("seen");
+  await made.pass(2_000);
+  const [before, after] = made.server.events();
+  assert.notEqual(before.anonymousId, after.anonymousId);
+  assert.equal(after.userId, undefined);
+  assert.equal(made.client.consent.get().analytics, true);
+});
+
+test("a session lasts while no pause exceeds 30 minutes", async () => {
+  const made = granted();
+  const minutes = [0, 30, 30, 30.1, 1];
+  for (const pause of minutes) {
+    await made.pass(pause * 60_000);
+    made.client.track("seen");
+    await made.pass(0);
+  }
+  await made.pass(5_000);
+  const [a, b, c, d, e] = made.server.events().map(({ context }) => context.sessionId);
+  assert.equal(a, b);
+  assert.equal(b, c);
+  assert.notEqual(c, d);
+  assert.equal(d, e);
+});
+
+test("the page goes along, redacted", async () => {
+  const page = () => ({ url: "https://ann:pw@shop.example/u/ann@mail.example?token=abc&size=L#top", title: "Mail to ann@mail.example", referrer: "" });
+  const made = granted({}, { parts: { page } });
+  made.client.page();
+  await made.pass(2_000);
+  assert.deepEqual(made.server.events()[0].context.page, {
+    url: "https://shop.example/u/[email]?token=[redacted]&size=L",
+    path: "/u/[email]",
+    title: "Mail to [email]",
+    referrer: "",
+  });
+});

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { init } from "../../dist/react_native.mjs";
+
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+const asyncStorage = (entries) => ({
+  entries,
+  getAllKeys: async () => [...entries.keys()],
+  getItem: async (key) => entries.get(key) ?? null,
+  setItem: async (key, value) => void entries.set(key, value),
+  removeItem: async (key) => void entries.delete(key),
+});
+
+const appState = () => {
+  const listeners = [];
+  return { currentState: "active", addEventListener: (_type, listener) => listeners.push(listener), become: (state) => listeners.forEach((listener) => listener(state)) };
+};
+
+const netInfo = () => {
+  const listeners = [];
+  return { addEventListener: (listener) => listeners.push(listener), become: (isConnected) => listeners.forEach((listener) => listener({ isConnected })) };
+};
+
+const start = async (entries = new Map(), settings = {}) => {
+  const requests = [];
+  const state = appState();
+  const net = netInfo();
+  const network = { up: true };
+  const fetch = async (url, { body }) => {
+    if (!network.up) throw new TypeError("Network request failed");
+    requests.push([url, JSON.parse(body)]);
+    return { status: 200, headers: { get: () => null }, text: async () => "{}" };
+  };
+  const client = await init({ key: "wk", host: "http://gateway", storage: asyncStorage(entries), appState: state, netInfo: net, fetch, batchDelay: 5, ...settings });
+  const events = () => requests.filter(([url]) => url.endsWith("/v1/batch")).flatMap(([, body]) => body.batch);
+  return { client, requests, events, state, net, network, entries };
+};
+
+test("an app stores nothing before a grant, then sends screens and its life cycle", async () => {
+  const app = await start();
+  app.client.screen("Cart", { items: 2 });
+  await wait(20);
+  assert.equal(app.entries.size, 0);
+  assert.deepEqual(app.requests, []);
+  app.client.consent.grant();
+  await wait(30);
+  assert.deepEqual(app.events().map(({ type, event, name }) => event || name), ["app_opened", "Cart"]);
+  assert.equal(app.entries.size, 1);
+});
+
+test("going to the background sends the last event", async () => {
+  const app = await start(new Map(), { batchDelay: 60_000 });
+  app.client.consent.grant();
+  app.client.track("seen");
+  app.state.become("background");
+  await wait(400);
+  assert.deepEqual(app.events().map(({ event }) => event), ["app_opened", "seen", "app_backgrounded"]);
+});
+
+test("what happens without a network is kept on the device and sent by the next start, once", async () => {
+  const app = await start();
+  app.client.consent.grant();
+  await wait(20);
+  app.network.up = false;
+  app.client.track("offline");
+  await wait(30);
+  assert.equal(app.entries.size, 2);
+  const again = await start(app.entries);
+  await wait(400);
+  assert.equal(again.events().filter(({ event }) => event === "offline").length, 1);
+  assert.equal(again.entries.size, 1);
+  app.network.up = true;
+});
+
+test("coming back online sends at once", async () => {
+  const app = await start();
+  app.client.consent.grant();
+  await wait(20);
+  app.network.up = false;
+  app.net.become(false);
+  app.client.track("offline");
+  await wait(30);
+  app.network.up = true;
+  app.net.become(true);
+  await wait(350);
+  assert.equal(app.events().filter(({ event }) => event === "offline").length, 1);
+});
+
+test("a withdrawal leaves nothing on the device", async () => {
+  const app = await start();
+  app.client.consent.grant();
+  app.client.track("seen");
+  await wait(20);
+  app.client.consent.withdraw();
+  await wait(20);
+  assert.equal(app.entries.size, 0);
+  assert.equal(app.requests.at(-1)[1].action, "withdraw");
+});
