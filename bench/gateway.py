@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 READY_S = 60.0
-_TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Gateway:
@@ -61,6 +59,11 @@ class Gateway:
                 raise RuntimeError(f"the gateway did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
     def stop(self, timeout: float = 30.0) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
@@ -94,50 +97,6 @@ class Gateway:
             return self.request("GET", path)[0]
         except OSError:
             return 0
-
-    def pids(self) -> list[int]:
-        """The processes that live: the one started and its descendants."""
-        assert self.process is not None
-        found, queue = [], [self.process.pid]
-        while queue:
-            pid = queue.pop()
-            found.append(pid)
-            try:
-                queue += [
-                    int(child)
-                    for task in Path(f"/proc/{pid}/task").iterdir()
-                    for child in (task / "children").read_text().split()
-                ]
-            except OSError:
-                found.remove(pid)
-        return found
-
-    def cpu_seconds(self) -> float:
-        """User and system time of the processes that live, since each began."""
-        return sum(sum(times.values()) for times in self.threads().values())
-
-    def threads(self) -> dict[int, dict[str, float]]:
-        """CPU seconds by process and thread name."""
-        used: dict[int, dict[str, float]] = {}
-        for pid in self.pids():
-            used[pid] = {}
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                try:
-                    name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
-                except OSError:
-                    continue
-                fields = rest.split()
-                used[pid][name] = used[pid].get(name, 0.0) + (int(fields[11]) + int(fields[12])) / _TICK
-        return used
-
-    def rss_bytes(self) -> int:
-        total = 0
-        for pid in self.pids():
-            try:
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-            except OSError:
-                continue
-        return total
 
 
 def free_port() -> int:

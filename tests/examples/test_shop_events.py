@@ -25,7 +25,7 @@ def named(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return [event for event in events if event.get("event") == name]
 
 
-@pytest.mark.parametrize(("count", "days"), [(1, 1), (7, 400), (1_000, 1), (10_001, 3), (50_000, 1)])
+@pytest.mark.parametrize(("count", "days"), [(1, 1), (7, 400), (1_000, 1), (10_001, 3), (20_000, 1)])
 def test_the_log_has_exactly_as_many_events_as_asked_for_in_the_order_of_time_and_inside_the_days_named(
     count: int, days: int
 ) -> None:
@@ -73,7 +73,7 @@ def test_the_funnel_narrows_at_each_step_to_a_few_orders_in_a_hundred_sessions(s
 
 
 def test_the_experiment_splits_evenly_and_its_shorter_checkout_sells_more() -> None:
-    events = [orjson.loads(line) for line in lines(Scenario(200_000, 3, START, 28))]
+    events = [orjson.loads(line) for line in lines(Scenario(100_000, 3, START, 28))]
     variant = {e["sessionId"]: e["properties"]["variant"] for e in named(events, "experiment_viewed")}
     started = Counter(variant[session] for session in {e["sessionId"] for e in named(events, "checkout_started")})
     ordered = Counter(variant[session] for session in {e["sessionId"] for e in named(events, "order_completed")})
