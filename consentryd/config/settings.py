@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 KEEP_DAYS = 760
 
@@ -211,6 +211,41 @@ class Consent(Section):
     remembered: int = Field(8192, ge=64, description="Distinct signals, and distinct cases, whose decision is remembered.")
 
 
+class Rights(Section):
+    grace_s: float = Field(0.0, ge=0, description="How long a request waits, and may be cancelled, before it is carried out.")
+    block: Literal["forever", "no"] = Field(
+        "forever", description="Whether future events of an erased person are refused, where the request does not say."
+    )
+    export_hours: float = Field(
+        72.0, gt=0, le=720, description="How long a person's export waits, encrypted, to be fetched once."
+    )
+    backup_days: int = Field(
+        30, ge=0, description="How long you keep backups; certificates name the day when the last one is gone."
+    )
+    recipients: list[str] = Field(default=[], description="Others that receive people's data, as exports name them.")
+    callbacks: list[Url] = Field(
+        default=[], description="The only addresses that a request may have its changes of status reported to."
+    )
+    downstream: list[Url] = Field(
+        default=[], description="Addresses that are told of every erasure, whose acknowledgement its certificate records."
+    )
+    downstream_hours: float = Field(
+        24.0, ge=0, description="How long a certificate waits for acknowledgements; later ones are missing in it."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs what is sent to `callbacks` and `downstream` (HMAC-SHA256)."
+    )
+    scan_dir: Path | None = Field(
+        None, description="A folder outside of the data directory that erasures search too, such as the one of log files."
+    )
+    scan_events: int = Field(
+        1_000_000, ge=0, description="Up to so many events in a region an erasure decodes all of them in search of the person."
+    )
+    opendsr_domain: str | None = Field(None, description="Our domain as an OpenDSR processor; not set: /opendsr/ is closed.")
+    opendsr_certificate: Path | None = Field(None, description="The PEM certificate of that domain, issued by an authority.")
+    opendsr_key: Path | None = Field(None, description="The PEM private key of that certificate (RSA).")
+
+
 class Region(Section):
     countries: list[CountryOrGroup] = Field(
         default=[],
@@ -241,6 +276,12 @@ class Site(Section):
         "off", description="What becomes of events that do not fit the tracking plan."
     )
     retention: Retention = Field(default=Retention(), description="How long events are kept.")
+    subject_token_secret: SecretStr | None = Field(
+        None, description="Your backend signs short-lived tokens for logged-in people with it (JWT, HS256); 32 bytes or more."
+    )
+    subject_token_key: str | None = Field(
+        None, description="Instead of a secret: the public Ed25519 key of those tokens (JWT, EdDSA), base64 of 32 bytes."
+    )
 
 
 DEFAULT_REGIONS = {"eu": Region(countries=["*"]), "us": Region(countries=["US"])}
@@ -255,6 +296,7 @@ class Settings(Section):
     privacy: Privacy = Field(default=Privacy(), description="What is taken off every event, beyond what always is.")
     keys: Keys = Field(default=Keys(), description="The key above all keys.")
     consent: Consent = Field(default=Consent(), description="Whose choice counts, for what, and where.")
+    rights: Rights = Field(default=Rights(), description="People's requests: access, erasure and the rest.")
     regions: dict[RegionName, Region] = Field(
         default=DEFAULT_REGIONS,
         min_length=1,

@@ -26,6 +26,10 @@ class Pseudonymiser:
         state.update(f"{site}\0{kind}\0{value}".encode())
         return state.digest()
 
+    def email(self, site: str, address: str) -> bytes:
+        """The digest of an e-mail address: of its SHA-256 in lower case, so that who knows only that hash finds it too."""
+        return self.identity(site, IdentityKind.EMAIL, hashlib.sha256(address.strip().lower().encode()).hexdigest())
+
     def session(self, site: str, value: str) -> int:
         """A client's session id as 63 bits."""
         state = self._session.copy()

@@ -1,0 +1,73 @@
+"""A region as the rights see it: its folder, its keys, and who is who in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from consentryd.model.clock import Clock
+from consentryd.model.identity import IdentityKind
+from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.rights.demand import NamedIdentity
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.keys import RegionKeys
+from consentryd.storage.reader import Reader
+from consentryd.storage.request import Casebook
+from consentryd.storage.signing import SigningKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One for each region served. Cheap to make; opens files as they are needed."""
+
+    name: str
+    root: Path
+    keys: RegionKeys
+    signing: SigningKeys
+    pseudonyms: Pseudonymiser
+    lake: DeltaLake
+    reader: Reader
+
+    @contextmanager
+    def casebook(self) -> Iterator[Casebook]:
+        """The region's requests, for one thread and for a while."""
+        book = Casebook(self.root, self.keys.subject)
+        try:
+            yield book
+        finally:
+            book.close()
+
+    def digests(self, sites: Iterable[str], identities: Iterable[NamedIdentity]) -> list[bytes]:
+        """What stands for the identities in this region."""
+        each = list(identities)
+        return [self.digest(site, identity) for site in sites for identity in each]
+
+    def digest(self, site: str, identity: NamedIdentity) -> bytes:
+        if identity.kind is not IdentityKind.EMAIL:
+            return self.pseudonyms.identity(site, identity.kind, identity.value)
+        if identity.format == "raw":
+            return self.pseudonyms.email(site, identity.value)
+        return self.pseudonyms.identity(site, IdentityKind.EMAIL, identity.value.lower())
+
+    @property
+    def exports(self) -> Path:
+        """Where the region's finished exports wait."""
+        return self.root / "exports"
+
+    def export_path(self, request: str) -> Path:
+        return self.exports / f"{request}.vault"
+
+
+def open_offices(root: Path, keys: Mapping[str, RegionKeys], clock: Clock) -> dict[str, Office]:
+    """An office for each region of which `keys` are given; `root` is the data directory."""
+    offices = {}
+    for name, each in keys.items():
+        folder = root / name
+        lake = DeltaLake(folder)
+        signing = SigningKeys(root, name, each.signing, clock)
+        offices[name] = Office(
+            name, folder, each, signing, Pseudonymiser(each.identity, each.dedup), lake, Reader(folder, lake, tail_events=0)
+        )
+    return offices
