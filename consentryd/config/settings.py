@@ -275,13 +275,13 @@ class Site(Section):
     tracking_plan_mode: Literal["off", "flag", "reject"] = Field(
         "off", description="What becomes of events that do not fit the tracking plan."
     )
-    retention: Retention = Field(default=Retention(), description="How long events are kept.")
     subject_token_secret: SecretStr | None = Field(
         None, description="Your backend signs short-lived tokens for logged-in people with it (JWT, HS256); 32 bytes or more."
     )
     subject_token_key: str | None = Field(
         None, description="Instead of a secret: the public Ed25519 key of those tokens (JWT, EdDSA), base64 of 32 bytes."
     )
+    retention: Retention = Field(default=Retention(), description="How long events are kept.")
 
 
 DEFAULT_REGIONS = {"eu": Region(countries=["*"]), "us": Region(countries=["US"])}
