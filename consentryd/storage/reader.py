@@ -22,6 +22,7 @@ from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.tail import Tail
 from consentryd.storage.tombstone import Hidden, load_hidden
+from consentryd.storage.withdrawal import Withdrawal, load_withdrawals, to_table
 
 TAIL_EVENTS: Final = 250_000
 _BATCH_ROWS: Final = 8_192
@@ -58,9 +59,9 @@ class Reader:
         with ExitStack() as stack:
             stack.enter_context(self._lake.reading())
             with self._lock:
-                state, tail, aliases, hidden = self._look(restricted=restricted)
+                state, tail, aliases, hidden, withdrawn = self._look(restricted=restricted)
             self._lake.check(state.files)
-            return Snapshot(self._lake, state, tail, aliases, hidden, self._config, stack.pop_all())
+            return Snapshot(self._lake, state, tail, aliases, hidden, withdrawn, self._config, stack.pop_all())
 
     def release(self) -> None:
         """Let go of the converted tail; worth calling after a seal, when it is in the lake (about 650 bytes an event)."""
@@ -73,7 +74,7 @@ class Reader:
                 self._connection.close()
                 self._connection = None
 
-    def _look(self, *, restricted: bool) -> tuple[LakeState, pa.Table, Aliases, Hidden]:
+    def _look(self, *, restricted: bool) -> tuple[LakeState, pa.Table, Aliases, Hidden, list[Withdrawal]]:
         """Fix the log first, then the lake's version, then read the rows of that log which the version lacks.
 
         Rows sealed in between are in both; those deleted before the log was fixed are in the version, which is younger.
@@ -90,7 +91,8 @@ class Reader:
                     check_continuity(connection, self._path, state)
                     tail = self._tail.read(connection, state.sealed, goal)
                     hidden = load_hidden(connection, restricted=restricted)
-                    return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden
+                    withdrawn = load_withdrawals(connection) if restricted else []
+                    return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden, withdrawn
             finally:
                 connection.execute("ROLLBACK")
         raise CorruptStore(
@@ -106,7 +108,7 @@ class Reader:
 
 class Snapshot:
     """What `Reader.snapshot` gives. `files` and `tail` are as stored; only `relation`, and what is made from it, resolves merged subjects and
-    leaves out hidden ones."""
+    leaves out hidden ones, and events of withdrawn purposes."""
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class Snapshot:
         tail: pa.Table,
         aliases: Aliases,
         hidden: Hidden,
+        withdrawn: Sequence[Withdrawal],
         config: dict[str, Any],
         lease: ExitStack,
     ) -> None:
@@ -122,6 +125,7 @@ class Snapshot:
         self.tail = tail
         self.aliases = aliases
         self.hidden = hidden
+        self.withdrawn = withdrawn
         self._lake = lake
         self._config = config
         self._stack = lease
@@ -165,7 +169,7 @@ class Snapshot:
     def relation(
         self, *, site: str | None = None, since: int | None = None, until: int | None = None, bucket: int | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones left out; filters as in `files`.
+        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones left out; filters as `files`.
 
         A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order.
         """
@@ -174,6 +178,7 @@ class Snapshot:
         filtered = source.filter(" AND ".join(conditions)) if conditions else source
         resolved = self._resolve(filtered) if len(self.aliases) else filtered
         visible = self._visible(resolved) if len(self.hidden) else resolved
+        visible = self._not_withdrawn(visible) if self.withdrawn else visible
         return visible if bucket is None else visible.filter(_bucket_condition(bucket))
 
     def query(self, sql: str, parameters: Sequence[Any] = (), **filters: Any) -> pa.Table:
@@ -213,6 +218,12 @@ class Snapshot:
         hidden = self.connection.from_arrow(self.hidden.to_table()).set_alias("hidden")
         columns = ", ".join(f"event.{name}" for name in EVENT_SCHEMA.names)
         return source.set_alias("event").join(hidden, "event.subject = hidden.subject", how="anti").project(columns)
+
+    def _not_withdrawn(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        gone = self.connection.from_arrow(to_table(self.withdrawn)).set_alias("gone")
+        meant = "event.subject = gone.subject AND event.purpose = gone.purpose AND event.received_at <= gone.until"
+        columns = ", ".join(f"event.{name}" for name in EVENT_SCHEMA.names)
+        return source.set_alias("event").join(gone, meant, how="anti").project(columns)
 
     def _buckets_merged_into(self, bucket: int) -> set[int]:
         if bucket == ANONYMOUS_BUCKET:

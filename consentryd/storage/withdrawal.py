@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+WITHDRAWAL_SCHEMA: Final = pa.schema([("subject", pa.int64()), ("purpose", pa.string()), ("until", pa.timestamp("us", tz="UTC"))])
 
 
 class Withdrawal(NamedTuple):
@@ -28,7 +33,18 @@ def let_stand(connection: sqlite3.Connection, subject: int, purpose: str, *, kee
         connection.execute("DELETE FROM withdrawal WHERE subject = ? AND purpose = ?", (subject, purpose))
 
 
+def forget_withdrawals(connection: sqlite3.Connection, done: Iterable[Withdrawal]) -> None:
+    """Their events are gone. One that was renewed meanwhile stays."""
+    connection.executemany("DELETE FROM withdrawal WHERE subject = ? AND purpose = ? AND until = ?", list(done))
+
+
 def load_withdrawals(connection: sqlite3.Connection) -> list[Withdrawal]:
-    return [
-        Withdrawal(*row) for row in connection.execute("SELECT subject, purpose, until FROM withdrawal ORDER BY subject, purpose")
-    ]
+    rows = connection.execute("SELECT subject, purpose, until FROM withdrawal ORDER BY subject, purpose")
+    return [Withdrawal(*row) for row in rows]
+
+
+def to_table(withdrawals: Sequence[Withdrawal]) -> pa.Table:
+    """Of `WITHDRAWAL_SCHEMA`."""
+    columns = list(zip(*withdrawals, strict=True)) or [(), (), ()]
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, WITHDRAWAL_SCHEMA, strict=True)]
+    return pa.table(arrays, schema=WITHDRAWAL_SCHEMA)

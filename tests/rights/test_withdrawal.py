@@ -1,0 +1,183 @@
+"""Events whose purpose was withdrawn are out of queries at once, and then out of the files: erased, anonymised or kept."""
+
+import pytest
+
+from consentryd.model.error import Unavailable
+from consentryd.rights.withdrawal import Sweeper
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.ledger import Ledger
+from consentryd.storage.reader import Reader
+from consentryd.storage.seal import Sealer
+from tests.house import open_house
+
+ALL = {"analytics": True, "product": True}
+CANARY = "canary-7c1f"
+
+
+class Region:
+    """One region of a running gateway, as queries and the disk see it."""
+
+    def __init__(self, house):
+        self.house = house
+        self.store = house.house.stores["eu"]
+        self.lake = DeltaLake(self.store.root)
+        self.reader = Reader(self.store.root, self.lake)
+        self.sweeper = Sweeper(self.store, self.lake, house.house.policy.purposes, house.services.settings)
+
+    def seen(self, what="event", where="true", **options):
+        with self.reader.snapshot(**options) as snapshot:
+            return sorted(snapshot.query(f"SELECT {what} AS found FROM events WHERE {where}")["found"].to_pylist())
+
+    def seal(self):
+        Sealer(self.store.root, self.lake).run()
+
+    async def sweep(self):
+        due = self.sweeper.due()
+        swept = self.sweeper.take(due)
+        await self.sweeper.settle(due, swept)
+        return swept
+
+    def holds(self, text):
+        needle = text.encode()
+        return [path.name for path in self.store.root.rglob("*") if path.is_file() and needle in path.read_bytes()]
+
+    def entries(self):
+        ledger = Ledger(self.store.reader)
+        return [ledger.entry(number).body for number in range(ledger.size)]
+
+    async def send(self, event, person, **properties):
+        body = {"event": event, "anonymousId": person, "properties": properties, "context": {"consent": {"purposes": ALL}}}
+        _, answer = await self.house.post("/v1/track?verbose=1", body)
+        assert answer["results"][0]["outcome"] == "stored", answer
+
+
+@pytest.fixture
+async def region(tmp_path):
+    async with open_house(tmp_path, consent={"events": {"product_*": "product"}}) as house:
+        made = Region(house)
+        yield made
+        made.reader.close()
+
+
+async def test_withdrawn_events_are_out_of_queries_at_once_wherever_they_lie(region):
+    await region.send("in_lake", "a-1")
+    region.seal()
+    await region.send("in_log", "a-1")
+    await region.send("product_tour", "a-1")
+    await region.send("others", "a-2")
+    assert region.seen() == ["in_lake", "in_log", "others", "product_tour"]
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    assert region.seen() == ["others", "product_tour"]
+    assert region.seen(restricted=False) == ["in_lake", "in_log", "others", "product_tour"]
+
+
+async def test_events_merged_into_a_person_go_with_the_person(region):
+    await region.send("before_login", "a-1")
+    region.seal()
+    await region.house.track("login", userId="u", anonymousId="a-0", consent=ALL)
+    await region.house.track("joined", userId="u", anonymousId="a-1", consent=ALL)
+    assert region.seen() == ["before_login", "joined", "login"]
+    await region.house.choose(key="server", userId="u", action="withdraw", purposes=["analytics"])
+    assert region.seen() == []
+    assert (await region.sweep())[:2] == (3, 0)
+    assert [file.events for file in region.lake.state().files] == []
+
+
+async def test_a_sweep_erases_the_bytes_and_nothing_of_others(region):
+    await region.send("first", "a-1", note=CANARY)
+    region.seal()
+    await region.send("second", "a-1", note=CANARY)
+    await region.send("product_tour", "a-1")
+    await region.send("others", "a-2", note="theirs")
+    before = region.seen("event_id", "event IN ('others', 'product_tour')")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    swept = await region.sweep()
+    assert (swept.erased, swept.anonymised) == (2, 0)
+    assert region.seen("event_id") == before
+    assert region.seen(restricted=False) == ["others", "product_tour"]
+    assert region.holds(CANARY) == []
+    assert region.sweeper.due() == []
+    assert '"events_erased":2' in region.entries()[-1]
+
+
+async def test_what_comes_after_a_new_grant_stays(region):
+    await region.send("old", "a-1")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    region.house.clock.advance(1)
+    await region.house.choose(anonymousId="a-1", action="grant", purposes=["analytics"])
+    assert region.seen() == []
+    region.house.clock.advance(1)
+    await region.send("new", "a-1")
+    assert region.seen() == ["new"]
+    await region.sweep()
+    assert region.seen() == ["new"]
+
+
+@pytest.fixture
+def purposes_file(tmp_path):
+    def write(fate):
+        path = tmp_path / "purposes.toml"
+        path.write_text(f'version = 1\n[purpose.analytics]\ntext = "Counting"\non_withdrawal = "{fate}"\n')
+        return {"purposes_file": str(path)}
+
+    return write
+
+
+async def test_anonymised_events_are_counted_without_the_person(tmp_path, purposes_file):
+    async with open_house(tmp_path / "data", consent=purposes_file("anonymise")) as house:
+        region = Region(house)
+        await region.send("bought", "a-1", note=CANARY)
+        await region.send("page_viewed", "a-1", note=CANARY)
+        subject = region.seen("subject")[0]
+        await house.choose(anonymousId="a-1", action="withdraw")
+        assert region.seen() == []
+        assert (await region.sweep())[:2] == (1, 1)
+        with region.reader.snapshot() as snapshot:
+            (row,) = snapshot.newest(5).to_pylist()
+        assert {name: value for name, value in row.items() if value is not None}.keys() <= {
+            *("event_id", "site", "type", "event", "time", "received_at", "lane", "purpose", "consent_ref", "device", "os"),
+            *("browser", "browser_major", "country", "host", "path", "referrer_host", "schema_version"),
+        }
+        assert (row["lane"], row["event"], row["time"].minute, row["consent_ref"]) == ("anonymous", "page_viewed", 0, "withdrawn")
+        assert region.holds(CANARY) == []
+        assert subject is not None
+        region.reader.close()
+
+
+async def test_kept_events_are_out_of_queries_until_the_person_grants_again(tmp_path, purposes_file):
+    async with open_house(tmp_path / "data", consent=purposes_file("keep")) as house:
+        region = Region(house)
+        await region.send("bought", "a-1")
+        await house.choose(anonymousId="a-1", action="withdraw")
+        assert (region.seen(), region.sweeper.due()) == ([], [])
+        await house.choose(anonymousId="a-1", action="grant", purposes=["analytics"])
+        assert region.seen() == ["bought"]
+        region.reader.close()
+
+
+async def test_an_interrupted_sweep_is_finished_by_the_next(region):
+    await region.send("bought", "a-1", note=CANARY)
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    due = region.sweeper.due()
+    region.sweeper.take(due)
+    assert region.sweeper.due() == due
+    assert region.seen() == []
+    await region.sweep()
+    assert (region.sweeper.due(), region.seen(), region.holds(CANARY)) == ([], [], [])
+
+
+async def test_a_withdrawal_renewed_during_a_sweep_waits_for_the_next(region):
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    due = region.sweeper.due()
+    region.house.clock.advance(1)
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    await region.sweeper.settle(due, region.sweeper.take(due))
+    assert [each.until for each in region.sweeper.due()] == [due[0].until + 1]
+
+
+async def test_a_reader_at_work_makes_the_sweep_wait(region):
+    await region.send("bought", "a-1")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    with region.lake.writing(), pytest.raises(Unavailable):
+        region.sweeper.take(region.sweeper.due())
+    assert len(region.sweeper.due()) == 1
