@@ -30,7 +30,7 @@ export const openChoice = (device: Device, settings: Settings, purposes: string[
   };
   const every = (state: (purpose: string) => State): Purposes => {
     const all: Purposes = {};
-    for (const name of purposes.concat(...sources().map(Object.keys))) if (name != "*") all[name] = state(name);
+    for (const name of purposes.concat(...sources().map(Object.keys))) if (name != "*") all[name] = state(name) ?? undefined;
     return all;
   };
   const choice: Choice = {

@@ -136,15 +136,14 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (isTemporary(status) && ++tries < 10) platform.later(() => tell(body, tries), 2e3 * tries);
   };
 
-  const tellAbout = (names: string[], action: string, anonymousId?: string, userId?: string): void => {
-    if (names[0] && anonymousId)
-      tell(JSON.stringify({ writeKey: settings.key, anonymousId, userId, purposes: toAll(names, action == "grant"), action, notice: device._kept.c.n }));
+  const tellAbout = (purposes: string[], action: string, anonymousId?: string): void => {
+    if (purposes[0] && anonymousId) tell(JSON.stringify({ writeKey: settings.key, anonymousId, purposes, action, notice: device._kept.c.n }));
   };
 
   /** Acts on whatever the last change of choice or signals has changed. */
   const settle = (action: string, named: string[] = []): void => {
     const before = told;
-    const { a, u } = device._kept;
+    const { a } = device._kept;
     told = choice._all();
     const taken = Object.keys(before).filter((name) => before[name] && told[name] === false);
     const moved = JSON.stringify(before) != JSON.stringify(told);
@@ -154,7 +153,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (device._kept.a || device._kept.c.o || (named[0] && settings.defaults)) device._save();
     if (taken[0] || !device._kept.a) outbox._purge();
     pump();
-    tellAbout(action == "grant" ? named.filter((name) => told[name]) : taken.concat(named), action, a || device._kept.a, u);
+    tellAbout(action == "grant" ? named.filter((name) => told[name]) : named[0] ? named : taken, action, a || device._kept.a);
     if (moved) for (const listener of listeners) guard(listener)(told);
   };
 

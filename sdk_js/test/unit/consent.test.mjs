@@ -72,7 +72,7 @@ test("a withdrawal deletes ids and queue at once and tells the gateway", async (
   await pass(60_000);
   assert.deepEqual(server.events(), []);
   const told = server.consents().at(-1);
-  assert.deepEqual(told, { writeKey: "wk", anonymousId: kept.a, userId: "u1", purposes: { analytics: false }, action: "withdraw" });
+  assert.deepEqual(told, { writeKey: "wk", anonymousId: kept.a, purposes: ["analytics"], action: "withdraw" });
 });
 
 test("after a withdrawal a new grant starts with a new id", async () => {
@@ -203,7 +203,7 @@ test("a signal that takes a grant back deletes ids and queue and tells the gatew
   assert.equal(entries.size, 0);
   await pass(10_000);
   assert.deepEqual(server.events(), []);
-  assert.deepEqual(server.consents().at(-1).purposes, { analytics: false });
+  assert.deepEqual(server.consents().at(-1).purposes, ["analytics"]);
 });
 
 test("a signal that is not ready holds calls back without taking anything away", async () => {

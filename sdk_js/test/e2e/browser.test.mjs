@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { missing, NOTHING, pause, snippet, startBrowser, startGateway, startSite, stored, until } from "./world.mjs";
+
+let browser;
+before(async () => {
+  if (!missing) browser = await startBrowser();
+});
+after(async () => browser?.close());
+
+/** A visit: own gateway, site and profile. */
+const visit = (name, pages, act) =>
+  test(name, { skip: missing }, async () => {
+    const gateway = await startGateway();
+    const made = Object.fromEntries(Object.entries(typeof pages === "function" ? pages(gateway.url) : pages).map(([path, html]) => [path, html]));
+    const site = await startSite(gateway.url, "wk", made);
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const problems = [];
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && /Content Security|Refused/.test(message.text()) && problems.push(message.text()));
+    try {
+      await act({ gateway, site, context, page, problems });
+      assert.deepEqual(problems, []);
+    } finally {
+      await context.close();
+      await site.close();
+      await gateway.close();
+    }
+  });
+
+const ready = (page) => page.waitForFunction(() => window.consentry && window.consentry.consent);
+const say = (page, ...call) => page.evaluate((given) => window.consentry.push(given), call);
+const one = (attributes, rest = "") => (gateway) => ({ "/": snippet(gateway, attributes) + rest, "/next": snippet(gateway, attributes) + "next" });
+
+visit("the snippet works under a strict policy: nothing before the grant, page and load time after it", one(), async ({ gateway, site, page }) => {
+  await page.goto(site.url + "/?utm_source=news&email=a@b.co");
+  await ready(page);
+  await pause(300);
+  assert.deepEqual(await stored(page), NOTHING);
+  assert.deepEqual(gateway.requests, []);
+  await say(page, "consent.grant", undefined, "n1");
+  await until(() => gateway.named("page_loaded")[0], "the load time");
+  const [view] = gateway.named("page");
+  assert.deepEqual(view.context.page, { url: site.url + "/?utm_source=news&email=[redacted]", path: "/", title: "Test", referrer: "" });
+  assert.deepEqual(view.context.campaign, { source: "news" });
+  assert.equal(view.context.consent.notice, "n1");
+  assert.ok(gateway.requests.every(({ type }) => type.startsWith("text/plain")));
+  const { local, ...rest } = await stored(page);
+  assert.deepEqual(Object.keys(local), ["consentry_wk"]);
+  assert.deepEqual(rest, { session: {}, databases: [], cookies: [] });
+  assert.ok(gateway.named("page_loaded")[0].properties.load > 0);
+});
+
+visit("denial and withdrawal leave nothing on the device", one(), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.deny");
+  await say(page, "track", "seen");
+  await pause(1_300);
+  assert.deepEqual(await stored(page), NOTHING);
+  assert.deepEqual(gateway.requests, []);
+  await say(page, "consent.grant");
+  await say(page, "track", "seen");
+  await until(() => gateway.named("seen")[0], "the event");
+  await say(page, "track", "unsent");
+  await say(page, "consent.withdraw");
+  await until(() => gateway.requests.some(({ path, body }) => path === "/v1/consent" && body.action === "withdraw"), "the withdrawal");
+  assert.deepEqual(await stored(page), NOTHING);
+  await page.goto(site.url + "/next");
+  assert.equal(gateway.named("unsent").length, 0);
+});
+
+visit("what happens just before leaving is delivered, once", one("data-batch-delay=60000"), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.evaluate(() => (consentry.push(["track", "left"]), (location.href = "/next")));
+  await page.waitForURL("**/next");
+  await until(() => gateway.named("left")[0], "the event");
+  await page.close();
+  await until(() => gateway.named("page").length === 2, "the second page");
+  assert.equal(gateway.named("left").length, 1);
+  assert.equal(gateway.named("page")[0].anonymousId, gateway.named("page")[1].anonymousId);
+  assert.equal(gateway.named("page")[0].context.sessionId, gateway.named("page")[1].context.sessionId);
+});
+
+const APP = `<main><a id="in" href="/next">in</a> <a id="out" href="https://other.example/p?token=1" target="x">out</a>
+<button id="b" data-track="size_chosen" data-track-size="L">L</button>
+<form id="f"><input name="email" value="ann@mail.example"><input name="card" value="4111111111111111"><button>go</button></form>
+<div class="tall" id="tall"></div></main><script src="/app.js"></script>`;
+const APP_JS = `document.getElementById("f").addEventListener("submit", (e) => e.preventDefault());
+for (const a of document.querySelectorAll("a")) a.addEventListener("click", (e) => e.preventDefault());
+document.getElementById("tall").append(...Array.from({ length: 400 }, () => document.createElement("p")));
+for (const p of document.querySelectorAll("p")) p.textContent = "line";`;
+
+visit("clicks, links, forms, scrolling, errors and in-page navigation are captured, values are not", (gateway) => ({ "/": snippet(gateway, "data-batch-delay=50") + APP, "/app.js": APP_JS, "/next": "" }), async ({ gateway, site, page, problems }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.click("#b");
+  await page.click("#in");
+  await page.click("#out");
+  await page.click("#f button");
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight / 2));
+  await until(() => gateway.named("scroll_depth_reached").length === 2, "half the page");
+  await page.evaluate(() => scrollTo(0, 1e9));
+  await until(() => gateway.named("scroll_depth_reached").length === 4, "all of the page");
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.evaluate(() => scrollTo(0, 1e9));
+  await page.evaluate(() => setTimeout(() => { throw new Error("broken for ann@mail.example"); }));
+  await page.evaluate(() => history.pushState(null, "", "/cart?x=1"));
+  await until(() => gateway.named("page").length === 2, "the second view");
+  await until(() => gateway.named("error_occurred")[0], "the error");
+  assert.deepEqual(gateway.named("scroll_depth_reached").map(({ properties }) => properties.percent), [25, 50, 75, 100]);
+  assert.deepEqual(gateway.named("size_chosen")[0].properties, { size: "L" });
+  assert.deepEqual(gateway.named("link_clicked").map(({ properties }) => properties), [
+    { url: site.url + "/next", outbound: false, download: false },
+    { url: "https://other.example/p?token=[redacted]", outbound: true, download: false },
+  ]);
+  assert.deepEqual(gateway.named("form_submitted")[0].properties, { form: "f", fields: ["email", "card"] });
+  assert.match(gateway.named("error_occurred")[0].properties.message, /broken for \[email\]/);
+  const second = gateway.named("page")[1].context.page;
+  assert.equal(second.path, "/cart");
+  assert.equal(second.referrer, site.url + "/");
+  assert.ok(!JSON.stringify(gateway.requests).match(/ann@mail|4111/));
+  problems.length = 0;
+});
+
+visit("a page that comes back from the cache is a view again", one("data-batch-delay=50"), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page").length === 1, "the first view");
+  await page.goto(site.url + "/next");
+  await until(() => gateway.named("page").length === 2, "the next view");
+  await page.goBack();
+  await until(() => gateway.named("page").length === 3, "the view after going back");
+});
+
+visit("offline and back, over a reload: kept on the device, delivered once", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the first view");
+  await context.setOffline(true);
+  await say(page, "track", "offline");
+  await until(async () => Object.keys((await stored(page)).local).length === 2, "the spool");
+  await page.close();
+  await context.setOffline(false);
+  const again = await context.newPage();
+  await again.goto(site.url + "/next");
+  await until(() => gateway.named("offline")[0], "the event");
+  await pause(1_500);
+  assert.equal(gateway.named("offline").length, 1);
+  assert.deepEqual(Object.keys((await stored(again)).local), ["consentry_wk"]);
+});
+
+visit("a gateway that goes away and comes back gets everything once", one("data-batch-delay=20"), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the first view");
+  gateway.state.down = true;
+  for (let number = 0; number < 30; number++) await say(page, "track", "n", { number });
+  await pause(500);
+  gateway.state.down = false;
+  await until(() => gateway.named("n").length >= 30, "the events");
+  await pause(1_000);
+  assert.deepEqual(gateway.named("n").map(({ properties }) => properties.number).sort((a, b) => a - b), [...Array(30).keys()]);
+});
+
+visit("two tabs that failed do not send twice", one("data-batch-delay=20"), async ({ gateway, site, context, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the first view");
+  const other = await context.newPage();
+  await other.goto(site.url + "/next");
+  await ready(other);
+  await until(() => gateway.named("page").length === 2, "the other view");
+  await context.setOffline(true);
+  for (let number = 0; number < 10; number++) {
+    await say(page, "track", "n", { number });
+    await say(other, "track", "n", { number: 10 + number });
+  }
+  await until(async () => Object.keys((await stored(page)).local).length > 2, "the spool");
+  await context.setOffline(false);
+  await until(() => gateway.named("n").length >= 20, "the events");
+  await pause(2_500);
+  assert.deepEqual(gateway.named("n").map(({ properties }) => properties.number).sort((a, b) => a - b), [...Array(20).keys()]);
+  await say(page, "consent.withdraw");
+  await until(async () => (await other.evaluate(() => consentry.consent.get().analytics)) === false, "the other tab's withdrawal");
+});
+
+visit("Global Privacy Control denies advertising whatever is granted", one('data-purposes="analytics,marketing"'), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "globalPrivacyControl", { get: () => true }));
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await say(page, "track", "advertised", {}, { purpose: "marketing" });
+  await until(() => gateway.named("page")[0], "the view");
+  assert.equal(gateway.named("advertised").length, 0);
+  assert.equal(gateway.named("page")[0].context.consent.purposes.marketing, false);
+});
+
+const TCF_JS = `window.__tcfapi = (command, version, callback) => { window.tell = (status, consents) => callback({ gdprApplies: true, eventStatus: status, tcString: "CSTRING", publisher: { consents } }, true); tell("cmpuishown", {}); };`;
+visit("a TCF banner grants and takes back", (gateway) => ({ "/": '<script src="/tcf.js"></script>' + snippet(gateway), "/tcf.js": TCF_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.tell);
+  await pause(1_200);
+  assert.deepEqual(gateway.requests, []);
+  await page.evaluate(() => tell("useractioncomplete", { 1: true, 8: true, 9: true }));
+  await until(() => gateway.named("page")[0], "the view");
+  assert.equal(gateway.named("page")[0].context.consent.tcf, "CSTRING");
+  await page.evaluate(() => tell("useractioncomplete", { 1: true, 8: false, 9: true }));
+  await until(async () => !Object.keys((await stored(page)).local).length, "the withdrawal");
+});
+
+const GOOGLE_JS = `window.dataLayer = []; function gtag() { dataLayer.push(arguments); } gtag("consent", "default", { analytics_storage: "denied" }); window.gtag = gtag;`;
+visit("Google consent mode: a default says nothing, an update grants or denies", (gateway) => ({ "/": '<script src="/g.js"></script>' + snippet(gateway), "/g.js": GOOGLE_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.consentrySignals);
+  assert.equal(await page.evaluate(() => consentry.consent.get().analytics), undefined);
+  await page.evaluate(() => gtag("consent", "update", { analytics_storage: "granted" }));
+  await until(() => gateway.named("page")[0], "the view");
+  await page.evaluate(() => gtag("consent", "update", { analytics_storage: "denied" }));
+  assert.equal(await page.evaluate(() => consentry.consent.get().analytics), false);
+  assert.deepEqual((await stored(page)).local, {});
+});
+
+visit("blocked storage breaks nothing and still delivers", one(), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("blocked", "SecurityError"); } }));
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await say(page, "track", "seen");
+  await until(() => gateway.named("seen")[0], "the event");
+});
+
+visit("calls made before the SDK is there are kept in order, and analytics.js calls are served", (gateway) => ({ "/": '<script src="/early.js"></script>' + snippet(gateway, "data-analytics"), "/early.js": 'window.consentry = [["track", "early"], ["consent.grant"]]; window.analytics = [["track", "segment_early", { a: 1 }]];' }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await until(() => gateway.named("segment_early")[0], "the queued call");
+  await page.evaluate(() => analytics.track("segment_late", {}, () => (window.called = true)));
+  await until(() => gateway.named("segment_late")[0], "the served call");
+  assert.equal(gateway.named("early").length, 1);
+  assert.equal(await page.evaluate(() => window.called), true);
+});
+
+visit("a burst of 500 events arrives whole, and no piece of our work holds the page longer than 5 ms", one("data-capture=off"), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  const warm = () => page.evaluate(() => { for (let number = 0; number < 100; number++) consentry.track("warm", { number }); });
+  await warm();
+  await until(() => gateway.named("warm").length === 100, "the warm-up");
+  const session = await page.context().newCDPSession(page);
+  const slices = [];
+  session.on("Tracing.dataCollected", ({ value }) => slices.push(...value));
+  await session.send("Tracing.start", { traceConfig: { includedCategories: ["devtools.timeline"] }, transferMode: "ReportEvents" });
+  await page.evaluate(() => { for (let number = 0; number < 500; number++) consentry.track("n", { number, text: "mail ann@mail.example about size L" }); });
+  await until(() => gateway.named("n").length >= 500, "the events");
+  const done = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.end");
+  await done;
+  const ours = slices.filter(({ name, args }) => name === "FunctionCall" && String(args?.data?.url).endsWith("/sdk.js"));
+  const worst = Math.max(...ours.map(({ tdur = 0 }) => tdur)) / 1_000;
+  console.log(`# 500 events: ${ours.length} pieces of work, the longest ${worst.toFixed(2)} ms of processor time`);
+  assert.deepEqual(gateway.named("n").map(({ properties }) => properties.number), [...Array(500).keys()]);
+  assert.ok(gateway.requests.filter(({ path }) => path === "/v1/batch").every(({ body }) => body.batch.length <= 100));
+  assert.ok(ours.length > 0);
+  assert.ok(worst <= 5, `${worst} ms`);
+});
