@@ -20,13 +20,14 @@ _LOCATION: Final = re.compile(r"(?:.*_)?(?:path|page|url|uri|href|link|route|loc
 
 
 class KeyClass(NamedTuple):
-    """`hint` names the detector that a key's whole value belongs to; `rules` are the operator's own rules for the key."""
+    """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither."""
 
     hint: str | None = None
     rules: tuple[KeyRule, ...] = ()
     id_like: bool = False
     version: bool = False
     location: bool = False
+    quiet: bool = True
 
     def tells(self, part: str) -> bool:
         """Whether the key itself decides, or may decide, about values under the top-level field `part`."""
@@ -52,4 +53,5 @@ def classify(key: str, hints: Sequence[tuple[str, re.Pattern[str]]], rules: Sequ
         _ID_LIKE.fullmatch(words) is not None,
         _VERSION.fullmatch(words) is not None,
         _LOCATION.fullmatch(words) is not None,
+        quiet=hint is None and not fitting,
     )

@@ -14,8 +14,6 @@ from consentryd.privacy.detect import Gate
 from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
 from consentryd.privacy.gate import gate_of
 
-_MOST_TEXTS: Final = 16_384
-_LONGEST_TEXT: Final = 96
 _DEEPEST: Final = 12
 _MOST_PARAMETERS: Final = 64
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t', b" " * 6)
@@ -25,7 +23,8 @@ _UUID_LENGTH: Final = 36
 
 #: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
 _LEAST_NUMBER: Final = 10**10
-_TIMES: Final = range(10**12, 2 * 10**12)
+_FIRST_TIME: Final = 10**12
+_LAST_TIME: Final = 2 * 10**12
 
 
 class Prefilter:
@@ -33,7 +32,7 @@ class Prefilter:
 
     def __init__(self, finder: Finder) -> None:
         self._finder: Final = finder
-        self._texts: Final[set[str]] = set()
+        self._texts: Final = finder.harmless
         self._keys: Final[dict[str, set[str]]] = {}
         self._words: Final[set[bytes]] = set()
 
@@ -44,9 +43,8 @@ class Prefilter:
             return False
         if fresh and not self._harmless('","'.join(fresh).encode("utf-8", "replace")):
             return False
-        if len(self._texts) > _MOST_TEXTS:
-            self._texts.clear()
-        self._texts.update([text for text in fresh if len(text) <= _LONGEST_TEXT])
+        for text in fresh:
+            self._finder.remember(text)
         return True
 
     def _collect_fields(self, fields: dict[str, Any], fresh: list[str]) -> bool:
@@ -80,7 +78,7 @@ class Prefilter:
             elif kind is list:
                 if depth > _DEEPEST or not self._collect_list(inner, part, plain, fresh, depth + 1):
                     return False
-            elif inner is not None and inner >= _LEAST_NUMBER and inner not in _TIMES:
+            elif not _is_small(inner):
                 return False
         return True
 
@@ -96,7 +94,7 @@ class Prefilter:
             elif kind is str:
                 if inner not in self._texts:
                     fresh.append(inner)
-            elif inner is not None and inner >= _LEAST_NUMBER and inner not in _TIMES:
+            elif not _is_small(inner):
                 return False
         return True
 
@@ -136,3 +134,8 @@ class Prefilter:
             plain.clear()
         plain.add(key)
         return True
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value that is neither text nor container is nobody's number."""
+    return value is None or (isinstance(value, int | float) and (value < _LEAST_NUMBER or _FIRST_TIME <= value < _LAST_TIME))

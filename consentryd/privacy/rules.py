@@ -66,7 +66,7 @@ class Rule:
         return self.site.match(site) is not None and self.event.match(event) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeyRule:
     """A row for a key instead of a detector; its name in redactions is `key:` and the pattern."""
 

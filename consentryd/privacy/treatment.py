@@ -41,7 +41,7 @@ class Spot(NamedTuple):
 
 def is_output(value: Any) -> bool:
     """Whether a text is what an action leaves behind."""
-    return isinstance(value, str) and _OUTPUT.fullmatch(value) is not None
+    return isinstance(value, str) and value[:1] in {"[", "*"} and _OUTPUT.fullmatch(value) is not None
 
 
 class Treatment:

@@ -37,13 +37,18 @@ class Walk:
     def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
         result: dict[str, Any] = {}
         changed = False
+        classes, harmless = self._finder.classes, self._finder.harmless
         for key, inner in value.items():
-            name = self._key(key, path, work)
+            about = classes.get(key)
+            if about is not None and about.quiet and (inner is None or (type(inner) is str and inner in harmless)):
+                result[key] = inner
+                continue
+            name = key if about is not None else self._key(key, path, work)
             if name is None:
                 changed = True
                 continue
             here = f"{path}.{name}" if path else name
-            kept = inner if inner is None else self._value(inner, here, self._finder.key_class(key), depth + 1, work)
+            kept = self._value(inner, here, about or self._finder.key_class(key), depth + 1, work)
             changed = changed or kept is not inner or name != key
             if kept is not DROPPED:
                 result[name if name not in result else f"{name}_{len(result)}"] = kept
@@ -60,7 +65,7 @@ class Walk:
             return work.beyond(path)
         if value is None or isinstance(value, bool):
             return value
-        if about is not PLAIN:
+        if not about.quiet:
             told = self._by_key(value, path, about, work)
             if told is not None:
                 return told
@@ -101,7 +106,7 @@ class Walk:
 
     def _key(self, key: str, path: str, work: Work) -> str | None:
         """A key without personal data; None when it must go."""
-        if self._finder.is_clean_key(key) or not gate_of(key.encode("utf-8", "replace")):
+        if not gate_of(key.encode("utf-8", "replace")):
             return key
         before, handle = len(work.redactions), work.handle
         work.handle = None  # a sealed key could not be found again

@@ -7,7 +7,7 @@ from typing import Final
 from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
-__all__ = ["DETECTORS", "Detector", "Finding", "Gate"]
+__all__ = ["DETECTORS", "FOR_IDS", "Detector", "Finding", "Gate"]
 
 DETECTORS: Final[tuple[Detector, ...]] = (
     *secret.DETECTORS,
@@ -20,4 +20,10 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     *phone.DETECTORS,
     *national_id.DETECTORS,
     *network.DETECTORS,
+)
+
+#: In the place of those detectors that take any number of the right length and check digit, where a key says that it is an id.
+FOR_IDS: Final[tuple[Detector, ...]] = (
+    *(detector for detector in DETECTORS if not detector.id_like),
+    *national_id.FOR_IDS,
 )

@@ -127,7 +127,7 @@ def _family(numbers: tuple[_Number, ...], *, id_like: bool) -> Detector:
 
 _FORMS: Final = tuple((number, re.compile(number.form, re.ASCII)) for number in NUMBERS)
 
-DETECTORS: Final = (
-    _family(tuple(number for number in NUMBERS if not number.id_like), id_like=False),
-    _family(tuple(number for number in NUMBERS if number.id_like), id_like=True),
-)
+DETECTORS: Final = (_family(NUMBERS, id_like=True),)
+
+#: For whole values under a key such as `order_id`: only the numbers that no plain id looks like.
+FOR_IDS: Final = (_family(tuple(number for number in NUMBERS if not number.id_like), id_like=False),)

@@ -79,7 +79,7 @@ PHONE_IDD: Final = Detector(
 @cache
 def _national_plan(region: str) -> tuple[str, re.Pattern[str]] | None:
     metadata = PhoneMetadata.metadata_for_region(region)
-    if metadata is None or metadata.general_desc is None:
+    if metadata is None or metadata.general_desc is None or metadata.general_desc.national_number_pattern is None:
         return None
     return metadata.national_prefix or "", re.compile(metadata.general_desc.national_number_pattern)
 
