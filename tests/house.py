@@ -12,6 +12,7 @@ import aiohttp
 
 from consentryd.gateway.app import create_app
 from consentryd.gateway.compose import House, open_stores
+from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.listener import address_of, bind, listen
 from consentryd.gateway.logs import open_logger
 from consentryd.gateway.services import Services
@@ -47,7 +48,11 @@ class OpenHouse(Gateway):
 
 @asynccontextmanager
 async def open_house(
-    root: Path, clock: ManualClock | None = None, served: list[str] | None = None, **sections: Any
+    root: Path,
+    clock: ManualClock | None = None,
+    served: list[str] | None = None,
+    day_keys: DayKeys | None = None,
+    **sections: Any,
 ) -> AsyncIterator[OpenHouse]:
     storage = {"data_dir": str(root), "min_free_bytes": 0, "commit_interval_ms": 0, **sections.pop("storage", {})}
     settings = settings_of(storage=storage, **{"regions": {"eu": {"countries": ["*"]}}, **sections})
@@ -55,7 +60,7 @@ async def open_house(
     stores = open_stores(settings, served, clock)
     logger = open_logger(settings.server, io.StringIO())
     try:
-        house = House(settings, stores, clock)
+        house = House(settings, stores, clock, day_keys)
         doubles = {"clock": clock, "keys": MemoryKeys(KEYS), "rejected": MemoryRejections(), "collector": None, "countries": None}
         services = Services(
             settings,
@@ -66,6 +71,7 @@ async def open_house(
             house.clients,
             house.metrics,
             proving=house.proving,
+            visitors=house.visitors,
         )
         listening = bind(settings.server)
         serving = listen(create_app(services, logger), listening, settings.server, logger)

@@ -93,6 +93,10 @@ class Policy:
             self._move(now)
         return self._places.of(country, subdivision)
 
+    def knows_lane(self, lane: str) -> bool:
+        """Whether any row of the jurisdictions, of whatever date, has `anonymous` set to this."""
+        return any(row.anonymous == lane for row in self._rows)
+
     def trace(
         self,
         signals: Signals,

@@ -84,4 +84,5 @@ def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Env
         region=envelope.region or headers.get("X-Consentry-Region"),
         context=envelope.context,
         signals=read_signals(headers, request.query if request.query_string else None),
+        visitor=services.visitor(key, network, headers.get("User-Agent")),
     )

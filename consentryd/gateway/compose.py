@@ -19,6 +19,7 @@ from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.collector import Collector
+from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.metrics import Metrics
@@ -30,6 +31,8 @@ from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
+from consentryd.gateway.visitors import Visitors, daily_lanes
+from consentryd.gateway.warden import Warden
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.identity import IdentityKind
@@ -51,7 +54,9 @@ from consentryd.storage.schema import use_system_memory
 class House:
     """Everything a process needs to take events, before any door is opened. Built by `open_house`."""
 
-    def __init__(self, settings: Settings, stores: Mapping[str, RegionStore], clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, stores: Mapping[str, RegionStore], clock: Clock, day_keys: DayKeys | None = None
+    ) -> None:
         self.settings = settings
         self.stores = stores
         self.clock = clock
@@ -67,11 +72,12 @@ class House:
         rules = load_rules(settings.privacy.rules)
         self.scrubbers = {name: Scrubber(rules, store.keys.property, name, settings.privacy) for name, store in stores.items()}
         self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
+        self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.pipeline = Pipeline(
             Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),
             self.place,
             Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}),
-            Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles),
+            Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles, self.visitors),
         )
         desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
         self.registrar = Registrar(stores)
@@ -133,15 +139,23 @@ async def open_services(
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     try:
-        house = House(settings, stores, clock)
+        house = House(settings, stores, clock, worker.keys)
         await asyncio.to_thread(house.clients.warm)
-        await house.registrar.note_policy(house.policy, settings)
-        await house.registrar.note_signing_keys()
         services = Services(
-            settings, clock, control, house.collector, _Rejections(stores), house.clients, house.metrics, worker, house.proving
+            settings,
+            clock,
+            control,
+            house.collector,
+            _Rejections(stores),
+            house.clients,
+            house.metrics,
+            worker,
+            house.proving,
+            house.visitors,
         )
-        keeper = Keeper(settings, stores, clock, house.metrics, logger) if worker.number == 0 else None
-        async with _running(keeper):
+        keeper = Keeper(settings, stores, clock, house.metrics, logger)
+        warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
+        async with _running(*((keeper, warden) if worker.number == 0 else ())):
             yield services
     finally:
         control.close()
@@ -150,14 +164,13 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(keeper: Keeper | None) -> AsyncIterator[None]:
-    if keeper is None:
-        yield
-        return
-    task = asyncio.create_task(keeper.keep())
+async def _running(*keepers: Keeper | Warden) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -15,14 +15,18 @@ import orjson
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
+from consentryd.gateway.day_keys import DayKeys
+
 INTERVAL_S: Final = 1.0
 
 
 class Worker(NamedTuple):
-    """One process of the gateway. `board` is the directory that the workers share, None if there is only one."""
+    """One process of the gateway. `board` is the directory that the workers share, None if there is only one; `keys` are the daily keys that
+    they share, None in a process that does not serve."""
 
     number: int = 0
     board: Path | None = None
+    keys: DayKeys | None = None
 
     @property
     def file(self) -> Path | None:

@@ -17,6 +17,7 @@ class Intake:
     `received_at` is UTC microseconds. `sent_at` and `context` are the batch's own, unchecked. `region` is the one the sender
     declared. `signals` holds the parts of the request that bear on consent, by lower-case name (`sec-gpc`, `dnt`, `gdpr`,
     `gdpr_consent`, `euconsent-v2`, `gpp`, `gpp_sid`, `us_privacy`, `__gpp`, `__gpp_sid`, `gcs`, `gcd`), only those present.
+    `visitor` is the fingerprint of the day, which only tokens of the anonymous lane are made of.
     `size` is the inflated body in bytes: no event is larger than that (0: unknown).
     """
 
@@ -27,4 +28,5 @@ class Intake:
     region: str | None = None
     context: Any = None
     signals: Mapping[str, str] = field(default_factory=dict)
+    visitor: bytes | None = None
     size: int = 0

@@ -35,7 +35,9 @@ async def get_pixel(request: web.Request) -> web.StreamResponse:
     envelope = Envelope((_read_event(query, headers.get("Referer")),))
     client = services.clients.describe(network, headers.get("User-Agent"))
     signals = read_signals(headers, query)
-    await take(request, Intake(key, services.clock.now(), client, region=query.get("region"), signals=signals), envelope)
+    visitor = services.visitor(key, network, headers.get("User-Agent"))
+    intake = Intake(key, services.clock.now(), client, region=query.get("region"), signals=signals, visitor=visitor)
+    await take(request, intake, envelope)
     return answer(GIF, "image/gif", cache=_NEVER)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from consentryd.config.settings import Settings
+from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.listener import address_of, bind
 from consentryd.gateway.supervisor import supervise
@@ -35,7 +36,7 @@ def serve(
 
         if workers > 1:
             return supervise(open_services, settings, config_path, regions, listening.getsockname()[1], ready)
-        run_worker(open_services, settings, config_path, regions, listening, Worker(), ready)
+        run_worker(open_services, settings, config_path, regions, listening, Worker(keys=DayKeys()), ready)
     return 0
 
 

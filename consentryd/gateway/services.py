@@ -16,10 +16,11 @@ from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.proving import Proving
+from consentryd.gateway.visitors import Visitors
 from consentryd.model.clock import Clock
 from consentryd.model.error import Unavailable
 from consentryd.model.event import RawEvent
-from consentryd.model.key import ApiKey
+from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Result
 from consentryd.storage.rejected import Letter
 
@@ -55,12 +56,19 @@ class Services:
     metrics: Metrics
     worker: Worker = field(default_factory=Worker)
     proving: Proving | None = None
+    visitors: Visitors | None = None
 
     def require_proving(self) -> Proving:
         """Raises `Unavailable` where the gateway runs without stores."""
         if self.proving is None:
             raise Unavailable("store_unavailable", "This gateway keeps no ledger.")
         return self.proving
+
+    def visitor(self, key: ApiKey, network: str | None, user_agent: str | None) -> bytes | None:
+        """The day's fingerprint of the caller; None of a server, who is not the visitor, and where no tokens are made."""
+        if self.visitors is None or key.kind is not KeyKind.WRITE:
+            return None
+        return self.visitors.fingerprint(key.site, network, user_agent, self.clock.now())
 
 
 SERVICES: Final = web.AppKey("services", Services)

@@ -22,6 +22,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Settings
+from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.listener import bind
 from consentryd.gateway.logs import open_logger
@@ -175,9 +176,10 @@ def supervise(
     """Runs `server.workers` workers on `port` until SIGTERM or SIGINT; the exit code. Calls `announce` once all of them serve."""
     settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
     context = multiprocessing.get_context("spawn")
+    keys = DayKeys()
     with tempfile.TemporaryDirectory(prefix="consentry-") as board:
         jobs = [
-            _Job(compose, settings, config_path, regions, Worker(number, Path(board)))
+            _Job(compose, settings, config_path, regions, Worker(number, Path(board), keys))
             for number in range(settings.server.workers)
         ]
         supervisor = _Supervisor(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -107,8 +107,8 @@ class Reader:
 
 
 class Snapshot:
-    """What `Reader.snapshot` gives. `files` and `tail` are as stored; only `relation`, and what is made from it, resolves merged subjects and
-    leaves out hidden ones, and events of withdrawn purposes."""
+    """What `Reader.snapshot` gives. `files` and `tail` are as stored; only `relation`, and what is made from it, resolves merged subjects,
+    and leaves out hidden ones and events of withdrawn purposes."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class Snapshot:
     def relation(
         self, *, site: str | None = None, since: int | None = None, until: int | None = None, bucket: int | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """Events as a DuckDB relation with the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones left out; filters as `files`.
+        """Events as a DuckDB relation of the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones out; filters as in `files`.
 
         A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order.
         """
@@ -201,6 +201,14 @@ class Snapshot:
         except duckdb.IOException:
             self._lake.check(self.files(), deep=True)
             raise
+
+    def of_subjects(self, subjects: Collection[int], rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """All events of these subjects (merged ones are to be named too) in order of time, `rows` at a time; hidden ones left out."""
+        buckets = {bucket_of(subject) for subject in subjects}
+        source = self._union([file for file in self.state.files if file.bucket in buckets])
+        own = source.filter(f"subject IN ({', '.join(str(int(subject)) for subject in subjects)})")
+        visible = self._visible(own) if len(self.hidden) else own
+        yield from visible.order("time, event_id").to_arrow_reader(rows)
 
     def _union(self, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
         columns = ", ".join(EVENT_SCHEMA.names)

@@ -85,7 +85,7 @@ def sweep(lake: Lake, erase: Targets, anonymise: Targets, may_count: Callable[[s
         nameless = [lake.write(month, bucket, tables) for month, bucket, tables in counted.partitions()]
     if holding:
         lake.commit([file for file in (*rest, *nameless) if file is not None], holding)
-    before, after, anonymised = map(_events, (holding, rest, nameless))
+    before, after, anonymised = _events(holding), _events(rest), _events(nameless)
     return Swept(before - after - anonymised, anonymised, len(holding))
 
 

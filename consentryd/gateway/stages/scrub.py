@@ -14,19 +14,28 @@ from uuid import uuid4
 import orjson
 
 from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.visitors import Visitors
 from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent, ConsentedEvent, ValidEvent
+from consentryd.model.key import KeyKind
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url, referrer_host
+from consentryd.privacy.visitor import token
 
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 #: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
 PAGE_PROPERTIES: Final = ("url", "path", "referrer", "title", "search")
 
-_CAMPAIGN: Final = {"utm_source": "source", "utm_medium": "medium", "utm_campaign": "name", "utm_term": "term", "utm_content": "content"}
+_CAMPAIGN: Final = {
+    "utm_source": "source",
+    "utm_medium": "medium",
+    "utm_campaign": "name",
+    "utm_term": "term",
+    "utm_content": "content",
+}
 _MOST_MONEY: Final = Decimal(10) ** 13
 _CURRENCY_CHARS: Final = 3
 _TITLE_CHARS: Final = 300
@@ -41,11 +50,13 @@ class Scrub:
         scrubbers: Mapping[str, Scrubber],
         query_parameters: Collection[str],
         titles: bool,
+        visitors: Visitors | None = None,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._scrubbers = scrubbers
         self._query_parameters = frozenset(query_parameters)
         self._titles = titles
+        self._visitors = visitors
 
     def scrub_event(self, consented: ConsentedEvent, passage: Passage) -> CleanEvent:
         region = consented.region
@@ -92,12 +103,23 @@ class Scrub:
         return [
             uuid4().hex, passage.intake.key.site, event.type, event.event,
             event.time // HOUR * HOUR, passage.intake.received_at // HOUR * HOUR,
-            decision.lane, decision.purpose, decision.ref, None, None, None,
+            decision.lane, decision.purpose, decision.ref, None, self._visitor(consented, passage), None,
             client.country, None, client.device, client.os, client.browser, client.browser_major,
             page.host, page.path, None, referrer,
             campaign.get("utm_source"), campaign.get("utm_medium"), campaign.get("utm_campaign"), None, None,
             None, None, None, None, SCHEMA_VERSION,
         ]  # fmt: skip
+
+    def _visitor(self, consented: ConsentedEvent, passage: Passage) -> str | None:
+        """The token of the day, where the decision asks for one. A server's event describes its visitor itself."""
+        if not consented.decision.visitor:
+            return None
+        found, intake = passage.intake.visitor, passage.intake
+        if intake.key.kind is KeyKind.SERVER and self._visitors is not None:
+            context = consented.event.context
+            user_agent = context.get("userAgent") or context.get("user_agent")
+            found = self._visitors.of_address(intake.key.site, context.get("ip"), user_agent, intake.received_at)
+        return None if found is None else token(found, consented.region)
 
     def _page(self, event: ValidEvent) -> tuple[Page, str | None, str | None]:
         """The page an event happened on, the referrer's host, and the title: from the context, else from a page call's properties."""
