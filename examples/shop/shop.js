@@ -63,8 +63,8 @@ const card = (tea) =>
     { className: "card " + tea.kind },
     element("div", { className: "swatch" }),
     element("h2", {}, element("a", { href: address("product.html", { id: tea.id }), textContent: tea.name })),
-    element("p", { textContent: tea.text + " " + money(tea.price) }),
-    addButton(tea),
+    element("p", { textContent: tea.text }),
+    element("div", { className: "buy" }, element("strong", { textContent: money(tea.price) }), addButton(tea)),
   );
 
 const showProduct = () => {

@@ -4,8 +4,8 @@ import { setReferrer } from "../platform/browser";
 import type { Client } from "../types";
 import { newPage, on } from "./capture";
 
-/** What makes a page: everything but the fragment, unless the fragment is a route. */
-const place = (): string => location.href.replace(/#(?!!?\/).*/, "");
+/** What makes a page: the path, and the fragment if it is a route. A query that changes in place is the same page. */
+const place = (): string => location.href.replace(/\?[^#]*|#(?!!?\/).*/g, "");
 
 export const capturePages = (client: Client): void => {
   let seen = "";
