@@ -38,7 +38,6 @@ class EntryKind(StrEnum):
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     POLICY_CHANGED = "policy_changed"
     ERASURE = "erasure"
-    REQUEST = "request"
     PERSONAL_USE = "personal_use"
     RESTRICTION = "restriction"
     OBJECTION = "objection"

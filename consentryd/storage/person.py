@@ -184,6 +184,14 @@ def uses(connection: sqlite3.Connection, person: Person) -> list[dict[str, Any]]
     return found
 
 
+def note_use(connection: sqlite3.Connection, digests: Iterable[bytes], entry: int, nonce: bytes) -> None:
+    """Tie a ledger entry about a use of their data to the identities it commits to."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO personal_use (digest, entry, nonce) VALUES (?, ?, ?)",
+        [(digest, entry, nonce) for digest in digests],
+    )
+
+
 def requests_of(connection: sqlite3.Connection, person: Person) -> list[str]:
     """Ids of the requests that name one of the person's identities."""
     return list(

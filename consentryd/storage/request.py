@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.storage.database import open_database
+from consentryd.storage.delivery import Deliveries
 
 _NONCE_BYTES: Final = 12
 _ATTEMPTS: Final = 12  # of 5 s each, SQLite's busy timeout
@@ -50,6 +51,7 @@ class Casebook:
         self.connection = open_database(region / "region.db", "region")
         self._cipher = AESGCM(key)
         self._region = region.name
+        self.deliveries = Deliveries(self.connection, self.seal, self.unseal)
 
     def close(self) -> None:
         self.connection.close()
@@ -132,8 +134,46 @@ class Casebook:
     def forget_identities(self, digests: Iterable[bytes], but: str) -> None:
         """Other requests that named an erased person no longer do."""
         self.connection.executemany(
-            "DELETE FROM request_identity WHERE digest = ? AND request <> ?", [(digest, but) for digest in digests]
+            "DELETE FROM request_identity WHERE digest = ? AND request <> ? "
+            "AND request IN (SELECT id FROM request WHERE type <> 'erasure')",
+            [(digest, but) for digest in digests],
         )
+
+    def close_others(self, requests: Iterable[str], now: int) -> None:
+        """Of an erased person nothing is left to work on: their other requests that wait, and name nobody else, are done."""
+        for request in requests:
+            if not self.digests(request):
+                self.connection.execute(
+                    "UPDATE request SET status = 'completed', sealed = NULL, changed_at = ?1, done_at = ?1 "
+                    "WHERE id = ?2 AND status IN ('pending', 'in_progress', 'on_hold') AND type <> 'erasure'",
+                    (now, request),
+                )
+
+    def add_artifact(self, request: str, wrapped: bytes, events: int, expires_at: int) -> None:
+        """An export is complete. Call within a transaction."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO artifact (request, wrapped, events, expires_at) VALUES (?, ?, ?, ?)",
+            (request, wrapped, events, expires_at),
+        )
+
+    def artifact(self, request: str) -> tuple[bytes, int, int] | None:
+        """The sealed key of an export, how many events are in it, and until when it waits (UTC microseconds)."""
+        row = self.connection.execute("SELECT wrapped, events, expires_at FROM artifact WHERE request = ?", (request,)).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def expired_artifacts(self, now: int) -> list[str]:
+        return [row[0] for row in self.connection.execute("SELECT request FROM artifact WHERE expires_at <= ?", (now,))]
+
+    def artifacts(self) -> set[str]:
+        return {row[0] for row in self.connection.execute("SELECT request FROM artifact")}
+
+    def drop_artifacts(self, requests: Iterable[str]) -> list[str]:
+        """Destroy the keys of exports; those there were. Their files open no more and may be deleted. Call within a transaction."""
+        return [
+            request
+            for request in requests
+            if self.connection.execute("DELETE FROM artifact WHERE request = ?", (request,)).rowcount
+        ]
 
     def seal(self, request: str, value: Any) -> bytes:
         """JSON, encrypted for this request of this region."""

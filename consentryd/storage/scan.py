@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,62 +19,74 @@ from consentryd.storage.lake import Lake, LakeFile
 _FEW: Final = 12
 _CHUNK: Final = 4 * 1024 * 1024
 _KEY_BYTES: Final = 3
-_SHORTEST: Final = 4
+_SHORTEST: Final = 6
 _ROWS: Final = 65_536
 _LATER: Final = 0x80
 _VARINT_TAIL_BITS: Final = 56
-_LOCK: Final = re.compile(r".*\.lock")
 
 
 class Found(NamedTuple):
-    """Where something of the person was found. Never what."""
+    """Where something of the person was found, and what kind of thing. `subject`: their number, so their data. `text`: an identifier of
+    theirs, which may stand in somebody else's data as well.
+    """
 
     path: str
-    how: str
+    kind: str
 
 
 class ScanReport(NamedTuple):
     """What a scan read: files and bytes as they are, lake files decoded, and where something was found."""
 
-    files: int
-    size: int
-    decoded: int
-    found: tuple[Found, ...]
+    files: int = 0
+    size: int = 0
+    decoded: int = 0
+    found: tuple[Found, ...] = ()
+
+    def plus(self, other: ScanReport) -> ScanReport:
+        return ScanReport(
+            self.files + other.files, self.size + other.size, self.decoded + other.decoded, (*self.found, *other.found)
+        )
+
+    def of(self, kind: str) -> list[str]:
+        """The files in which something of this kind was found."""
+        return sorted({found.path for found in self.found if found.kind == kind})
 
 
 class Needles:
-    """The byte sequences that would give the people away: their subjects in each form that our files use, and their identifiers."""
+    """The byte sequences that would give the people away: their subjects in each form that our files use, and their identifiers.
+
+    Identifiers of less than six bytes are not looked for: they stand everywhere by chance.
+    """
 
     def __init__(self, subjects: Collection[int], texts: Collection[str]) -> None:
         self.subjects = np.array(sorted(subjects), np.int64)
         self.texts = sorted({text for text in texts if len(text.encode()) >= _SHORTEST})
-        forms = {form for subject in subjects for form in forms_of(subject)}
-        forms |= {form for text in self.texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
-        self._forms = sorted(forms)
-        self._table = None if len(self._forms) <= _FEW else _table(self._forms)
+        self._kinds = {form: "text" for text in self.texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
+        self._kinds |= {form: "subject" for subject in subjects for form in forms_of(subject)}
+        self._longest = max(map(len, self._kinds), default=0)
+        self._table = None if len(self._kinds) <= _FEW else _table(sorted(self._kinds))
 
-    def within(self, data: bytes | mmap.mmap) -> bool:
+    def kinds_in(self, data: bytes | mmap.mmap) -> set[str]:
+        """Which kinds of thing stand in the bytes."""
         if self._table is None:
-            return any(data.find(form) >= 0 for form in self._forms)
-        return any(self._in_chunk(bytes(data[start : start + _CHUNK + self._longest])) for start in range(0, len(data), _CHUNK))
+            return {kind for form, kind in self._kinds.items() if data.find(form) >= 0}
+        found: set[str] = set()
+        for start in range(0, len(data), _CHUNK):
+            found.update(self._in_chunk(bytes(data[start : start + _CHUNK + self._longest])))
+        return found
 
-    @property
-    def _longest(self) -> int:
-        return max(map(len, self._forms), default=0)
-
-    def _in_chunk(self, chunk: bytes) -> bool:
+    def _in_chunk(self, chunk: bytes) -> Iterator[str]:
         """Three bytes lead to the few places where one of the forms may begin."""
         assert self._table is not None
         if len(chunk) < _KEY_BYTES:
-            return False
+            return
+        begins, by_key = self._table
         values = np.frombuffer(chunk, np.uint8).astype(np.uint32)
         keys = values[:-2] | (values[1:-1] << 8) | (values[2:] << 16)
-        by_key = self._table[1]
-        return any(
-            chunk.startswith(form, int(place))
-            for place in np.flatnonzero(self._table[0][keys])
-            for form in by_key[chunk[place : place + _KEY_BYTES]]
-        )
+        for place in np.flatnonzero(begins[keys]).tolist():
+            for form in by_key[chunk[place : place + _KEY_BYTES]]:
+                if chunk.startswith(form, place):
+                    yield self._kinds[form]
 
 
 def forms_of(subject: int) -> Iterator[bytes]:
@@ -87,20 +98,17 @@ def forms_of(subject: int) -> Iterator[bytes]:
     yield f"{subject:016x}".encode()
 
 
-def scan_files(root: Path, needles: Needles, others: Iterable[Path] = (), skip: Collection[str] = ()) -> ScanReport:
-    """Search the bytes of every file under `root`, and of `others`, except names in `skip`. A file that goes meanwhile has gone."""
+def scan_files(root: Path, needles: Needles, others: Iterable[Path] = ()) -> ScanReport:
+    """Search the bytes of every file under `root`, and of `others`. A file that goes meanwhile has gone."""
     files = size = 0
     found = []
-    for path in [*_files(root), *(other for other in others if other.is_file())]:
-        if path.name in skip or _LOCK.fullmatch(path.name):
-            continue
+    for path in [*_files(root), *others]:
         try:
-            read, hit = _search(path, needles)
+            read, kinds = _search(path, needles)
         except FileNotFoundError:
             continue
         files, size = files + 1, size + read
-        if hit:
-            found.append(Found(_name(path, root), "bytes"))
+        found += [Found(_name(path, root), kind) for kind in sorted(kinds)]
     return ScanReport(files, size, 0, tuple(found))
 
 
@@ -115,38 +123,38 @@ def scan_lake(lake: Lake, needles: Needles, whole: Collection[str] | None = None
         everything = whole is None or file.path in whole
         if everything or file.path in near:
             decoded += 1
-            if how := _search_events(lake, file, needles, everything=everything):
-                found.append(Found(f"lake/{file.path}", how))
+            found += [
+                Found(f"lake/{file.path}", kind) for kind in sorted(_search_events(lake, file, needles, everything=everything))
+            ]
     return ScanReport(0, 0, decoded, tuple(found))
 
 
-def _search_events(lake: Lake, file: LakeFile, needles: Needles, *, everything: bool) -> str | None:
+def _search_events(lake: Lake, file: LakeFile, needles: Needles, *, everything: bool) -> set[str]:
+    found: set[str] = set()
     for table in lake.read(file, None if everything else ["subject"], rows=_ROWS):
         values = table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
         if np.isin(values, needles.subjects).any():
-            return "subject"
-        if everything and _in_text(table, needles):
-            return "text"
-    return None
+            found.add("subject")
+        if everything:
+            found |= _kinds_in_text(table, needles)
+    return found
 
 
-def _in_text(table: pa.Table, needles: Needles) -> bool:
+def _kinds_in_text(table: pa.Table, needles: Needles) -> set[str]:
+    found: set[str] = set()
     for column in table.columns:
-        if not pa.types.is_string(column.type):
-            continue
-        distinct = pc.unique(column).drop_null()
-        if needles.within(b"\n".join(text.encode() for text in distinct.to_pylist())):
-            return True
-    return False
+        if pa.types.is_string(column.type):
+            found |= needles.kinds_in("\n".join(pc.unique(column).drop_null().to_pylist()).encode())
+    return found
 
 
-def _search(path: Path, needles: Needles) -> tuple[int, bool]:
+def _search(path: Path, needles: Needles) -> tuple[int, set[str]]:
     with path.open("rb") as handle:
         size = os.fstat(handle.fileno()).st_size
         if size == 0:
-            return 0, False
+            return 0, set()
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return size, needles.within(data)
+            return size, needles.kinds_in(data)
 
 
 def _files(root: Path) -> Iterator[Path]:

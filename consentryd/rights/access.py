@@ -1,0 +1,204 @@
+"""Access and portability: everything a region holds about a person, read once into an encrypted file of JSON lines.
+
+A line is `{"is": "event" | "region", ...}`. There may be a million events: they pass through one at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from consentryd.config.settings import Settings
+from consentryd.consent.policy import Policy
+from consentryd.consent.receipt import Proof, Terms, issue
+from consentryd.model.clock import HOUR, Clock
+from consentryd.privacy.seal import Place, unseal
+from consentryd.rights.office import Office
+from consentryd.storage import person as people
+from consentryd.storage.choice import read_choices
+from consentryd.storage.ledger import Ledger, iso
+from consentryd.storage.person import Person
+from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.subject_key import keys_of
+from consentryd.storage.vault import VaultWriter
+
+BATCH: Final = 2_000
+_TOP: Final = 50
+_NOT_TOLD: Final = frozenset({"subject", "visitor"})
+
+
+@dataclass(slots=True)
+class Profile:
+    """What the events say of the person in sum."""
+
+    events: int = 0
+    first: str | None = None
+    last: str | None = None
+    sessions: set[int] = field(default_factory=set)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        self.events += 1
+        time = event["time"]
+        self.first = time if self.first is None or time < self.first else self.first
+        self.last = time if self.last is None or time > self.last else self.last
+        if event.get("session") is not None:
+            self.sessions.add(event["session"])
+        for name in ("event", "country", "device", "browser", "purpose", "site"):
+            if (value := event.get(name)) is not None:
+                self.counts.setdefault(name, Counter())[value] += 1
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "events": self.events,
+            "first_event": self.first,
+            "last_event": self.last,
+            "sessions": len(self.sessions),
+            **{f"by_{name}": dict(counter.most_common(_TOP)) for name, counter in self.counts.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Collects in one region. `progress` is told events done and all of them."""
+
+    office: Office
+    settings: Settings
+    policy: Policy
+    clock: Clock
+    progress: Callable[[str, int, int], None] = lambda _step, _done, _of: None
+
+    def run(self, book: Casebook, row: RequestRow) -> int:
+        """Write the export of a request and record it; how many events are in it. Repeatable: the file is written anew."""
+        person = people.find_person(book.connection, book.digests(row.id))
+        key = secrets.token_bytes(32)
+        profile = Profile()
+        with VaultWriter(self.office.export_path(row.id), key) as vault:
+            for event in self._events(book, person):
+                profile.add(event)
+                vault.write(orjson.dumps({"is": "event", **event}) + b"\n")
+                if profile.events % BATCH == 0:
+                    self.progress("collected", profile.events, 0)
+            vault.write(orjson.dumps({"is": "region", **self._region(book, row, person, profile)}) + b"\n")
+        self.progress("collected", profile.events, profile.events)
+        now = self.clock.now()
+        expires = now + int(self.settings.rights.export_hours * HOUR)
+        with book.transaction():
+            wrapped = book.seal(row.id, base64.b64encode(key).decode())
+            book.add_artifact(row.id, wrapped, profile.events, expires)
+            book.update(row.id, now, status="completed", step="collected", sealed=None, done_at=now)
+        return profile.events
+
+    def _events(self, book: Casebook, person: Person) -> Iterator[dict[str, Any]]:
+        """In order of time, encrypted values given back."""
+        if not person.subjects:
+            return
+        keys = keys_of(book.connection, person.digests, self.office.keys.subject)
+        with self.office.reader.snapshot(restricted=False) as snapshot:
+            for batch in snapshot.of_subjects(person.subjects, rows=BATCH):
+                for event in batch.to_pylist():
+                    yield _readable(event, self.office.name, keys)
+
+    def _region(self, book: Casebook, row: RequestRow, person: Person, profile: Profile) -> dict[str, Any]:
+        connection = book.connection
+        sites = row.terms["sites"]
+        return {
+            "region": self.office.name,
+            "sites": sites,
+            "profile": profile.told(),
+            "identities": {
+                "count": len(person.digests) - len(book.digests(row.id)) if person.subjects else 0,
+                "note": "Identifiers are kept only as keyed hashes: how many others belong to you can be told, not which.",
+            },
+            "choices": [
+                {
+                    "purpose": choice.purpose,
+                    "state": choice.state,
+                    "by": "server" if choice.vouched else "visitor",
+                    "decided_at": iso(choice.decided_at),
+                    "notice": choice.notice,
+                }
+                for subject in person.subjects
+                for choice in read_choices(connection, subject)
+            ],
+            "receipts": self._receipts(book, person, sites[0]),
+            "requests": self._requests(book, person, row),
+            "uses": people.uses(connection, person),
+            "purposes": [
+                {
+                    "purpose": name,
+                    "why": self.policy.purposes.by_name[name].text if name in self.policy.purposes.by_name else name,
+                }
+                for name in sorted(profile.counts.get("purpose", {}))
+            ],
+            "kept_days": {site: self.settings.site_of(site).retention.consented_days for site in sites},
+            "recipients": self.settings.rights.recipients,
+            "collected_at": iso(self.clock.now()),
+        }
+
+    def _receipts(self, book: Casebook, person: Person, site: str) -> list[dict[str, Any]]:
+        ledger, signer = Ledger(book.connection), self.office.signing.signer()
+        entries = [(ledger.entry(number), nonce) for number, nonce in people.consent_entries(book.connection, person)]
+        if not entries:
+            return []
+        checkpoint, size = ledger.checkpoint(signer), ledger.size
+        settings = self.settings
+        terms = Terms(
+            self.office.name,
+            self.policy.purposes,
+            settings.consent.controller or site,
+            settings.consent.max_age_days,
+            settings.site_of(site).retention.consented_days,
+        )
+        return [
+            issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), terms, signer)
+            for entry, nonce in entries
+            if entry is not None
+        ]
+
+    def _requests(self, book: Casebook, person: Person, own: RequestRow) -> list[dict[str, Any]]:
+        others = [book.get(name) for name in people.requests_of(book.connection, person) if name != own.id]
+        return [
+            {"id": each.id, "type": each.type, "status": each.status, "received_at": iso(each.received_at)}
+            for each in others
+            if each is not None
+        ]
+
+
+def _readable(event: dict[str, Any], region: str, keys: Sequence[bytes]) -> dict[str, Any]:
+    """An event as the person may read it: no internal numbers, times as text, JSON as JSON, sealed values opened."""
+    told = {name: _plain(value) for name, value in event.items() if name not in _NOT_TOLD and value is not None}
+    place = Place(region, event["site"], event["event_id"])
+    for name in ("properties", "redactions"):
+        if name in told:
+            told[name] = orjson.loads(told[name])
+    if keys:
+        told |= {
+            name: unseal(value, keys, place, name)
+            for name, value in told.items()
+            if name == "properties" or (isinstance(value, str) and "[enc:" in value)
+        }
+    told["region"] = region
+    return told
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value if isinstance(value, (str, int, float, bool)) else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    )
+
+
+def only(lines: Iterable[bytes], kind: str) -> Iterator[dict[str, Any]]:
+    """The lines of one kind, without the word that says so."""
+    head = f'{{"is":"{kind}"'.encode()
+    for line in lines:
+        if line.startswith(head):
+            record = orjson.loads(line)
+            record.pop("is")
+            yield record

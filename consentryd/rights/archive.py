@@ -1,0 +1,170 @@
+"""The ZIP a person gets: their events as JSON lines and as a table, what else is held, a page to read, and a manifest with hashes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import IO, Any, Final, NamedTuple
+
+import orjson
+
+from consentryd.model.clock import SECOND
+from consentryd.model.event import COLUMNS
+from consentryd.rights.access import only
+from consentryd.storage.ledger import iso
+
+README: Final = "index.html"
+
+#: Columns of the table: what an export shows of each event, the rest of it as JSON.
+CSV_COLUMNS: Final = ("region", *(column.name for column in COLUMNS if column.name not in {"subject", "visitor"}))
+
+_TITLES: Final = {
+    "events.jsonl": "Every event, one a line, for machines",
+    "events.csv": "Every event as a table, for spreadsheets",
+    "about-you.json": "Everything else: profile, choices, receipts, requests, who looked at your data",
+}
+_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+
+#: Gives the lines of a region's vault anew at each call.
+Lines = Callable[[], Iterable[bytes]]
+
+
+class Written(NamedTuple):
+    """One file of the archive."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Head(NamedTuple):
+    """What the archive says of its request. `at` is UTC microseconds."""
+
+    request: str
+    controller: str
+    at: int
+
+
+def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> list[Written]:
+    """Write the ZIP to `sink`, which need not be able to seek. Holds a few events at a time."""
+    about = [record for lines in regions.values() for record in only(lines(), "region")]
+    written: list[Written] = []
+    stamp = _stamp(head.at)
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+
+        def put(name: str, parts: Iterable[bytes]) -> None:
+            digest, size = hashlib.sha256(), 0
+            with archive.open(zipfile.ZipInfo(name, stamp), "w", force_zip64=True) as member:
+                for part in parts:
+                    member.write(part)
+                    digest.update(part)
+                    size += len(part)
+            written.append(Written(name, size, digest.hexdigest()))
+
+        put("events.jsonl", _jsonl(regions))
+        put("events.csv", _csv(regions))
+        put("about-you.json", [orjson.dumps(about, option=_OPTIONS)])
+        put(README, [_page(head, about).encode()])
+        manifest = {"request": head.request, "made_at": iso(head.at), "files": [each._asdict() for each in written]}
+        put("manifest.json", [orjson.dumps(manifest, option=_OPTIONS)])
+    return written
+
+
+def _events(regions: Mapping[str, Lines]) -> Iterator[dict[str, Any]]:
+    for lines in regions.values():
+        yield from only(lines(), "event")
+
+
+def _jsonl(regions: Mapping[str, Lines]) -> Iterator[bytes]:
+    for event in _events(regions):
+        yield orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _csv(regions: Mapping[str, Lines]) -> Iterator[bytes]:
+    """RFC 4180. A cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    buffer = io.StringIO(newline="")
+    table = csv.writer(buffer)
+    table.writerow(CSV_COLUMNS)
+    for event in _events(regions):
+        table.writerow([_cell(event.get(name)) for name in CSV_COLUMNS])
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode()
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{value}"
+    return value
+
+
+def _page(head: Head, about: Sequence[Mapping[str, Any]]) -> str:
+    parts = [
+        f"<h1>Your data at {escape(head.controller)}</h1>",
+        f"<p>Collected on {escape(iso(head.at)[:10])} for your request {escape(head.request)}.",
+        "This page says what is in the files beside it.</p>",
+        "<ul>",
+        *(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in _TITLES.items()),
+        "</ul>",
+    ]
+    for region in about:
+        parts += _region(region)
+    if not any(region["profile"]["events"] for region in about):
+        parts.append("<p><b>No event of yours is stored.</b></p>")
+    return _HTML.format(title=escape(f"Your data at {head.controller}"), body="\n".join(parts))
+
+
+def _region(region: Mapping[str, Any]) -> Iterator[str]:
+    profile = region["profile"]
+    yield f"<h2>Stored in region {escape(region['region'])}</h2>"
+    yield f"<p>{profile['events']:,} events"
+    if profile["events"]:
+        yield f", the first on {escape(profile['first_event'][:10])}, the last on {escape(profile['last_event'][:10])}"
+    yield ".</p>"
+    yield from _counts("What you did", profile.get("by_event", {}))
+    yield from _counts("Where from (country)", profile.get("by_country", {}))
+    yield from _counts("On which kind of device", profile.get("by_device", {}))
+    yield from _list("Why it is stored", (f"{each['purpose']}: {each['why']}" for each in region["purposes"]))
+    yield from _list("How long", (f"{site}: {days} days after each event" for site, days in region["kept_days"].items()))
+    yield from _list("Who else receives it", region["recipients"] or ["nobody"])
+    yield from _list(
+        "What you chose", (f"{each['purpose']}: {each['state']} on {each['decided_at'][:10]}" for each in region["choices"])
+    )
+    yield from _list(
+        "Your requests", (f"{each['type']} of {each['received_at'][:10]}: {each['status']}" for each in region["requests"])
+    )
+    yield from _list("Who used your data", (f"{each['at'][:10]}: {each['why']} (key {each['who']})" for each in region["uses"]))
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    yield from _list(title, (f"{name}: {count:,}" for name, count in counts.items()))
+
+
+def _list(title: str, items: Iterable[str]) -> Iterator[str]:
+    lines = [f"<li>{escape(item)}</li>" for item in items]
+    if lines:
+        yield from (f"<h3>{escape(title)}</h3>", "<ul>", *lines, "</ul>")
+
+
+def _stamp(at: int) -> tuple[int, int, int, int, int, int]:
+    text = iso(at // SECOND * SECOND)
+    return int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19])
+
+
+_HTML: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}}
+h2{{border-top:1px solid #ccc;padding-top:1rem}}
+</style>
+<body>
+{body}
+</body></html>
+"""

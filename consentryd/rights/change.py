@@ -1,0 +1,129 @@
+"""The quieter rights: restriction, objection and rectification. Each is one transaction, and a ledger entry without personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from consentryd.consent.policy import Policy
+from consentryd.model.clock import Clock
+from consentryd.model.error import Unprocessable
+from consentryd.privacy.scrub import Scrubber
+from consentryd.rights.demand import RequestStatus
+from consentryd.rights.office import Office
+from consentryd.storage import person as people
+from consentryd.storage.choice import Choice, ChoiceState, write_choice
+from consentryd.storage.erasure import count_events, empty_wal, rewrite
+from consentryd.storage.ledger import EntryKind, Ledger
+from consentryd.storage.person import Person
+from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.seal import Sealer
+from consentryd.storage.withdrawal import note_refusal
+
+WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clerk:
+    """Works in one region. `scrubber` cleans corrections as it cleans events."""
+
+    office: Office
+    policy: Policy
+    scrubber: Scrubber
+    clock: Clock
+
+    def restrict(self, book: Casebook, row: RequestRow) -> None:
+        """Keep the person's data and show it to nobody else; with `lift`, show it again."""
+        person = people.find_person(book.connection, book.digests(row.id))
+        lifted = bool(row.terms.get("lift"))
+        with book.transaction() as connection:
+            now = self.clock.now()
+            if lifted:
+                people.unrestrict(connection, person)
+            else:
+                people.restrict(connection, person, now)
+            Ledger(connection).append(now, EntryKind.RESTRICTION, {"request": row.id, "lifted": lifted})
+            self._done(book, row, {"subjects": len(person.subjects)})
+
+    def object(self, book: Casebook, row: RequestRow) -> None:
+        """Stop the purposes named (none named: all of them) for the person from now on, and what is stored for them waits to go."""
+        person = people.find_person(book.connection, book.digests(row.id))
+        names = row.terms.get("purposes") or sorted(self.policy.purposes.by_name)
+        with book.transaction() as connection:
+            now = self.clock.now()
+            entry = Ledger(connection).append(now, EntryKind.OBJECTION, {"request": row.id, "purposes": list(names)})
+            for subject in person.subjects:
+                for name in names:
+                    for digest in book.digests(row.id):
+                        write_choice(
+                            connection, subject, Choice(name, digest, ChoiceState.WITHDRAWN, True, now, entry.number, None)
+                        )
+                    note_refusal(connection, subject, name, now)
+            self._done(book, row, {"subjects": len(person.subjects), "purposes": list(names)})
+
+    def rectify(self, book: Casebook, row: RequestRow) -> None:
+        """Put corrected values in the place of wrong ones wherever the person's events hold that property; null takes it out.
+
+        The old values are gone from every file afterwards. Repeatable.
+        """
+        person = people.find_person(book.connection, book.digests(row.id))
+        assert row.sealed is not None
+        corrections = book.unseal(row.id, row.sealed)["corrections"]
+        changed = 0
+        if person.subjects:
+            lake = self.office.lake
+            Sealer(self.office.root, lake).run(wait_s=WAIT_S)
+            with lake.writing(WAIT_S):
+                correct = self._corrector(row.terms["sites"][0], person, corrections)
+                changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
+                rewrite(lake, person.subjects, correct)
+                lake.vacuum(WAIT_S)
+        with book.transaction() as connection:
+            Ledger(connection).append(
+                self.clock.now(), EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)}
+            )
+            self._done(book, row, {"events": changed})
+        empty_wal(book.connection, WAIT_S)
+
+    def _corrector(self, site: str, person: Person, corrections: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table]:
+        clean = self.scrubber.scrub("", site, {"properties": dict(corrections)}).fields["properties"]
+        wanted = np.array(sorted(person.subjects), np.int64)
+
+        def correct(table: pa.Table) -> pa.Table:
+            own = np.isin(table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False), wanted)
+            if not own.any():
+                return table
+            texts = table["properties"].to_pylist()
+            fixed = [_corrected(text, clean) if mine else text for text, mine in zip(texts, own.tolist(), strict=True)]
+            return table.set_column(table.schema.get_field_index("properties"), "properties", pa.array(fixed, pa.string()))
+
+        return correct
+
+    def _done(self, book: Casebook, row: RequestRow, result: Mapping[str, Any]) -> None:
+        now = self.clock.now()
+        book.update(row.id, now, status=RequestStatus.COMPLETED, step="done", sealed=None, result=dict(result), done_at=now)
+
+
+def check_purposes(names: list[str], policy: Policy) -> None:
+    """Raises `Unprocessable` for a purpose that is in no table."""
+    if any(name not in policy.purposes.by_name for name in names):
+        raise Unprocessable("invalid", "A purpose is not in the table of purposes.", known=sorted(policy.purposes.by_name))
+
+
+def _corrected(text: str | None, corrections: Mapping[str, Any]) -> str | None:
+    """Only properties that are there are corrected: nothing is told about a person that was not."""
+    if text is None:
+        return None
+    properties = orjson.loads(text)
+    for name, value in corrections.items():
+        if name in properties:
+            if value is None:
+                del properties[name]
+            else:
+                properties[name] = value
+    return orjson.dumps(properties).decode()

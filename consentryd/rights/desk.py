@@ -1,0 +1,341 @@
+"""Where requests of data subjects are handed in, asked after, cancelled and fetched, over all regions served."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, Final
+
+import orjson
+
+from consentryd.config.settings import Settings
+from consentryd.consent.policy import Policy
+from consentryd.consent.receipt import principal
+from consentryd.model.clock import Clock
+from consentryd.model.error import Conflict, Forbidden, NotFound, Unprocessable
+from consentryd.rights.archive import Head, Lines, write_archive
+from consentryd.rights.change import check_purposes
+from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
+from consentryd.rights.erasure import STEPS, new_file
+from consentryd.rights.office import Office
+from consentryd.storage import person as people
+from consentryd.storage.ledger import EntryKind, Ledger, iso
+from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.vault import read_lines
+
+EXPORTS: Final = frozenset({RequestType.ACCESS, RequestType.PORTABILITY})
+_OPEN: Final = (RequestStatus.PENDING, RequestStatus.ON_HOLD)
+
+#: Of several regions' statuses the first of these that occurs is the request's.
+_ORDER: Final = (
+    RequestStatus.ON_HOLD,
+    RequestStatus.IN_PROGRESS,
+    RequestStatus.PENDING,
+    RequestStatus.COMPLETED,
+    RequestStatus.CANCELLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the id of a key, or of a person's token, and the sites they may act for. A token acts for its own `identities` only."""
+
+    id: str
+    sites: tuple[str, ...]
+    identities: tuple[NamedIdentity, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One for a process. Its methods block for some milliseconds: call them in a thread."""
+
+    settings: Settings
+    policy: Policy
+    offices: Mapping[str, Office]
+    clock: Clock
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    nonce: Callable[[], str] = lambda: secrets.token_hex(32)
+
+    def accept(self, demand: Demand, caller: Caller, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Record a request, durably, and put suppression in force. The same request again is answered with the first one's state.
+
+        `extra` joins its terms. Raises `Unprocessable`, `Forbidden`, `Conflict` (its id names another request).
+        """
+        identities = self._identities(demand, caller)
+        sites = self._sites(demand, caller)
+        self._check(demand)
+        request = demand.request_id or self.new_id()
+        nonce = self.nonce()
+        terms = {**self._terms(demand, sites, identities, caller), **(extra or {})}
+        known = [self._enter(office, request, demand, terms, identities, nonce) for office in self.offices.values()]
+        told = self.get(request, caller)
+        return told if any(known) else {**told, "commitment_nonce": nonce}
+
+    def get(self, request: str, caller: Caller) -> dict[str, Any]:
+        """The state of a request. Raises `NotFound`, also for one that is none of the caller's business."""
+        rows = {name: row for name, office in self.offices.items() if (row := self._find(office, request, caller)) is not None}
+        if not rows:
+            raise NotFound("not_found", "There is no request of this id.")
+        return self._told(rows)
+
+    def select(
+        self,
+        caller: Caller,
+        *,
+        statuses: Sequence[str] = (),
+        types: Sequence[str] = (),
+        due_before: int | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Requests, newest first, in the form of `get`."""
+        found: dict[str, None] = {}
+        for office in self.offices.values():
+            with office.casebook() as book:
+                rows = book.select(types=types, due_before=due_before, limit=10 * limit)
+                found.update((row.id, None) for row in rows if self._concerns(office, book, row, caller))
+        told = [self.get(request, caller) for request in found]
+        wanted = [each for each in told if not statuses or each["status"] in statuses]
+        return sorted(wanted, key=lambda each: str(each["received_at"]), reverse=True)[:limit]
+
+    def cancel(self, request: str, caller: Caller) -> dict[str, Any]:
+        """Take a request back before it is carried out. Raises `NotFound`, `Conflict` (it is too late)."""
+        if self.get(request, caller)["status"] not in _OPEN:
+            raise Conflict("conflict", "The request is being carried out, or it is done.")
+        for office in self.offices.values():
+            with office.casebook() as book, book.transaction() as connection:
+                row = book.get(request)
+                if row is None or row.status not in _OPEN or row.step != STEPS[0]:
+                    continue
+                now = self.clock.now()
+                people.release(connection, [bytes.fromhex(digest) for digest in row.terms.get("suppressed", ())], now)
+                book.update(request, now, status=RequestStatus.CANCELLED, sealed=None, done_at=now)
+        return self.get(request, caller)
+
+    def extend(self, request: str, caller: Caller) -> dict[str, Any]:
+        """Give a request the longer deadline that the law knows, once. Raises `NotFound`."""
+        self.get(request, caller)
+        for office in self.offices.values():
+            with office.casebook() as book, book.transaction():
+                row = book.get(request)
+                if row is not None:
+                    due = deadline(row.received_at, row.terms["regulation"], extended=True)
+                    book.update(request, self.clock.now(), due_at=due, terms={**row.terms, "extended": True})
+        return self.get(request, caller)
+
+    def hold(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller, *, lift: bool = False) -> None:
+        """Keep people from being erased, for `reason` (free of personal data), or no longer. Waiting erasures are looked at anew."""
+        for office in self.offices.values():
+            digests = office.digests(caller.sites, identities)
+            with office.casebook() as book, book.transaction() as connection:
+                now = self.clock.now()
+                if lift:
+                    people.lift(connection, digests)
+                    for row in book.select(statuses=[RequestStatus.ON_HOLD]):
+                        book.update(row.id, now, status=RequestStatus.PENDING)
+                else:
+                    people.hold(connection, digests, reason, now)
+                Ledger(connection).append(now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift})
+
+    def export_size(self, request: str, caller: Caller) -> int:
+        """How many events wait in an export. Raises `NotFound` if it is not ready, was fetched, or has expired."""
+        self.get(request, caller)
+        return sum(events for _, events, _ in self._artifacts(request))
+
+    def write_export(self, request: str, sink: IO[bytes]) -> None:
+        """Write the ZIP of an export. Raises `NotFound`, `CorruptStore`."""
+        regions: dict[str, Lines] = {}
+        for office, key in self._keys(request):
+            regions[office.name] = partial(read_lines, office.export_path(request), key)
+        with next(iter(self.offices.values())).casebook() as book:
+            row = book.get(request)
+        assert row is not None
+        site = row.terms["sites"][0]
+        write_archive(sink, Head(request, self.settings.consent.controller or site, self.clock.now()), regions)
+
+    def destroy_export(self, request: str) -> None:
+        """It was fetched: its keys are destroyed, then its files."""
+        for office in self.offices.values():
+            with office.casebook() as book, book.transaction():
+                book.drop_artifacts([request])
+            office.export_path(request).unlink(missing_ok=True)
+
+    def note_use(self, identities: Sequence[NamedIdentity], why: str, caller: Caller) -> None:
+        """Record that a key was used on a person's data: who, when, why, and whom it was about as a commitment."""
+        for office in self.offices.values():
+            with office.casebook() as book, book.transaction():
+                self._note_use(book, office, identities, caller.sites, {"who": caller.id, "why": why})
+
+    def _identities(self, demand: Demand, caller: Caller) -> tuple[NamedIdentity, ...]:
+        identities = demand.named or caller.identities or ()
+        if not identities:
+            raise Unprocessable("invalid", "The request names no identity.")
+        if caller.identities is not None and not set(identities) <= set(caller.identities):
+            raise Forbidden("not_yours", "This token acts for its own identities only.")
+        return identities
+
+    def _sites(self, demand: Demand, caller: Caller) -> tuple[str, ...]:
+        sites = tuple(dict.fromkeys(demand.sites)) or caller.sites
+        if not set(sites) <= set(caller.sites):
+            raise Forbidden("other_site", "The key is of another site than one the request names.")
+        return sites
+
+    def _check(self, demand: Demand) -> None:
+        check_purposes(demand.purposes, self.policy)
+        if not set(demand.callbacks) <= set(self.settings.rights.callbacks):
+            raise Unprocessable("invalid", "A callback is none of those in rights.callbacks.")
+
+    def _terms(
+        self, demand: Demand, sites: tuple[str, ...], identities: Sequence[NamedIdentity], caller: Caller
+    ) -> dict[str, Any]:
+        return {
+            "sites": list(sites),
+            "kinds": [identity.kind for identity in identities],
+            "regulation": demand.regulation,
+            "by": caller.id,
+            "purposes": demand.purposes,
+            "lift": demand.lift,
+            "callbacks": demand.callbacks,
+        }
+
+    def _enter(
+        self,
+        office: Office,
+        request: str,
+        demand: Demand,
+        terms: dict[str, Any],
+        identities: Sequence[NamedIdentity],
+        nonce: str,
+    ) -> bool:
+        """Record the request in one region; whether it was there before."""
+        fingerprint = _fingerprint(office, demand, terms)
+        digests = office.digests(terms["sites"], identities)
+        with office.casebook() as book, book.transaction() as connection:
+            known = book.get(request)
+            if known is not None:
+                if not hmac.compare_digest(known.fingerprint, fingerprint):
+                    raise Conflict("conflict", "A request of this id exists, and it is another one.")
+                return True
+            now = self.clock.now()
+            block = demand.block or self.settings.rights.block
+            if demand.type is RequestType.ERASURE and block != "no":
+                new = people.suppress(connection, digests, demand.blocked_until, now)
+                terms = {**terms, "suppressed": [digest.hex() for digest in new]}
+            file = {
+                **new_file(identities, demand.reason, block, demand.blocked_until),
+                "nonce": nonce,
+                "corrections": demand.corrections,
+            }
+            starts = now + int(self.settings.rights.grace_s * 1_000_000)
+            due = deadline(now, demand.regulation)
+            book.add(
+                RequestRow(
+                    request, demand.type, RequestStatus.PENDING, STEPS[0], terms, fingerprint, book.seal(request, file), None,
+                    now, starts, due, now, None,
+                ),
+                digests,
+            )  # fmt: skip
+            self._note_use(
+                book,
+                office,
+                identities,
+                terms["sites"],
+                {"who": terms["by"], "why": f"request: {demand.type}", "request": request},
+            )
+        return False
+
+    def _note_use(
+        self, book: Casebook, office: Office, identities: Iterable[NamedIdentity], sites: Iterable[str], facts: Mapping[str, Any]
+    ) -> None:
+        nonce = bytes.fromhex(self.nonce())
+        named = [(site, identity) for site in sites for identity in identities]
+        commitments = [principal(nonce, site, identity.kind, identity.value) for site, identity in named]
+        entry = Ledger(book.connection).append(self.clock.now(), EntryKind.PERSONAL_USE, {**facts, "commitments": commitments})
+        people.note_use(book.connection, [office.digest(site, identity) for site, identity in named], entry.number, nonce)
+
+    def _find(self, office: Office, request: str, caller: Caller) -> RequestRow | None:
+        with office.casebook() as book:
+            row = book.get(request)
+            return row if row is not None and self._concerns(office, book, row, caller) else None
+
+    def _concerns(self, office: Office, book: Casebook, row: RequestRow, caller: Caller) -> bool:
+        if not set(row.terms["sites"]) <= set(caller.sites):
+            return False
+        if caller.identities is None:
+            return True
+        named = book.digests(row.id)
+        return bool(named) and set(named) <= set(office.digests(caller.sites, caller.identities))
+
+    def _told(self, rows: Mapping[str, RequestRow]) -> dict[str, Any]:
+        first = next(iter(rows.values()))
+        statuses = {row.status for row in rows.values()}
+        status = next(each for each in _ORDER if each in statuses)
+        if status is RequestStatus.PENDING and RequestStatus.COMPLETED in statuses:
+            status = RequestStatus.IN_PROGRESS
+        told: dict[str, Any] = {
+            "id": first.id,
+            "type": first.type,
+            "status": status.value,
+            "sites": first.terms["sites"],
+            "identities": [{"type": kind} for kind in first.terms["kinds"]],
+            "regulation": first.terms["regulation"],
+            "received_at": iso(first.received_at),
+            "due_at": iso(max(row.due_at for row in rows.values())),
+            "overdue": status not in (RequestStatus.COMPLETED, RequestStatus.CANCELLED) and self.clock.now() > first.due_at,
+            "regions": {name: _told_region(row) for name, row in rows.items()},
+        }
+        if status is RequestStatus.COMPLETED:
+            told["completed_at"] = iso(max(row.done_at or 0 for row in rows.values()))
+            certificates = [row.result["certificate"] for row in rows.values() if row.result and "certificate" in row.result]
+            if certificates:
+                told["certificates"] = certificates
+            if first.type in EXPORTS:
+                told["export"] = self._told_export(first.id)
+        return told
+
+    def _told_export(self, request: str) -> dict[str, Any] | None:
+        try:
+            waiting = self._artifacts(request)
+        except NotFound:
+            return None
+        return {
+            "path": f"/v1/privacy/requests/{request}/export",
+            "events": sum(events for _, events, _ in waiting),
+            "expires_at": iso(min(expires for _, _, expires in waiting)),
+        }
+
+    def _artifacts(self, request: str) -> list[tuple[bytes, int, int]]:
+        found = []
+        for office in self.offices.values():
+            with office.casebook() as book:
+                artifact = book.artifact(request)
+            if artifact is None or artifact[2] <= self.clock.now():
+                raise NotFound("not_found", "The export is not ready, was fetched before, or has expired.")
+            found.append(artifact)
+        return found
+
+    def _keys(self, request: str) -> Iterator[tuple[Office, bytes]]:
+        for office, (wrapped, _, _) in zip(self.offices.values(), self._artifacts(request), strict=True):
+            with office.casebook() as book:
+                yield office, base64.b64decode(book.unseal(request, wrapped))
+
+
+def _told_region(row: RequestRow) -> dict[str, Any]:
+    steps = STEPS if row.type == RequestType.ERASURE else (STEPS[0], "done")
+    finished = row.status == RequestStatus.COMPLETED
+    done = len(steps) - 1 if finished else steps.index(row.step) if row.step in steps else 0
+    told: dict[str, Any] = {"status": row.status, "step": row.step, "progress": {"done": done, "of": len(steps) - 1}}
+    if row.result and "certificate" not in row.result:
+        told["result"] = row.result
+    return told
+
+
+def _fingerprint(office: Office, demand: Demand, terms: Mapping[str, Any]) -> bytes:
+    """What two requests of one id must share. Keyed, for it is made of identifiers."""
+    asked = demand.model_dump(mode="json", exclude={"request_id", "sites"}) | {"sites": terms["sites"]}
+    return hmac.new(office.keys.identity, orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), hashlib.sha256).digest()
