@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,7 +11,7 @@ from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
 from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
-from consentryd.privacy.key_class import KeyClass, classify
+from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.rules import RuleTable
 
 #: Keys remembered as telling nothing, and classes of those that do.
@@ -20,6 +21,10 @@ LONGEST_KEY: Final = 64
 #: Texts remembered as harmless.
 MOST_TEXTS: Final = 16_384
 LONGEST_TEXT: Final = 96
+
+
+#: A key that scrubbing has written.
+_OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
 
 
 class Finder:
@@ -37,7 +42,7 @@ class Finder:
     def key_class(self, key: str) -> KeyClass:
         found = self.classes.get(key)
         if found is None:
-            found = classify(key, self._rules.hints, self._rules.keys)
+            found = PLAIN if _OWN.fullmatch(key) else classify(key, self._rules.hints, self._rules.keys)
             _remember(self.classes, key, found)
         return found
 

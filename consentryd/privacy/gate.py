@@ -71,16 +71,17 @@ def _by_marks(marks: bytes, data: bytes) -> int:
         gate |= Gate.QUERY
     if not marks.isascii():
         gate |= Gate.FOREIGN
-    if (
-        marks.find(b"\\") >= 0
-        or (marks.find(b"%") >= 0 and _ESCAPE.search(data))
-        or (marks.find(b"&") >= 0 and _ENTITY.search(data))
-    ):
+    if marks.find(b"\\") >= 0:
+        gate |= Gate.ENCODED | Gate.FILE_PATH
+    if (marks.find(b"%") >= 0 and _ESCAPE.search(data)) or (marks.find(b"&") >= 0 and _ENTITY.search(data)):
         gate |= Gate.ENCODED
     if marks.find(b"+") >= 0 and _PLUS.search(data):
         gate |= Gate.PLUS
-    if marks.find(b"...") >= 0 or marks.find(b":::::") >= 0 or marks.find(b"-----") >= 0:
-        gate |= Gate.ADDRESS
-    elif marks.find(b"::") >= 0 and marks.count(b"::") > marks.count(b"--::") and data.find(b"::") >= 0:
+    if marks.find(b"...") >= 0 or marks.find(b":::::") >= 0 or marks.find(b"-----") >= 0 or _has_double_colon(marks, data):
         gate |= Gate.ADDRESS
     return gate
+
+
+def _has_double_colon(marks: bytes, data: bytes) -> bool:
+    """A time leaves two colons too, but after a date's dashes."""
+    return marks.find(b"::") >= 0 and marks.count(b"::") > marks.count(b"--::") and data.find(b"::") >= 0

@@ -10,6 +10,7 @@ from consentryd.privacy.rules import KeyRule
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
+_NOT_LETTERS: Final = re.compile(r"[^a-z]+")
 _ID_LIKE: Final = re.compile(
     r"(?:.*_)?(?:id|ids|uuid|guid|key|order|order_(?:no|number|ref)|sku|upc|ean|gtin|isbn|barcode|reference|ref|hash|sha|nonce|trace|span|timestamp|ts"
     r"|time|at|date|epoch|ms|millis|seq|sequence|serial|tracking_number|invoice|invoice_number|ticket|batch|lot|count|total|amount|size|bytes|seed"
@@ -20,7 +21,8 @@ _LOCATION: Final = re.compile(r"(?:.*_)?(?:path|page|url|uri|href|link|route|loc
 
 
 class KeyClass(NamedTuple):
-    """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither."""
+    """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither, and
+    `token` stands for what a rule takes out."""
 
     hint: str | None = None
     rules: tuple[KeyRule, ...] = ()
@@ -28,6 +30,7 @@ class KeyClass(NamedTuple):
     version: bool = False
     location: bool = False
     quiet: bool = True
+    token: str = "removed"
 
     def tells(self, part: str) -> bool:
         """Whether the key itself decides, or may decide, about values under the top-level field `part`."""
@@ -54,4 +57,5 @@ def classify(key: str, hints: Sequence[tuple[str, re.Pattern[str]]], rules: Sequ
         _VERSION.fullmatch(words) is not None,
         _LOCATION.fullmatch(words) is not None,
         quiet=hint is None and not fitting,
+        token=hint or _NOT_LETTERS.sub("_", words).strip("_") or "removed",
     )

@@ -128,6 +128,8 @@ class Prefilter:
         """Whether a key tells nothing, anywhere under the top-level field `part`."""
         if key in plain:
             return True
+        if not isinstance(key, str):
+            return False
         if self._finder.key_class(key).tells(part) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
             return False
         if len(plain) >= MOST_KEYS:

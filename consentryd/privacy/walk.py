@@ -38,7 +38,8 @@ class Walk:
         result: dict[str, Any] = {}
         changed = False
         classes, harmless = self._finder.classes, self._finder.harmless
-        for key, inner in value.items():
+        for raw, inner in value.items():
+            key = str(raw)
             about = classes.get(key)
             if about is not None and about.quiet and (inner is None or (type(inner) is str and inner in harmless)):
                 result[key] = inner
@@ -48,8 +49,8 @@ class Walk:
                 changed = True
                 continue
             here = f"{path}.{name}" if path else name
-            kept = self._value(inner, here, about or self._finder.key_class(key), depth + 1, work)
-            changed = changed or kept is not inner or name != key
+            kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
+            changed = changed or kept is not inner or name != raw
             if kept is not DROPPED:
                 result[name if name not in result else f"{name}_{len(result)}"] = kept
         return result if changed else value
@@ -81,7 +82,7 @@ class Walk:
         """What the key alone decides; None when the value itself must be looked at."""
         for rule in about.rules:
             if work.scope.has(rule, path):
-                return self._whole(value, path, rule.rule.action, rule.rule.detector, about.hint or "removed", work)
+                return self._whole(value, path, rule.rule.action, rule.rule.detector, about.token, work)
         if about.hint is None or isinstance(value, dict | list) or not fits(about.hint, value):
             return None
         action = work.scope.action(about.hint, "", path)

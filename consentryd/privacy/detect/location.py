@@ -9,14 +9,26 @@ from consentryd.privacy.detect.detector import Detector, Gate
 
 _NOBODY: Final = frozenset({"shared", "public", "default", "runner", "node", "app", "root", "user", "www-data"})
 
+
+def _is_somebody(match: re.Match[str]) -> bool:
+    return match["user"].lower() not in _NOBODY and not match["user"].startswith("[")
+
+
 USER_PATH: Final = Detector(
     name="user_path",
     gate=Gate.FILE_PATH,
+    pattern=re.compile(r"(?<![\w.%~-])(?:file://)?/(?:Users|home)/(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=/[^\\/\s\"])"),
+    check=_is_somebody,
+    group="user",
+)
+WINDOWS_PATH: Final = Detector(
+    name="user_path",
+    gate=Gate.FILE_PATH,
     pattern=re.compile(
-        r"(?<![\w.%~-])(?:file://)?(?:/?[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|/(?:Users|home)/)"
-        r"(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=[\\/][^\\/\s\"])"
+        r"(?<![\w.%~-])/?[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}"
+        r"(?P<user>[^\\/:\"\r\n?#<>|]{1,64})(?=[\\/][^\\/\s\"])"
     ),
-    check=lambda match: match["user"].lower() not in _NOBODY and not match["user"].startswith("["),
+    check=_is_somebody,
     group="user",
 )
 URL_USER: Final = Detector(
@@ -37,4 +49,4 @@ URL_ID: Final = Detector(
     group="id",
 )
 
-DETECTORS: Final = (USER_PATH, URL_USER, URL_ID)
+DETECTORS: Final = (USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)

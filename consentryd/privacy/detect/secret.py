@@ -43,13 +43,13 @@ PEM: Final = Detector(
 BEARER: Final = Detector(
     name="bearer",
     gate=Gate.RUN,
-    pattern=re.compile(r"(?<!\w)bearer[ :=]{1,2}(?P<credentials>[A-Za-z0-9._~+/-]{16,}={0,2})", re.ASCII | re.IGNORECASE),
+    pattern=re.compile(r"(?<![\w\[])bearer[ :=]{1,2}(?P<credentials>[A-Za-z0-9._~+/-]{16,}={0,2})", re.ASCII | re.IGNORECASE),
     group="credentials",
 )
 BASIC: Final = Detector(
     name="basic_auth",
     gate=Gate.RUN | Gate.QUERY,
-    pattern=re.compile(r"(?<!\w)basic (?P<credentials>[A-Za-z0-9+/]{8,}={0,2})", re.ASCII | re.IGNORECASE),
+    pattern=re.compile(r"(?<![\w\[])basic (?P<credentials>[A-Za-z0-9+/]{8,}={0,2})", re.ASCII | re.IGNORECASE),
     check=_is_basic,
     group="credentials",
 )

@@ -1,0 +1,414 @@
+"""Scrubbing through its one door: what goes in with personal data comes out without, and what has none comes out as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consentryd.config.settings import PiiRule, Privacy
+from consentryd.privacy.redaction import Action, Redaction
+from consentryd.privacy.rules import detector_names, load_rules
+from consentryd.privacy.scrub import Scrubber
+from consentryd.privacy.seal import MemorySubjectKeys, Place, unseal
+from tests.privacy.positive import POSITIVE
+
+EMAIL = "anna.smith@example.com"
+HANDLE = b"h" * 16
+
+
+def scrubber(*rules: PiiRule, region: str = "eu", key: bytes = b"k" * 32, keys: Any = None, **privacy: Any) -> Scrubber:
+    return Scrubber(load_rules(rules), key, region, Privacy(**privacy), keys or MemorySubjectKeys())
+
+
+def stored(value: Any, key: str = "note", using: Scrubber | None = None) -> Any:
+    result = (using or scrubber()).scrub("Signed Up", "shop", {"properties": {key: value}}, HANDLE)
+    assert orjson.loads(result.properties or b"null") == result.fields["properties"]
+    return result.fields["properties"].get(key)
+
+
+def test_the_table_of_positives_names_every_detector() -> None:
+    assert set(POSITIVE) == detector_names() - {"*"}
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("detector", sorted(POSITIVE))
+def test_no_datum_survives_any_action_but_keep_and_none_is_in_its_redaction(detector: str, action: Action) -> None:
+    key, value = POSITIVE[detector]
+    scrub = scrubber(PiiRule(detector="*", action=action))
+    result = scrub.scrub("Signed Up", "shop", {"properties": {key: value, "other": 1}}, HANDLE)
+    kept = value in result.fields["properties"].values()
+    assert kept == (action is Action.KEEP)
+    assert bool(result.redactions) == (action is not Action.KEEP)
+    assert result.fields["properties"]["other"] == 1
+    assert all(
+        redaction.action is action and str(value) not in redaction.rule + redaction.path for redaction in result.redactions
+    )
+    assert action is Action.KEEP or _secret_part(detector, value) not in (result.properties or b"").decode()
+    again = scrub.scrub("Signed Up", "shop", result.fields, HANDLE)
+    assert (again.fields, again.redactions) == (result.fields, ())
+
+
+def _secret_part(detector: str, value: Any) -> str:
+    """What must not be seen any more; of a path or URL only the person's part."""
+    parts = {"user_path": "annasmith", "url_user": "s3cret", "url_id": "31415926", "pem": "MIIEvQIBADANBgkqhkiG9w0"}
+    parts |= {"bearer": "0a9b8c7d6e5f4g3h2i1j", "basic_auth": "YWxhZGRpbjpvcGVuc2VzYW1l"}
+    return parts.get(detector, str(value))
+
+
+@pytest.mark.parametrize("detector", sorted(set(POSITIVE) - {"age"}))
+def test_every_datum_is_found_as_what_it_is(detector: str) -> None:
+    key, value = POSITIVE[detector]
+    result = scrubber().scrub("Signed Up", "shop", {"properties": {key: value}})
+    assert detector in {redaction.rule for redaction in result.redactions}
+
+
+ENCODINGS = {
+    "plain": lambda text: text,
+    "in a sentence": lambda text: f"please write to {text}, thanks",
+    "percent": lambda text: quote(text, safe=""),
+    "percent twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "percent, all of it": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "HTML": lambda text: "".join(f"&#{ord(c)};" if c in "@4" else "&period;" if c == "." else c for c in text),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64url of JSON": lambda text: base64.urlsafe_b64encode(json.dumps({"v": text}).encode()).decode().rstrip("="),
+    "base64 in a URL": lambda text: (
+        "https://a.example/r/" + base64.urlsafe_b64encode(json.dumps([text]).encode()).decode().rstrip("=")
+    ),
+    "base64 of base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "JSON": lambda text: json.dumps({"a": [{"b": text}]}),
+    "JSON in JSON": lambda text: json.dumps({"a": json.dumps([text])}),
+    "full-width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "zero-width": lambda text: "\u200b".join(text),
+    "soft hyphens": lambda text: text[:6] + "\u00ad" + text[6:],
+    "after a line break": lambda text: f"data:\n{text}\nend",
+    "query": lambda text: f"https://shop.example/x?ok=1&q={quote(text)}#top",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("value", [EMAIL, "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "+49 30 901820", "398-25-9791"])
+def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
+    result = scrubber().scrub("Signed Up", "shop", {"properties": {"note": ENCODINGS[encoding](value)}})
+    assert len({redaction.rule for redaction in result.redactions}) == 1, result.fields
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("аnnа@exаmple.com", "[email]"),  # noqa: RUF001  Cyrillic letters are the point
+        ("anna@exämple.de", "[email]"),
+        ("anna@xn--exmple-cua.de", "[email]"),
+        ("o'brien@example.ie", "[email]"),
+        ("mailto:anna@example.com", "mailto:[email]"),
+        ("４１１１１１１１１１１１１１１１", "[card]"),  # noqa: RUF001
+        ("٤١١١١١١١١١١١١١١١", "[card]"),
+        (4111111111111111, "[card]"),
+        (4111111111111111.0, "[card]"),
+        ("iban: de89370400440532013000!", "iban: [iban]!"),
+        ("GB29 nwbk 6016 1331 9268 19 thanks", "[iban] thanks"),
+        ("2001:db8:85a3::8a2e:370:7334", "[ip]"),
+        ("::ffff:203.0.113.9", "[ip]"),
+        ("0A-1B-2C-3D-4E-5F", "[mac]"),
+        ("0a1b.2c3d.4e5f via 203.0.113.77", "[mac] via [ip]"),
+        ("C:\\Users\\Anna Smith\\x.txt", "C:\\Users\\[user_path]\\x.txt"),
+        ("https://u:p@h.example/?gclid=abc&utm_source=x", "https://[url_user]/?gclid=&utm_source=x"),
+        ("https://h.example/#access_token=abc.def", "https://h.example/#access_token=[secret]"),
+        ("/profile/anna-1985/edit", "/profile/[url_id]/edit"),
+        ("tel:+1-415-555-2671", "tel:[phone]"),
+        ("0x52908400098527886E0F7030069857D2E4169EE7", "[crypto]"),
+        ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "[crypto]"),
+    ],
+)
+def test_found_in_text(value: Any, expected: str) -> None:
+    assert stored(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("userEmail", "anna at example dot com", "[email]"),
+        ("mobile-number", "030 901820", "[phone]"),
+        ("Phone", 4155552671, "[phone]"),
+        ("lastName", "Ng", "[name]"),
+        ("billing_zip", "10115", "[postal_address]"),
+        ("API Key", "abc", "[secret]"),
+        ("dob", "21.03.1985", "1985"),
+        ("birthday", 19850321, "1985"),
+        ("dob", "March", "March"),
+        ("age", "34", "30-39"),
+        ("lat", 52.520008, 52.5),
+        ("coordinates", [13.404954, 52.520008], [13.4, 52.5]),
+        ("geo", {"lng": "13.404954"}, {"lng": "13.4"}),
+        ("ssn", 398259791, "[national_id]"),
+        ("client_ip", "203.0.113.77", "[ip]"),
+        ("fbclid", "abc", None),
+        ("emails", ["a at b.example"], ["[email]"]),
+    ],
+)
+def test_found_by_key(key: str, value: Any, expected: Any) -> None:
+    assert stored(value, key) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sent_at", 1_763_000_000_123),
+        ("value", 1_763_000_000),
+        ("value", "1763000000123"),
+        ("tweet_id", 4_539_578_763_621_486_080),
+        ("order_id", "4111111111111111"),
+        ("value", "4111111111111112"),
+        ("app_version", "1.2.3.4"),
+        ("note", "App/1.2.3.4 and v10.0.0.1"),
+        ("note", "999.1.1.1"),
+        ("image", "logo@2x.png"),
+        ("package", "@scope/pkg@1.2.3"),
+        ("remote", "git@github.com:org/repo.git"),
+        ("cart", "550e8400-e29b-41d4-a716-446655440000"),
+        ("commit", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+        ("when", "2026-11-21T20:52:10.123+01:00"),
+        ("when", "2026-11-21 20:52:10"),
+        ("note", "User authenticated; password policy in INTRODUCTORY public licence"),
+        ("mobile", "iPhone 15"),
+        ("email", "weekly newsletter"),
+        ("email_opt_in", True),
+        ("tokens_used", 512),
+        ("product_name", "Red shoes"),
+        ("name", "Monopoly"),
+        ("page_path", "/home/garden/lamps"),
+        ("age", 3600),
+        ("lat", "n/a"),
+        ("note", "078-05-1120"),
+        ("note", "000-12-3456"),
+        ("iban_like", "DE00 3704 0044 0532 0130 00"),
+        ("blob", base64.b64encode(bytes(range(200, 240))).decode()),
+        ("text", "Über 1.000.000 Kunden – größer als 3,5 %"),
+        ("текст", "Красные туфли 42"),
+        ("css", "margin: 0 1.5em; color: #a1b2c3"),
+        ("utm", "https://shop.example/?utm_source=a&utm_medium=email&page=2"),
+        ("gps_enabled", False),
+    ],
+)
+def test_looks_like_personal_data_and_is_none(key: str, value: Any) -> None:
+    fields = {"properties": {key: value}}
+    result = scrubber().scrub("Signed Up", "shop", fields)
+    assert result.fields is fields
+    assert result.redactions == ()
+
+
+def test_every_field_is_scrubbed_and_keys_too() -> None:
+    fields = {
+        "event": f"Mail to {EMAIL}",
+        "title": f"Hello {EMAIL}",
+        "path": "/users/12345/x",
+        "event_id": EMAIL,
+        "properties": {EMAIL: {EMAIL: 1}, "list": [{"deep": [EMAIL]}]},
+        "traits": {"name": "Anna Smith"},
+    }
+    result = scrubber().scrub("Signed Up", "shop", fields)
+    assert EMAIL not in json.dumps([result.fields, result.redactions])
+    assert result.fields["properties"] == {"[email]": {"[email]": 1}, "list": [{"deep": ["[email]"]}]}
+    assert result.fields["traits"] == {"name": "[name]"}
+    assert result.fields["path"] == "/users/[url_id]/x"
+    assert {redaction.path for redaction in result.redactions} == {
+        "event", "title", "path", "event_id", "properties.[email]", "properties.[email].[email]", "properties.list[0].deep[0]", "traits.name",
+    }  # fmt: skip
+
+
+def test_ids_stay_apart_and_two_keys_that_become_one_lose_nothing() -> None:
+    one, two = (scrubber().scrub("x", "shop", {"event_id": f"{who}@example.com"}).fields["event_id"] for who in ("a", "b"))
+    assert one != two
+    result = scrubber().scrub("x", "shop", {"properties": {"a@example.com": 1, "b@example.com": 2}})
+    assert sorted(result.fields["properties"].values()) == [1, 2]
+
+
+def test_a_company_keeps_its_name() -> None:
+    fields = {"traits": {"name": "Acme"}}
+    assert scrubber().scrub("group", "shop", fields).fields == fields
+
+
+def test_hashes_join_inside_a_region_and_nowhere_else() -> None:
+    rule = PiiRule(detector="*", action="hash")
+    tokens = [stored(text, using=scrubber(rule)) for text in ("4111 1111 1111 1111", "4111-1111-1111-1111")]
+    assert tokens[0] == tokens[1]
+    assert stored("4111 1111 1111 1111", using=scrubber(rule, key=b"u" * 32)) != tokens[0]
+    assert stored(EMAIL.upper(), using=scrubber(rule)) == stored(EMAIL, using=scrubber(rule))
+
+
+def test_sealed_values_are_given_back_where_they_belong_and_die_with_their_key() -> None:
+    keys = MemorySubjectKeys()
+    scrub = scrubber(PiiRule(detector="*", action="encrypt"), keys=keys)
+    fields = {
+        "event_id": "e1",
+        "properties": {"age": 34, "note": f"write {EMAIL} now", "list": [{"email": EMAIL}], "json": json.dumps({"m": EMAIL})},
+    }
+    sealed = scrub.scrub("x", "shop", fields, HANDLE).fields["properties"]
+    assert EMAIL not in json.dumps(sealed)
+    place = Place("eu", "shop", "e1")
+    opened = unseal(sealed, [b"z" * 32, keys.key_for(HANDLE)], place, "properties")
+    assert {**opened, "json": json.loads(opened["json"])} == {**fields["properties"], "json": {"m": EMAIL}}
+    for other in (Place("us", "shop", "e1"), Place("eu", "blog", "e1"), Place("eu", "shop", "e2")):
+        assert unseal(sealed, [keys.key_for(HANDLE)], other, "properties") == sealed
+    assert unseal(sealed, [keys.key_for(HANDLE)], place, "traits") == sealed
+    keys.forget(HANDLE)
+    assert unseal(sealed, [keys.key_for(HANDLE)], place, "properties") == sealed
+
+
+def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:
+    scrub = scrubber(PiiRule(detector="email", action="encrypt"))
+    assert scrub.scrub("x", "shop", {"properties": {"email": EMAIL}}).fields == {"properties": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "expected"),
+    [
+        (EMAIL, "note", "***@example.com"),
+        ("4111 1111 1111 1111", "note", "****1111"),
+        ("+49 30 901820", "note", "****1820"),
+        ("AKIAIOSFODNN7EXAMPLE", "note", "[provider_key]"),
+        ("Anna", "first_name", "[name]"),
+    ],
+)
+def test_masks_keep_what_does_not_tell(value: str, key: str, expected: str) -> None:
+    assert stored(value, key, scrubber(PiiRule(detector="*", action="mask"))) == expected
+
+
+def test_the_first_fitting_rule_wins_within_its_scope() -> None:
+    scrub = scrubber(
+        PiiRule(detector="email", action="keep", site="shop", event="Order*", path="properties.contact.*"),
+        PiiRule(detector="national_id", action="drop"),
+        PiiRule(key="internal_.*", action="drop"),
+        PiiRule(key="email", action="mask", path="properties.masked.*"),
+    )
+    properties = {
+        "contact": {"email": EMAIL},
+        "email": EMAIL,
+        "id": "398-25-9791",
+        "internalNote": {"any": 1},
+        "masked": {"email": EMAIL},
+    }
+    assert scrub.scrub("Order Placed", "shop", {"properties": properties}).fields["properties"] == {
+        "contact": {"email": EMAIL},
+        "email": "[email]",
+        "masked": {"email": "***@example.com"},
+    }
+    assert scrub.scrub("Other", "shop", {"properties": properties}).fields["properties"]["contact"] == {"email": "[email]"}
+    assert scrub.scrub("Order Placed", "blog", {"properties": properties}).fields["properties"]["contact"] == {"email": "[email]"}
+
+
+def test_an_allow_list_narrows_and_says_so() -> None:
+    scrub = scrubber(allow={"shop": {"Order": ["total"], "*": ["page"]}})
+    fields = {"properties": {"total": 1, "page": 2, "extra": 3}}
+    result = scrub.scrub("Order", "shop", fields)
+    assert result.fields == {"properties": {"total": 1}}
+    assert result.properties == b'{"total":1}'
+    assert result.redactions == (Redaction("properties", "allow", Action.DROP),)
+    assert scrub.scrub("View", "shop", fields).fields == {"properties": {"page": 2}}
+    assert scrub.scrub("Order", "blog", fields).fields is fields
+
+
+def test_a_dry_run_counts_and_changes_nothing() -> None:
+    scrub = scrubber(dry_run=True)
+    fields = {"properties": {"email": EMAIL}}
+    assert scrub.scrub("x", "shop", fields) == (fields, (), orjson.dumps(fields["properties"]))
+    assert scrub.counts == {("email", Action.TYPE): 1}
+
+
+BOMBS = {
+    "nesting": {"properties": json.loads('{"a":' * 200 + "1" + "}" * 200)},
+    "lists": {"properties": {"a": json.loads("[" * 200 + '"x@example.com"' + "]" * 200)}},
+    "encoded again and again": {"properties": {"a": "anna%" + "25" * 3000 + "40example.com"}},
+    "percent eight times": {"properties": {"a": "anna%" + "25" * 8 + "40example.com"}},
+    "JSON in JSON in JSON": {
+        "properties": {"a": __import__("functools").reduce(lambda text, _: json.dumps([text]), range(9), "x@example.com")}
+    },
+    "many base64": {"properties": {"a": " ".join(base64.b64encode(f"mail{i}@example.com".encode()).decode() for i in range(99))}},
+    "long runs": {"properties": {"a": "a" * 30000 + "@" + "b." * 1000, "b": "1 " * 15000, "c": "+1" * 9000, "d": "::" * 9000}},
+    "many leaves": {"properties": {"a": ["x@example.com"] * 20000}},
+    "long text": {"properties": {"a": ["mail x@example.com " * 1600] * 12}},
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_is_beyond_the_bounds_is_dropped_and_not_passed(bomb: str) -> None:
+    scrub = scrubber()
+    result = scrub.scrub("x", "shop", BOMBS[bomb])
+    assert "example.com" not in json.dumps(result.fields)
+    again = scrub.scrub("x", "shop", result.fields)
+    assert again.fields == result.fields
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800 anna@example.com", 10**30, {1: "anna@example.com"}, float("inf"), "\x00anna@example.com\x00"]
+)
+def test_what_json_cannot_hold_is_scrubbed_all_the_same(value: Any) -> None:
+    result = scrubber().scrub("x", "shop", {"properties": {"a": value}})
+    assert b"anna@" not in (result.properties or b"")
+
+
+def test_a_wrong_rule_is_refused_at_start() -> None:
+    from consentryd.model.error import ConfigError
+
+    for rule in (PiiRule(detector="emial", action="drop"), PiiRule(key="(", action="drop")):
+        with pytest.raises(ConfigError):
+            load_rules([rule])
+
+
+def test_national_numbers_are_found_in_text_where_the_operator_says_so() -> None:
+    assert stored("call 030 90182011 today") == "call 030 90182011 today"
+    assert stored("call 030 90182011 today", using=scrubber(phone_countries=["DE"])) == "call [phone] today"
+
+
+_DATA = st.sampled_from([str(value) for _, value in POSITIVE.values()])
+_TEXT = st.one_of(
+    st.text(max_size=30),
+    st.builds(
+        lambda datum, encode, before: before + encode(datum),
+        _DATA,
+        st.sampled_from(list(ENCODINGS.values())),
+        st.text(max_size=5),
+    ),
+)
+_KEYS = st.one_of(st.sampled_from([key for key, _ in POSITIVE.values()]), st.text(max_size=12), _DATA)
+_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), _TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.dictionaries(_KEYS, _JSON, max_size=5), st.sampled_from(list(Action)))
+def test_scrubbing_twice_changes_nothing(properties: dict[str, Any], action: Action) -> None:
+    scrub = scrubber(PiiRule(detector="*", action=action))
+    once = scrub.scrub("x", "shop", {"properties": properties}, HANDLE)
+    twice = scrub.scrub("x", "shop", once.fields, HANDLE)
+    assert twice.fields == once.fields
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(sorted(set(POSITIVE) - {"age", "coordinate", "birth_date"})),
+    st.sampled_from(sorted(set(ENCODINGS) - {"HTML"})),
+    st.text("abc xyz.,", max_size=6),
+)
+def test_no_redaction_tells_what_it_took(detector: str, encoding: str, before: str) -> None:
+    key, value = POSITIVE[detector]
+    result = scrubber().scrub("x", "shop", {"properties": {before + ENCODINGS[encoding](value): 1, key: value}})
+    told = json.dumps(result.redactions, ensure_ascii=False)
+    assert value not in told
+    assert json.dumps(value, ensure_ascii=False)[1:-1] not in told
+
+
+def test_settings_of_any_kind_will_do() -> None:
+    plain = SimpleNamespace(allow={}, dry_run=False, coordinate_decimals=0, phone_countries=())
+    result = Scrubber(load_rules(), b"k" * 32, "eu", plain).scrub("x", "s", {"properties": {"lat": 52.52}})
+    assert result.fields == {"properties": {"lat": 53.0}}
