@@ -20,7 +20,9 @@ from consentryd.gateway.cli import (
     init,
     keys,
     ledger,
+    privacy,
     receipt,
+    rotate_master,
     seal,
     serve,
     signing,
@@ -42,6 +44,8 @@ app.command("init")(init.init)
 app.command("check-config")(check_config.check_config)
 app.add_typer(keys.app, name="keys")
 keys.app.command("rotate-signing")(signing.rotate_signing)
+keys.app.command("rotate-master")(rotate_master.rotate)
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(consent.app, name="consent")
 consent.app.command("verify")(receipt.verify)
 app.add_typer(ledger.app, name="ledger")
