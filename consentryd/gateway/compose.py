@@ -70,7 +70,9 @@ class House:
         self.clients = Clients(countries, agents, settings.server.trusted_proxies)
         self.pseudonyms = {name: Pseudonymiser(store.keys.identity, store.keys.dedup) for name, store in stores.items()}
         rules = load_rules(settings.privacy.rules)
-        self.scrubbers = {name: Scrubber(rules, store.keys.property, name, settings.privacy) for name, store in stores.items()}
+        self.scrubbers = {
+            name: Scrubber(rules, store.keys.property, name, settings.privacy, store.subject_keys) for name, store in stores.items()
+        }
         self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.pipeline = Pipeline(

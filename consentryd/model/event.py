@@ -128,7 +128,8 @@ class CleanEvent(NamedTuple):
     `dedup` is a 64-bit keyed hash of site and event id (a Python int in [0, 2**64)). `user`, `anonymous` and `previous` are the
     16-byte keyed digests of the identities named, from which the log resolves `subject` inside its transaction; all three are
     None in the anonymous lane. `row` holds the values of `COLUMNS` in order: times as UTC microseconds, money as a decimal
-    string, JSON as text; `subject` is None until the log fills it.
+    string, JSON as text; `subject` is None until the log fills it. `email` is the digest of an e-mail address the event told of its
+    person: requests find the person by it, it decides nothing else.
     """
 
     region: str
@@ -137,3 +138,4 @@ class CleanEvent(NamedTuple):
     anonymous: bytes | None
     previous: bytes | None
     row: list[Any]
+    email: bytes | None = None

@@ -21,7 +21,7 @@ from consentryd.model.event import CleanEvent
 from consentryd.model.outcome import Verdict
 from consentryd.storage.index import NewSubject
 from consentryd.storage.rejected import Letter
-from consentryd.storage.writer import Task, Transaction, Writer
+from consentryd.storage.writer import Flush, Task, Transaction, Writer, nothing_more
 
 T = TypeVar("T")
 
@@ -75,7 +75,8 @@ class _Request:
 class SqliteLog:
     """The log in `region.db`."""
 
-    def __init__(self, path: Path, settings: Storage, clock: Clock, new_subject: NewSubject) -> None:
+    def __init__(self, path: Path, settings: Storage, clock: Clock, new_subject: NewSubject, flush: Flush = nothing_more) -> None:
+        self._flush = flush
         self._path = path
         self._settings = settings
         self._clock = clock
@@ -88,7 +89,7 @@ class SqliteLog:
 
     def open(self) -> None:
         """Open the database and start the committing thread. Raises `CorruptStore`, `ConfigError`, `sqlite3.OperationalError`."""
-        self._writer = Writer(self._path, self._settings, self._clock, self._new_subject)
+        self._writer = Writer(self._path, self._settings, self._clock, self._new_subject, self._flush)
         self._thread = threading.Thread(target=self._run, name=f"log-{self._path.parent.name}", daemon=True)
         self._thread.start()
 

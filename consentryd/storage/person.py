@@ -184,6 +184,11 @@ def uses(connection: sqlite3.Connection, person: Person) -> list[dict[str, Any]]
     return found
 
 
+def note_email(connection: sqlite3.Connection, digest: bytes, subject: int, now: int) -> None:
+    """Remember that the subject named this e-mail address."""
+    connection.execute("INSERT OR IGNORE INTO email (digest, subject, created_at) VALUES (?, ?, ?)", (digest, subject, now))
+
+
 def note_use(connection: sqlite3.Connection, digests: Iterable[bytes], entry: int, nonce: bytes) -> None:
     """Tie a ledger entry about a use of their data to the identities it commits to."""
     connection.executemany(

@@ -17,6 +17,7 @@ from consentryd.storage.rejected import Letter
 from consentryd.storage.signing import SigningKeys
 from consentryd.storage.standing import Standings
 from consentryd.storage.statistic import Count, read_counts
+from consentryd.storage.subject_key import SqliteSubjectKeys
 
 DATABASE = "region.db"
 
@@ -28,7 +29,8 @@ class RegionStore:
         self.name = root.name
         self.root = root
         self.keys = keys
-        self.log = SqliteLog(root / DATABASE, settings, clock, new_subject)
+        self.subject_keys = SqliteSubjectKeys(root / DATABASE, keys.subject)
+        self.log = SqliteLog(root / DATABASE, settings, clock, new_subject, self.subject_keys.flush)
         self.signing = SigningKeys(root.parent, root.name, keys.signing, clock)
         self._clock = clock
         self._reader: sqlite3.Connection | None = None
@@ -44,6 +46,7 @@ class RegionStore:
     def close(self) -> None:
         """Commit what waits, then close."""
         self.log.close()
+        self.subject_keys.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = self._standings = None

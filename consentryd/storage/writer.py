@@ -22,6 +22,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.dedup import Dedup, as_hashes
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import NewSubject, SubjectIndex
+from consentryd.storage.person import note_email
 from consentryd.storage.rejected import Letter
 
 _LANE: Final = POSITION["lane"]
@@ -59,14 +60,23 @@ class _Accepted:
     seen: set[int] = field(default_factory=set)
 
 
+#: Writes what must be durable with the commit at hand; what it returns is called once it is.
+Flush = Callable[[sqlite3.Connection, int], Callable[[], None] | None]
+
+
+def nothing_more(_connection: sqlite3.Connection, _now: int) -> None:
+    """There is nothing more to write."""
+
+
 class Writer:
     """Lives on the committing thread and owns the region's write connection."""
 
-    def __init__(self, path: Path, settings: Storage, clock: Clock, new_subject: NewSubject) -> None:
+    def __init__(self, path: Path, settings: Storage, clock: Clock, new_subject: NewSubject, flush: Flush = nothing_more) -> None:
         self._path = path
         self._settings = settings
         self._clock = clock
         self._new_subject = new_subject
+        self._flush = flush
         self._commits = 0
         self._disk_checked_at = 0
         self._connect()
@@ -79,19 +89,23 @@ class Writer:
 
         All or nothing, except that work which raises is undone alone. Raises `sqlite3.Error`, `OSError`, `Unavailable`.
         """
-        now = self._clock.now()
-        self._check_disk(now)
+        self._check_disk(self._clock.now())
         if self._broken:
             self._connect()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            # taken under the lock: times of commits are in the order of commits, whichever worker makes them
+            now = self._clock.now()
             results, accepted = self._do(tasks, now)
             seq = self._write(accepted, now)
             self._trim(now)
+            settle = self._flush(self._connection, now)
             self._connection.execute("COMMIT")
         except BaseException as error:
             self._abandon(error)
             raise
+        if settle is not None:
+            settle()
         if seq:
             self._dedup.note(seq, as_hashes(accepted.hashes), now)
         return results
@@ -160,17 +174,24 @@ class Writer:
         if row[_LANE] == Lane.ANONYMOUS:
             verdict = Outcome.ANONYMOUS
         else:
-            if self._choices.is_suppressed(event.user, now) or self._choices.is_suppressed(event.anonymous, now):
+            if self._is_suppressed(event, now):
                 return Reason.SUPPRESSED
             subject = self._subject(event, now)
             if refusal := self._choices.refusal(subject, row[_PURPOSE]):
                 return refusal
             row[_SUBJECT] = subject
+            if event.email is not None:
+                note_email(self._connection, event.email, subject, now)
             verdict = Outcome.STORED
         accepted.seen.add(event.dedup)
         accepted.rows.append(row)
         accepted.hashes.append(event.dedup)
         return verdict
+
+    def _is_suppressed(self, event: CleanEvent, now: int) -> bool:
+        """A user id speaks for itself: the device of an erased person may be another's now."""
+        suppressed = self._choices.is_suppressed
+        return suppressed(event.anonymous if event.user is None else event.user, now) or suppressed(event.email, now)
 
     def _subject(self, event: CleanEvent, now: int) -> int:
         if event.previous is not None and event.user is not None:

@@ -1,0 +1,118 @@
+"""An erased person is in no query, no file and no table; everybody else is as before; the certificate proves it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from consentryd.model.clock import SECOND
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.certificate import BadCertificate, is_about, verify
+from consentryd.rights.demand import NamedIdentity
+from tests.rights.estate import Estate
+
+
+def without_person(rows: list[dict], subject: int) -> list[dict]:
+    return [row for row in rows if row["subject"] != subject]
+
+
+def subject_of(estate: Estate, event_id: str, region: str = "eu") -> int:
+    return next(row["subject"] for row in estate.rows(region) if row["event_id"] == event_id)
+
+
+async def test_erasure_takes_the_person_from_log_and_lake_and_leaves_everybody_else_as_they_were(estate: Estate) -> None:
+    await estate.send(*(estate.event(f"u-{number}", f"a-{number}", properties={"n": number}) for number in range(20)))
+    estate.seal()
+    await estate.send(*(estate.event(f"u-{number}", f"a-{number}", properties={"n": number}) for number in range(20)))
+    before = estate.rows()
+    subject = subject_of(estate, "m-4")
+
+    asked = estate.ask("erasure", user_id="u-3")
+    assert asked["status"] == "pending"
+    done = estate.finish(asked["id"])
+
+    assert done["status"] == "completed"
+    assert estate.rows() == without_person(before, subject)
+    assert len(before) - len(estate.rows()) == 2
+    stores = done["certificates"][0]["erasure"]["stores"]
+    assert stores["events"] == {"before": 2, "after": 0}
+    assert stores["identity"] == {"before": 2, "after": 0}
+
+
+async def test_the_certificate_verifies_offline_names_the_person_to_who_holds_the_nonce_and_notices_every_change(
+    estate: Estate,
+) -> None:
+    await estate.send(estate.event("u-1"))
+    asked = estate.ask("erasure", user_id="u-1", reason="by letter")
+    certificate = estate.finish(asked["id"])["certificates"][0]
+    keys = [key.verifier for key in estate.offices["eu"].signing.public()]
+    nonce = bytes.fromhex(asked["commitment_nonce"])
+
+    facts = verify(certificate, keys)
+    assert facts["scan"]["found"] == 0
+    assert facts["scan"]["mentions"] == []
+    assert is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-1")
+    assert not is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-2")
+    assert "by letter" not in json.dumps(certificate)
+    for path in (("erasure", "subjects"), ("erasure", "region"), ("ledger", "entry"), ("signature", "value")):
+        changed = json.loads(json.dumps(certificate))
+        changed[path[0]][path[1]] = {"subjects": 7, "region": "us", "entry": 0, "value": "AAAA"}[path[1]]
+        with pytest.raises(BadCertificate):
+            verify(changed, keys)
+    with pytest.raises(BadCertificate):
+        verify(certificate, [])
+
+
+async def test_suppression_holds_from_the_answer_on_and_for_all_the_persons_identities_after_erasure(estate: Estate) -> None:
+    await estate.send(estate.event("u-1", "a-1"))
+    asked = estate.ask("erasure", user_id="u-1")
+    assert await estate.send(estate.event("u-1")) == ["suppressed"]
+    estate.finish(asked["id"])
+    assert await estate.send(estate.event("u-1"), estate.event(None, "a-1")) == ["suppressed", "suppressed"]
+    assert await estate.send(estate.event("u-2", "a-1")) == ["stored"], "the device is another's now"
+
+
+@pytest.mark.parametrize(("block", "later"), [("no", "stored"), ("until", "stored"), ("forever", "suppressed")])
+async def test_future_events_are_blocked_as_the_request_says(estate: Estate, block: str, later: str) -> None:
+    await estate.send(estate.event("u-1"))
+    old = subject_of(estate, "m-1")
+    until = {"block_until": "2026-11-22T00:00:00Z"} if block == "until" else {}
+    asked = estate.ask("erasure", user_id="u-1", block=block, **until)
+    estate.finish(asked["id"])
+    if block == "until":
+        assert await estate.send(estate.event("u-1")) == ["suppressed"]
+        estate.clock.advance(5 * 3600 * SECOND)
+    assert await estate.send(estate.event("u-1", messageId="again")) == [later]
+    if later == "stored":
+        assert subject_of(estate, "again") != old
+
+
+async def test_merged_subjects_go_together_and_a_shared_devices_other_user_stays(estate: Estate) -> None:
+    await estate.send(estate.event(None, "phone"), estate.event("ann", "laptop"))
+    await estate.send(estate.event("ann", "phone"), estate.event("ann", "tablet"))
+    await estate.send(estate.event("bob", "tablet", messageId="bob-1"), estate.event(None, "tablet", messageId="bob-2"))
+    asked = estate.ask("erasure", user_id="ann")
+    done = estate.finish(asked["id"])
+    assert [row["event_id"] for row in estate.rows()] == ["bob-1", "bob-2"]
+    assert done["certificates"][0]["erasure"]["subjects"] == 2
+
+
+async def test_a_person_is_found_by_e_mail_raw_or_hashed(estate: Estate) -> None:
+    identify = {"type": "identify", "traits": {"email": "Ann@Example.com", "plan": "pro"}}
+    await estate.send(estate.event("ann", **identify), estate.event("bob"))
+    office = estate.offices["eu"]
+    hashed = NamedIdentity(IdentityKind.EMAIL, "01e4c0b5f3ba4ee39b3ff7c37bd9ad5cc8ee26e4f2a9bdd6f0c5b1d5c0de0000", "sha256")
+    assert office.digest("shop", NamedIdentity(IdentityKind.EMAIL, "ann@example.com")) != office.digest("shop", hashed)
+    asked = estate.ask("erasure", email="ann@example.com ")
+    assert estate.finish(asked["id"])["certificates"][0]["erasure"]["stores"]["events"]["before"] == 1
+    assert len(estate.rows()) == 1
+    assert await estate.send(estate.event("other", **identify)) == ["suppressed"]
+
+
+async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) -> None:
+    await estate.send(estate.event("u-1"))
+    asked = estate.ask("erasure", user_id="nobody")
+    done = estate.finish(asked["id"])
+    assert done["certificates"][0]["erasure"]["subjects"] == 0
+    assert len(estate.rows()) == 1
