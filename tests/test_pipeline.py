@@ -84,6 +84,8 @@ def track(**fields):
         (track(userId=None), Reason.MISSING_IDENTITY),
         (track(type="alias"), Reason.MISSING_IDENTITY),
         (track(properties=[1]), Reason.INVALID_PROPERTIES),
+        (track(properties="x"), Reason.INVALID_PROPERTIES),
+        (track(properties=[]), Outcome.STORED),  # PHP's empty object
         (track(properties={"text": "x" * 40_000}), Reason.TOO_LARGE),
         (track(properties=json.loads('{"a":' * 20 + "1" + "}" * 20)), Reason.TOO_DEEP),
         (track(timestamp="soon"), Reason.INVALID_TIME),

@@ -12,6 +12,7 @@ from consentryd.model.client import Client
 from consentryd.privacy.address import forwarded_for, truncate
 
 _SERVER_DEVICE: Final = "server"
+_REMEMBERED: Final = 8192
 
 
 class Countries(Protocol):
@@ -32,6 +33,7 @@ class Clients:
     def __init__(self, countries: Countries, agents: Agents, trusted_proxies: Sequence[str] = ()) -> None:
         self._countries = countries
         self._agents = agents
+        self._described: dict[tuple[str | None, int], Client] = {}
         self._trusted: list[IPv4Network | IPv6Network] = [ip_network(network, strict=False) for network in trusted_proxies]
 
     def warm(self) -> None:
@@ -56,8 +58,17 @@ class Clients:
 
     def describe(self, network: str | None, user_agent: str | None) -> Client:
         """What is kept of who calls, from a network as `network` answers it. A server's country is not its visitors': it is unknown."""
+        key = (network, hash(user_agent))
+        client = self._described.get(key)
+        if client is None:
+            client = self._describe(network, user_agent)
+            if len(self._described) >= _REMEMBERED:
+                self._described.clear()
+            self._described[key] = client
+        return client
+
+    def _describe(self, network: str | None, user_agent: str | None) -> Client:
         agent = self._agents.classify(user_agent)
         if agent[0] == _SERVER_DEVICE:
             return Client(None, None, *agent)
-        country, subdivision = self._countries.lookup(network)
-        return Client(country, subdivision, *agent)
+        return Client(*self._countries.lookup(network), *agent)

@@ -11,6 +11,8 @@ class IdentityKind(StrEnum):
     ANONYMOUS_ID = "anonymous_id"
     EMAIL = "email"
 
+    __hash__ = str.__hash__  # an enum's own is written in Python, and this one is hashed for every event
+
 
 class Identity(NamedTuple):
     """One raw identifier of a data subject at a site. Lives in memory only; what is stored is its keyed digest."""

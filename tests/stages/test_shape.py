@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentryd.config.settings import Limits
-from consentryd.gateway.stages.shape import check_event_name, check_id, check_object, check_size
+from consentryd.gateway.stages.shape import check_event_name, check_id, check_size
 from consentryd.model.outcome import Reason
 
 LIMITS = Limits()
@@ -70,13 +70,6 @@ def test_ids_are_text_and_no_placeholders(value, expected):
 )
 def test_calls_have_event_names(kind, name, expected):
     assert check_event_name(kind, name, 200) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(None, {}), ({"a": 1}, {"a": 1}), ([], Reason.INVALID_PROPERTIES), ("x", Reason.INVALID_PROPERTIES)]
-)
-def test_properties_are_an_object_or_absent(value, expected):
-    assert check_object(value) == expected
 
 
 def nested(depth, kind=dict):

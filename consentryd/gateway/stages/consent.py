@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from consentryd.config.settings import Site
-from consentryd.consent.policy import NOTHING_WITHDRAWN, Policy
+from consentryd.consent.policy import Policy
+from consentryd.consent.signals.reading import Signals
 from consentryd.gateway.stages.passage import Passage
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
-from consentryd.model.event import ConsentedEvent, PlacedEvent
+from consentryd.model.event import ConsentedEvent, PlacedEvent, ValidEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
@@ -39,19 +40,10 @@ class Consent:
         self._notices = frozenset(policy.settings.notices)
 
     def check_consent(self, placed: PlacedEvent, passage: Passage) -> ConsentedEvent | Reason:
-        event, site, now = placed.event, passage.site, passage.intake.received_at
+        event, now = placed.event, passage.intake.received_at
         digests, standing = self._look(placed, passage)
         signals = self._policy.read(event.context, passage.intake.signals, now)
-        decision = self._policy.decide(
-            signals,
-            country=event.client.country or site.country,
-            subdivision=event.client.subdivision,
-            event=event.event,
-            lane=site.anonymous_lane,
-            anonymous_events=tuple(site.anonymous_events),
-            now=now,
-            withdrawn=standing.refused or NOTHING_WITHDRAWN,
-        )
+        decision = self._decide(signals, event, passage, standing.refused)
         if standing.granted and _is_wanting(decision):
             decision = self._granted(standing, placed, now) or decision
         if isinstance(decision, Reason):
@@ -59,8 +51,26 @@ class Consent:
         if decision.lane is Lane.ANONYMOUS:
             return ConsentedEvent(event, placed.region, decision, None, None, None)
         if event.user_id is None and event.anonymous_id is None:
-            return _count_nobody(placed, decision, site)
+            return self._count_nobody(placed, decision, passage.site)
         return ConsentedEvent(event, placed.region, decision, *(digests or self._digests(placed, passage.intake.key.site)))
+
+    def _decide(self, signals: Signals, event: ValidEvent, passage: Passage, refused: frozenset[str]) -> Decision | Reason:
+        """The policy's decision; for one request, equal cases are asked once."""
+        client, site = event.client, passage.site
+        key = (signals, client.country, client.subdivision, event.event, refused)
+        decision = passage.decisions.get(key)
+        if decision is None:
+            decision = passage.decisions[key] = self._policy.decide(
+                signals,
+                country=client.country or site.country,
+                subdivision=client.subdivision,
+                event=event.event,
+                lane=site.anonymous_lane,
+                anonymous_events=tuple(site.anonymous_events),
+                now=passage.intake.received_at,
+                withdrawn=refused,
+            )
+        return decision
 
     def _look(self, placed: PlacedEvent, passage: Passage) -> tuple[Digests | None, Standing]:
         """The event's digests and where they stand; neither while nobody in the region has chosen anything."""
@@ -82,6 +92,15 @@ class Consent:
                 return Decision(Lane.CONSENTED, purpose, f"ledger:{placed.region}/{grant.entry}")
         return None
 
+    def _count_nobody(self, placed: PlacedEvent, decision: Decision, site: Site) -> ConsentedEvent | Reason:
+        """An event that might travel as a person's but names nobody (a pixel, a line of an access log) is counted, where its name may be."""
+        sensitive = self._policy.purposes.by_name[decision.purpose].sensitive
+        if sensitive or site.anonymous_lane == "off" or placed.event.event not in site.anonymous_events:
+            return Reason.MISSING_IDENTITY
+        return ConsentedEvent(
+            placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False), None, None, None
+        )
+
     def _digests(self, placed: PlacedEvent, site: str) -> Digests:
         event, identity = placed.event, self._pseudonyms[placed.region].identity
         user = event.user_id and identity(site, IdentityKind.USER_ID, event.user_id)
@@ -95,10 +114,3 @@ def _is_wanting(decision: Decision | Reason) -> bool:
     if isinstance(decision, Reason):
         return decision in WANTING
     return decision.lane is Lane.ANONYMOUS and decision.ref.endswith(DEFAULT_RULE)
-
-
-def _count_nobody(placed: PlacedEvent, decision: Decision, site: Site) -> ConsentedEvent | Reason:
-    """An event that might travel as a person's but names nobody (a pixel, a line of an access log) is counted, where its name may be."""
-    if site.anonymous_lane == "off" or placed.event.event not in site.anonymous_events:
-        return Reason.MISSING_IDENTITY
-    return ConsentedEvent(placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False), None, None, None)

@@ -14,7 +14,8 @@ from consentryd.gateway.intake import Intake
 class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
 
-    `misdirected` is the region, not served here, that an event belonged to. `looked` are the regions whose stored choices are as of now.
+    `misdirected` is the region, not served here, that an event belonged to. `looked` are the regions whose stored choices are as of now,
+    `decisions` what consent decided for equal events of this request.
     """
 
     intake: Intake
@@ -23,3 +24,4 @@ class Passage:
     context: Mapping[str, Any]
     misdirected: str | None = None
     looked: set[str] = field(default_factory=set)
+    decisions: dict[Any, Any] = field(default_factory=dict)

@@ -39,7 +39,10 @@ class Place:
 
     def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
         intake = passage.intake
-        region = self.region_of(intake.key.region or intake.region, intake.key.site, _identities(event), event.client.country)
+        declared = intake.key.region or intake.region
+        region = None if declared is not None else self._remembered(intake.key.site, event)
+        if region is None:
+            region = self.region_of(declared, intake.key.site, _identities(event), event.client.country)
         if region not in self._homes:
             passage.misdirected = region
             return Reason.WRONG_REGION
@@ -73,6 +76,14 @@ class Place:
         for identity in ids:
             self._known_homes[identity] = home
         return home
+
+    def _remembered(self, site: str, event: ValidEvent) -> str | None:
+        """Where the event's identities were placed before, the user's first; None if one of them was not."""
+        known, user, anonymous = self._known_homes, event.user_id, event.anonymous_id
+        device = None if anonymous is None else known.get((site, IdentityKind.ANONYMOUS_ID, anonymous))
+        if user is None:
+            return device
+        return None if device is None and anonymous is not None else known.get((site, IdentityKind.USER_ID, user))
 
     def _home(self, identity: tuple[str, IdentityKind, str]) -> str | None:
         known = self._known_homes.get(identity)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from consentryd.model.event import SCHEMA_VERSION, CleanEvent, ConsentedEvent, V
 from consentryd.model.key import KeyKind
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.scrub import Scrubber
-from consentryd.privacy.url import NO_PAGE, Page, coarsen_url, referrer_host
+from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 from consentryd.privacy.visitor import token
 
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
@@ -36,9 +37,11 @@ _CAMPAIGN: Final = {
     "utm_term": "term",
     "utm_content": "content",
 }
+_NO_CAMPAIGN: Final[dict[str, str]] = {}
 _MOST_MONEY: Final = Decimal(10) ** 13
 _CURRENCY_CHARS: Final = 3
 _TITLE_CHARS: Final = 300
+_ADDRESS_CHARS: Final = 254
 
 
 class Scrub:
@@ -63,7 +66,10 @@ class Scrub:
         dedup = self._pseudonyms[region].dedup(passage.intake.key.site, consented.event.event_id)
         if consented.decision.lane is Lane.ANONYMOUS:
             return CleanEvent(region, dedup, None, None, None, self._anonymous_row(consented, passage))
-        return CleanEvent(region, dedup, consented.user, consented.anonymous, consented.previous, self._row(consented, passage))
+        address = _address(consented.event)
+        email = None if address is None else self._pseudonyms[region].email(passage.intake.key.site, address)
+        digests = consented.user, consented.anonymous, consented.previous
+        return CleanEvent(region, dedup, *digests, self._row(consented, passage), email)
 
     def _row(self, consented: ConsentedEvent, passage: Passage) -> list[Any]:
         event, decision, site = consented.event, consented.decision, passage.intake.key.site
@@ -131,9 +137,13 @@ class Scrub:
         url, referrer, title = told.get("url"), told.get("referrer"), told.get("title")
         if not isinstance(url, str) or not url:
             url = told.get("path")
-        page = coarsen_url(url if isinstance(url, str) else None, self._query_parameters)
+        page = self._coarsen(url) if isinstance(url, str) else NO_PAGE
+        host = _coarsen_plain(referrer) if isinstance(referrer, str) and referrer else NO_PAGE
         kept_title = title[:_TITLE_CHARS] if self._titles and isinstance(title, str) else None
-        return page, referrer_host(referrer) if isinstance(referrer, str) and referrer else None, kept_title
+        return page, host.host, kept_title
+
+    def _coarsen(self, url: str) -> Page:
+        return _coarsen_plain(url) if "?" not in url else coarsen_url(url, self._query_parameters)
 
     def _properties(self, event: ValidEvent, site: str, pseudonyms: Pseudonymiser) -> dict[str, Any]:
         properties = event.properties
@@ -148,9 +158,30 @@ class Scrub:
         return properties
 
 
+def _coarsen_plain(url: str) -> Page:
+    """Host and path. Addresses without query, fragment and user-info repeat from event to event: the last few thousand are remembered."""
+    return coarsen_url(url) if "?" in url or "#" in url or "@" in url else _remembered(url)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(url: str) -> Page:
+    return coarsen_url(url)
+
+
+def _address(event: ValidEvent) -> str | None:
+    """The e-mail address that an identify call, or a property of that name, gives."""
+    if not event.traits and "email" not in event.properties:
+        return None
+    told = event.traits.get("email") or event.properties.get("email")
+    plausible = isinstance(told, str) and len(told) <= _ADDRESS_CHARS and told.strip("@ ").count("@") == 1
+    return told if plausible and isinstance(told, str) else None
+
+
 def _campaign(context: Mapping[str, Any], page: Page) -> dict[str, str]:
-    campaign = {name: value for name, value in page.query if name in UTM}
     told = context.get("campaign")
+    if not page.query and not told:
+        return _NO_CAMPAIGN
+    campaign = {name: value for name, value in page.query if name in UTM}
     if isinstance(told, dict):
         for name, key in _CAMPAIGN.items():
             if isinstance(value := told.get(key), str) and value:

@@ -42,23 +42,42 @@ PLACEHOLDER_IDS: Final = frozenset(
     }
 )
 
-_LONGEST_PLACEHOLDER: Final = 36
+_LEAST_KEY_BYTES: Final = len('"":0')
+_LONGEST_WORD: Final = max(len(word) for word in PLACEHOLDER_IDS if not word.startswith("00000000-")) + 2
 
 #: Event names of the calls that carry none of their own.
-CALL_EVENTS: Final = {"page": "page_viewed", "screen": "screen_viewed", "identify": "identify", "group": "group", "alias": "alias"}
+CALL_EVENTS: Final = {
+    "page": "page_viewed",
+    "screen": "screen_viewed",
+    "identify": "identify",
+    "group": "group",
+    "alias": "alias",
+}
 
 
-def check_id(value: object, limit: int) -> str | None | Reason:
-    """An id as text; None if there is none (an empty one counts as none)."""
+def check_id(value: object, limit: int) -> str | Reason | None:
+    """The id of a person or a group as text; None if there is none (an empty one counts as none)."""
+    if isinstance(value, str):
+        if _LONGEST_WORD < len(value) <= limit and value[0] > " " < value[-1] and "\0" not in value and value[:9] != "00000000-":
+            return value
+        return _check_unusual_id(value, limit)
+    return check_label(value, limit)
+
+
+def check_label(value: object, limit: int) -> str | Reason | None:
+    """The id of an event or a session as text: it names nobody, so any text will do. Numbers are taken as text."""
+    if isinstance(value, str):
+        return (value or None) if len(value) <= limit else Reason.INVALID_ID
     if value is None:
         return None
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str):
-        return Reason.INVALID_ID
-    text = text.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else Reason.INVALID_ID
+
+
+def _check_unusual_id(value: str, limit: int) -> str | Reason | None:
+    text = value.strip()
     if not text:
         return None
-    if len(text) > limit or "\0" in text or (len(text) <= _LONGEST_PLACEHOLDER and text.strip("'\"").lower() in PLACEHOLDER_IDS):
+    if len(text) > limit or "\0" in text or text.strip("'\"").lower() in PLACEHOLDER_IDS:
         return Reason.INVALID_ID
     return text
 
@@ -75,13 +94,6 @@ def check_event_name(kind: object, name: object, limit: int) -> str | Reason:
     return Reason.INVALID_TYPE if found is None else found
 
 
-def check_object(value: Any) -> dict[str, Any] | Reason:
-    """An object; an absent one is empty."""
-    if value is None:
-        return {}
-    return value if isinstance(value, dict) else Reason.INVALID_PROPERTIES
-
-
 def check_size(objects: Any, limits: Limits) -> Reason | None:
     """Whether the event's objects keep to the limits of size, nesting and keys.
 
@@ -91,7 +103,8 @@ def check_size(objects: Any, limits: Limits) -> Reason | None:
     text = orjson.dumps(objects)
     if len(text) > limits.event_bytes:
         return Reason.TOO_LARGE
-    if text.count(b"{") + text.count(b"[") <= limits.depth and text.count(b":") <= limits.keys_per_level:
+    few_keys = len(text) <= _LEAST_KEY_BYTES * limits.keys_per_level or text.count(b":") <= limits.keys_per_level
+    if few_keys and text.count(b"{") + text.count(b"[") <= limits.depth:
         return None
     return next(filter(None, (_check_level(each, limits, limits.depth) for each in objects)), None)
 

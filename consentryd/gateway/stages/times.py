@@ -13,8 +13,6 @@ from consentryd.model.outcome import Reason
 #: A smaller difference between a client's `sentAt` and our clock is the network's, not the clock's, and is left alone.
 LEAST_SKEW: Final = 5 * SECOND
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def read_time(value: Any) -> int | None:
     """UTC microseconds from ISO 8601 text (no zone: UTC) or a Unix time in seconds, milliseconds or microseconds; None if it is neither."""
@@ -32,8 +30,7 @@ def _from_text(value: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    elapsed = moment - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * SECOND + elapsed.microseconds
+    return round(moment.timestamp() * SECOND)
 
 
 def _from_number(value: float) -> int | None:

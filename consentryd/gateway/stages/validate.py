@@ -59,26 +59,30 @@ class Validate:
         return self._drop_bot(event) or self._check_plan(event, passage) or event
 
     def _check_ids(self, raw: RawEvent) -> tuple[str | None, ...] | Reason:
-        limit = self._limits.id_chars
-        checked = []
-        for value in (raw.event_id, raw.user_id, raw.anonymous_id, raw.session_id, raw.group_id, raw.previous_id):
-            found = None if value is None else shape.check_id(value, limit)
+        """Event, user, anonymous, session, group and previous id."""
+        limit, check = self._limits.id_chars, shape.check_id
+        ids = (
+            shape.check_label(raw.event_id, limit),
+            None if raw.user_id is None else check(raw.user_id, limit),
+            None if raw.anonymous_id is None else check(raw.anonymous_id, limit),
+            None if raw.session_id is None else shape.check_label(raw.session_id, limit),
+            None if raw.group_id is None else check(raw.group_id, limit),
+            None if raw.previous_id is None else check(raw.previous_id, limit),
+        )
+        for found in ids:
             if isinstance(found, Reason):
                 return found
-            checked.append(found)
-        if (raw.type == "group" and checked[4] is None) or (raw.type == "alias" and (checked[5] is None or checked[1] is None)):
+        if (raw.type == "group" and ids[4] is None) or (raw.type == "alias" and (ids[5] is None or ids[1] is None)):
             return Reason.MISSING_IDENTITY
-        return tuple(checked)
+        return ids
 
     def _check_objects(self, raw: RawEvent, passage: Passage) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | Reason:
-        properties, traits, context = map(shape.check_object, (raw.properties, raw.traits, raw.context))
-        if isinstance(properties, Reason) or isinstance(traits, Reason) or isinstance(context, Reason):
+        properties, traits, context = objects = (raw.properties or {}, raw.traits or {}, raw.context or {})
+        if not (isinstance(properties, dict) and isinstance(traits, dict) and isinstance(context, dict)):
             return Reason.INVALID_PROPERTIES
-        if reason := shape.check_size((properties, traits, context), self._limits):
+        if reason := shape.check_size(objects, self._limits):
             return reason
-        if passage.context:
-            context = {**passage.context, **context}
-        return properties, traits, context
+        return (properties, traits, {**passage.context, **context}) if passage.context else objects
 
     def _client(self, context: dict[str, Any], passage: Passage) -> Client:
         """The machine that the event itself describes (servers speak for their visitors), else the one that called."""
