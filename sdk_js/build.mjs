@@ -1,6 +1,6 @@
 // Builds what the gateway serves and what npm ships, keeps the size budgets, and writes version and hashes beside the files.
 //   node build.mjs           build
-//   node build.mjs --check   build into memory and compare with what is committed; exit 1 when they differ
+//   node build.mjs --check   build into dist/ only and compare with what is committed; exit 1 when they differ
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -79,6 +79,11 @@ const stale = async (files) => {
   return names;
 };
 
+const write = async (folder, contents) => {
+  await mkdir(folder, { recursive: true });
+  for (const [name, bytes] of Object.entries(contents)) await writeFile(join(folder, name), bytes);
+};
+
 const source = await readFile(join(root, "src", "version.ts"), "utf8");
 if (!source.includes(`"${version}"`)) throw new Error(`src/version.ts is not at ${version}`);
 
@@ -92,17 +97,9 @@ if (process.argv.includes("--check")) {
   if (names.length) console.error(`not built from this source: ${names.join(", ")}; run npm run build`);
   process.exitCode = names.length || over ? 1 : 0;
 } else {
-  await mkdir(join(root, "dist"), { recursive: true });
-  await mkdir(served, { recursive: true });
-  for (const [name, bytes] of Object.entries(files)) {
-    await writeFile(join(served, name), bytes);
-    await writeFile(join(root, "dist", name), bytes);
-  }
-  for (const [name, entry] of Object.entries(MODULES)) {
-    await writeFile(join(root, "dist", name), await compile(name, entry, { format: "esm" }));
-  }
-  if (over) {
-    console.error("over budget");
-    process.exitCode = 1;
-  }
+  await write(served, files);
+  process.exitCode = over ? 1 : 0;
 }
+if (over) console.error("over budget");
+for (const [name, entry] of Object.entries(MODULES)) files[name] = await compile(name, entry, { format: "esm" });
+await write(join(root, "dist"), files);
