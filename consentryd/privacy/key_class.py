@@ -32,9 +32,9 @@ class KeyClass(NamedTuple):
     quiet: bool = True
     token: str = "removed"
 
-    def tells(self, part: str) -> bool:
-        """Whether the key itself decides, or may decide, about values under the top-level field `part`."""
-        return self.hint is not None or any(rule.may_cover(part) for rule in self.rules)
+    def tells(self, part: str, rules: frozenset[KeyRule]) -> bool:
+        """Whether the key itself decides, or may decide by one of `rules`, about values under the top-level field `part`."""
+        return self.hint is not None or any(rule in rules and rule.may_cover(part) for rule in self.rules)
 
 
 PLAIN: Final = KeyClass()

@@ -7,14 +7,16 @@ number of them, in memory only; what is new is joined and looked at in one go, s
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.confirm import confirm
 from consentryd.privacy.detect import Gate
 from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.rules import KeyRule, Scope
 
 _DEEPEST: Final = 12
+_MOST_PARTS: Final = 256
 _MOST_PARAMETERS: Final = 64
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t', b" " * 6)
 _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
@@ -27,19 +29,30 @@ _FIRST_TIME: Final = 10**12
 _LAST_TIME: Final = 2 * 10**12
 
 
+class Plain(NamedTuple):
+    """Keys that tell nothing under a top-level field where `rules` for keys are in force."""
+
+    part: str
+    rules: frozenset[KeyRule]
+    keys: set[str]
+
+
 class Prefilter:
     """The first look at the events of one region."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder: Final = finder
         self._texts: Final = finder.harmless
-        self._keys: Final[dict[str, set[str]]] = {}
+        self._plain: Final[dict[frozenset[KeyRule], dict[str, Plain]]] = {}
         self._words: Final[set[bytes]] = set()
 
-    def clears(self, fields: dict[str, Any]) -> bool:
+    def clears(self, fields: dict[str, Any], scope: Scope) -> bool:
         """False when an event must be walked. Never changes its mind about one event, but for the cost."""
         fresh: list[str] = []
-        if not self._collect_fields(fields, fresh):
+        plain = self._plain.get(scope.keys)
+        if plain is None:
+            plain = self._plain[scope.keys] = {}
+        if not self._collect_fields(fields, plain, scope.keys, fresh):
             return False
         if fresh and not self._harmless('","'.join(fresh).encode("utf-8", "replace")):
             return False
@@ -47,24 +60,26 @@ class Prefilter:
             self._finder.remember(text)
         return True
 
-    def _collect_fields(self, fields: dict[str, Any], fresh: list[str]) -> bool:
-        top = self._keys.setdefault("", set())
-        if not top.issuperset(fields) and not all(self._is_plain(name, "", top) for name in fields):
+    def _collect_fields(
+        self, fields: dict[str, Any], parts: dict[str, Plain], keys: frozenset[KeyRule], fresh: list[str]
+    ) -> bool:
+        """Keys are remembered for each top-level field apart, because rules may name it (`properties.name`)."""
+        if not self._are_plain(fields, _of(parts, "", keys)):
             return False
         for part, value in fields.items():
             kind = type(value)
             if kind is dict:
-                if value and not self._collect(value, part, self._keys.setdefault(part, set()), fresh, 0):
+                if value and not self._collect(value, _of(parts, part, keys), fresh, 0):
                     return False
-            elif kind is str and len(value) == _UUID_LENGTH and _UUID.fullmatch(value):
+            elif value is None or (kind is str and len(value) == _UUID_LENGTH and _UUID.fullmatch(value)):
                 continue
-            elif value is not None and not self._collect_list([value], part, self._keys.setdefault(part, set()), fresh, 0):
+            elif not self._collect_list([value], _of(parts, part, keys), fresh, 0):
                 return False
         return True
 
-    def _collect(self, value: dict[str, Any], part: str, plain: set[str], fresh: list[str], depth: int) -> bool:
+    def _collect(self, value: dict[str, Any], plain: Plain, fresh: list[str], depth: int) -> bool:
         """Gather texts not seen before; False where a key or a number asks for a closer look."""
-        if not plain.issuperset(value) and not all(self._is_plain(key, part, plain) for key in value):
+        if not plain.keys.issuperset(value) and not self._are_plain(value, plain):
             return False
         seen = self._texts
         for inner in value.values():
@@ -73,23 +88,23 @@ class Prefilter:
                 if inner not in seen:
                     fresh.append(inner)
             elif kind is dict:
-                if depth > _DEEPEST or not self._collect(inner, part, plain, fresh, depth + 1):
+                if depth > _DEEPEST or not self._collect(inner, plain, fresh, depth + 1):
                     return False
             elif kind is list:
-                if depth > _DEEPEST or not self._collect_list(inner, part, plain, fresh, depth + 1):
+                if depth > _DEEPEST or not self._collect_list(inner, plain, fresh, depth + 1):
                     return False
             elif not _is_small(inner):
                 return False
         return True
 
-    def _collect_list(self, values: list[Any], part: str, plain: set[str], fresh: list[str], depth: int) -> bool:
+    def _collect_list(self, values: list[Any], plain: Plain, fresh: list[str], depth: int) -> bool:
         for inner in values:
             kind = type(inner)
             if kind is dict:
-                if depth > _DEEPEST or not self._collect(inner, part, plain, fresh, depth + 1):
+                if depth > _DEEPEST or not self._collect(inner, plain, fresh, depth + 1):
                     return False
             elif kind is list:
-                if depth > _DEEPEST or not self._collect_list(inner, part, plain, fresh, depth + 1):
+                if depth > _DEEPEST or not self._collect_list(inner, plain, fresh, depth + 1):
                     return False
             elif kind is str:
                 if inner not in self._texts:
@@ -124,18 +139,28 @@ class Prefilter:
         self._words.add(word)
         return True
 
-    def _is_plain(self, key: str, part: str, plain: set[str]) -> bool:
-        """Whether a key tells nothing, anywhere under the top-level field `part`."""
-        if key in plain:
-            return True
-        if not isinstance(key, str):
+    def _are_plain(self, keys: dict[str, Any], plain: Plain) -> bool:
+        return all(key in plain.keys or self._is_plain(key, plain) for key in keys)
+
+    def _is_plain(self, key: str, plain: Plain) -> bool:
+        """Whether a key tells nothing, anywhere under its top-level field."""
+        if not isinstance(key, str) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
             return False
-        if self._finder.key_class(key).tells(part) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
+        if self._finder.key_class(key).tells(plain.part, plain.rules):
             return False
-        if len(plain) >= MOST_KEYS:
-            plain.clear()
-        plain.add(key)
+        if len(plain.keys) >= MOST_KEYS:
+            plain.keys.clear()
+        plain.keys.add(key)
         return True
+
+
+def _of(parts: dict[str, Plain], part: str, keys: frozenset[KeyRule]) -> Plain:
+    found = parts.get(part)
+    if found is None:
+        if len(parts) >= _MOST_PARTS:
+            parts.clear()
+        found = parts[part] = Plain(part, keys, set())
+    return found
 
 
 def _is_small(value: Any) -> bool:

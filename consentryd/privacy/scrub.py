@@ -79,9 +79,9 @@ class Scrubber:
         narrowed = fields if allowed is None else _narrow(fields, allowed.get(event, allowed.get(_ANY_EVENT)), dropped)
         properties = narrowed.get("properties")
         body = None if properties is None else _dumps(properties)
-        if self._prefilter.clears(narrowed):
-            return self._result(fields, narrowed, tuple(dropped), body)
         scope = self._rules.scope(site, event)
+        if self._prefilter.clears(narrowed, scope):
+            return self._result(fields, narrowed, tuple(dropped), body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)
         redactions = (*dropped, *dict.fromkeys(work.redactions))
@@ -95,8 +95,10 @@ class Scrubber:
 
     def _event_id(self, fields: dict[str, Any], scope: Scope) -> str:
         """The id that will be stored, for sealed values are bound to it."""
-        identity = {"event_id": fields.get("event_id")}
-        return str(self._walk.fields(identity, Work(scope, Place(self._region, "", ""), None)).get("event_id"))
+        event_id = fields.get("event_id")
+        if event_id is None:
+            return ""
+        return str(self._walk.fields({"event_id": event_id}, Work(scope, Place(self._region, "", ""), None)).get("event_id"))
 
     def _result(
         self, before: dict[str, Any], after: dict[str, Any], redactions: tuple[Redaction, ...], body: bytes | None

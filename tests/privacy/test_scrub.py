@@ -230,6 +230,13 @@ def test_ids_stay_apart_and_two_keys_that_become_one_lose_nothing() -> None:
     assert sorted(result.fields["properties"].values()) == [1, 2]
 
 
+def test_an_identify_call_names_a_person_and_no_other_call_does() -> None:
+    scrub, fields = scrubber(), {"properties": {"name": "Anna"}}
+    for _ in range(2):  # what is remembered of one call is not taken for the other
+        assert scrub.scrub("identify", "shop", fields).fields == {"properties": {"name": "[name]"}}
+        assert scrub.scrub("Product Viewed", "shop", fields).fields == fields
+
+
 def test_a_company_keeps_its_name() -> None:
     fields = {"traits": {"name": "Acme"}}
     assert scrubber().scrub("group", "shop", fields).fields == fields
