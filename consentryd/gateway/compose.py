@@ -31,6 +31,7 @@ from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
+from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
 from consentryd.model.clock import Clock, SystemClock
@@ -71,14 +72,16 @@ class House:
         self.pseudonyms = {name: Pseudonymiser(store.keys.identity, store.keys.dedup) for name, store in stores.items()}
         rules = load_rules(settings.privacy.rules)
         self.scrubbers = {
-            name: Scrubber(rules, store.keys.property, name, settings.privacy, store.subject_keys) for name, store in stores.items()
+            name: Scrubber(rules, store.keys.property, name, settings.privacy, store.subject_keys)
+            for name, store in stores.items()
         }
         self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
+        self.tally = Tally(stores, settings.consent.notices, clock)
         self.pipeline = Pipeline(
             Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),
             self.place,
-            Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}),
+            Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}, self.tally),
             Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles, self.visitors),
         )
         desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
@@ -157,7 +160,7 @@ async def open_services(
         )
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
-        async with _running(*((keeper, warden) if worker.number == 0 else ())):
+        async with _running(house.tally, *((keeper, warden) if worker.number == 0 else ())):
             yield services
     finally:
         control.close()
@@ -166,7 +169,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

@@ -233,5 +233,18 @@ async def test_statistics_count_choices_and_hide_small_groups(house):
     assert (await house.ask("GET", "/v1/consent/statistics", key="write"))[0] == 403
 
 
+async def test_statistics_count_what_signals_said_once_a_request(house):
+    no = {"gpc": True, "purposes": {"analytics": False}}
+    for number in range(5):
+        yes = {"type": "track", "anonymousId": f"a-{number}", "context": {"consent": {"purposes": ANALYTICS}}}
+        await house.post("/v1/batch", {"batch": [{**yes, "event": name} for name in ("bought", "bought", "sold")]})
+        await house.post("/v1/track", {"event": "x", "anonymousId": "a-9", "context": {"consent": no}})
+        await house.track(anonymousId="a-10")
+    await house.house.tally.flush()
+    _, answer = await house.ask("GET", "/v1/consent/statistics?by=source", key="read")
+    found = [(group["source"], group["granted"], group["denied"]) for group in answer["groups"]]
+    assert found == [("own", 5, 0), ("own+gpc", 0, 5)]
+
+
 async def test_global_privacy_control_is_announced(house):
     assert await house.ask("GET", "/.well-known/gpc.json", key=None) == (200, {"gpc": True, "lastUpdate": "2026-11-21"})

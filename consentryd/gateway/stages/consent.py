@@ -7,15 +7,15 @@ grant after all of them, where otherwise the place's default would refuse. A gra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from consentryd.config.settings import Site
 from consentryd.consent.policy import Policy
-from consentryd.consent.signals.reading import Signals
+from consentryd.consent.signals.reading import NO_SIGNALS, Signals
 from consentryd.gateway.stages.passage import Passage
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
-from consentryd.model.event import ConsentedEvent, PlacedEvent, ValidEvent
+from consentryd.model.event import ConsentedEvent, PlacedEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
@@ -23,6 +23,13 @@ from consentryd.storage.choice import NO_STANDING, Standing
 from consentryd.storage.standing import Standings
 
 Digests = tuple[bytes | None, bytes | None, bytes | None]
+
+
+class Tally(Protocol):
+    def note(self, placed: PlacedEvent, purpose: str, signals: Signals, decision: Decision | Reason, passage: Passage) -> None:
+        """Count what the signals of an event said."""
+        ...
+
 
 #: Refusals for want of a grant, which a stored grant overcomes; of anonymous decisions those whose ref ends in the rule `default`.
 WANTING: Final = frozenset({Reason.NO_CONSENT, Reason.NOT_ALLOWED_ANONYMOUSLY})
@@ -32,10 +39,17 @@ DEFAULT_RULE: Final = "/default"
 class Consent:
     """The stage. Identities are digested here, with the region's key, because what a subject chose is kept under those digests."""
 
-    def __init__(self, policy: Policy, pseudonyms: Mapping[str, Pseudonymiser], standings: Mapping[str, Standings]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        pseudonyms: Mapping[str, Pseudonymiser],
+        standings: Mapping[str, Standings],
+        tally: Tally | None = None,
+    ) -> None:
         self._policy = policy
         self._pseudonyms = pseudonyms
         self._standings = standings
+        self._tally = tally
         self._max_age = policy.settings.max_age_days * DAY
         self._notices = frozenset(policy.settings.notices)
 
@@ -43,7 +57,7 @@ class Consent:
         event, now = placed.event, passage.intake.received_at
         digests, standing = self._look(placed, passage)
         signals = self._policy.read(event.context, passage.intake.signals, now)
-        decision = self._decide(signals, event, passage, standing.refused)
+        decision = self._decide(signals, placed, passage, standing.refused)
         if standing.granted and _is_wanting(decision):
             decision = self._granted(standing, placed, now) or decision
         if isinstance(decision, Reason):
@@ -54,9 +68,10 @@ class Consent:
             return self._count_nobody(placed, decision, passage.site)
         return ConsentedEvent(event, placed.region, decision, *(digests or self._digests(placed, passage.intake.key.site)))
 
-    def _decide(self, signals: Signals, event: ValidEvent, passage: Passage, refused: frozenset[str]) -> Decision | Reason:
+    def _decide(self, signals: Signals, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Decision | Reason:
         """The policy's decision; for one request, equal cases are asked once."""
-        client, site = event.client, passage.site
+        event, site = placed.event, passage.site
+        client = event.client
         key = (signals, client.country, client.subdivision, event.event, refused)
         decision = passage.decisions.get(key)
         if decision is None:
@@ -70,6 +85,8 @@ class Consent:
                 now=passage.intake.received_at,
                 withdrawn=refused,
             )
+            if signals is not NO_SIGNALS and self._tally is not None:
+                self._tally.note(placed, self._policy.purposes.of_event(event.event).name, signals, decision, passage)
         return decision
 
     def _look(self, placed: PlacedEvent, passage: Passage) -> tuple[Digests | None, Standing]:

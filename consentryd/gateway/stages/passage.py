@@ -15,7 +15,7 @@ class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
 
     `misdirected` is the region, not served here, that an event belonged to. `looked` are the regions whose stored choices are as of now,
-    `decisions` what consent decided for equal events of this request.
+    `decisions` what consent decided for equal events of this request, `tallied` what was counted of its signals.
     """
 
     intake: Intake
@@ -25,3 +25,4 @@ class Passage:
     misdirected: str | None = None
     looked: set[str] = field(default_factory=set)
     decisions: dict[Any, Any] = field(default_factory=dict)
+    tallied: set[Any] = field(default_factory=set)
