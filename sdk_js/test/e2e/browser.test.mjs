@@ -81,6 +81,7 @@ visit("what happens just before leaving is delivered, once", one("data-batch-del
   await page.close();
   await until(() => gateway.named("page").length === 2, "the second page");
   assert.equal(gateway.named("left").length, 1);
+  assert.ok(gateway.named("web_vitals_measured")[0].properties.cls >= 0);
   assert.equal(gateway.named("page")[0].anonymousId, gateway.named("page")[1].anonymousId);
   assert.equal(gateway.named("page")[0].context.sessionId, gateway.named("page")[1].context.sessionId);
 });
@@ -270,4 +271,75 @@ visit("a burst of 500 events arrives whole, and no piece of our work holds the p
   assert.ok(gateway.requests.filter(({ path }) => path === "/v1/batch").every(({ body }) => body.batch.length <= 100));
   assert.ok(ours.length > 0);
   assert.ok(worst <= 5, `${worst} ms`);
+});
+
+visit("methods called before loading wait in the stub, with init among them", (gateway) => ({ "/": `<!doctype html><title>Stub</title><script src="${gateway}/stub.js"></script><script src="/early.js"></script><script async src="${gateway}/core.js"></script>`, "/early.js": 'consentry.track("early", { a: 1 }); consentry.init({ key: "wk", batchDelay: 20 }); consentry.consent.grant("analytics");' }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await until(() => gateway.named("early")[0], "the event");
+  assert.deepEqual(gateway.named("early")[0].properties, { a: 1 });
+  assert.equal(gateway.named("page").length, 0);
+});
+
+const GPP_JS = `window.__gpp = (command, callback) => callback({ eventName: "listenerRegistered", pingData: { gppString: "DBABLA~BVQ", signalStatus: "ready", parsedSections: { usnat: [{ SaleOptOut: 1, SharingOptOut: 2 }] } } }, true);`;
+visit("a GPP opt-out refuses advertising and leaves statistics to the visitor", (gateway) => ({ "/": '<script src="/gpp.js"></script>' + snippet(gateway, 'data-purposes="analytics,marketing"'), "/gpp.js": GPP_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.consentrySignals && consentry.consent.get().marketing === false);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the view");
+  const { purposes, gpp } = gateway.named("page")[0].context.consent;
+  assert.deepEqual([purposes.analytics, purposes.marketing, gpp], [true, false, "DBABLA~BVQ"]);
+});
+
+const BANNERS = {
+  cookiebot: [
+    'window.Cookiebot = { hasResponse: false, consent: {} };',
+    (analytics) => `Cookiebot.hasResponse = true; Cookiebot.consent = { statistics: ${analytics}, marketing: false, preferences: false }; dispatchEvent(new Event("CookiebotOn${analytics ? "Accept" : "Decline"}"));`,
+  ],
+  onetrust: [
+    'window.OnetrustActiveGroups = ",C0001,C0002,"; window.OneTrust = { IsAlertBoxClosed: () => window.closed_ === true };',
+    (analytics) => `window.closed_ = true; window.OnetrustActiveGroups = ",C0001,${analytics ? "C0002," : ""}"; dispatchEvent(new Event("OneTrustGroupsUpdated"));`,
+  ],
+  klaro: [
+    'const m = { confirmed: false, consents: {}, config: { services: [{ name: "consentry", purposes: ["analytics"] }] }, watch: (w) => (window.watcher = w) }; window.klaro = { getManager: () => m };',
+    (analytics) => `Object.assign(klaro.getManager(), { confirmed: true, consents: { consentry: ${analytics} } }); watcher.update();`,
+  ],
+  osano: [
+    'window.heard = {}; window.Osano = { cm: { addEventListener: (name, job) => { heard[name] = job; if (name === "osano-cm-initialized") job(undefined); } } };',
+    (analytics) => `heard["osano-cm-consent-saved"]({ ANALYTICS: "${analytics ? "ACCEPT" : "DENY"}", MARKETING: "DENY", PERSONALIZATION: "DENY" });`,
+  ],
+  didomi: [
+    'window.asked = true; window.status_ = {}; window.Didomi = { shouldUserStatusBeCollected: () => asked, getCurrentUserStatus: () => ({ purposes: status_ }), on: (name, job) => (window.heard = job) };',
+    (analytics) => `window.asked = false; window.status_ = { cookies: { enabled: ${analytics} }, measure_content_performance: { enabled: ${analytics} }, select_personalized_ads: { enabled: false } }; heard();`,
+  ],
+};
+for (const [name, [script, answer]] of Object.entries(BANNERS))
+  visit(`the banner ${name} is followed: no answer, yes, no`, (gateway) => ({ "/": '<script src="/banner.js"></script>' + snippet(gateway, "data-banner"), "/banner.js": script }), async ({ gateway, site, page }) => {
+    await page.goto(site.url);
+    await page.waitForFunction(() => window.consentrySignals);
+    assert.notEqual(await page.evaluate(() => consentry.consent.get().analytics), true);
+    assert.deepEqual(gateway.requests, []);
+    await page.evaluate(answer(true));
+    await until(() => gateway.named("page")[0], "the view");
+    await page.evaluate(answer(false));
+    assert.equal(await page.evaluate(() => consentry.consent.get().analytics), false);
+    assert.deepEqual((await stored(page)).local, {});
+  });
+
+const MEDIA_JS = `window.media = document.createElement("audio"); media.id = "song"; document.body.append(media);
+Object.defineProperties(media, { duration: { value: 200 }, currentTime: { get: () => window.at || 0 } });
+window.happen = (type, at) => { window.at = at; media.dispatchEvent(new Event(type)); };`;
+visit("media tell of play, each quarter and the end once", (gateway) => ({ "/": snippet(gateway, "data-batch-delay=20") + '<body><script src="/media.js"></script>', "/media.js": MEDIA_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.evaluate(() => {
+    happen("play", 0);
+    for (const at of [0, 49, 50, 51, 101, 20, 150, 199]) happen("timeupdate", at);
+    happen("play", 199);
+    happen("ended", 200);
+  });
+  await until(() => gateway.named("media_completed")[0], "the end");
+  assert.deepEqual(gateway.named("media_progressed").map(({ properties }) => properties.percent), [25, 50, 75]);
+  assert.equal(gateway.named("media_played").length, 1);
+  assert.equal(gateway.named("media_played")[0].properties.media, "song");
 });

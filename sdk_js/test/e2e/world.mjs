@@ -26,7 +26,7 @@ const bodyOf = async (request) => {
 
 const scriptOf = (path) => {
   const [, version] = /^\/sdk\/([\d.]+)\/signals\.js$/.exec(path) || [];
-  return version ? "signals.js" : { "/sdk.js": "sdk.js", "/core.js": "core.js" }[path];
+  return version ? "signals.js" : { "/sdk.js": "sdk.js", "/core.js": "core.js", "/stub.js": "stub.js" }[path];
 };
 
 /** Answers 200 to everything unless `state.down`; `requests` holds path, parsed body and time. */
