@@ -64,7 +64,10 @@ class Finder:
         for detector in detectors:
             if (about.version and detector is IPV4) or (about.location and detector is USER_PATH):
                 continue
-            found += detector.find(text)
+            for finding in detector.find(text):
+                if finding.end - finding.start == len(text):
+                    return [finding]
+                found.append(finding)
         return found
 
     def remember(self, text: str) -> None:

@@ -105,7 +105,8 @@ class Scrubber:
     ) -> Scrubbed:
         if not redactions:
             return Scrubbed(after, (), body)
-        self.counts.update((redaction.rule, redaction.action) for redaction in redactions)
+        for _, rule, action in redactions:
+            self.counts[rule, action] += 1
         if not self._dry:
             return Scrubbed(after, redactions, body)
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)

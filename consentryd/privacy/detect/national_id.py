@@ -106,17 +106,24 @@ class _NationalIds(Detector):
 
     def find(self, text: str) -> Iterator[Finding]:
         for match in self.pattern.finditer(text):
-            name = _name_of(match[0])
+            name = _name_of(match[0], match.lastgroup)
             if name is not None:
                 yield Finding(match.start(), match.end(), name, KIND)
 
 
-def _name_of(candidate: str) -> str | None:
-    return next((number.name for number, form in _FORMS if form.fullmatch(candidate) and number.check(candidate)), None)
+def _name_of(candidate: str, likely: str | None) -> str | None:
+    """The number that a candidate is. Forms overlap: the one that matched first is tried first, then all."""
+    number, form = _FORMS[likely or ""]
+    if form.fullmatch(candidate) and number.check(candidate):
+        return number.name
+    return next((each.name for each, its in _FORMS.values() if its.fullmatch(candidate) and each.check(candidate)), None)
+
+
+_PART: Final = re.compile(r"\(\?P<part>.*?\)|\(\?P=part\)")
 
 
 def _union(numbers: Iterable[_Number]) -> re.Pattern[str]:
-    forms = "|".join(re.sub(r"\(\?P<part>(.*?)\)|\(\?P=part\)", r"[ -]", number.form) for number in numbers)
+    forms = "|".join(f"(?P<{number.name}>{_PART.sub('[ -]', number.form)})" for number in numbers)
     return re.compile(rf"(?<![\w.+-])(?:{forms})(?![\w-])(?!\.[0-9])", re.ASCII)
 
 
@@ -125,7 +132,7 @@ def _family(numbers: tuple[_Number, ...], *, id_like: bool) -> Detector:
     return _NationalIds(KIND, gate, _union(numbers), kind=KIND, id_like=id_like)
 
 
-_FORMS: Final = tuple((number, re.compile(number.form, re.ASCII)) for number in NUMBERS)
+_FORMS: Final = {number.name: (number, re.compile(number.form, re.ASCII)) for number in NUMBERS}
 
 DETECTORS: Final = (_family(NUMBERS, id_like=True),)
 
