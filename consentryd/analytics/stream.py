@@ -36,8 +36,8 @@ class Stream(NamedTuple):
     time: Int64s
     code: Int16s
     masks: Int64s
-    values: Mapping[str, Values] = {}  # noqa: RUF012 -- never changed
-    texts: Mapping[str, list[str]] = {}  # noqa: RUF012 -- never changed
+    values: Mapping[str, Values] = {}
+    texts: Mapping[str, list[str]] = {}
 
     def matches(self, definition: int) -> Bools:
         """Which events match the definition."""

@@ -246,6 +246,31 @@ class Rights(Section):
     opendsr_key: Path | None = Field(None, description="The PEM private key of that certificate (RSA).")
 
 
+class Analytics(Section):
+    timezone: str = Field("UTC", description="The IANA time zone of queries that name none.")
+    week_start: int = Field(1, ge=1, le=7, description="The day weeks begin on, 1 Monday to 7 Sunday.")
+    purposes: list[str] = Field(
+        default=["analytics"], min_length=1, description="Purposes whose events queries may see; all others never enter one."
+    )
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="The currency that revenue is reported in.")
+    rates: Path | None = Field(
+        None, description="A CSV file with the columns `day`, `currency`, `rate` (units of `currency` above for one of it)."
+    )
+    test_traffic: dict[str, list[str]] = Field(
+        default={}, description="Property to values that mark events of tests and staff, which queries leave out unless asked."
+    )
+    min_group_size: int = Field(0, ge=0, le=1000, description="Groups of fewer subjects are not shown to any key.")
+    late_arrival_minutes: int = Field(0, ge=0, le=7 * 24 * 60, description="How long after its end a bucket counts as incomplete.")
+    threads: int = Field(2, ge=1, le=64, description="Threads that one query uses.")
+    memory_mb: int = Field(512, ge=64, description="Memory that one query may use; what would need more is refused.")
+    cache_mb: int = Field(128, ge=0, description="Memory for results that may be asked for again, per process.")
+    query_seconds: float = Field(60.0, gt=0, description="A query that takes longer is stopped.")
+    queries: int = Field(2, ge=1, le=64, description="Queries that run at a time, per process; others wait.")
+    queries_per_key: int = Field(8, ge=1, le=1000, description="Queries of one key that may run or wait at a time, per process.")
+    sql_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows that `POST /v1/sql` answers with.")
+    sql_seconds: float = Field(30.0, gt=0, description="An SQL statement that takes longer is stopped.")
+
+
 class Region(Section):
     countries: list[CountryOrGroup] = Field(
         default=[],
@@ -296,6 +321,7 @@ class Settings(Section):
     privacy: Privacy = Field(default=Privacy(), description="What is taken off every event, beyond what always is.")
     keys: Keys = Field(default=Keys(), description="The key above all keys.")
     consent: Consent = Field(default=Consent(), description="Whose choice counts, for what, and where.")
+    analytics: Analytics = Field(default=Analytics(), description="Queries over what is stored.")
     rights: Rights = Field(default=Rights(), description="People's requests: access, erasure and the rest.")
     regions: dict[RegionName, Region] = Field(
         default=DEFAULT_REGIONS,

@@ -1,0 +1,88 @@
+"""A question on its way to the answer: the data it may see, its now, and what its answer must respect."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from consentryd.analytics.calendar import Interval, label_of
+from consentryd.analytics.currency import Rates
+from consentryd.analytics.execution import Execution
+from consentryd.analytics.period import Period, Range, resolve
+from consentryd.analytics.question import Envelope, Question, ResolvedRange, Sampling, Warned
+from consentryd.analytics.source import Audience, Setting
+
+_WARNINGS: Final[dict[str, str]] = {
+    "future_events": "Events dated more than a day ahead are left out.",
+    "missing_rate": "Amounts in a currency without a rate for their day are left out.",
+    "total_excludes_suppressed": "The total leaves out the groups that are too small to be shown, so that it gives nothing away.",
+    "anonymous_visitors": "Visitors of the anonymous lane are other visitors on the next UTC day.",
+}
+
+
+@dataclass(slots=True)
+class Asked:
+    """`now` in UTC microseconds. `least` is the smallest group that may be shown; `late` the time late events are waited for."""
+
+    question: Question
+    site: str
+    execution: Execution
+    now: int
+    zone: ZoneInfo
+    week_start: int
+    least: int = 0
+    late: int = 0
+    rates: Rates = field(default_factory=lambda: Rates("EUR", {}))
+    audiences: Mapping[str, Audience] = field(default_factory=dict)
+    warnings: Counter[str] = field(default_factory=Counter)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.zone, self.now, self.week_start, self.audiences)
+
+    def period(self, interval: Interval, wanted: Range | None = None) -> Period:
+        """The buckets of the question's range, or of another."""
+        return resolve(wanted or self.question.range, interval, self.zone.key, self.week_start, self.now)
+
+    def complete(self, period: Period) -> list[bool]:
+        return period.complete(self.now, self.late)
+
+    @property
+    def scale(self) -> float:
+        """By what counts of a sample are multiplied."""
+        return self.execution.rules.scale
+
+    def warn(self, code: str, count: int = 1) -> None:
+        if count:
+            self.warnings[code] += count
+
+    def envelope(self, period: Period, *, interval: bool = True) -> dict[str, Any]:
+        """The members of `Envelope` as keyword arguments, `kind` aside."""
+        rate = self.question.sampling
+        return {
+            "definition_hash": self.question.definition_hash(),
+            "site": self.site,
+            "resolved_range": ResolvedRange(
+                from_=label_of(period.since, self.zone),
+                to=label_of(period.until, self.zone),
+                interval=period.interval if interval else None,
+            ),
+            "timezone": self.zone.key,
+            "generated_at": label_of(self.now, ZoneInfo("UTC")),
+            "watermark": label_of(self.now, ZoneInfo("UTC")),
+            "sampling": Sampling(rate=rate, scaled=rate < 1.0),
+            "min_group_size": self.least,
+            "warnings": [_warned(code, count) for code, count in sorted(self.warnings.items())],
+        }
+
+
+def _warned(code: str, count: int) -> Warned:
+    name, _, detail = code.partition(" ")
+    return Warned(code=name, message=_WARNINGS[name] + (f" ({detail})" if detail else ""), count=count)
+
+
+Answer = Callable[[Any, Asked], Envelope]

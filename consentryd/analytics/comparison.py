@@ -1,0 +1,126 @@
+"""One operator as SQL (section 1.0): a missing value satisfies `is_not`, `not_contains` and `is_not_set`, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from consentryd.analytics import literal
+from consentryd.analytics.calendar import instant_of
+from consentryd.analytics.condition import Comparison, Operator, Scalar
+from consentryd.analytics.field import Field
+from consentryd.model.error import Unprocessable
+
+_NEGATED: Final[dict[Operator, Operator]] = {"is_not": "is", "not_contains": "contains", "is_not_set": "is_set"}
+_SIGNS: Final[dict[str, str]] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_SEMVER: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(\+.*)?")
+_SEMVER_SQL: Final = "^v?(\\d{1,9})(?:\\.(\\d{1,9}))?(?:\\.(\\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\\+.*)?$"
+
+
+def comparison_sql(field: Field, comparison: Comparison, zone: ZoneInfo) -> str:
+    """A boolean that is never null. Raises `Unprocessable` for a pattern, day or version that cannot be read."""
+    positive = _NEGATED.get(comparison.op)
+    if positive is not None:
+        return f"(NOT {_positive(field, positive, comparison, zone)})"
+    return _positive(field, comparison.op, comparison, zone)
+
+
+def _positive(field: Field, op: Operator, comparison: Comparison, zone: ZoneInfo) -> str:
+    test = _test_of(op, comparison, zone)
+    plain = f"coalesce({test(field.text)}, false)"
+    if field.is_list is None or op == "is_set":
+        return plain
+    any_element = f"len(list_filter({field.elements}, lambda element: {test('element')})) > 0"
+    return f"(CASE WHEN {field.is_list} THEN {any_element} ELSE {plain} END)"
+
+
+def _test_of(op: Operator, comparison: Comparison, zone: ZoneInfo) -> Callable[[str], str]:
+    values = comparison.values
+    if op == "is_set":
+        return lambda text: f"{text} <> ''"
+    if op in {"is", "contains"}:
+        one = _is if op == "is" else _contains
+        return lambda text: "(" + " OR ".join(one(text, value) for value in values) + ")"
+    if op == "regex":
+        return _regex(str(values[0]))
+    if op in {"before", "after"}:
+        return _dated(op, str(values[0]), zone)
+    if op.startswith("semver_"):
+        return _semver(op.removeprefix("semver_"), str(values[0]))
+    return _numeric(op, [value for value in values if isinstance(value, int | float)])
+
+
+def _text(value: Scalar) -> str:
+    """As JSON would be read back: true, not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is(text: str, value: Scalar) -> str:
+    same = f"{text} = {literal.text(_text(value))}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return same
+    return f"({same} OR TRY_CAST({text} AS DOUBLE) = {literal.number(value)})"
+
+
+def _contains(text: str, value: Scalar) -> str:
+    return f"contains(lower({text}), lower({literal.text(_text(value))}))"
+
+
+def _regex(pattern: str) -> Callable[[str], str]:
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SELECT regexp_matches('', ?)", [pattern])
+    except duckdb.Error:
+        raise Unprocessable("invalid", "A pattern is no regular expression (RE2).", field="value") from None
+    return lambda text: f"regexp_matches({text}, {literal.text(pattern)})"
+
+
+def _dated(op: str, value: str, zone: ZoneInfo) -> Callable[[str], str]:
+    """A local day or time of the query's zone, or a time with an offset. `after` a day means after its end; texts are read as UTC."""
+    try:
+        whole_day = len(value) == len("2026-11-21")
+        moment = datetime.combine(date.fromisoformat(value), datetime.min.time()) if whole_day else datetime.fromisoformat(value)
+    except ValueError:
+        raise Unprocessable("invalid", "A date is not written as ISO 8601.", field="value") from None
+    bound = instant_of(moment, zone) if moment.tzinfo is None else round(moment.timestamp() * 1_000_000)
+    if op == "before":
+        return lambda text: f"epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) < {bound}"
+    if whole_day:
+        next_day = instant_of(datetime.combine(date.fromordinal(moment.toordinal() + 1), datetime.min.time()), zone)
+        return lambda text: f"epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) >= {next_day}"
+    return lambda text: f"epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) > {bound}"
+
+
+def _numeric(op: str, values: list[int | float]) -> Callable[[str], str]:
+    def test(text: str) -> str:
+        number = f"TRY_CAST({text} AS DOUBLE)"
+        if op == "between":
+            return f"(isfinite({number}) AND {number} BETWEEN {literal.number(values[0])} AND {literal.number(values[1])})"
+        return f"(isfinite({number}) AND {number} {_SIGNS[op]} {literal.number(values[0])})"
+
+    return test
+
+
+def _semver(op: str, value: str) -> Callable[[str], str]:
+    """Versions as lists of numbers. A pre-release comes before its release; pre-releases of one version are equal."""
+    match = _SEMVER.fullmatch(value)
+    if match is None:
+        raise Unprocessable("invalid", "A version is not written as 1.2.3.", field="value")
+    wanted = [int(match[1]), int(match[2] or 0), int(match[3] or 0), 0 if match[4] else 1]
+
+    def test(text: str) -> str:
+        parts = ", ".join(_semver_part(text, number) for number in (1, 2, 3))
+        release = f"CASE WHEN regexp_extract({text}, '{_SEMVER_SQL}', 4) = '' THEN 1 ELSE 0 END"
+        known = f"regexp_matches({text}, '{_SEMVER_SQL}')"
+        return f"({known} AND [{parts}, {release}] {_SIGNS[op]} {wanted})"
+
+    return test
+
+
+def _semver_part(text: str, number: int) -> str:
+    return f"coalesce(TRY_CAST(regexp_extract({text}, '{_SEMVER_SQL}', {number}) AS INTEGER), 0)"

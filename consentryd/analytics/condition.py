@@ -1,0 +1,266 @@
+"""What rows or subjects a query is about: a tree of AND, OR and NOT over properties, cohorts and deeds (section 1.0)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from consentryd.analytics.shape import EventName, PropertyName, Shape, Text
+
+MAX_DEPTH: Final = 5
+MAX_VALUES: Final = 1_000
+
+Operator = Literal[
+    "is", "is_not", "contains", "not_contains", "regex", "gt", "gte", "lt", "lte", "between", "is_set", "is_not_set",
+    "before", "after", "semver_eq", "semver_gt", "semver_gte", "semver_lt", "semver_lte",
+]  # fmt: skip
+Scalar = bool | int | float | Text
+Number = int | float
+Compared = Literal["gte", "lte", "eq", "gt", "lt", "between"]
+
+_UNARY: Final = frozenset({"is_set", "is_not_set"})
+_NUMERIC: Final = frozenset({"gt", "gte", "lt", "lte", "between"})
+_LISTED: Final = frozenset({"is", "is_not", "contains", "not_contains"})
+
+
+class Comparison(Shape):
+    """A value against an operator. `is`, `is_not`, `contains` and `not_contains` take a list: any of its values."""
+
+    op: Operator = "is"
+    value: Scalar | list[Scalar] | None = Field(None, description="`between` takes two numbers, both inclusive; `is_set` none.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        problem = _misfit(self.op, self.value)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def values(self) -> list[Scalar]:
+        if self.value is None:
+            return []
+        return self.value if isinstance(self.value, list) else [self.value]
+
+
+def _misfit(op: Operator, value: Scalar | list[Scalar] | None) -> str | None:
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    wanted = 0 if op in _UNARY else 2 if op == "between" else 1
+    if op in _UNARY and value is not None:
+        return f"`{op}` takes no value"
+    if op in _LISTED and isinstance(value, list):
+        return None if 1 <= len(values) <= MAX_VALUES else f"`{op}` takes 1 to {MAX_VALUES} values"
+    if len(values) != wanted or (isinstance(value, list) and wanted == 1):
+        return f"`{op}` takes {wanted} value{'s' if wanted != 1 else ''}"
+    if op in _NUMERIC and not all(_is_number(each) for each in values):
+        return f"`{op}` takes numbers"
+    if op not in _NUMERIC and op not in _LISTED and not all(isinstance(each, str) for each in values):
+        return f"`{op}` takes a text"
+    return None
+
+
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class PropertyIs(Comparison):
+    """A property of the event itself."""
+
+    type: Literal["event"] = "event"
+    property: PropertyName
+
+
+class SubjectIs(Comparison):
+    """A trait of the subject, from identify calls: as it was when the event happened, or as it is by now."""
+
+    type: Literal["subject"]
+    property: PropertyName
+    as_of: Literal["event", "latest"] = "event"
+
+
+SessionProperty = Literal[
+    "duration", "events", "page_views", "entry_path", "exit_path", "entry_host", "referrer_host",
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+]  # fmt: skip
+
+
+class SessionIs(Comparison):
+    """A property of the session, as the client numbered it, that the event is in. `duration` is in seconds."""
+
+    type: Literal["session"]
+    property: SessionProperty
+
+
+class InCohort(Shape):
+    """The subject is a member of a saved cohort, or is not."""
+
+    type: Literal["cohort"]
+    cohort: Text
+    member: bool = True
+
+
+class Window(Shape):
+    """`last` n `unit` before now (`calendar`: whole local days, up to and including today), or local days `from` to `to`; neither: ever."""
+
+    last: int | None = Field(None, ge=1, le=10_000)
+    unit: Literal["hour", "day", "week", "month"] = "day"
+    calendar: bool = False
+    from_: str | None = Field(None, alias="from", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    to: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.last is not None and (self.from_ is not None or self.to is not None):
+            raise ValueError("takes either `last` or `from` and `to`")
+        return self
+
+
+class Matcher(Shape):
+    """Events by name (one, several, or any) and filters."""
+
+    event: EventName | list[EventName] | None = Field(None, description="A name, several, or null for any event.")
+    where: Condition | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Empty: any."""
+        if self.event is None:
+            return []
+        return [self.event] if isinstance(self.event, str) else self.event
+
+
+class Did(Matcher):
+    """The subject did this, `times` times, in a window. `times` of 0 with `op` `eq` is: did not."""
+
+    type: Literal["did"]
+    op: Compared = "gte"
+    times: int = Field(1, ge=0)
+    upto: int | None = Field(None, ge=0, description="The upper bound of `between`.")
+    window: Window = Window()
+
+
+class FirstDid(Matcher):
+    """The subject's first such event ever lies in the window."""
+
+    type: Literal["first_did"]
+    window: Window = Window()
+
+
+class DidThen(Shape):
+    """The subject did `first`, then `then` within `within_days`; and not `without` between the two, if given."""
+
+    type: Literal["did_then"]
+    first: Matcher
+    then: Matcher
+    without: Matcher | None = None
+    within_days: float = Field(gt=0, le=366)
+    window: Window = Window()
+
+
+class DidRegularly(Matcher):
+    """In at least `least` of the last `periods` periods before now, the subject did this `times` times or more."""
+
+    type: Literal["did_regularly"]
+    period: Literal["day", "week", "month"] = "week"
+    periods: int = Field(ge=1, le=120)
+    least: int = Field(ge=1, le=120)
+    times: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.least > self.periods:
+            raise ValueError("`least` must not be more than `periods`")
+        return self
+
+
+class Stopped(Matcher):
+    """Did this within `history_days` before now, but not within the last `recent_days`."""
+
+    type: Literal["stopped"]
+    history_days: int = Field(ge=2, le=3_650)
+    recent_days: int = Field(ge=1, le=3_650)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.recent_days >= self.history_days:
+            raise ValueError("`recent_days` must be less than `history_days`")
+        return self
+
+
+class Restarted(Stopped):
+    """Did this before a gap of `gap_days`, not in the gap, and again within the last `recent_days`."""
+
+    type: Literal["restarted"]  # type: ignore[assignment] # the tag is what makes it another kind
+    gap_days: int = Field(ge=1, le=3_650)
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.recent_days + self.gap_days >= self.history_days:
+            raise ValueError("`history_days` must be more than `recent_days` and `gap_days` together")
+        return self
+
+
+class DidMuch(Matcher):
+    """A sum, average, minimum or maximum of a number over the subject's events of this kind, in a window."""
+
+    type: Literal["did_much"]
+    property: PropertyName
+    aggregate: Literal["sum", "avg", "min", "max"] = "sum"
+    op: Compared = "gte"
+    value: Number
+    upto: Number | None = None
+    window: Window = Window()
+
+
+class All(Shape):
+    type: Literal["and"]
+    conditions: list[Condition] = Field(min_length=1, max_length=50)
+
+
+class Either(Shape):
+    type: Literal["or"]
+    conditions: list[Condition] = Field(min_length=1, max_length=50)
+
+
+class Not(Shape):
+    type: Literal["not"]
+    condition: Condition
+
+
+def _type_of(value: Any) -> str:
+    found = value.get("type", "event") if isinstance(value, dict) else getattr(value, "type", "event")
+    return found if isinstance(found, str) else ""
+
+
+Condition = Annotated[
+    Annotated[PropertyIs, Tag("event")]
+    | Annotated[SubjectIs, Tag("subject")]
+    | Annotated[SessionIs, Tag("session")]
+    | Annotated[InCohort, Tag("cohort")]
+    | Annotated[Did, Tag("did")]
+    | Annotated[FirstDid, Tag("first_did")]
+    | Annotated[DidThen, Tag("did_then")]
+    | Annotated[DidRegularly, Tag("did_regularly")]
+    | Annotated[Stopped, Tag("stopped")]
+    | Annotated[Restarted, Tag("restarted")]
+    | Annotated[DidMuch, Tag("did_much")]
+    | Annotated[All, Tag("and")]
+    | Annotated[Either, Tag("or")]
+    | Annotated[Not, Tag("not")],
+    Discriminator(_type_of),
+]
+
+for _model in (Matcher, Did, FirstDid, DidThen, DidRegularly, Stopped, Restarted, DidMuch, All, Either, Not):
+    _model.model_rebuild()
+
+
+def depth_of(condition: Any) -> int:
+    """How deep a tree is nested; a leaf is 1."""
+    if isinstance(condition, All | Either):
+        return 1 + max(depth_of(each) for each in condition.conditions)
+    if isinstance(condition, Not):
+        return 1 + depth_of(condition.condition)
+    if isinstance(condition, Matcher) and condition.where is not None:
+        return 1 + depth_of(condition.where)
+    return 1

@@ -1,0 +1,75 @@
+"""The one door to the stored events for questions: it decides what a question may see, and answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.cache import PartialCache
+from consentryd.analytics.control import Control
+from consentryd.analytics.currency import load_rates
+from consentryd.analytics.execution import Execution
+from consentryd.analytics.query import ANSWERS
+from consentryd.analytics.question import Envelope, Question
+from consentryd.analytics.rules import Rules, marks
+from consentryd.analytics.source import Audience
+from consentryd.config.settings import Analytics
+from consentryd.model.clock import DAY, MINUTE
+from consentryd.storage.reader import Reader
+
+NO_AUDIENCES: Final[Mapping[str, Audience]] = {}
+
+
+class Audiences(Protocol):
+    def of(self, site: str) -> Mapping[str, Audience]:
+        """The saved cohorts of a site by id and by name."""
+        ...
+
+
+class Engine:
+    """Answers questions over the regions' readers. Shared by threads; a question runs in the thread that asks it."""
+
+    def __init__(self, readers: Mapping[str, Reader], settings: Analytics, audiences: Audiences | None = None) -> None:
+        self._readers = readers
+        self._settings = settings
+        self._audiences = audiences
+        self._rates = load_rates(settings.currency, settings.rates)
+        self.cache = PartialCache(settings.cache_mb << 20)
+
+    def ask(self, question: Question, site: str, now: int, control: Control | None = None, *, least: int = 0) -> Envelope:
+        """The answer for a site at `now`, UTC microseconds. `least` is the smallest group that the asker may see.
+
+        Raises `Unprocessable` for what cannot be answered, or would take too long or too much memory; `Cancelled`; `CorruptStore`; `Busy`.
+        """
+        with self.asking(question, site, now, control, least=least) as asked:
+            return ANSWERS[type(question)](question, asked)
+
+    @contextmanager
+    def asking(
+        self, question: Question, site: str, now: int, control: Control | None = None, *, least: int = 0
+    ) -> Iterator[Asked]:
+        """A question with one consistent view of every region, to run statements on."""
+        settings = self._settings
+        with ExitStack() as stack:
+            snapshots = {name: stack.enter_context(reader.snapshot()) for name, reader in self._readers.items()}
+            control = control or Control(settings.query_seconds)
+            execution = Execution(snapshots, self._rules(question, site, now), self.cache, control, settings.memory_mb << 20)
+            yield Asked(
+                question=question,
+                site=site,
+                execution=execution,
+                now=now,
+                zone=ZoneInfo(question.timezone or settings.timezone),
+                week_start=question.week_start or settings.week_start,
+                least=max(least, settings.min_group_size, question.min_group_size or 0),
+                late=settings.late_arrival_minutes * MINUTE,
+                rates=self._rates,
+                audiences=NO_AUDIENCES if self._audiences is None else self._audiences.of(site),
+            )
+
+    def _rules(self, question: Question, site: str, now: int) -> Rules:
+        traffic = () if question.test_traffic else marks(self._settings.test_traffic)
+        return Rules(site, tuple(self._settings.purposes), now + DAY, question.lane, question.sampling, traffic)

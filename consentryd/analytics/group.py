@@ -1,0 +1,88 @@
+"""The groups of a breakdown as SQL, and back to labels.
+
+A row's group is one text: `=` and the value, `n` for none, or a JSON list where there are several properties; `o` is Other, `e` everyone,
+`c0`, `c1` ... the cohorts, `*` all rows together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import orjson
+
+from consentryd.analytics import literal
+from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By, ByCohorts, ByProperties
+from consentryd.analytics.field import Field, field_of
+from consentryd.analytics.source import Source
+
+ALL: Final = "*"
+OTHER: Final = "o"
+EVERYONE: Final = "e"
+_OUTSIDE: Final = "outside"
+
+
+def group_sql(breakdown: ByProperties | ByCohorts | None, source: Source, edges: Sequence[Sequence[float] | None]) -> str:
+    """The group of the row `e`; of a row in several cohorts an UNNEST, which repeats it. `edges` are of each property's bins."""
+    match breakdown:
+        case None:
+            return literal.text(ALL)
+        case ByCohorts():
+            groups = [
+                f"CASE WHEN {source.member(cohort)} THEN 'c{number}' END" for number, cohort in enumerate(breakdown.cohorts)
+            ]
+            return f"unnest(list_filter(['{EVERYONE}', {', '.join(groups)}], lambda each: each IS NOT NULL))"
+        case ByProperties():
+            keys = [_key(by, source, bins) for by, bins in zip(breakdown.by, edges, strict=True)]
+            return f"coalesce('=' || {keys[0]}, 'n')" if len(keys) == 1 else f"CAST(to_json([{', '.join(keys)}]) AS VARCHAR)"
+
+
+def value_of(by: By, source: Source) -> Field:
+    """The value that a property of the breakdown has in the row `e`."""
+    match by.of:
+        case "event":
+            return field_of(by.property)
+        case "subject":
+            return source.trait(by.property, by.as_of)
+        case "session":
+            return source.session(by.property)
+
+
+def shown_sql(group: str, shown: Sequence[str] | None, *, other: bool) -> str:
+    """`group` if it is one of those shown, else Other, else null. Without a list every group is."""
+    if shown is None:
+        return group
+    rest = literal.text(OTHER) if other else "NULL"
+    return f"CASE WHEN {group} IN {literal.texts(shown)} THEN {group} ELSE {rest} END" if shown else rest
+
+
+def label_of(group: str, breakdown: ByProperties | ByCohorts | None) -> list[str] | None:
+    """What people read, a label for each property; None for all rows together."""
+    if group == ALL:
+        return None
+    if group in {OTHER, EVERYONE}:
+        return [OTHER_LABEL if group == OTHER else EVERYONE_LABEL]
+    if isinstance(breakdown, ByCohorts):
+        return [breakdown.cohorts[int(group[1:])]]
+    if group.startswith("["):
+        return [NONE_LABEL if each is None else each for each in orjson.loads(group)]
+    return [NONE_LABEL if group == "n" else group[1:]]
+
+
+def _key(by: By, source: Source, bins: Sequence[float] | None) -> str:
+    value = value_of(by, source)
+    if bins is None:
+        return value.text
+    number = value.number
+    cases = [f"WHEN {number} >= {literal.number(low)} AND {number} < {literal.number(high)} THEN {literal.text(label)}"
+             for low, high, label in bins_of(bins)]  # fmt: skip
+    last = f"WHEN {number} = {literal.number(bins[-1])} THEN {literal.text(bins_of(bins)[-1][2])}"
+    return f"CASE {' '.join(cases)} {last} WHEN {number} IS NOT NULL THEN '{_OUTSIDE}' END"
+
+
+def bins_of(edges: Sequence[float]) -> list[tuple[float, float, str]]:
+    """Each bin's ends and its label, such as `[0, 10)`."""
+    pairs = list(pairwise(edges))
+    closing = [")"] * (len(pairs) - 1) + ["]"]
+    return [(low, high, f"[{low:g}, {high:g}{end}") for (low, high), end in zip(pairs, closing, strict=True)]

@@ -1,0 +1,210 @@
+"""Ranges of time as people write them, resolved against a given now (section 1.0)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field
+
+from consentryd.analytics.calendar import Interval, add_months, edges, floor, instant_of, label_of, local_of, step
+from consentryd.analytics.shape import Shape
+from consentryd.model.error import Unprocessable
+
+MAX_BUCKETS: Final = 10_000
+_RELATIVE: Final = re.compile(r"-(\d{1,4})([hdwmqy])")
+_UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
+_NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter": "quarter", "year": "year"}
+_STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}
+_MIN_YEAR: Final = 1971
+_MAX_YEAR: Final = 9998
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is not an IANA time zone such as `Europe/Berlin`")
+    return name
+
+
+def _readable(text: str) -> str:
+    _parse(text, datetime(2026, 1, 1), 1)  # noqa: DTZ001 -- any local time will do
+    return text
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Moment = Annotated[
+    str,
+    AfterValidator(_readable),
+    Field(
+        max_length=40,
+        description="A day `2026-11-21`, a local time `2026-11-21T10:30`, `-7d` (h, d, w, m, q, y), `today`, `yesterday`, "
+        "`this_week`, `last_week` (month, quarter, year), `wStart`, `mStart`, `qStart`, `yStart`.",
+    ),
+]
+
+
+class Range(Shape):
+    """`from` to `to`, both local days inclusive, widened to whole buckets. `explicit` keeps exact instants and clips the outer buckets."""
+
+    from_: Moment = Field("-30d", alias="from", description="Where it begins; a named period such as `last_week` needs no `to`.")
+    to: Moment | None = Field(None, description="Where it ends; default: the end of the named period, or now.")
+    explicit: bool = Field(False, description="Keep the exact instants instead of widening to whole buckets.")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Buckets [edges[i], edges[i + 1]) in UTC microseconds, of a time zone."""
+
+    edges: tuple[int, ...]
+    interval: Interval
+    zone: ZoneInfo
+    week_start: int
+
+    @property
+    def since(self) -> int:
+        return self.edges[0]
+
+    @property
+    def until(self) -> int:
+        return self.edges[-1]
+
+    @property
+    def buckets(self) -> int:
+        return len(self.edges) - 1
+
+    def labels(self) -> list[str]:
+        """Local starts of the buckets, ISO 8601."""
+        return [label_of(edge, self.zone) for edge in self.edges[:-1]]
+
+    def complete(self, watermark: int, grace: int) -> list[bool]:
+        """Which buckets have ended, with time for late events, by the watermark."""
+        return [end + grace <= watermark for end in self.edges[1:]]
+
+    def bucket_at(self, instant: int) -> int | None:
+        """Number of the bucket that an instant is in."""
+        return bisect_right(self.edges, instant) - 1 if self.since <= instant < self.until else None
+
+
+def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, now: int) -> Period:
+    """The buckets of a range. Raises `Unprocessable` if it is empty or has more than 10,000 of them."""
+    zone = ZoneInfo(zone_name)
+    local_now = local_of(now, zone)
+    start, named_end = _parse(wanted.from_, local_now, week_start)
+    end = _end(wanted.to, named_end, local_now, week_start)
+    if end <= start:
+        raise Unprocessable("invalid", "The range ends before it begins.", field="range")
+    first = floor(start, interval, week_start)
+    bounds = edges(first, end, interval, zone, MAX_BUCKETS)
+    if len(bounds) > MAX_BUCKETS + 1:
+        raise Unprocessable(
+            "invalid", f"The range has more than {MAX_BUCKETS} buckets; choose a longer interval.", field="interval"
+        )
+    if wanted.explicit:
+        bounds = _clipped(bounds, instant_of(start, zone), instant_of(end, zone))
+    return Period(bounds, interval, zone, week_start)
+
+
+def previous(period: Period) -> Period:
+    """As many buckets, immediately before."""
+    start = local_of(period.since, period.zone)
+    if period.interval in {"minute", "hour"}:
+        width = period.until - period.since
+        return _moved(period, tuple(edge - width for edge in period.edges))
+    first = step(start, period.interval, -period.buckets)
+    inner = tuple(instant_of(step(first, period.interval, count), period.zone) for count in range(period.buckets))
+    return _moved(period, (*inner, period.since))
+
+
+def year_before(period: Period) -> Period:
+    """The same local times of the year before. A range from the 29th of February begins on the 28th; within one, that day is empty."""
+    first, *inner = (_year_back(edge, period.zone) for edge in period.edges)
+    return _moved(
+        period, (instant_of(first[0], period.zone), *(instant_of(local + skipped, period.zone) for local, skipped in inner))
+    )
+
+
+def match_weekday(period: Period) -> Period:
+    """As long, before this period, moved by whole weeks, so that weekdays meet."""
+    start, end = local_of(period.since, period.zone), local_of(period.until, period.zone)
+    weeks = max(1, -(-(end - start) // timedelta(weeks=1)))
+    back = timedelta(weeks=weeks)
+    return _moved(period, tuple(instant_of(local_of(edge, period.zone) - back, period.zone) for edge in period.edges))
+
+
+def by_day(period: Period, before: int = 0) -> Period:
+    """The local days that a period touches, and `before` days ahead of it."""
+    first = floor(local_of(period.since, period.zone), "day", 1) - timedelta(days=before)
+    last = local_of(period.until - 1, period.zone) + timedelta(microseconds=1)
+    return Period(edges(first, last, "day", period.zone, 2 * MAX_BUCKETS), "day", period.zone, period.week_start)
+
+
+def _moved(period: Period, bounds: tuple[int, ...]) -> Period:
+    return Period(bounds, period.interval, period.zone, period.week_start)
+
+
+def _year_back(edge: int, zone: ZoneInfo) -> tuple[datetime, timedelta]:
+    """The local time a year before, and how far that is from the next day if the year before had no such day."""
+    local = local_of(edge, zone)
+    day = add_months(local.date(), -12)
+    return datetime.combine(day, local.time()), timedelta(days=local.day - day.day)
+
+
+def _clipped(bounds: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
+    inner = [edge for edge in bounds if start < edge < end]
+    return (start, *inner, end)
+
+
+def _end(text: str | None, named_end: datetime | None, now: datetime, week_start: int) -> datetime:
+    if text is None:
+        return named_end or now + timedelta(microseconds=1)
+    start, end = _parse(text, now, week_start)
+    return end or start
+
+
+Edge = tuple[datetime, datetime | None]
+
+
+def _parse(text: str, now: datetime, week_start: int) -> Edge:
+    """Local start of what a text names, and its end if it names a whole period. Raises `ValueError`."""
+    if match := _RELATIVE.fullmatch(text):
+        unit = _UNITS[match[2]]
+        return step(
+            floor(now, "day" if unit in {"week", "month", "quarter", "year"} else unit, week_start), unit, -int(match[1])
+        ), None
+    if text in _STARTS:
+        return floor(now, _STARTS[text], week_start), None
+    if text in {"today", "yesterday"}:
+        today = floor(now, "day", week_start)
+        return _whole("day", step(today, "day", 0 if text == "today" else -1))
+    which, _, unit_name = text.partition("_")
+    if which in {"this", "last"} and unit_name in _NAMED:
+        unit = _NAMED[unit_name]
+        return _whole(unit, step(floor(now, unit, week_start), unit, 0 if which == "this" else -1))
+    return _absolute(text)
+
+
+def _whole(unit: Interval, start: datetime) -> Edge:
+    return start, step(start, unit)
+
+
+def _absolute(text: str) -> Edge:
+    try:
+        if len(text) == len("2026-11-21"):
+            day = datetime.combine(date.fromisoformat(text), datetime.min.time())
+            found: Edge = day, day + timedelta(days=1)
+        else:
+            found = datetime.fromisoformat(text), None
+    except ValueError:
+        raise ValueError("is neither a day, a local time, nor a relative or named period") from None
+    if found[0].tzinfo is not None:
+        raise ValueError("must be local to the query's time zone, without an offset")
+    if not _MIN_YEAR <= found[0].year <= _MAX_YEAR:
+        raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
+    return found
+
+
+CompareKind = Literal["previous", "year", "match_weekday"]

@@ -1,0 +1,83 @@
+"""What all queries share, and the envelope that all results come in (section 1.0)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field
+
+from consentryd.analytics.calendar import Interval
+from consentryd.analytics.condition import Condition
+from consentryd.analytics.period import Range, ZoneName
+from consentryd.analytics.shape import Shape
+
+Lanes = Literal["consented", "anonymous", "all"]
+DEFAULT_RANGE: Final = Range.model_validate({})
+
+
+class Question(Shape):
+    """Settings of the query that have defaults: time zone and week from `[analytics]`, range the last 30 days."""
+
+    range: Range = DEFAULT_RANGE
+    timezone: ZoneName | None = Field(None, description="IANA name; default: `analytics.timezone`.")
+    week_start: int | None = Field(None, ge=1, le=7, description="1 Monday to 7 Sunday; default: `analytics.week_start`.")
+    where: Condition | None = Field(None, description="Every event that counts must satisfy it.")
+    lane: Lanes = Field("consented", description="Events of known subjects, events counted without one, or both.")
+    test_traffic: bool = Field(False, description="Also count what `analytics.test_traffic` marks as a test.")
+    sampling: float = Field(1.0, ge=0.001, le=1, description="Share of subjects looked at, by their ids; counts are scaled up.")
+    min_group_size: int | None = Field(None, ge=0, le=1_000, description="Smallest group shown; never below the key's.")
+
+    def definition_hash(self) -> str:
+        """A name for what is asked: equal for equal definitions, 32 hexadecimal digits."""
+        canonical = rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
+        return hashlib.sha256(canonical).hexdigest()[:32]
+
+
+class Answered(BaseModel):
+    """A part of a result."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ResolvedRange(Answered):
+    """[`from`, `to`) as instants with the zone's offset."""
+
+    from_: str = Field(serialization_alias="from")
+    to: str
+    interval: Interval | None = None
+
+
+class Sampling(Answered):
+    rate: float
+    scaled: bool
+
+
+class Warned(Answered):
+    """Something a reader of the result should know: a code, and a sentence."""
+
+    code: str
+    message: str
+    count: int | None = None
+
+
+class Envelope(Answered):
+    """What every result has. `watermark`: all events acknowledged by then are in it."""
+
+    kind: str
+    query_id: str = ""
+    definition_hash: str
+    site: str
+    resolved_range: ResolvedRange
+    timezone: str
+    generated_at: str
+    watermark: str
+    sampling: Sampling
+    min_group_size: int
+    suppressed_groups: int = 0
+    warnings: list[Warned] = []
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The result as flat rows of one shape, for CSV, Arrow, Parquet and tables."""
+        raise NotImplementedError

@@ -1,0 +1,54 @@
+"""Which rows a query may see at all. Written down once; every statement reads views made by these rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from consentryd.analytics import literal
+from consentryd.analytics.comparison import comparison_sql
+from consentryd.analytics.condition import PropertyIs
+from consentryd.analytics.field import field_of
+from consentryd.analytics.question import Lanes
+from consentryd.model.decision import Lane
+
+_SAMPLE: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`horizon`: events at or after it (UTC microseconds) are from clocks that run ahead, and do not count."""
+
+    site: str
+    purposes: tuple[str, ...]
+    horizon: int
+    lanes: Lanes = "consented"
+    sampling: float = 1.0
+    test_traffic: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """A condition on the rows `e`."""
+        parts = [f"e.purpose IN {literal.texts(self.purposes)}", f"e.time < make_timestamptz({self.horizon})"]
+        if self.lanes != "all":
+            parts.append(f"e.lane = {literal.text(Lane(self.lanes).value)}")
+        if self.sampling < 1.0:
+            parts.append(f"(e.subject IS NULL OR (e.subject & {_SAMPLE - 1}) < {round(self.sampling * _SAMPLE)})")
+        parts += [f"(NOT {_is_one_of(name, values)})" for name, values in self.test_traffic]
+        return " AND ".join(parts)
+
+    @property
+    def scale(self) -> float:
+        """By what counts of a sample are multiplied."""
+        return _SAMPLE / round(self.sampling * _SAMPLE) if self.sampling < 1.0 else 1.0
+
+
+def marks(test_traffic: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The setting `analytics.test_traffic` as rules hold it."""
+    return tuple((name, tuple(values)) for name, values in sorted(test_traffic.items()))
+
+
+def _is_one_of(name: str, values: tuple[str, ...]) -> str:
+    return comparison_sql(field_of(name), PropertyIs(property=name, op="is", value=list(values)), ZoneInfo("UTC"))

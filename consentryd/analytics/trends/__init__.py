@@ -1,0 +1,1 @@
+"""Segmentation: counts and measures of events over time and by group (section 1.1)."""

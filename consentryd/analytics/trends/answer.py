@@ -1,0 +1,258 @@
+"""Answering trends: choose the groups, measure the range and its comparison, apply formulas, suppress, smooth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from consentryd.analytics import literal
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import ByCohorts
+from consentryd.analytics.execution import Span
+from consentryd.analytics.group import ALL, EVERYONE, label_of
+from consentryd.analytics.period import CompareKind, Period, match_weekday, previous, year_before
+from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
+from consentryd.analytics.trends.formula import Formula
+from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
+from consentryd.analytics.trends.measuring import empty_of, non_numeric_cells, series_cells, subject_cells
+from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
+from consentryd.analytics.trends.privacy import hide_small
+from consentryd.analytics.trends.rows import Frame
+from consentryd.model.clock import DAY
+from consentryd.model.error import Unprocessable
+
+MAX_CELLS: Final = 10_000
+_BEFORE: Final[dict[CompareKind, Any]] = {"previous": previous, "year": year_before, "match_weekday": match_weekday}
+_DISTINCT: Final = frozenset({"unique", "unique_sessions", "unique_groups", "unique_values"})
+
+
+class Measured(NamedTuple):
+    """Each letter's cells, formulas included, and how many were hidden because few subjects are behind them."""
+
+    cells: Mapping[str, Cells]
+    hidden: int = 0
+
+
+def answer(question: Trends, asked: Asked) -> TrendsResult:
+    """Raises `Unprocessable` for what cannot be answered of daily visitors, or has too many cells."""
+    period = asked.period(question.interval)
+    _check_lane(question, period, asked)
+    frame = Frame(asked.setting, period, question.where, question.breakdown, visitors=question.lane != "consented")
+    if question.breakdown is not None and not isinstance(question.breakdown, ByCohorts):
+        frame = replace(frame, edges=(None,) * len(question.breakdown.by))
+    shown = choose_groups(question.series, frame, asked)
+    _check_cells(question, shown)
+    current = _measure(question, shown, asked)
+    compared = None
+    if question.compare is not None:
+        compared = _measure(question, shown._replace(frame=_before(question, shown.frame, asked)), asked)
+    _count_future(question, period, asked)
+    lines = _Lines(question, shown, asked).lines(current, compared)
+    return TrendsResult(
+        **asked.envelope(period),
+        series=lines,
+        suppressed_groups=shown.suppressed,
+        suppressed_cells=current.hidden + (compared.hidden if compared else 0),
+        groups_overlap=isinstance(question.breakdown, ByCohorts),
+    )
+
+
+def _check_lane(question: Trends, period: Period, asked: Asked) -> None:
+    """Distinct visitors of more than a day cannot be told apart without following them."""
+    if question.lane == "consented":
+        return
+    per_person = {part.math for part in parts_of(question.series)} - {
+        "total",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "unique_values",
+        "revenue",
+    }
+    if per_person and (question.interval not in {"minute", "hour", "day"} or question.display != "series"):
+        raise Unprocessable(
+            "invalid",
+            "Visitors of the anonymous lane change their token every day: who they are beyond a day is not known.",
+            field="lane",
+        )
+    if per_person - {"unique"}:
+        raise Unprocessable("invalid", "Of the anonymous lane, counts and `unique` by day are known only.", field="lane")
+    if per_person and period.buckets:
+        asked.warn("anonymous_visitors")
+
+
+def _check_cells(question: Trends, shown: Shown) -> None:
+    cells = (len(shown.groups) + 1) * shown.frame.period.buckets * len(question.series)
+    if shown.groups and cells > MAX_CELLS:
+        raise Unprocessable(
+            "too_expensive", "Groups times buckets times series are too many.", cells=cells, limit=MAX_CELLS, field="breakdown"
+        )
+
+
+def _before(question: Trends, frame: Frame, asked: Asked) -> Frame:
+    """The frame of the comparison: nothing of what the bucket under way has not reached yet."""
+    assert question.compare is not None
+    moved: Period = _BEFORE[question.compare](frame.period)
+    bucket = frame.period.bucket_at(asked.now)
+    if bucket is None or question.compare_partial == "whole":
+        return replace(frame, period=moved)
+    reached = moved.edges[bucket] + asked.now - frame.period.edges[bucket]
+    return replace(frame, period=moved, cut=Span(min(reached, moved.edges[bucket + 1]), moved.edges[bucket + 1]))
+
+
+def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
+    overlap = isinstance(question.breakdown, ByCohorts)
+    levels = Levels(buckets=question.display != "total", together=question.breakdown is not None and not overlap)
+    found: dict[str, Cells] = {}
+    hidden = 0
+    for letter, series in zip(LETTERS, question.series, strict=False):
+        cells = series_cells(series, shown.frame, levels, asked, cumulative=question.display == "cumulative")
+        if overlap:
+            cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
+        if asked.least:
+            hidden += hide_small(cells, _sizes(series, shown.frame, levels, asked), asked.least)
+        found[letter] = cells
+    return Measured(found, hidden)
+
+
+def _sizes(series: Series, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """The fewest subjects behind a cell: of a ratio those of its smaller part."""
+    sizes: Cells = {}
+    for part in parts_of([series]):
+        for cell, count in subject_cells(part, frame, levels, asked).items():
+            sizes[cell] = min(sizes.get(cell, count), count)
+    return sizes
+
+
+def _count_future(question: Trends, period: Period, asked: Asked) -> None:
+    """Events from clocks that run ahead are in no query; where the range reaches that far, it is said."""
+    horizon = asked.execution.rules.horizon
+    if period.until <= horizon:
+        return
+    ahead = asked.execution.with_rules(replace(asked.execution.rules, horizon=period.until + DAY))
+    parts = parts_of(question.series)
+    matches = " OR ".join(f"e.event IN {literal.texts(part.names)}" if part.names else "true" for part in parts)
+    table = ahead.gather(f"SELECT count(*) AS x FROM events e WHERE {matches}", Span(horizon, period.until))
+    asked.warn("future_events", sum(table["x"].to_pylist()))
+
+
+class _Lines:
+    """Cells as lines: series by series, then formulas, each for all rows and for every group."""
+
+    def __init__(self, question: Trends, shown: Shown, asked: Asked) -> None:
+        self._question = question
+        self._shown = shown
+        self._asked = asked
+        self._period = shown.frame.period
+        self._letters = LETTERS[: len(question.series)]
+
+    def lines(self, current: Measured, compared: Measured | None) -> list[Line]:
+        groups = (ALL, *self._shown.groups)
+        found = []
+        for letter, series in zip(self._letters, self._question.series, strict=True):
+            skipped = self._non_numeric(series)
+            for group in groups:
+                value = _Cell(letter, group, empty_of(series))
+                found.append(
+                    self._line(letter, series.name or _name(series), value, current, compared, skipped.get((group, RANGE)))
+                )
+        for number, formula in enumerate(self._question.formulas, start=1):
+            compiled = Formula(formula.expression, self._letters)
+            for group in groups:
+                cell = _Formula(compiled, group, self._question.series)
+                found.append(self._line(f"F{number}", formula.name or formula.expression, cell, current, compared, None))
+        return found
+
+    def _line(
+        self, series: str, name: str, cell: _Cell | _Formula, current: Measured, compared: Measured | None, skipped: int | None
+    ) -> Line:
+        return Line(
+            series=series,
+            name=name,
+            group=label_of(cell.group, self._question.breakdown),
+            values=self._points(cell, current.cells, self._period),
+            total=cell.value(current.cells, RANGE),
+            total_semantics=self._semantics(series),
+            compared_to=None if compared is None else self._points(cell, compared.cells, self._compared_period()),
+            compared_total=None if compared is None else cell.value(compared.cells, RANGE),
+            non_numeric=skipped,
+        )
+
+    def _points(self, cell: _Cell | _Formula, cells: Mapping[str, Cells], period: Period) -> list[Point]:
+        if self._question.display == "total":
+            return []
+        values = [cell.value(cells, bucket) for bucket in range(period.buckets)]
+        if self._question.display == "cumulative":
+            values = _running(values)
+        if self._question.smoothing is not None:
+            values = _smoothed(values, self._question.smoothing)
+        complete = self._asked.complete(period)
+        return [
+            Point(start=start, value=value, complete=done)
+            for start, value, done in zip(period.labels(), values, complete, strict=True)
+        ]
+
+    def _compared_period(self) -> Period:
+        assert self._question.compare is not None
+        period: Period = _BEFORE[self._question.compare](self._period)
+        return period
+
+    def _non_numeric(self, series: Series) -> Cells:
+        together = self._question.breakdown is not None and not isinstance(self._question.breakdown, ByCohorts)
+        return non_numeric_cells(series, self._shown.frame, Levels(buckets=False, together=together), self._asked)
+
+    def _semantics(self, letter: str) -> str:
+        if letter.startswith("F") and letter != "F":
+            return "the formula over the totals"
+        math = self._question.series[LETTERS.index(letter)].math
+        if math in _DISTINCT:
+            return "distinct over the range"
+        if math in {"weekly_active", "monthly_active"}:
+            return "the last complete bucket"
+        return "sum over the range" if math in COUNTS else "computed over the range"
+
+
+class _Cell(NamedTuple):
+    letter: str
+    group: str
+    empty: Any
+
+    def value(self, cells: Mapping[str, Cells], bucket: int) -> Any:
+        return cells[self.letter].get((self.group, bucket), self.empty)
+
+
+class _Formula(NamedTuple):
+    formula: Formula
+    group: str
+    series: Sequence[Series]
+
+    def value(self, cells: Mapping[str, Cells], bucket: int) -> Any:
+        return self.formula({letter: self._part(letter, cells, bucket) for letter in self.formula.letters})
+
+    def _part(self, letter: str, cells: Mapping[str, Cells], bucket: int) -> Any:
+        series = self.series[LETTERS.index(letter)]
+        return cells[letter].get((self.group, bucket), empty_of(series) if series.math in COUNTS else None)
+
+
+def _name(series: Series) -> str:
+    what = " or ".join(series.names) or "any event"
+    return f"{series.math} of {series.property} of {what}" if series.property else f"{series.math} of {what}"
+
+
+def _running(values: Sequence[Any]) -> list[Any]:
+    total: Any = 0
+    found = []
+    for value in values:
+        total = total + value if value is not None else total
+        found.append(total)
+    return found
+
+
+def _smoothed(values: Sequence[Any], width: int) -> list[Any]:
+    found = []
+    for end in range(1, len(values) + 1):
+        known = [value for value in values[max(0, end - width) : end] if value is not None]
+        found.append(sum(known) / len(known) if known else None)
+    return found

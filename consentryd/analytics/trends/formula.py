@@ -1,0 +1,121 @@
+"""Formulas over series: letters, + - * / ^, parentheses, min, max, abs, round. Null-safe: what cannot be computed is null."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from typing import Any, Final
+
+MAX_FORMULA: Final = 500
+_MAX_POWER: Final = 1_000
+
+Value = int | float | Decimal | None
+
+_FUNCTIONS: Final[dict[str, tuple[int, int]]] = {"min": (1, 26), "max": (1, 26), "abs": (1, 1), "round": (1, 2)}
+
+
+class Formula:
+    """A formula once read. Raises `ValueError` with the reason for what is none."""
+
+    def __init__(self, text: str, letters: str) -> None:
+        if len(text) > MAX_FORMULA:
+            raise ValueError(f"is longer than {MAX_FORMULA} characters")
+        try:
+            self._tree = ast.parse(text.replace("^", "**"), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise ValueError("is no formula") from None
+        self.letters: set[str] = set()
+        self._check(self._tree, letters)
+
+    def __call__(self, values: Mapping[str, Value]) -> Value:
+        """The result, or null where a part is missing, a divisor is 0, or the result is no finite number."""
+        try:
+            found = _evaluate(self._tree, values)
+        except (ZeroDivisionError, OverflowError, DivisionByZero, InvalidOperation, Overflow):
+            return None
+        if isinstance(found, complex) or (isinstance(found, float) and found - found != 0):
+            return None
+        return found
+
+    def _check(self, node: ast.expr, letters: str) -> None:
+        match node:
+            case ast.Name(id=name) if name in set(letters):
+                self.letters.add(name)
+            case ast.Name():
+                raise ValueError(f"knows the letters {letters[0]} to {letters[-1]} only")
+            case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
+                return
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow()):
+                self._check(node.left, letters)
+                self._check(node.right, letters)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                self._check(node.operand, letters)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+                least, most = _FUNCTIONS[name]
+                if not least <= len(args) <= most:
+                    raise ValueError(f"`{name}` takes {least} to {most} values")
+                for each in args:
+                    self._check(each, letters)
+            case _:
+                raise ValueError("takes letters, numbers, + - * / ^, parentheses, min, max, abs and round")
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Value:
+    match node:
+        case ast.Name(id=name):
+            return values.get(name)
+        case ast.Constant(value=value):
+            return value  # type: ignore[return-value] # checked to be a number
+        case ast.UnaryOp(op=op, operand=operand):
+            inner = _evaluate(operand, values)
+            return inner if inner is None or isinstance(op, ast.UAdd) else -inner
+        case ast.BinOp(left=left, op=op, right=right):
+            return _combine(op, _evaluate(left, values), _evaluate(right, values))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _call(name, [_evaluate(each, values) for each in args])
+    raise AssertionError(node)
+
+
+def _combine(op: ast.operator, left: Value, right: Value) -> Value:
+    if left is None or right is None:
+        return None
+    a, b = _alike(left, right)
+    found: Value = None
+    match op:
+        case ast.Add():
+            found = a + b
+        case ast.Sub():
+            found = a - b
+        case ast.Mult():
+            found = a * b
+        case ast.Div() if b != 0:
+            found = a / b
+        case ast.Pow() if abs(b) <= _MAX_POWER:
+            found = float(a) ** float(b)
+    return found
+
+
+def _call(name: str, values: list[Value]) -> Value:
+    known: list[Any] = [value for value in values if value is not None]
+    found: Value
+    if len(known) < len(values):
+        return None
+    match name:
+        case "min":
+            found = min(known)
+        case "max":
+            found = max(known)
+        case "abs":
+            found = abs(known[0])
+        case _:
+            places = int(known[1]) if len(known) > 1 else 0
+            found = round(known[0], max(-15, min(15, places)))
+    return found
+
+
+def _alike(left: float | Decimal, right: float | Decimal) -> tuple[Any, Any]:
+    """Money stays decimal with whole numbers and money; with a float it becomes one."""
+    if isinstance(left, float) or isinstance(right, float):
+        return float(left), float(right)
+    return left, right

@@ -1,0 +1,101 @@
+"""A measure's cells: the statement for its math, run over all buckets, finished and scaled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.execution import Span
+from consentryd.analytics.trends import revenue, trailing
+from consentryd.analytics.trends.aggregate import NON_NUMERIC, RANGE, UNIQUE, Cells, Levels, aggregate_of, cumulative_unique
+from consentryd.analytics.trends.formula import Formula
+from consentryd.analytics.trends.model import OF_PROPERTY, Measure, Series
+from consentryd.analytics.trends.rows import Frame
+
+_HISTORY: Final = frozenset({"first_time_event", "first_match"})
+_RATIO: Final = Formula("A / B", "AB")
+
+
+def series_cells(series: Series, frame: Frame, levels: Levels, asked: Asked, *, cumulative: bool = False) -> Cells:
+    """The cells of a series; a ratio's are its parts', divided cell by cell, totals too."""
+    if series.numerator is None or series.denominator is None:
+        return measure_cells(series, frame, levels, asked, cumulative=cumulative)
+    above, below = (measure_cells(part, frame, levels, asked) for part in (series.numerator, series.denominator))
+    missing = [empty_of(part) for part in (series.numerator, series.denominator)]
+    return {cell: _RATIO({"A": above.get(cell, missing[0]), "B": below.get(cell, missing[1])}) for cell in {**above, **below}}
+
+
+def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, *, cumulative: bool = False) -> Cells:
+    """The value of every cell that has rows. Counts of a sample are scaled."""
+    math = measure.math
+    if math in trailing.WINDOWS and not trailing.degrades(math, frame.period.interval):
+        return _trailing_cells(measure, frame, levels, asked)
+    if math == "revenue":
+        return _revenue_cells(measure, frame, levels, asked)
+    aggregate = UNIQUE if math in trailing.WINDOWS else aggregate_of(math)
+    rows = frame.rows(measure)
+    cells = aggregate.finish(asked.execution.gather(aggregate.statement(rows, levels), frame.span))
+    if cumulative and aggregate is UNIQUE:
+        firsts = asked.execution.gather(cumulative_unique(rows, levels), frame.span)
+        cells = {cell: value for cell, value in cells.items() if cell[1] == RANGE} | aggregate.finish(firsts)
+    return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
+
+
+def subject_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """How many subjects are behind each cell of a measure, in the sample."""
+    counted = Measure(event=measure.event, where=measure.where, math="unique")
+    if measure.math in _HISTORY:
+        return measure_cells(measure, frame, levels, asked)
+    return UNIQUE.finish(asked.execution.gather(UNIQUE.statement(frame.rows(counted), levels), frame.span))
+
+
+def non_numeric_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """Rows of each cell whose value is there but no number."""
+    if measure.math not in OF_PROPERTY - {"unique_values"}:
+        return {}
+    return NON_NUMERIC.finish(asked.execution.gather(NON_NUMERIC.statement(frame.rows(measure), levels), frame.span))
+
+
+def empty_of(measure: Measure) -> Any:
+    """The value of a cell without rows: 0 of counts and sums, else null."""
+    match measure.math:
+        case "revenue":
+            return revenue.ZERO
+        case "ratio":
+            return None
+        case "weekly_active" | "monthly_active":
+            return 0
+        case math:
+            return aggregate_of(math).empty
+
+
+def scaled(value: Any, scale: float) -> Any:
+    """A count of a sample as an estimate of the whole; whole numbers stay whole."""
+    if scale == 1.0 or value is None:
+        return value
+    if isinstance(value, Decimal):
+        return (value * Decimal(repr(scale))).quantize(revenue.ZERO)
+    return round(value * scale) if isinstance(value, int) else value * scale
+
+
+def _trailing_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """At each bucket's last day; of the whole range, that of the last complete bucket."""
+    window = trailing.WINDOWS[measure.math]
+    days = trailing.days_of(frame.period, window)
+    rows = replace(frame, period=days).rows(measure)
+    statement = trailing.statement(rows, window, together=levels.together)
+    cells = trailing.active(asked.execution.gather(statement, Span(days.since, days.until)), frame.period, days)
+    complete = [bucket for bucket, done in enumerate(asked.complete(frame.period)) if done]
+    if complete:
+        cells.update({(group, RANGE): value for (group, bucket), value in list(cells.items()) if bucket == complete[-1]})
+    return {cell: scaled(value, asked.scale) for cell, value in cells.items()}
+
+
+def _revenue_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    table = asked.execution.gather(revenue.statement(frame.rows(measure), levels), frame.span)
+    cells, missing = revenue.convert(table, asked.rates)
+    for currency, count in missing.items():
+        asked.warn(f"missing_rate {currency}", count)
+    return {cell: scaled(value, asked.scale) for cell, value in cells.items()}

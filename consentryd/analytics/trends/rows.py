@@ -1,0 +1,91 @@
+"""The rows that a measure is about, as a subquery: `subject`, `session`, `b` (number of the bucket), `g` (group) and `v` (value)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from consentryd.analytics.breakdown import ByCohorts, ByProperties
+from consentryd.analytics.calendar import index_sql
+from consentryd.analytics.condition import Condition, Matcher
+from consentryd.analytics.execution import Span
+from consentryd.analytics.field import field_of
+from consentryd.analytics.group import group_sql, shown_sql
+from consentryd.analytics.period import Period
+from consentryd.analytics.source import Setting, Source
+from consentryd.analytics.trends.model import Measure
+
+#: Who did it: the subject, or in the anonymous lane the day's token, which is another one tomorrow.
+VISITOR: Final = "coalesce(CAST(e.subject AS VARCHAR), 'v' || e.visitor)"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all measures of a query have in common: its buckets, its groups and its filter.
+
+    `cut` is a span left out: what the bucket under comparison had not reached yet. `shown` are the groups that stay apart; None: all.
+    """
+
+    setting: Setting
+    period: Period
+    where: Condition | None
+    breakdown: ByProperties | ByCohorts | None = None
+    edges: tuple[tuple[float, ...] | None, ...] = ()
+    shown: tuple[str, ...] | None = None
+    other: bool = True
+    cut: Span | None = None
+    visitors: bool = False
+
+    @property
+    def span(self) -> Span:
+        return Span(self.period.since, self.period.until)
+
+    def rows(self, measure: Measure) -> str:
+        """SELECT of `subject`, `session`, `b`, `g`, `v` (text) and what money needs, for the events of a measure in the period."""
+        if measure.math in {"first_time_event", "first_match"}:
+            return self._first_rows(measure)
+        source = Source(self.setting)
+        conditions = [source.matches(measure), *self._conditions(source)]
+        return self._select(source, measure, conditions)
+
+    def _first_rows(self, measure: Measure) -> str:
+        """Of each subject the first such event of all history; the period and, for `first_time_event`, the filters are looked at after."""
+        source = Source(self.setting, "history")
+        named = source.matches(Matcher(event=measure.event))
+        filters = [source.holds(each) for each in (measure.where, self.where) if each is not None]
+        filtered = " AND ".join(filters) or "true"
+        wanted = f"{named} AND {filtered}" if measure.math == "first_match" else named
+        first = "row_number() OVER (PARTITION BY e.subject ORDER BY e.time, e.event_id) = 1"
+        inner = self._select(
+            source, measure, [wanted, "e.subject IS NOT NULL"], extra=f", {filtered} AS fits, {first} AS is_first"
+        )
+        times = f"t >= {self.period.since} AND t < {self.period.until}"
+        return f"SELECT * FROM ({inner}) WHERE is_first AND fits AND {times}{self._cut_sql('t')}"
+
+    def _select(self, source: Source, measure: Measure, conditions: Sequence[str], extra: str = "") -> str:
+        group = group_sql(self.breakdown, source, self.edges)
+        value = field_of(measure.property).text if measure.property else "NULL"
+        if measure.math == "unique_groups":
+            value = field_of("group_id").text
+        subject = VISITOR if self.visitors else "e.subject"
+        inner = (
+            f"SELECT {subject} AS subject, e.session, epoch_us(e.time) AS t, {group} AS g, {value} AS v, e.revenue, e.currency{extra}"
+            f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
+        )
+        bucket = index_sql("t", self.period.edges)
+        outer = f"SELECT * REPLACE ({shown_sql('g', self.shown, other=self.other)} AS g), {bucket} AS b FROM ({inner})"
+        return outer if self.shown is None or self.other else f"SELECT * FROM ({outer}) WHERE g IS NOT NULL"
+
+    def _conditions(self, source: Source) -> list[str]:
+        found = [] if self.where is None else [source.holds(self.where)]
+        cut = self._cut_sql("epoch_us(e.time)").removeprefix(" AND ")
+        return [*found, cut] if cut else found
+
+    def _cut_sql(self, time: str) -> str:
+        return "" if self.cut is None else f" AND NOT ({time} >= {self.cut.since} AND {time} < {self.cut.until})"
+
+
+def as_number(text: str = "v") -> str:
+    """SQL for a text as a finite number, else null."""
+    return f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
