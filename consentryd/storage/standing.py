@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
 
@@ -16,7 +17,8 @@ class Standings:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._by_digest: dict[bytes, tuple[int | None, Standing]] = {}
+        self._by_digest: dict[bytes, Standing] = {}
+        self._by_pair: dict[tuple[bytes | None, bytes | None], Standing] = {}
         self._data_version = -1
         self._last_change = 0
         self.any = False
@@ -33,16 +35,13 @@ class Standings:
             "SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,)
         ):
             self._by_digest.pop(digest, None)
+            self._by_pair.clear()
             self._last_change = seq
 
     def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         """What both identities' subjects refused, and the grants that cover either."""
-        standings = [self._look(digest) for digest in (user, anonymous) if digest is not None]
-        if all(standing is NO_STANDING for standing in standings):
-            return NO_STANDING
-        refused = frozenset().union(*(standing.refused for standing in standings))
-        granted = (grant for standing in standings for grant in standing.granted)
-        return Standing(refused, tuple(grant for grant in granted if grant.digest is None or grant.digest in (user, anonymous)))
+        found = self._by_pair.get((user, anonymous))
+        return self._join(user, anonymous) if found is None else found
 
     def subject(self, digest: bytes) -> int | None:
         row = self._connection.execute("SELECT subject FROM identity WHERE digest = ?", (digest,)).fetchone()
@@ -51,14 +50,27 @@ class Standings:
     def choices(self, subject: int) -> list[Choice]:
         return read_choices(self._connection, subject)
 
-    def _look(self, digest: bytes) -> Standing:
+    def _join(self, user: bytes | None, anonymous: bytes | None) -> Standing:
+        found = [self._look(digest) for digest in (user, anonymous) if digest is not None]
+        standings = [standing for standing in found if standing is not None]
+        refused = frozenset().union(*(standing.refused for standing in standings))
+        granted = (grant for standing in standings for grant in standing.granted)
+        covering = tuple(grant for grant in granted if grant.digest is None or grant.digest in (user, anonymous))
+        joined = Standing(refused, covering) if refused or covering else NO_STANDING
+        if len(standings) == len(found):
+            _keep(self._by_pair, (user, anonymous), joined)
+        return joined
+
+    def _look(self, digest: bytes) -> Standing | None:
+        """None for an identity without a subject, which is not remembered: nothing announces that it gets one."""
         found = self._by_digest.get(digest)
-        if found is None:
-            subject = self.subject(digest)
-            if subject is None:
-                return NO_STANDING
-            found = subject, standing_of(self.choices(subject))
-            if len(self._by_digest) >= CACHED:
-                self._by_digest.clear()
-            self._by_digest[digest] = found
-        return found[1]
+        if found is None and (subject := self.subject(digest)) is not None:
+            found = standing_of(self.choices(subject))
+            _keep(self._by_digest, digest, found)
+        return found
+
+
+def _keep(memory: dict[Any, Standing], key: Any, standing: Standing) -> None:
+    if len(memory) >= CACHED:
+        memory.clear()
+    memory[key] = standing
