@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -26,6 +27,7 @@ from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.plan import TrackingPlans
 from consentryd.gateway.proving import Proving
+from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
@@ -43,13 +45,20 @@ from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.rights.consent import ConsentDesk
+from consentryd.rights.desk import Desk
+from consentryd.rights.office import open_offices
 from consentryd.rights.registrar import Registrar
+from consentryd.rights.runner import Runner
+from consentryd.rights.token import check_tokens
 from consentryd.storage.control import ControlStore
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 from consentryd.storage.region import RegionStore
 from consentryd.storage.rejected import Letter
 from consentryd.storage.schema import use_system_memory
+
+#: How long an erasure waits for queries before it lets other work go first and comes back.
+RIGHTS_WAIT_S: Final = 5.0
 
 
 class House:
@@ -134,6 +143,17 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     return stores
 
 
+def open_rights(house: House, logger: FilteringBoundLogger, *, ticks: bool) -> Rights:
+    """People's requests over the house's regions; `ticks` in the process that looks after them when nobody asks."""
+    settings = house.settings
+    for site in (settings.site, *settings.sites.values()):
+        check_tokens(site)
+    offices = open_offices(settings.storage.data_dir, {name: store.keys for name, store in house.stores.items()}, house.clock)
+    desk = Desk(settings, house.policy, offices, house.clock)
+    runner = Runner(settings, house.policy, offices, house.scrubbers, house.clock, wait_s=RIGHTS_WAIT_S)
+    return Rights(desk, runner, logger, ticks=ticks)
+
+
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings, config_path: Path | None, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
@@ -157,10 +177,12 @@ async def open_services(
             worker,
             house.proving,
             house.visitors,
+            rights,
         )
+        rights = open_rights(house, logger, ticks=worker.number == 0)
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
-        async with _running(house.tally, *((keeper, warden) if worker.number == 0 else ())):
+        async with _running(house.tally, rights, *((keeper, warden) if worker.number == 0 else ())):
             yield services
     finally:
         control.close()
@@ -169,7 +191,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally | Rights) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

@@ -15,6 +15,7 @@ from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency,
 from consentryd.gateway.opt_in import DIMENSIONS
 from consentryd.gateway.pixel import get_pixel
 from consentryd.gateway.probes import get_livez, get_metrics, get_readyz
+from consentryd.gateway.request_endpoints import REQUEST_ENDPOINTS
 from consentryd.gateway.sdk_config import get_rudder_source, get_segment_settings
 from consentryd.model.key import KeyKind
 
@@ -319,5 +320,6 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     _REJECTED,
     *_CONSENT,
     *_LEDGER,
+    *REQUEST_ENDPOINTS,
     *_OPERATE,
 )

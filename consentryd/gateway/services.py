@@ -16,6 +16,7 @@ from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.proving import Proving
+from consentryd.gateway.rights import Rights
 from consentryd.gateway.visitors import Visitors
 from consentryd.model.clock import Clock
 from consentryd.model.error import Unavailable
@@ -57,12 +58,19 @@ class Services:
     worker: Worker = field(default_factory=Worker)
     proving: Proving | None = None
     visitors: Visitors | None = None
+    rights: Rights | None = None
 
     def require_proving(self) -> Proving:
         """Raises `Unavailable` where the gateway runs without stores."""
         if self.proving is None:
             raise Unavailable("store_unavailable", "This gateway keeps no ledger.")
         return self.proving
+
+    def require_rights(self) -> Rights:
+        """Raises `Unavailable` where the gateway runs without stores."""
+        if self.rights is None:
+            raise Unavailable("store_unavailable", "This gateway takes no requests of people.")
+        return self.rights
 
     def visitor(self, key: ApiKey, network: str | None, user_agent: str | None) -> bytes | None:
         """The day's fingerprint of the caller; None of a server, who is not the visitor, and where no tokens are made."""

@@ -2,8 +2,8 @@
 
     ConsentryError
       BadRequest 400     bad_json, bad_body, bad_encoding, bad_parameter, bad_query, bad_request
-      Unauthorized 401   missing_key, unknown_key
-      Forbidden 403      wrong_key_kind, forbidden_origin
+      Unauthorized 401   missing_key, unknown_key, bad_token
+      Forbidden 403      wrong_key_kind, forbidden_origin, other_site
       NotFound 404       not_found
       MethodNotAllowed 405   method_not_allowed
       Conflict 409       conflict

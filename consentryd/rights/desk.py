@@ -158,11 +158,14 @@ class Desk:
         site = row.terms["sites"][0]
         write_archive(sink, Head(request, self.settings.consent.controller or site, self.clock.now()), regions)
 
-    def destroy_export(self, request: str) -> None:
-        """It was fetched: its keys are destroyed, then its files."""
+    def destroy_export(self, request: str, caller: Caller) -> None:
+        """It was fetched by `caller`: its keys are destroyed, then its files."""
         for office in self.offices.values():
-            with office.casebook() as book, book.transaction():
+            with office.casebook() as book, book.transaction() as connection:
                 book.drop_artifacts([request])
+                facts = {"who": caller.id, "why": "export fetched", "request": request, "commitments": []}
+                entry = Ledger(connection).append(self.clock.now(), EntryKind.PERSONAL_USE, facts)
+                people.note_use(connection, book.digests(request), entry.number, b"")
             office.export_path(request).unlink(missing_ok=True)
 
     def note_use(self, identities: Sequence[NamedIdentity], why: str, caller: Caller) -> None:
@@ -176,7 +179,7 @@ class Desk:
         if not identities:
             raise Unprocessable("invalid", "The request names no identity.")
         if caller.identities is not None and not set(identities) <= set(caller.identities):
-            raise Forbidden("not_yours", "This token acts for its own identities only.")
+            raise Forbidden("forbidden_identity", "This token acts for its own identities only.")
         return identities
 
     def _sites(self, demand: Demand, caller: Caller) -> tuple[str, ...]:

@@ -1,0 +1,158 @@
+"""The rows of `/v1/privacy` in the table of endpoints."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from consentryd.gateway import schemas
+from consentryd.gateway.endpoint import Endpoint, Parameter
+from consentryd.gateway.requests import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    MAX_WAIT_S,
+    PRIVACY,
+    delete_request,
+    get_export,
+    get_request,
+    get_requests,
+    post_extension,
+    post_hold,
+    post_request,
+)
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.demand import RequestStatus, RequestType
+
+_ID: Final = Parameter("request", "The request's id.", location="path", required=True)
+_READ: Final = (401, 403, 429, 503)
+_WRITE: Final = (400, 401, 403, 409, 413, 415, 422, 429, 503)
+
+_IDENTITIES: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["type", "value"],
+        "properties": {
+            "type": {"enum": [kind.value for kind in IdentityKind]},
+            "value": {"type": "string"},
+            "format": {"enum": ["raw", "sha256"], "description": "`sha256` of a lower-case e-mail address, in hex."},
+        },
+    },
+}
+
+REQUEST: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": [kind.value for kind in RequestType]},
+        "identities": {**_IDENTITIES, "description": "Needed, except with a token, which names its own."},
+        "sites": {"type": "array", "items": {"type": "string"}, "description": "Default: the key's."},
+        "reason": {"type": "string", "maxLength": 1000},
+        "request_id": {"type": "string", "description": "8 to 64 letters, digits, `-`, `_`; the same id is the same request."},
+        "regulation": {"enum": ["gdpr", "ccpa"], "description": "Decides the deadline: 30 or 45 days."},
+        "block": {"enum": ["forever", "until", "no"], "description": "Of an erasure: whether future events are refused."},
+        "block_until": {"type": "string", "format": "date-time"},
+        "purposes": {"type": "array", "items": {"type": "string"}, "description": "Of an objection; default: all."},
+        "corrections": {"type": "object", "description": "Of a rectification: property to its right value; null takes it out."},
+        "lift": {"type": "boolean", "description": "Of a restriction: end it."},
+        "callbacks": {"type": "array", "items": {"type": "string"}, "description": "Addresses of `rights.callbacks`."},
+    },
+}
+
+_STATE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["id", "type", "status", "received_at", "due_at", "regions"],
+    "properties": {
+        "id": {"type": "string"},
+        "type": {"enum": [kind.value for kind in RequestType]},
+        "status": {"enum": [status.value for status in RequestStatus]},
+        "received_at": {"type": "string", "format": "date-time"},
+        "due_at": {"type": "string", "format": "date-time"},
+        "overdue": {"type": "boolean"},
+        "regions": {"type": "object", "description": "Status, step and progress in each region."},
+        "certificates": {"type": "array", "items": {"type": "object"}, "description": "Of a completed erasure, one a region."},
+        "export": {
+            "type": "object",
+            "nullable": True,
+            "description": "Of a completed access: where it waits to be fetched, once.",
+        },
+        "commitment_nonce": {"type": "string", "description": "Shown this once: ties the certificate to the person."},
+    },
+}
+
+
+def _endpoint(method: str, path: str, summary: str, handler: Any, **more: Any) -> Endpoint:
+    row = {"tag": "People's requests", "keys": PRIVACY, "response": _STATE, "cors": True, **more}
+    return Endpoint(method=method, path=f"/v1/privacy/{path}", summary=summary, handler=handler, **row)
+
+
+REQUEST_ENDPOINTS: Final = (
+    _endpoint(
+        "POST",
+        "requests",
+        "Hand in a request of a person: access, portability, erasure, restriction, objection, rectification.",
+        post_request,
+        request=REQUEST,
+        statuses=_WRITE,
+        parameters=(
+            Parameter(
+                "wait", f"Seconds to wait for it to be done, at most {MAX_WAIT_S}.", {"type": "integer", "maximum": MAX_WAIT_S}
+            ),
+        ),
+    ),
+    _endpoint(
+        "GET",
+        "requests",
+        "The requests, newest first.",
+        get_requests,
+        response={"type": "object", "properties": {"requests": {"type": "array", "items": _STATE}}},
+        statuses=(400, *_READ),
+        parameters=(
+            Parameter("status", "Only of these statuses, separated by commas."),
+            Parameter("type", "Only of these types, separated by commas."),
+            Parameter("due_days", "Only those due within so many days.", {"type": "integer", "minimum": 0, "maximum": 366}),
+            Parameter(
+                "limit", f"How many; {DEFAULT_LIMIT} if not given.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+            ),
+        ),
+    ),
+    _endpoint("GET", "requests/{request}", "One request.", get_request, parameters=(_ID,), statuses=_READ),
+    _endpoint(
+        "DELETE",
+        "requests/{request}",
+        "Cancel it, while it is pending.",
+        delete_request,
+        parameters=(_ID,),
+        statuses=(*_READ, 409),
+    ),
+    _endpoint(
+        "POST",
+        "requests/{request}/extension",
+        "Give it the longer deadline that the law knows.",
+        post_extension,
+        parameters=(_ID,),
+        statuses=_READ,
+    ),
+    _endpoint(
+        "GET",
+        "requests/{request}/export",
+        "The ZIP of a completed access request. It can be fetched once.",
+        get_export,
+        parameters=(_ID,),
+        response=None,
+        media_type="application/zip",
+        statuses=_READ,
+    ),
+    _endpoint(
+        "POST",
+        "holds",
+        "Keep people from being erased for a reason, or (`lift`) no longer.",
+        post_hold,
+        request={
+            "type": "object",
+            "required": ["identities", "reason"],
+            "properties": {"identities": _IDENTITIES, "reason": {"type": "string"}, "lift": {"type": "boolean"}},
+        },
+        response=schemas.ANY_OBJECT,
+        statuses=_WRITE,
+    ),
+)

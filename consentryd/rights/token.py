@@ -1,0 +1,93 @@
+"""Subject tokens: short-lived JWTs (RFC 7519) with which a site's backend lets a logged-in person act for themself, and for nobody else.
+
+Claims: `aud` the site; `sub` the user id, `anonymous_id` and `email` (verified by the site), at least one; `iat` and `exp`, an hour apart
+at most. HS256 with the site's secret, or EdDSA with its key: the site's settings say which, never the token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from consentryd.config.settings import Settings, Site
+from consentryd.model.clock import HOUR, MINUTE, SECOND
+from consentryd.model.error import ConfigError, Unauthorized
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
+
+LONGEST: Final = HOUR
+SKEW: Final = MINUTE
+SECRET_BYTES: Final = 32
+
+_CLAIMS: Final = {"sub": IdentityKind.USER_ID, "anonymous_id": IdentityKind.ANONYMOUS_ID, "email": IdentityKind.EMAIL}
+_MOST_CHARS: Final = 4096
+
+
+def is_token(secret: str) -> bool:
+    """Whether a bearer looks like a token rather than a key."""
+    return secret.startswith("ey") and secret.count(".") == 2  # noqa: PLR2004 - header, claims, signature
+
+
+def read_token(text: str, settings: Settings, now: int) -> Caller:
+    """Whom the token speaks for, at `now` (UTC microseconds). Raises `Unauthorized`, which never says what was wrong with the claims."""
+    try:
+        site = _site(text, settings)
+        claims = _verified(text, settings.site_of(site))
+        return Caller(f"token of {site}", (site,), _identities(claims, now))
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+        raise Unauthorized("bad_token", "The token is not valid here, or not any more.") from None
+
+
+def check_tokens(site: Site) -> None:
+    """Raises `ConfigError` for a secret that is too short or a key that is none."""
+    secret = site.subject_token_secret
+    if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
+        raise ConfigError(f"site.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
+    if site.subject_token_key is not None:
+        _public_key(site.subject_token_key)
+
+
+def _site(text: str, settings: Settings) -> str:
+    """The site whose key must have signed: named by the token, believed only once the signature is checked."""
+    if len(text) > _MOST_CHARS:
+        raise ValueError
+    told = jwt.decode(text, options={"verify_signature": False})["aud"]
+    if not isinstance(told, str) or (told not in settings.sites and not _takes_tokens(settings.site)):
+        raise ValueError
+    return told
+
+
+def _takes_tokens(site: Site) -> bool:
+    return site.subject_token_secret is not None or site.subject_token_key is not None
+
+
+def _verified(text: str, site: Site) -> dict[str, Any]:
+    options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False, "require": ["exp", "iat"]}
+    if site.subject_token_key is not None:
+        return jwt.decode(text, _public_key(site.subject_token_key), algorithms=["EdDSA"], options=options)
+    if site.subject_token_secret is not None:
+        return jwt.decode(text, site.subject_token_secret.get_secret_value(), algorithms=["HS256"], options=options)
+    raise ValueError
+
+
+def _identities(claims: dict[str, Any], now: int) -> tuple[NamedIdentity, ...]:
+    """Times are checked here, with the gateway's clock and not the library's."""
+    issued, expires = int(claims["iat"]) * SECOND, int(claims["exp"]) * SECOND
+    if not issued - SKEW <= now < expires or expires - issued > LONGEST:
+        raise ValueError
+    found = [NamedIdentity(kind, claims[name]) for name, kind in _CLAIMS.items() if claims.get(name)]
+    if not found or not all(isinstance(identity.value, str) for identity in found):
+        raise ValueError
+    return tuple(found)
+
+
+def _public_key(text: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise ConfigError("site.subject_token_key must be base64 of the 32 bytes of an Ed25519 public key.") from None
