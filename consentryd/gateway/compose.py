@@ -166,6 +166,7 @@ async def open_services(
     try:
         house = House(settings, stores, clock, worker.keys)
         await asyncio.to_thread(house.clients.warm)
+        rights = open_rights(house, logger, ticks=worker.number == 0)
         services = Services(
             settings,
             clock,
@@ -179,7 +180,6 @@ async def open_services(
             house.visitors,
             rights,
         )
-        rights = open_rights(house, logger, ticks=worker.number == 0)
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
         async with _running(house.tally, rights, *((keeper, warden) if worker.number == 0 else ())):
