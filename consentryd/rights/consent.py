@@ -84,7 +84,10 @@ class ConsentDesk:
         return await store.log.transact(lambda transaction: self._record(transaction, region, statement, place, signer))
 
     def state(self, site: str, identities: tuple[Identity, ...], *, whole: bool) -> list[dict[str, Any]]:
-        """What is on record, per region served. `whole`: of the subject; else only what these very identities said."""
+        """What is on record, per region served. `whole`: of the subject; else only what these very identities said.
+
+        With the whole come the nonces of the subject's ledger entries: with one of them an entry is shown to be about an identifier.
+        """
         found = []
         for region, store in self._stores.items():
             digests = {self._pseudonyms[region].identity(site, *identity) for identity in identities}
@@ -92,7 +95,12 @@ class ConsentDesk:
             choices = [choice for subject in sorted(subjects) for choice in store.standings.choices(subject)]
             told = [choice for choice in choices if whole or choice.digest in digests]
             if told:
-                found.append(self._told(region, told, store.signing.signer().origin))
+                account = self._told(region, told, store.signing.signer().origin)
+                if whole:
+                    account["proofs"] = [
+                        {"entry": entry, "nonce": nonce.hex()} for entry, nonce in store.standings.proofs(subjects)
+                    ]
+                found.append(account)
         return found
 
     def _told(self, region: str, choices: list[Choice], origin: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
@@ -49,6 +50,15 @@ class Standings:
 
     def choices(self, subject: int) -> list[Choice]:
         return read_choices(self._connection, subject)
+
+    def proofs(self, subjects: Iterable[int]) -> list[tuple[int, bytes]]:
+        """Ledger entry and nonce of each choice that the subjects made and that is on record, in order."""
+        found = [
+            row
+            for subject in subjects
+            for row in self._connection.execute("SELECT entry, nonce FROM choice_proof WHERE subject = ?", (subject,))
+        ]
+        return sorted(found)
 
     def _join(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         found = [self._look(digest) for digest in (user, anonymous) if digest is not None]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from consentryd.consent.receipt import BadReceipt, is_about, verify
+from consentryd.consent.receipt import BadReceipt, is_about, principal, verify
 from consentryd.model.clock import DAY, ManualClock
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.note import Verifier
@@ -132,6 +132,10 @@ async def test_the_state_is_read_by_its_owner_and_by_the_privacy_key(house):
     await house.choose(key="server", userId="u", anonymousId="a-1", action="withdraw", purposes=["analytics"])
     _, whole = await house.ask("GET", "/v1/consent?userId=u", key="privacy")
     assert whole["regions"][0]["in_force"] == {"analytics": "refused", "marketing": "refused"}
+    assert "proofs" not in own["regions"][0]
+    (first, _) = whole["regions"][0]["proofs"]
+    _, entry = await house.ask("GET", f"/v1/ledger/eu/entries/{first['entry']}", key="privacy")
+    assert entry["body"]["principals"] == [principal(bytes.fromhex(first["nonce"]), "shop", IdentityKind.ANONYMOUS_ID, "a-1")]
     assert await house.ask("GET", "/v1/consent?anonymousId=a-9") == (200, {"regions": []})
     assert (await house.ask("GET", "/v1/consent?anonymousId=a-1", key="read"))[0] == 403
 
@@ -217,6 +221,22 @@ async def test_no_identifier_is_in_the_ledger_and_no_two_entries_of_a_person_loo
     bodies = [body for (body,) in house.house.stores["eu"].reader.execute("SELECT body FROM ledger")]
     assert not any("a-very-own-id" in body for body in bodies)
     assert len({principal for body in bodies for principal in json.loads(body)["principals"]}) == 2
+
+
+async def test_a_refusal_binds_every_region_that_knows_the_person(tmp_path):
+    regions = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}
+    async with open_house(tmp_path, regions=regions) as house:
+        for region in ("eu", "us"):
+            event = {"event": "x", "anonymousId": "a-1", "region": region, "context": {"consent": {"purposes": ANALYTICS}}}
+            assert (await house.post("/v1/track", event))[1]["accepted"] == 1
+        answer = await house.choose(anonymousId="a-1", purposes={"analytics": False, "marketing": True})
+        assert (answer["region"], [other["region"] for other in answer["also"]]) == ("eu", ["us"])
+        keys = await keys_of(house)
+        assert verify(answer["also"][0]["receipt"], keys)["choices"] == {"analytics": "denied"}
+        for region in ("eu", "us"):
+            _, told = await house.post("/v1/track", {**event, "region": region})
+            assert told["results"][0]["reason"] == "withdrawn"
+        assert (await house.choose(anonymousId="a-2", purposes={"analytics": False}))["also"] == []
 
 
 async def test_statistics_count_choices_and_hide_small_groups(house):
