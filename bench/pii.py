@@ -7,6 +7,8 @@ a redaction at a path without a datum is a false one. Times are process time, th
 If `presidio-analyzer` is importable (it is no dependency), its pattern recognisers run on the same texts, without a language model.
 """
 
+# ruff: noqa: E501, PLC0415  tables and the optional comparison read best in place
+
 from __future__ import annotations
 
 import argparse
@@ -35,10 +37,14 @@ def measure(events: list[dict[str, Any]], misses: int) -> None:
         labels = dict(map(tuple, labelled["labels"]))
         redacted = {}
         for redaction in scrub.scrub("Form Submitted", "shop", labelled["event"]).redactions:
-            owner = next((path for path in labels if redaction.path == path or redaction.path.startswith((path + ".", path + "["))), None)
+            owner = next(
+                (path for path in labels if redaction.path == path or redaction.path.startswith((path + ".", path + "["))), None
+            )
             if owner is None:
                 false[redaction.rule] += 1
-                shown[f"false {redaction.rule}"].append(f"{redaction.path}: {json.dumps(labelled['event'], ensure_ascii=False)[:300]}")
+                shown[f"false {redaction.rule}"].append(
+                    f"{redaction.path}: {json.dumps(labelled['event'], ensure_ascii=False)[:300]}"
+                )
             else:
                 redacted.setdefault(owner, []).append(redaction.rule)
         for path, detector in labels.items():
@@ -53,7 +59,9 @@ def measure(events: list[dict[str, Any]], misses: int) -> None:
     for detector in sorted(planted | false):
         total, hits = planted[detector], found[detector]
         precision = hits / (hits + false[detector]) if hits + false[detector] else 1.0
-        print(f"{detector:<16}{total:>8}{hits / total if total else 1:>8.3f}{right[detector] / total if total else 1:>8.3f}{false[detector]:>7}{precision:>11.3f}")
+        print(
+            f"{detector:<16}{total:>8}{hits / total if total else 1:>8.3f}{right[detector] / total if total else 1:>8.3f}{false[detector]:>7}{precision:>11.3f}"
+        )
     for title, lines in sorted(shown.items()):
         print(f"\n{title} ({len(lines)})", *lines[:misses], sep="\n  ") if misses else None
 
@@ -71,7 +79,10 @@ def rate(events: list[dict[str, Any]]) -> float:
 
 def times() -> None:
     draw = pii_events.Draw(1)
-    plain = [{"event": "Product Viewed", "title": "Red shoes", "path": "/products/red-shoes", "properties": pii_events.ordinary(draw)} for _ in range(1000)]
+    plain = [
+        {"event": "Product Viewed", "title": "Red shoes", "path": "/products/red-shoes", "properties": pii_events.ordinary(draw)}
+        for _ in range(1000)
+    ]
     dense = []
     for event in plain[:300]:
         extra = {}
@@ -89,10 +100,12 @@ PRESIDIO = {"EMAIL_ADDRESS": "email", "CREDIT_CARD": "card", "IBAN_CODE": "iban"
 
 def presidio(events: list[dict[str, Any]]) -> None:
     try:
+        import tldextract
         from presidio_analyzer import predefined_recognizers as shipped
     except ImportError:
         print("\npresidio-analyzer is not installed; no comparison.")
         return
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # its own snapshot, not the network
     names = ("EmailRecognizer", "CreditCardRecognizer", "IbanRecognizer", "IpRecognizer", "UsSsnRecognizer", "PhoneRecognizer", "MacAddressRecognizer", "UsItinRecognizer", "NhsRecognizer",
              "EsNifRecognizer", "EsNieRecognizer", "InAadhaarRecognizer", "AuTfnRecognizer", "FiPersonalIdentityCodeRecognizer", "KrRrnRecognizer")  # fmt: skip
     recognisers = [getattr(shipped, name)() for name in names if hasattr(shipped, name)]
@@ -102,17 +115,26 @@ def presidio(events: list[dict[str, Any]]) -> None:
         labels = dict(map(tuple, labelled["labels"]))
         for path, value in leaves("properties", labelled["event"]["properties"]):
             text, detector = str(value), labels.get(path)
-            kinds = {PRESIDIO.get(result.entity_type) for recogniser in recognisers for result in recogniser.analyze(text, recogniser.supported_entities, None) or () if result.score >= 0.4}
+            kinds = {
+                PRESIDIO.get(result.entity_type)
+                for recogniser in recognisers
+                for result in recogniser.analyze(text, recogniser.supported_entities, None) or ()
+                if result.score >= 0.4
+            }
             if detector in PRESIDIO.values():
                 planted[detector] += 1
                 found[detector] += detector in kinds
             for kind in kinds - {detector, None}:
                 false[kind] += 1
     spent = (time.process_time() - start) / len(events) * 1e6
-    print(f"\nPresidio pattern recognisers (score >= 0.4): {spent:.0f} us an event\n{'detector':<16}{'planted':>8}{'recall':>8}{'false':>7}{'precision':>11}")
+    print(
+        f"\nPresidio pattern recognisers (score >= 0.4): {spent:.0f} us an event\n{'detector':<16}{'planted':>8}{'recall':>8}{'false':>7}{'precision':>11}"
+    )
     for detector in sorted(planted):
         hits = found[detector]
-        print(f"{detector:<16}{planted[detector]:>8}{hits / planted[detector]:>8.3f}{false[detector]:>7}{hits / max(1, hits + false[detector]):>11.3f}")
+        print(
+            f"{detector:<16}{planted[detector]:>8}{hits / planted[detector]:>8.3f}{false[detector]:>7}{hits / max(1, hits + false[detector]):>11.3f}"
+        )
 
 
 def leaves(path: str, value: Any) -> Any:
@@ -133,7 +155,11 @@ if __name__ == "__main__":
     parser.add_argument("--misses", type=int, default=0)
     parser.add_argument("--file", type=Path)
     options = parser.parse_args()
-    labelled = [json.loads(line) for line in options.file.open()] if options.file else list(pii_events.events(options.events, options.seed))
+    labelled = (
+        [json.loads(line) for line in options.file.open()]
+        if options.file
+        else list(pii_events.events(options.events, options.seed))
+    )
     measure(labelled, options.misses)
     times()
     presidio(labelled)

@@ -43,16 +43,20 @@ _HIDES: Final = re.compile(
     "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe50-\ufe6b\ufeff\uff01-\uff65\U0001d400-\U0001d7ff\U0001f100-\U0001f189\U000e0000-\U000e01ef]"
 )
 _ASCII: Final = bytes(range(128))
-_SCRIPTS: Final = bytes(
-    0x61
-    if chr(byte).isalpha() and byte < 0x80
-    else 0x4C
-    if byte in {0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3, 0xD4}
-    else 0x54
-    if 0x80 <= byte < 0xC0
-    else 0x20  # noqa: PLR2004
-    for byte in range(256)
-)
+
+
+def _script(byte: int) -> int:
+    """`a` for a Latin letter, `L` for the first byte of a Greek or Cyrillic one, `T` for a byte that continues, else a space."""
+    if byte < _FIRST_FOREIGN:
+        return ord("a" if chr(byte).isalpha() else " ")
+    if byte < _FIRST_LEAD:
+        return ord("T")
+    return ord("L" if byte in b"\xce\xcf\xd0\xd1\xd2\xd3\xd4" else " ")
+
+
+_FIRST_FOREIGN: Final = 0x80
+_FIRST_LEAD: Final = 0xC0
+_SCRIPTS: Final = bytes(map(_script, range(256)))
 
 
 def may_hide(data: bytes) -> bool:

@@ -30,7 +30,7 @@ class KeyClass(NamedTuple):
     version: bool = False
     location: bool = False
     quiet: bool = True
-    token: str = "removed"
+    token: str = "removed"  # noqa: S105  what is written, no secret
 
     def tells(self, part: str, rules: frozenset[KeyRule]) -> bool:
         """Whether the key itself decides, or may decide by one of `rules`, about values under the top-level field `part`."""

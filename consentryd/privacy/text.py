@@ -11,8 +11,8 @@ import orjson
 
 from consentryd.privacy.decode import base64_spans, plain
 from consentryd.privacy.detect import Finding, Gate
-from consentryd.privacy.fit import fits
 from consentryd.privacy.finder import Finder
+from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import Action

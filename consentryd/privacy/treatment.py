@@ -55,7 +55,7 @@ class Treatment:
         self._decimals: Final = decimals
         self._random: Final = random
 
-    def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:
+    def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:  # noqa: PLR0911  one a case
         """The value that takes the place of `value`, or `DROPPED`. An action that has no form for a detector becomes `type`."""
         match action:
             case Action.KEEP:

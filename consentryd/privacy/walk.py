@@ -61,7 +61,7 @@ class Walk:
             return value
         return [None if inner is DROPPED else inner for inner in kept]
 
-    def _value(self, value: Any, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+    def _value(self, value: Any, path: str, about: KeyClass, depth: int, work: Work) -> Any:  # noqa: PLR0911  one a kind
         if not work.enters(depth):
             return work.beyond(path)
         if value is None or isinstance(value, bool):

@@ -9,8 +9,47 @@ from consentryd.privacy.detect.detector import Detector, Gate
 
 #: `logo@2x.png` is a file name; none of these is a top-level domain.
 _FILE_SUFFIXES: Final = frozenset(
-    "avif bmp css csv gif gz htm html ico jpeg jpg js json jsx less map md mjs mp3 mp4 otf pdf png scss svg tar tgz tiff tsx ttf"
-    " txt webm webp woff woff2 xml yaml yml zst".split()
+    [
+        "avif",
+        "bmp",
+        "css",
+        "csv",
+        "gif",
+        "gz",
+        "htm",
+        "html",
+        "ico",
+        "jpeg",
+        "jpg",
+        "js",
+        "json",
+        "jsx",
+        "less",
+        "map",
+        "md",
+        "mjs",
+        "mp3",
+        "mp4",
+        "otf",
+        "pdf",
+        "png",
+        "scss",
+        "svg",
+        "tar",
+        "tgz",
+        "tiff",
+        "tsx",
+        "ttf",
+        "txt",
+        "webm",
+        "webp",
+        "woff",
+        "woff2",
+        "xml",
+        "yaml",
+        "yml",
+        "zst",
+    ]
 )
 _GIT_USERS: Final = frozenset({"git", "hg", "svn"})
 

@@ -1,0 +1,79 @@
+"""`consentry privacy try` and `consentry keys rotate-master`."""
+
+import json
+
+import pytest
+
+from consentryd.model.error import ConfigError
+from consentryd.storage.keys import open_region_keys
+from consentryd.storage.master import MasterKey, load_master
+
+EVENTS = [
+    {"type": "track", "event": "Signed Up", "userId": "u1", "properties": {"email": "anna@example.com", "plan": "pro"}},
+    {"type": "track", "event": "Viewed", "properties": {"note": "call +49 30 901820"}},
+]
+
+
+FORMS = {"lines": "\n".join(map(json.dumps, EVENTS)), "array": json.dumps(EVENTS), "batch": json.dumps({"batch": EVENTS})}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_it_shows_what_would_be_stored_and_why(run, here, form):
+    (here / "events").write_text(form)
+    told = run("privacy", "try", "events", "--json").json
+    assert [each["event"]["properties"] for each in told["events"]] == [
+        {"email": "[email]", "plan": "pro"},
+        {"note": "call [phone]"},
+    ]
+    assert told["events"][0]["pseudonymised"] == ["userId"]
+    assert told["counts"] == [{"rule": "email", "action": "type", "count": 1}, {"rule": "phone", "action": "type", "count": 1}]
+
+
+def test_for_people_it_never_shows_the_datum(run, here):
+    (here / "events").write_text(json.dumps(EVENTS))
+    told = run("privacy", "try", "events")
+    assert "properties.email  email  type" in told.out
+    assert "anna" not in told.out
+    counted = run("privacy", "try", "events", "--count").out
+    assert counted.splitlines() == ["     1  email (type)", "     1  phone (type)"]
+
+
+def test_the_rules_of_the_settings_hold(run, here):
+    (here / "consentry.toml").write_text('[[privacy.rules]]\ndetector = "email"\naction = "mask"\n')
+    (here / "events").write_text(json.dumps(EVENTS[0]))
+    told = run("privacy", "try", "events", "--json").json
+    assert told["events"][0]["event"]["properties"]["email"] == "***@example.com"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "1 2"])
+def test_what_is_no_event_is_said_without_repeating_it(run, here, text):
+    (here / "events").write_text(text)
+    told = run("privacy", "try", "events")
+    assert told.code == 1
+    assert "events" in told.err
+
+
+def test_a_file_that_is_not_there_is_said(run):
+    assert run("privacy", "try", "nowhere").code == 1
+
+
+def test_the_default_master_key_is_turned(run, here, installed):
+    data = here / "data"
+    old = load_master(None, data, {})
+    keys = open_region_keys(data, "eu", old)
+    told = run("keys", "rotate-master", "--json").json
+    new = load_master(None, data, {})
+    assert (told["old"], told["new"], told["regions"]) == (old.id, new.id, ["eu"])
+    assert open_region_keys(data, "eu", new) == keys
+    with pytest.raises(ConfigError):
+        open_region_keys(data, "eu", old)
+
+
+def test_a_master_key_of_ones_own_takes_over(run, here, installed, monkeypatch):
+    data, new = here / "data", MasterKey.generate()
+    keys = open_region_keys(data, "eu", load_master(None, data, {}))
+    monkeypatch.setenv("OUR_KEY", new.text())
+    told = run("keys", "rotate-master", "--to", "env:OUR_KEY")
+    assert 'master = "env:OUR_KEY"' in told.out
+    assert new.text() not in told.out
+    assert open_region_keys(data, "eu", new) == keys
