@@ -8,7 +8,7 @@ import heapq
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ from consentryd.gateway.proving import Proving
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
 from consentryd.gateway.stages.consent import Consent
-from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.place import Named, Place
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
 from consentryd.gateway.tally import Tally
@@ -38,7 +38,6 @@ from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
-from consentryd.model.identity import IdentityKind
 from consentryd.privacy.agent import AgentClassifier
 from consentryd.privacy.country import CountryDatabase
 from consentryd.privacy.pseudonym import Pseudonymiser
@@ -109,8 +108,12 @@ class _Home:
         self._store = store
         self._pseudonyms = pseudonyms
 
-    def knows(self, site: str, kind: IdentityKind, value: str) -> bool:
-        return self._store.knows(self._pseudonyms.identity(site, kind, value))
+    def knows(self, identity: Named) -> bool:
+        return self._store.knows(self._pseudonyms.identity(*identity))
+
+    def known(self, identities: Sequence[Named]) -> Collection[Named]:
+        digests = {self._pseudonyms.identity(*identity): identity for identity in identities}
+        return [digests[digest] for digest in self._store.known(list(digests))]
 
 
 class _Rejections:
@@ -178,7 +181,7 @@ async def open_services(
             worker,
             house.proving,
             house.visitors,
-            rights,
+            rights=rights,
         )
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)

@@ -32,7 +32,9 @@ async def planted(estate: Estate) -> tuple[list[dict], str]:
 
 
 def killed(data: Path, step: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "tests.rights.crash", str(data), step], capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.rights.crash", str(data), step], capture_output=True, text=True, timeout=100
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -166,10 +166,22 @@ async def test_an_interrupted_sweep_is_finished_by_the_next(region):
     assert (region.sweeper.due(), region.seen(), region.holds(CANARY)) == ([], [], [])
 
 
+async def test_refusals_of_people_without_events_and_repeated_ones_leave_nothing_to_sweep(region):
+    await region.house.choose(anonymousId="a-1", purposes={"analytics": False})
+    assert region.sweeper.due() == []
+    await region.send("bought", "a-2")
+    await region.house.choose(anonymousId="a-2", action="withdraw", purposes=["analytics"])
+    await region.sweep()
+    await region.house.choose(anonymousId="a-2", action="deny", purposes=["analytics"])
+    assert region.sweeper.due() == []
+
+
 async def test_a_withdrawal_renewed_during_a_sweep_waits_for_the_next(region):
+    await region.send("bought", "a-1")
     await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
     due = region.sweeper.due()
     region.house.clock.advance(1)
+    await region.house.choose(anonymousId="a-1", action="grant", purposes=["analytics"])
     await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
     await region.sweeper.settle(due, region.sweeper.take(due))
     assert [each.until for each in region.sweeper.due()] == [due[0].until + 1]
