@@ -71,4 +71,5 @@ class Clients:
         agent = self._agents.classify(user_agent)
         if agent[0] == _SERVER_DEVICE:
             return Client(None, None, *agent)
-        return Client(*self._countries.lookup(network), *agent)
+        country, subdivision = self._countries.lookup(network)
+        return Client(country, subdivision, *agent)

@@ -27,6 +27,7 @@ from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.plan import TrackingPlans
 from consentryd.gateway.proving import Proving
+from consentryd.gateway.querying import Querying
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
 from consentryd.gateway.stages.consent import Consent
@@ -95,6 +96,7 @@ class House:
         desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
         self.registrar = Registrar(stores)
         self.proving = Proving(desk, self.registrar, self.policy, self.place, stores)
+        self.querying = Querying(settings, {name: store.root for name, store in stores.items()}, clock)
         logs = {name: store.log for name, store in stores.items()}
         self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers, self.registrar.note_region_refused)
         for name, store in stores.items():
@@ -182,11 +184,15 @@ async def open_services(
             house.proving,
             house.visitors,
             rights=rights,
+            querying=house.querying,
         )
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
         async with _running(house.tally, rights, *((keeper, warden) if worker.number == 0 else ())):
-            yield services
+            try:
+                yield services
+            finally:
+                await asyncio.to_thread(house.querying.close)
     finally:
         control.close()
         for store in stores.values():

@@ -27,8 +27,11 @@ class Pipeline:
             scrub.scrub_event,  #     ConsentedEvent -> CleanEvent   what may be kept, as the row that is stored
         )
 
+        self._place = place
+
     def run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
         """A clean event or a reason for each, in order."""
+        self._place.look_ahead(events, passage)
         return [self._run(event, passage) for event in events]
 
     def _run(self, raw: RawEvent, passage: Passage) -> CleanEvent | Reason:

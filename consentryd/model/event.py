@@ -6,7 +6,6 @@ storing an event before it was consented and scrubbed is a type error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from consentryd.model.client import Client
@@ -17,8 +16,7 @@ SCHEMA_VERSION: Final = 1
 EVENT_TYPES: Final = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
 
-@dataclass(slots=True)
-class RawEvent:
+class RawEvent(NamedTuple):
     """One event as a protocol adapter read it: canonical names, values of any JSON type, nothing believed yet."""
 
     type: Any
@@ -36,8 +34,7 @@ class RawEvent:
     context: Any = None
 
 
-@dataclass(slots=True)
-class ValidEvent:
+class ValidEvent(NamedTuple):
     """An event whose shape, sizes, ids and time were checked. `time` is UTC microseconds, corrected for client clock skew."""
 
     type: str
@@ -56,16 +53,14 @@ class ValidEvent:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class PlacedEvent:
+class PlacedEvent(NamedTuple):
     """A valid event and the region that it belongs to, whose keys and policy apply from here on."""
 
     event: ValidEvent
     region: str
 
 
-@dataclass(slots=True)
-class ConsentedEvent:
+class ConsentedEvent(NamedTuple):
     """A placed event with the decision that lets it in, and the keyed digests of the identities it names in its region."""
 
     event: ValidEvent

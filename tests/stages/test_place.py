@@ -7,7 +7,7 @@ from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import Place
 from consentryd.model.client import Client
-from consentryd.model.event import PlacedEvent, ValidEvent
+from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Reason
 
@@ -20,12 +20,16 @@ REGIONS = {
 
 class Home:
     def __init__(self, *known):
-        self.known = set(known)
+        self.values = set(known)
         self.asked = 0
 
-    def knows(self, _site, _kind, value):
+    def knows(self, identity):
         self.asked += 1
-        return value in self.known
+        return identity[2] in self.values
+
+    def known(self, identities):
+        self.asked += 1
+        return [identity for identity in identities if identity[2] in self.values]
 
 
 def event(country=None, user=None, anonymous="a"):
@@ -78,3 +82,12 @@ def test_a_region_that_is_not_served_is_refused_and_named():
     assert place.put_region(event("JP"), way) is Reason.WRONG_REGION
     assert (way.misdirected, place.endpoint("asia")) == ("asia", "https://asia.example")
     assert isinstance(place.put_region(event("DE"), way), PlacedEvent)
+
+
+def test_a_requests_newcomers_are_asked_about_at_once():
+    homes = {"us": Home(), "eu": Home("b")}
+    place, way = Place(REGIONS, homes), passage()
+    raws = [RawEvent("track", anonymous_id=value) for value in "abcb"] + [RawEvent("track", anonymous_id=7)]
+    place.look_ahead(raws, way)
+    assert [place.put_region(event("US", anonymous=value), way).region for value in "abc"] == ["us", "eu", "us"]
+    assert [home.asked for home in homes.values()] == [1, 1]

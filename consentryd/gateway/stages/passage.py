@@ -8,14 +8,16 @@ from typing import Any
 
 from consentryd.config.settings import Site
 from consentryd.gateway.intake import Intake
+from consentryd.model.identity import IdentityKind
 
 
 @dataclass(slots=True)
 class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
 
-    `misdirected` is the region, not served here, that an event belonged to. `looked` are the regions whose stored choices are as of now,
-    `decisions` what consent decided for equal events of this request, `tallied` what was counted of its signals.
+    `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now;
+    `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for equal events of this
+    request, `tallied` what was counted of their signals.
     """
 
     intake: Intake
@@ -24,5 +26,6 @@ class Passage:
     context: Mapping[str, Any]
     misdirected: str | None = None
     looked: set[str] = field(default_factory=set)
+    strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)

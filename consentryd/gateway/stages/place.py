@@ -5,23 +5,33 @@ Declared by the key or the sender; else the stored home of the subject; else the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from consentryd.config.countries import expand
 from consentryd.config.settings import Region
 from consentryd.gateway.stages.passage import Passage
-from consentryd.model.event import PlacedEvent, ValidEvent
+from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 
 REMEMBERED: Final = 50_000
 
 
+Identities = Iterable[tuple[IdentityKind, str | None]]
+
+#: Site, kind and value of an identity.
+Named = tuple[str, IdentityKind, str]
+
+
 class Home(Protocol):
     """A region's store, asked whether it knows an identity."""
 
-    def knows(self, site: str, kind: IdentityKind, value: str) -> bool: ...
+    def knows(self, identity: Named) -> bool: ...
+
+    def known(self, identities: Sequence[Named]) -> Collection[Named]:
+        """Those of the identities that it knows."""
+        ...
 
 
 class Place:
@@ -35,22 +45,37 @@ class Place:
         self._regions = regions
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
         self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
-        self._known_homes: dict[tuple[str, IdentityKind, str], str] = {}
+        self._known_homes: dict[Named, str] = {}
+
+    def look_ahead(self, events: Iterable[RawEvent], passage: Passage) -> None:
+        """Ask the stores about all newcomers of a request at once. What is not known by then is found out event by event."""
+        intake = passage.intake
+        if len(self._homes) == 1 or intake.key.region or intake.region:
+            return
+        site, known = intake.key.site, self._known_homes
+        named = {(site, IdentityKind.ANONYMOUS_ID, event.anonymous_id) for event in events if isinstance(event.anonymous_id, str)}
+        named |= {(site, IdentityKind.USER_ID, event.user_id) for event in events if isinstance(event.user_id, str)}
+        newcomers = [identity for identity in named if identity not in known]
+        passage.strangers.update(newcomers)
+        for name, home in self._homes.items() if newcomers else ():
+            for identity in home.known(newcomers):
+                known.setdefault(identity, name)
+                passage.strangers.discard(identity)
 
     def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
         intake = passage.intake
         declared = intake.key.region or intake.region
-        region = None if declared is not None else self._remembered(intake.key.site, event)
-        if region is None:
-            region = self.region_of(declared, intake.key.site, _identities(event), event.client.country)
+        if declared is None or declared not in self._regions:
+            site, country, strangers = intake.key.site, event.client.country, passage.strangers
+            region = self._remembered(site, event) or self.of_person(site, _identities(event), country, strangers)
+        else:
+            region = declared
         if region not in self._homes:
             passage.misdirected = region
             return Reason.WRONG_REGION
         return PlacedEvent(event, region)
 
-    def region_of(
-        self, declared: str | None, site: str, identities: Iterable[tuple[IdentityKind, str | None]], country: str | None
-    ) -> str:
+    def region_of(self, declared: str | None, site: str, identities: Identities, country: str | None) -> str:
         """The region of a person, as for their events: declared, else their home."""
         return declared if declared is not None and declared in self._regions else self.of_person(site, identities, country)
 
@@ -65,16 +90,21 @@ class Place:
         """Ask the stores again: identities were erased or moved."""
         self._known_homes.clear()
 
-    def of_person(self, site: str, identities: Iterable[tuple[IdentityKind, str | None]], country: str | None) -> str:
-        """The home of the identities, which is from now on where the country puts them if no store knows them."""
+    def of_person(
+        self, site: str, identities: Identities, country: str | None, strangers: Collection[Named] = frozenset()
+    ) -> str:
+        """The home of the identities, which is from now on where the country puts them if no store knows them.
+
+        `strangers` are those of whom that is known already.
+        """
         if len(self._homes) == 1:
             return self.of_country(country)
-        ids = [(site, kind, value) for kind, value in identities if value is not None]
-        home = next((found for identity in ids if (found := self._home(identity))), None) or self.of_country(country)
+        named = [(site, kind, value) for kind, value in identities if value is not None]
+        home = next((found for each in named if (found := self._home(each, strangers))), None) or self.of_country(country)
         if len(self._known_homes) >= REMEMBERED:
             self._known_homes.clear()
-        for identity in ids:
-            self._known_homes[identity] = home
+        for each in named:
+            self._known_homes[each] = home
         return home
 
     def _remembered(self, site: str, event: ValidEvent) -> str | None:
@@ -85,9 +115,11 @@ class Place:
             return device
         return None if device is None and anonymous is not None else known.get((site, IdentityKind.USER_ID, user))
 
-    def _home(self, identity: tuple[str, IdentityKind, str]) -> str | None:
+    def _home(self, identity: Named, strangers: Collection[Named]) -> str | None:
         known = self._known_homes.get(identity)
-        return known or next((name for name, home in self._homes.items() if home.knows(*identity)), None)
+        if known is not None or identity in strangers:
+            return known
+        return next((name for name, home in self._homes.items() if home.knows(identity)), None)
 
 
 def _identities(event: ValidEvent) -> tuple[tuple[IdentityKind, str | None], ...]:

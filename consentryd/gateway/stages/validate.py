@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from consentryd.config.settings import Limits
@@ -13,6 +13,10 @@ from consentryd.model.client import Client
 from consentryd.model.event import RawEvent, ValidEvent
 from consentryd.model.outcome import Reason
 from consentryd.privacy.address import truncate
+
+
+#: Event, user, anonymous, session, group and previous id.
+Ids = tuple[str, str | None, str | None, str | None, str | None, str | None]
 
 
 class Clients(Protocol):
@@ -51,18 +55,18 @@ class Validate:
         time = times.put_time(raw.timestamp, skew, passage.intake.received_at, limits)
         if isinstance(time, Reason):
             return time
-        event_id, user_id, anonymous_id, session_id, group_id, previous_id = ids
-        event = ValidEvent(
-            raw.type, name, event_id or uuid4().hex, user_id, anonymous_id, session_id, group_id, previous_id, time, *objects,
-            client=self._client(objects[2], passage),
-        )  # fmt: skip
-        return self._drop_bot(event) or self._check_plan(event, passage) or event
+        event = ValidEvent(raw.type, name, *ids, time, *objects, self._client(objects[2], passage))
+        if event.client.bot and self._bots != "keep":
+            if self._bots == "drop":
+                return Reason.BOT
+            event = event._replace(flags=("bot",))
+        return event if passage.site.tracking_plan_mode == "off" else self._check_plan(event, passage)
 
-    def _check_ids(self, raw: RawEvent) -> tuple[str | None, ...] | Reason:
-        """Event, user, anonymous, session, group and previous id."""
+    def _check_ids(self, raw: RawEvent) -> Ids | Reason:
+        """Event (made up if there is none), user, anonymous, session, group and previous id."""
         limit, check = self._limits.id_chars, shape.check_id
         ids = (
-            shape.check_label(raw.event_id, limit),
+            shape.check_label(raw.event_id, limit) or uuid4().hex,
             None if raw.user_id is None else check(raw.user_id, limit),
             None if raw.anonymous_id is None else check(raw.anonymous_id, limit),
             None if raw.session_id is None else shape.check_label(raw.session_id, limit),
@@ -74,7 +78,7 @@ class Validate:
                 return found
         if (raw.type == "group" and ids[4] is None) or (raw.type == "alias" and (ids[5] is None or ids[1] is None)):
             return Reason.MISSING_IDENTITY
-        return ids
+        return cast("Ids", ids)
 
     def _check_objects(self, raw: RawEvent, passage: Passage) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | Reason:
         properties, traits, context = objects = (raw.properties or {}, raw.traits or {}, raw.context or {})
@@ -96,19 +100,9 @@ class Validate:
             return caller._replace(country=told.country, subdivision=told.subdivision)
         return told if address else told._replace(country=caller.country, subdivision=caller.subdivision)
 
-    def _drop_bot(self, event: ValidEvent) -> Reason | None:
-        if not event.client.bot or self._bots == "keep":
-            return None
-        if self._bots == "drop":
-            return Reason.BOT
-        event.flags += ("bot",)
-        return None
-
-    def _check_plan(self, event: ValidEvent, passage: Passage) -> Reason | None:
-        mode = passage.site.tracking_plan_mode
-        if mode == "off" or self._plans.fits(passage.intake.key.site, event.event, event.properties or event.traits):
-            return None
-        if mode == "reject":
+    def _check_plan(self, event: ValidEvent, passage: Passage) -> ValidEvent | Reason:
+        if self._plans.fits(passage.intake.key.site, event.event, event.properties or event.traits):
+            return event
+        if passage.site.tracking_plan_mode == "reject":
             return Reason.PLAN_VIOLATION
-        event.flags += ("plan",)
-        return None
+        return event._replace(flags=(*event.flags, "plan"))
