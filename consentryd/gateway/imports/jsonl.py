@@ -22,6 +22,4 @@ class JsonlReader:
         if not isinstance(item, dict):
             return Unread.MALFORMED
         event = read_event(item, None)
-        if event.event_id is None:
-            event.event_id = self._fingerprint.of(line)
-        return event
+        return event if event.event_id is not None else event._replace(event_id=self._fingerprint.of(line))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import uuid4
 
 from consentryd.config.settings import Limits
@@ -78,7 +78,7 @@ class Validate:
                 return found
         if (raw.type == "group" and ids[4] is None) or (raw.type == "alias" and (ids[5] is None or ids[1] is None)):
             return Reason.MISSING_IDENTITY
-        return cast("Ids", ids)
+        return ids
 
     def _check_objects(self, raw: RawEvent, passage: Passage) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | Reason:
         properties, traits, context = objects = (raw.properties or {}, raw.traits or {}, raw.context or {})
