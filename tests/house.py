@@ -72,6 +72,7 @@ async def open_house(
             house.metrics,
             proving=house.proving,
             visitors=house.visitors,
+            querying=house.querying,
         )
         listening = bind(settings.server)
         serving = listen(create_app(services, logger), listening, settings.server, logger)
@@ -79,6 +80,7 @@ async def open_house(
             gateway = OpenHouse(address_of(listening), services, session, io.StringIO(), doubles)
             gateway.house = house
             yield gateway
+            house.querying.close()
     finally:
         for store in stores.values():
             store.close()

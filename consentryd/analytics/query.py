@@ -19,7 +19,7 @@ Query = Trends
 ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {Trends: answer_trends}
 RESULTS: Final[tuple[type[Envelope], ...]] = (TrendsResult,)
 
-_ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)
+ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)
 
 
 def parse(body: bytes) -> Question:
@@ -34,7 +34,7 @@ def parse(body: bytes) -> Question:
 def read(value: Any) -> Question:
     """A query from JSON values. Raises `Unprocessable`."""
     try:
-        return _ADAPTER.validate_python(value)
+        return ADAPTER.validate_python(value)
     except ValidationError as error:
         problems = [_problem(each) for each in error.errors(include_url=False, include_context=False, include_input=False)]
         first = problems[0]

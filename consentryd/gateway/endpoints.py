@@ -15,6 +15,7 @@ from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency,
 from consentryd.gateway.opt_in import DIMENSIONS
 from consentryd.gateway.pixel import get_pixel
 from consentryd.gateway.probes import get_livez, get_metrics, get_readyz
+from consentryd.gateway.query_endpoints import QUERY_ENDPOINTS
 from consentryd.gateway.request_endpoints import REQUEST_ENDPOINTS
 from consentryd.gateway.sdk_config import get_rudder_source, get_segment_settings
 from consentryd.model.key import KeyKind
@@ -143,7 +144,7 @@ _CONSENT: Final = (
         parameters=(_WRITE_KEY,),
         request=schemas.CONSENT,
         response=schemas.CONSENT_RECORDED,
-        statuses=(400, 401, 403, 413, 415, 421, 422, 429, 503),
+        statuses=(400, 401, 403, 409, 413, 415, 421, 422, 429, 503),
         cors=True,
     ),
     Endpoint(
@@ -318,6 +319,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     _rudder_source("/sourceConfig"),
     _rudder_source("/sourceConfig/"),
     _REJECTED,
+    *QUERY_ENDPOINTS,
     *_CONSENT,
     *_LEDGER,
     *REQUEST_ENDPOINTS,

@@ -16,6 +16,7 @@ from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.proving import Proving
+from consentryd.gateway.querying import Querying
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.visitors import Visitors
 from consentryd.model.clock import Clock
@@ -59,6 +60,7 @@ class Services:
     proving: Proving | None = None
     visitors: Visitors | None = None
     rights: Rights | None = None
+    querying: Querying | None = None
 
     def require_proving(self) -> Proving:
         """Raises `Unavailable` where the gateway runs without stores."""
@@ -71,6 +73,12 @@ class Services:
         if self.rights is None:
             raise Unavailable("store_unavailable", "This gateway takes no requests of people.")
         return self.rights
+
+    def require_querying(self) -> Querying:
+        """Raises `Unavailable` where the gateway runs without stores."""
+        if self.querying is None:
+            raise Unavailable("store_unavailable", "This gateway answers no queries.")
+        return self.querying
 
     def visitor(self, key: ApiKey, network: str | None, user_agent: str | None) -> bytes | None:
         """The day's fingerprint of the caller; None of a server, who is not the visitor, and where no tokens are made."""

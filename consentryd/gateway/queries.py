@@ -1,0 +1,78 @@
+"""`POST /v1/query`: a question as JSON, its answer in the form that `Accept` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from consentryd.analytics import format as forms
+from consentryd.analytics import query
+from consentryd.analytics.question import Envelope
+from consentryd.gateway import body
+from consentryd.gateway.answer import answer
+from consentryd.gateway.auth import READING
+from consentryd.gateway.door import DOOR
+from consentryd.gateway.querying import Gone
+from consentryd.gateway.services import SERVICES
+
+NDJSON: Final = "application/x-ndjson"
+MAX_QUERY_BYTES: Final = 256 * 1024
+
+
+async def post_query(request: web.Request) -> web.StreamResponse:
+    services = request.app[SERVICES]
+    key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
+    question = query.parse(await read_body(request))
+    querying = services.require_querying()
+    media_type = wanted(request.headers.get("Accept"), (*forms.MEDIA_TYPES, NDJSON))
+    if media_type == NDJSON:
+        response = web.StreamResponse(
+            headers={"Content-Type": NDJSON, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        )
+        async for part in querying.progress(question, key, gone_of(request)):
+            if not response.prepared:
+                await response.prepare(request)
+            line = (
+                {"result": orjson.Fragment(forms.encode(part, forms.JSON))} if isinstance(part, Envelope) else {"progress": part}
+            )
+            await response.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        return response
+    result = await querying.ask(question, key, gone_of(request))
+    return answer(forms.encode(result, media_type), media_type)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The body, inflated. Raises `TooLarge`, `BadRequest`, `UnsupportedMedia`."""
+    timeout_s = request.app[SERVICES].settings.server.body_timeout_s
+    sent = await body.read(request, MAX_QUERY_BYTES, timeout_s)
+    return body.inflate(sent, request.headers.get("Content-Encoding"), MAX_QUERY_BYTES)
+
+
+def gone_of(request: web.Request) -> Gone:
+    """Whether the connection of a request is closed by now."""
+
+    def gone() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    return gone
+
+
+def wanted(accept: str | None, offered: Sequence[str]) -> str:
+    """The offered media type that `Accept` ranks highest (RFC 9110, section 12.5.1); the first where it names none of them."""
+    ranked = [_preference(part) for part in (accept or "").split(",")]
+    named = [(weight, -number, name) for number, (name, weight) in enumerate(ranked) if name in offered and weight > 0]
+    return max(named)[2] if named else offered[0]
+
+
+def _preference(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return name, float(parameter[2:])
+            except ValueError:
+                return name, 0.0
+    return name, 1.0

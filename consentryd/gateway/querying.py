@@ -1,0 +1,97 @@
+"""Queries of the gateway: a few at a time in threads of their own, within each key's limits, stopped when nobody waits any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from consentryd.analytics.control import Control
+from consentryd.analytics.engine import Audiences, Engine
+from consentryd.analytics.question import Envelope, Question
+from consentryd.config.settings import Settings
+from consentryd.model.clock import Clock
+from consentryd.model.error import RateLimited
+from consentryd.model.key import ApiKey
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.reader import Reader
+
+WATCH_S: Final = 0.05
+
+T = TypeVar("T")
+Gone = Callable[[], bool]
+
+
+class Querying:
+    """One per process. `regions` are the folders of the regions served."""
+
+    def __init__(self, settings: Settings, regions: Mapping[str, Path], clock: Clock, audiences: Audiences | None = None) -> None:
+        self._settings = settings.analytics
+        self._clock = clock
+        memory, threads = f"{self._settings.memory_mb}MB", self._settings.threads
+        self._readers = {name: Reader(root, DeltaLake(root), memory=memory, threads=threads) for name, root in regions.items()}
+        self.engine = Engine(self._readers, self._settings, audiences)
+        self._threads = ThreadPoolExecutor(self._settings.queries, "query")
+        self._running: Counter[str] = Counter()
+        self._controls: set[Control] = set()
+
+    def close(self) -> None:
+        """Stop what runs, then close the readers."""
+        for control in list(self._controls):
+            control.cancel()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for reader in self._readers.values():
+            reader.close()
+
+    async def ask(self, question: Question, key: ApiKey, gone: Gone) -> Envelope:
+        """The answer. `gone` says whether the asker has left. Raises what `Engine.ask` raises, and `RateLimited`."""
+        control = Control(self._settings.query_seconds)
+        return await self.run(key, control, gone, lambda: self._answer(question, key, control))
+
+    async def progress(
+        self, question: Question, key: ApiKey, gone: Gone, every_s: float = 0.5
+    ) -> AsyncIterator[float | Envelope]:
+        """Shares of the work done, 0 to 1, and at last the answer."""
+        control = Control(self._settings.query_seconds)
+        task = asyncio.ensure_future(self.run(key, control, gone, lambda: self._answer(question, key, control)))
+        try:
+            while not (await asyncio.wait({task}, timeout=every_s))[0]:
+                yield round(control.progress, 3)
+            yield task.result()
+        finally:
+            control.cancel()
+
+    async def run(self, key: ApiKey, control: Control, gone: Gone, work: Callable[[], T]) -> T:
+        """`work` in a query thread, stopped through `control` when the asker has left. Raises `RateLimited`."""
+        with self._counted(key, control):
+            task = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            try:
+                while not (await asyncio.wait({task}, timeout=WATCH_S))[0]:
+                    if gone():
+                        control.cancel()
+            except asyncio.CancelledError:
+                control.cancel()
+                raise
+            return task.result()
+
+    def _answer(self, question: Question, key: ApiKey, control: Control) -> Envelope:
+        control.check()
+        return self.engine.ask(question, key.site, self._clock.now(), control)
+
+    @contextmanager
+    def _counted(self, key: ApiKey, control: Control) -> Any:
+        if self._running[key.id] >= self._settings.queries_per_key:
+            raise RateLimited("rate_limited", "Too many queries of this key are under way.", retry_after=1)
+        self._running[key.id] += 1
+        self._controls.add(control)
+        try:
+            yield
+        finally:
+            self._controls.discard(control)
+            self._running[key.id] -= 1
+            if not self._running[key.id]:
+                del self._running[key.id]

@@ -1,0 +1,82 @@
+"""Questions over HTTP: who may ask, in which form answers come, how mistakes are named, and that leaving stops the work."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.house import open_house
+
+TRENDS = {
+    "kind": "trends",
+    "series": [{"event": "bought", "math": "total"}, {"event": "bought", "math": "unique"}],
+    "range": {"from": "today"},
+}
+YES = {"analytics": True}
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path) as opened:
+        await opened.track(anonymousId="a-1", consent=YES)
+        await opened.track(anonymousId="a-1", consent=YES)
+        await opened.track(anonymousId="a-2", consent=YES)
+        yield opened
+
+
+async def test_an_acknowledged_event_is_in_the_next_answer(house):
+    status, answer = await house.post("/v1/query", TRENDS, key="read")
+    assert status == 200, answer
+    assert [line["total"] for line in answer["series"]] == [3, 2]
+    assert answer["kind"] == "trends" and answer["site"] == "shop" and answer["timezone"] == "UTC"
+
+
+@pytest.mark.parametrize(("key", "status"), [("write", 403), ("server", 403), ("privacy", 403), ("nobody", 401)])
+async def test_only_a_read_key_may_ask(house, key, status):
+    assert (await house.post("/v1/query", TRENDS, key=key))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "nothing"}, "kind"),
+        ({"series": []}, "series"),
+        ({"series": [{"math": "sum"}]}, "series.0"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"range": {"from": "soon"}}, "range.from"),
+        ({"where": {"property": "a", "op": "between", "value": [1]}}, "where.event"),
+        ({"formulas": [{"expression": "A / Z"}]}, "query"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+async def test_a_mistake_is_answered_422_and_names_the_field(house, change, field):
+    status, answer = await house.post("/v1/query", {**TRENDS, **change}, key="read")
+    assert status == 422
+    assert answer["error"]["code"] == "invalid"
+    assert answer["error"]["field"].removeprefix("trends.").removeprefix("trends") in {field, "" if field == "query" else field}
+
+
+async def test_a_body_that_is_no_json_is_answered_400(house):
+    assert (await house.post("/v1/query", b"{", key="read"))[0] == 400
+
+
+async def fetch(house, accept):
+    headers = {"Authorization": "Bearer read", "Accept": accept}
+    async with house.request("POST", "/v1/query", data=json.dumps(TRENDS), headers=headers) as response:
+        return response.headers["Content-Type"], await response.read()
+
+
+async def test_accept_chooses_csv_arrow_parquet_or_lines_of_progress(house):
+    media_type, body = await fetch(house, "text/csv;q=0.9, application/pdf")
+    assert media_type == "text/csv"
+    assert body.decode().splitlines()[0] == '"series","name","group","start","value","complete"'
+    _, body = await fetch(house, "application/vnd.apache.arrow.stream")
+    assert pa.ipc.open_stream(body).read_all()["value"].to_pylist() == [3, 2]
+    _, body = await fetch(house, "application/vnd.apache.parquet")
+    assert pq.read_table(io.BytesIO(body))["value"].to_pylist() == [3, 2]
+    media_type, body = await fetch(house, "application/x-ndjson")
+    assert json.loads(body.splitlines()[-1])["result"]["series"][0]["total"] == 3
