@@ -34,7 +34,7 @@ _STATUSES: Final = (
     ),
     (404, "`not_found`", "There is nothing at this path."),
     (405, "`method_not_allowed`", "`Allow` names the methods."),
-    (409, "`conflict`", "Another request has this id, or it is too late to cancel."),
+    (409, "`conflict`, `suppressed`", "Another request has this id, it is too late to cancel, or the person is suppressed."),
     (413, "`body_too_large`, `batch_too_large`", "Send less at once; the answer has the limit."),
     (415, "`unsupported_encoding`", "Content-Encoding is none of gzip, deflate, br, zstd."),
     (421, "`wrong_region`", "The events belong to a region served elsewhere; `error.endpoint` says where. Nothing was kept."),

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.gateway.day_keys import DayKeys
-from consentryd.model.clock import SECOND, Clock
+from consentryd.model.clock import MINUTE, Clock
 from consentryd.rights.registrar import Registrar
 from consentryd.rights.withdrawal import Sweeper
 from consentryd.storage.delta import DeltaLake
@@ -20,8 +20,8 @@ from consentryd.storage.region import RegionStore
 
 TICK_S: Final = 1.0
 
-#: A sweep rewrites files: withdrawals of this long go together.
-SWEEP_EVERY: Final = 60 * SECOND
+#: A sweep seals and rewrites files: withdrawals of this long go together.
+SWEEP_EVERY: Final = 5 * MINUTE
 
 
 class Warden:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -12,6 +12,7 @@ from consentryd.consent.jurisdiction import Jurisdiction
 from consentryd.consent.policy import Policy
 from consentryd.consent.receipt import Proof, Terms, issue, principal
 from consentryd.model.clock import DAY, Clock
+from consentryd.model.error import Conflict
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import Choice, ChoiceState, read_choices, standing_of, write_choice
@@ -63,7 +64,8 @@ class ConsentDesk:
         self._nonce = nonce
 
     async def record(self, region: str, statement: Statement) -> dict[str, Any]:
-        """The receipt and what is in force now; once durable. Raises `Unavailable`: not everything was kept, say it again.
+        """The receipt and what is in force now; once durable. Raises `Unavailable`: not everything was kept, say it
+        again; `Conflict` for people who are suppressed.
 
         A refusal also binds every other region that knows one of the identities, and is on record there too (`also`).
         """
@@ -73,8 +75,7 @@ class ConsentDesk:
         return {**await self._record_in(region, statement), "also": also}
 
     def _knows(self, region: str, statement: Statement) -> bool:
-        identity = self._pseudonyms[region].identity
-        return any(self._stores[region].knows(identity(statement.site, *each)) for each in statement.identities)
+        return any(map(self._stores[region].knows, self._digests(region, statement).values()))
 
     async def _record_in(self, region: str, statement: Statement) -> dict[str, Any]:
         store = self._stores[region]
@@ -130,9 +131,12 @@ class ConsentDesk:
     ) -> dict[str, Any]:
         """The work of one commit: entry, choices, waiting erasures, statistics, checkpoint."""
         connection, now = transaction.connection, transaction.now
+        digests = self._digests(region, statement)
+        if any(transaction.choices.is_suppressed(digest, now) for digest in digests.values()):
+            raise Conflict("suppressed", "This person is suppressed: nothing is stored of them, also no choice.")
         nonce, ledger = self._nonce(), Ledger(connection)
         entry = ledger.append(now, EntryKind.CONSENT, self._facts(statement, place, nonce))
-        subject = self._write(transaction, region, statement, entry)
+        subject = self._write(transaction, statement, digests, entry)
         connection.execute("INSERT INTO choice_proof (entry, subject, nonce) VALUES (?, ?, ?)", (entry.number, subject, nonce))
         checkpoint = ledger.checkpoint(signer)
         ledger.keep_checkpoint(checkpoint, now)
@@ -159,22 +163,26 @@ class ConsentDesk:
             "policy": self._policy.version,
         }
 
-    def _write(self, transaction: Transaction, region: str, statement: Statement, entry: Entry) -> int:
+    def _digests(self, region: str, statement: Statement) -> dict[IdentityKind, bytes]:
+        identity = self._pseudonyms[region].identity
+        return {each.kind: identity(statement.site, *each) for each in statement.identities}
+
+    def _write(self, transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes], entry: Entry) -> int:
         connection, now = transaction.connection, transaction.now
-        digests = {kind: self._pseudonyms[region].identity(statement.site, kind, value) for kind, value in statement.identities}
-        user, anonymous = digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID)
-        subject = transaction.index.resolve(user, anonymous, now)
-        vouched = statement.by == "server"
+        stored = _may_have_events(transaction, digests.values())
+        subject = transaction.index.resolve(digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID), now)
+        before = standing_of(read_choices(connection, subject)).refused
         for purpose, state in statement.choices.items():
             for digest in digests.values():
-                choice = Choice(purpose, digest, state, vouched, now, entry.number, statement.notice[0])
+                choice = Choice(purpose, digest, state, statement.by == "server", now, entry.number, statement.notice[0])
                 write_choice(connection, subject, choice)
-            if state is ChoiceState.GRANTED:
-                if purpose not in standing_of(read_choices(connection, subject)).refused:
-                    let_stand(connection, subject, purpose, keeps=self._keeps(purpose))
-            else:
-                note_refusal(connection, subject, purpose, now)
             count_choice(connection, iso(now)[:10], statement.site, purpose, state.value, _traits(statement))
+        after = standing_of(read_choices(connection, subject)).refused
+        for purpose in statement.choices:
+            if purpose in after - before and stored:
+                note_refusal(connection, subject, purpose, now)
+            elif purpose in before - after:
+                let_stand(connection, subject, purpose, keeps=self._keeps(purpose))
         return subject
 
     def _keeps(self, purpose: str) -> bool:
@@ -185,6 +193,11 @@ class ConsentDesk:
         retention = settings.site_of(site).retention.consented_days
         controller = settings.consent.controller or site
         return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, retention)
+
+
+def _may_have_events(transaction: Transaction, digests: Iterable[bytes]) -> bool:
+    """Whether any of the identities is known: most refusals come from people of whom nothing was ever stored."""
+    return any(transaction.index.knows(digest) for digest in digests)
 
 
 def _traits(statement: Statement) -> tuple[str, str, str, str]:

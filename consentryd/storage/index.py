@@ -50,6 +50,10 @@ class SubjectIndex:
         self._table = table
         self._new_subject = new_subject
 
+    def knows(self, digest: bytes) -> bool:
+        """Whether the identity stands for a subject."""
+        return self._table.find(digest) is not None
+
     def resolve(self, user: bytes | None, anonymous: bytes | None, now: int) -> int:
         """The subject that an event naming these identities is about; at least one is given."""
         if user is None:

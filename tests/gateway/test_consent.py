@@ -10,6 +10,7 @@ from consentryd.consent.receipt import BadReceipt, is_about, principal, verify
 from consentryd.model.clock import DAY, ManualClock
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.note import Verifier
+from consentryd.storage.person import suppress
 from tests.house import open_house
 from tests.kit import NOW
 
@@ -221,6 +222,17 @@ async def test_no_identifier_is_in_the_ledger_and_no_two_entries_of_a_person_loo
     bodies = [body for (body,) in house.house.stores["eu"].reader.execute("SELECT body FROM ledger")]
     assert not any("a-very-own-id" in body for body in bodies)
     assert len({principal for body in bodies for principal in json.loads(body)["principals"]}) == 2
+
+
+async def test_of_a_suppressed_person_no_choice_is_stored_either(house):
+    store = house.house.stores["eu"]
+    digest = house.house.pseudonyms["eu"].identity("shop", IdentityKind.ANONYMOUS_ID, "a-1")
+    await store.log.transact(lambda tx: suppress(tx.connection, [digest], None, NOW))
+    for action in ("grant", "withdraw"):
+        status, answer = await house.post("/v1/consent", {"anonymousId": "a-1", "action": action, "purposes": ["analytics"]})
+        assert (status, answer["error"]["code"]) == (409, "suppressed")
+    for table in ("identity", "subject", "choice", "ledger"):
+        assert store.reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
 async def test_a_refusal_binds_every_region_that_knows_the_person(tmp_path):
