@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.confirm import confirm
 from consentryd.privacy.detect import Gate
-from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
+from consentryd.privacy.finder import LONGEST_KEY, LONGEST_TEXT, MOST_KEYS, MOST_TEXTS, Finder
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.rules import KeyRule, Scope
 
@@ -22,6 +22,11 @@ _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t', b" " * 6)
 _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _UUID_LENGTH: Final = 36
+_TIME: Final = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z", re.ASCII)
+_TIME_LENGTHS: Final = range(20, 28)
+
+#: The shortest personal datum is an address such as a@b.co.
+_SHORTEST_TEXT: Final = 6
 
 #: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
 _LEAST_NUMBER: Final = 10**10
@@ -56,8 +61,9 @@ class Prefilter:
             return False
         if fresh and not self._harmless('","'.join(fresh).encode("utf-8", "replace")):
             return False
-        for text in fresh:
-            self._finder.remember(text)
+        if len(self._texts) >= MOST_TEXTS:
+            self._texts.clear()
+        self._texts.update([text for text in fresh if len(text) <= LONGEST_TEXT])
         return True
 
     def _collect_fields(
@@ -71,13 +77,16 @@ class Prefilter:
             if kind is dict:
                 if value and not self._collect(value, _of(parts, part, keys), fresh, 0):
                     return False
-            elif value is None or (kind is str and len(value) == _UUID_LENGTH and _UUID.fullmatch(value)):
+            elif kind is str:
+                if value not in self._texts and not _is_plain_form(value):
+                    fresh.append(value)
+            elif value is None:
                 continue
             elif not self._collect_list([value], _of(parts, part, keys), fresh, 0):
                 return False
         return True
 
-    def _collect(self, value: dict[str, Any], plain: Plain, fresh: list[str], depth: int) -> bool:
+    def _collect(self, value: dict[str, Any], plain: Plain, fresh: list[str], depth: int) -> bool:  # noqa: C901  one loop for what a call a value would triple
         """Gather texts not seen before; False where a key or a number asks for a closer look."""
         if not plain.keys.issuperset(value) and not self._are_plain(value, plain):
             return False
@@ -85,7 +94,7 @@ class Prefilter:
         for inner in value.values():
             kind = type(inner)
             if kind is str:
-                if inner not in seen:
+                if inner not in seen and len(inner) >= _SHORTEST_TEXT and not _is_plain_form(inner):
                     fresh.append(inner)
             elif kind is dict:
                 if depth > _DEEPEST or not self._collect(inner, plain, fresh, depth + 1):
@@ -93,7 +102,10 @@ class Prefilter:
             elif kind is list:
                 if depth > _DEEPEST or not self._collect_list(inner, plain, fresh, depth + 1):
                     return False
-            elif not _is_small(inner):
+            elif kind is int or kind is float:
+                if inner >= _LEAST_NUMBER and not _FIRST_TIME <= inner < _LAST_TIME:
+                    return False
+            elif inner is not None and kind is not bool:
                 return False
         return True
 
@@ -161,6 +173,14 @@ def _of(parts: dict[str, Plain], part: str, keys: frozenset[KeyRule]) -> Plain:
             parts.clear()
         found = parts[part] = Plain(part, keys, set())
     return found
+
+
+def _is_plain_form(text: str) -> bool:
+    """UUIDs and times have many digits, and a form that nothing else has."""
+    length = len(text)
+    if length == _UUID_LENGTH:
+        return _UUID.fullmatch(text) is not None
+    return length in _TIME_LENGTHS and text[0] == "2" and _TIME.fullmatch(text) is not None
 
 
 def _is_small(value: Any) -> bool:
