@@ -46,6 +46,8 @@ def collect(call: str | None) -> Handler:
         intake = _intake(request, services, key, envelope, network)
         intake.size = parsed[1]
         results = await take(request, intake, envelope)
+        if envelope.dropped is not None:
+            services.metrics.count_client_dropped(envelope.dropped)
         services.metrics.observe_batch(time.perf_counter() - started)
         return answer(encode_results(results, verbose=is_set(request, "verbose")))
 

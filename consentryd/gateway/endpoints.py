@@ -17,6 +17,7 @@ from consentryd.gateway.pixel import get_pixel
 from consentryd.gateway.probes import get_livez, get_metrics, get_readyz
 from consentryd.gateway.query_endpoints import QUERY_ENDPOINTS
 from consentryd.gateway.request_endpoints import REQUEST_ENDPOINTS
+from consentryd.gateway.script_endpoints import SCRIPT_ENDPOINTS
 from consentryd.gateway.sdk_config import get_rudder_source, get_segment_settings
 from consentryd.model.key import KeyKind
 
@@ -318,6 +319,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     _SEGMENT_SETTINGS,
     _rudder_source("/sourceConfig"),
     _rudder_source("/sourceConfig/"),
+    *SCRIPT_ENDPOINTS,
     _REJECTED,
     *QUERY_ENDPOINTS,
     *_CONSENT,

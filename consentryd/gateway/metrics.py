@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -13,6 +13,7 @@ from consentryd.consent.signals.reading import Invalid
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 
 _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+_MOST_DROPPED: Final = 10_000_000  # a queue of this length would not fit a client's memory
 
 
 class Metrics:
@@ -25,6 +26,9 @@ class Metrics:
         )
         self._requests = Counter(
             "consentry_requests", "Requests answered, by route template and status.", ("route", "status"), registry=self.registry
+        )
+        self._client_dropped = Counter(
+            "consentry_client_dropped_events", "Events that SDKs say they lost before sending.", registry=self.registry
         )
         self._consent_invalid = Counter(
             "consentry_consent_invalid",
@@ -58,6 +62,11 @@ class Metrics:
             self._stored.inc(len(results) - len(others))
         for (outcome, reason), events in Tally((result.outcome, result.reason) for result in others).items():
             self._event_counter(outcome.value, "" if reason is None else reason.value).inc(events)
+
+    def count_client_dropped(self, dropped: Any) -> None:
+        """A batch's `dropped`, as it came: anybody may send one, so what is no number of events counts for nothing."""
+        if type(dropped) is int and 0 < dropped <= _MOST_DROPPED:
+            self._client_dropped.inc(dropped)
 
     def count_request(self, route: str, status: int) -> None:
         self._request_counter(route, str(status)).inc()

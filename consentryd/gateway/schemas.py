@@ -41,6 +41,7 @@ BATCH: Final[dict[str, Any]] = {
         },
         "sentAt": _SHARED["sentAt"],
         "context": {**_OBJECT, "description": "For events that have none of their own."},
+        "dropped": {"type": "integer", "minimum": 0, "description": "Events that the sender lost since it last said so."},
         **_KEY,
         **_REGION,
     },
@@ -81,7 +82,7 @@ CONSENT: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
         "purposes": {
-            "description": "Yes or no for each, or with an `action` the names it is about; a grant must name them, a refusal without names is of all.",
+            "description": "Yes or no for each, or with an `action` its names; a grant must name them, a refusal of none is of all.",
             "oneOf": [
                 {"type": "object", "additionalProperties": {"type": "boolean"}},
                 {"type": "array", "items": _TEXT},

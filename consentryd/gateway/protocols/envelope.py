@@ -9,10 +9,14 @@ from consentryd.model.event import RawEvent
 
 
 class Envelope(NamedTuple):
-    """Nothing of it is checked except that `key`, where present, is text. `sent_at` and `context` are the batch's own."""
+    """Nothing of it is checked except that `key`, where present, is text. `sent_at` and `context` are the batch's own.
+
+    `dropped` is how many events the sender says it lost before they could be sent, since it last said so.
+    """
 
     events: Sequence[RawEvent]
     sent_at: Any = None
     context: Any = None
     key: str | None = None
     region: str | None = None
+    dropped: Any = None

@@ -39,7 +39,8 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
         return Envelope((event,), event.sent_at, None, key, region)
     if not isinstance(batch, list):
         raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
-    return Envelope(_read_all(batch, call, limit), get("sentAt") or get("sent_at"), get("context"), key, region)
+    events = _read_all(batch, call, limit)
+    return Envelope(events, get("sentAt") or get("sent_at"), get("context"), key, region, get("dropped"))
 
 
 def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:
