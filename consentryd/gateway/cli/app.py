@@ -12,6 +12,7 @@ import typer
 
 from consentryd import __version__
 from consentryd.gateway.cli import (
+    certificate,
     check_config,
     consent,
     doctor,
@@ -21,7 +22,9 @@ from consentryd.gateway.cli import (
     keys,
     ledger,
     privacy,
+    query,
     receipt,
+    rights,
     rotate_master,
     seal,
     serve,
@@ -46,11 +49,18 @@ app.add_typer(keys.app, name="keys")
 keys.app.command("rotate-signing")(signing.rotate_signing)
 keys.app.command("rotate-master")(rotate_master.rotate)
 app.add_typer(privacy.app, name="privacy")
+privacy.app.command("erase")(rights.erase)
+privacy.app.command("export")(rights.export)
+privacy.app.command("requests")(rights.requests)
+privacy.app.command("request")(rights.request)
+privacy.app.command("hold")(rights.hold)
+privacy.app.command("verify")(certificate.verify)
 app.add_typer(consent.app, name="consent")
 consent.app.command("verify")(receipt.verify)
 app.add_typer(ledger.app, name="ledger")
 app.command("events")(events.events)
 app.command("import")(import_.import_)
+app.command("query")(query.query)
 app.command("seal")(seal.seal)
 app.command("doctor")(doctor.doctor)
 

@@ -88,7 +88,7 @@ async def _run(
     secret = fingerprint_key(settings)
     logger = open_logger(settings.server.model_copy(update={"log_level": "error"}))
     summaries = []
-    async with open_services(settings, config, None, Worker(), logger) as services:
+    async with open_services(settings, None, Worker(), logger) as services:
         with _progress() as progress:
             for name, file in opened:
                 fingerprint = Fingerprint(secret)

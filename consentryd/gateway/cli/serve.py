@@ -45,7 +45,7 @@ def serve(
     def announce(address: str) -> None:
         say_all(_welcome(settings, settings.server.public_url or address, secrets))
 
-    code = run(settings, config, served, announce)
+    code = run(settings, served, announce)
     if code:
         raise typer.Exit(code)
 

@@ -1,0 +1,99 @@
+"""`consentry privacy verify`: whether a certificate of erasure is genuine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show_json
+from consentryd.gateway.cli.ledger import verifiers
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.cli.person import named
+from consentryd.model.error import ConfigError
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.certificate import TYPE, BadCertificate, is_about
+from consentryd.rights.certificate import verify as verify_certificate
+from consentryd.storage.note import BadNote, Verifier
+
+
+def verify(
+    file: Annotated[
+        Path, typer.Argument(help="A certificate, or the answer of a request or of `erase` that holds some, as JSON.")
+    ],
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="The gateway's /.well-known/consentry/keys.json, saved; default: this installation's keys."),
+    ] = None,
+    nonce: Annotated[
+        str | None, typer.Option(help="The nonce the person got: also check whom the certificates are about.")
+    ] = None,
+    user_id: Annotated[str | None, typer.Option(help="With --nonce: the person's user id.")] = None,
+    anonymous_id: Annotated[str | None, typer.Option(help="With --nonce: the person's anonymous id.")] = None,
+    email: Annotated[str | None, typer.Option(help="With --nonce: the person's e-mail address, as the request named it.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Check certificates of erasure offline: signature, ledger entry, and its place in the signed ledger. Exit code 1 if one fails."""
+    certificates = list(_certificates(_read(file)))
+    if not certificates:
+        raise ConfigError(f"{file} holds no certificate of erasure.")
+    trusted = _keys(keys) if keys else _own_keys(config)
+    person = named(*([value] if value else None for value in (user_id, anonymous_id, email)))
+    try:
+        facts = [verify_certificate(certificate, trusted) for certificate in certificates]
+        for each in facts:
+            _check_about(each, nonce, person)
+    except BadCertificate as error:
+        raise ConfigError(f"Not genuine: {error}.") from None
+    if as_json:
+        show_json({"genuine": True, "erasures": facts})
+        return
+    for each in facts:
+        events = each["stores"]["events"]["before"]
+        say(f"Genuine: request {each['request']}, region {each['region']}, erased at {each['erased_at']}, {events:,} events")
+
+
+def _check_about(facts: dict[str, Any], nonce: str | None, person: list[dict[str, str]]) -> None:
+    if nonce is None and not person:
+        return
+    if nonce is None or not person:
+        raise ConfigError("--nonce and the person's id go together.")
+    for identity in person:
+        kind, value = IdentityKind(identity["type"]), identity["value"]
+        if not any(is_about(facts, bytes.fromhex(nonce), site, kind, value) for site in facts["sites"]):
+            raise BadCertificate("it is somebody else's: the id given is not the one it was issued for")
+
+
+def _certificates(document: Any) -> Iterator[Any]:
+    """Certificates in whatever answer they were saved in."""
+    if isinstance(document, list):
+        for each in document:
+            yield from _certificates(each)
+    elif isinstance(document, dict):
+        if document.get("type") == TYPE:
+            yield document
+        yield from _certificates(document.get("certificates", []))
+
+
+def _own_keys(config: Path) -> list[Verifier]:
+    settings = installation.load(config)
+    return [verifier for region in settings.regions for verifier in verifiers(settings, region)]
+
+
+def _keys(path: Path) -> list[Verifier]:
+    try:
+        return [Verifier.parse(key["vkey"]) for key in _read(path)["keys"]]
+    except (KeyError, TypeError, AttributeError, BadNote):
+        raise ConfigError(f"{path} is not a set of keys as /.well-known/consentry/keys.json gives it.") from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        raise ConfigError(f"{path} is not JSON.") from None

@@ -1,0 +1,141 @@
+"""`consentry query`: a question asked of what is stored here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+import typer
+from rich.table import Table
+
+from consentryd.config.settings import Settings
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
+from consentryd.model.clock import SystemClock
+from consentryd.model.error import ConfigError
+
+if TYPE_CHECKING:
+    from consentryd.analytics.engine import Engine
+
+SPARKS: Final = "▁▂▃▄▅▆▇█"
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def query(
+    question: Annotated[str, typer.Argument(help="A file with the query as JSON, `-` for standard input.", metavar="FILE")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    site: Annotated[str, typer.Option("--site", help="The site to ask about.", metavar="NAME")] = installation.FIRST_SITE,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How to print the answer.")] = Form.TABLE,
+) -> None:
+    """Answer a query from the log and the lake, as `POST /v1/query` does, and print a table.
+
+    A query is JSON: `{"kind": "trends", "series": [{"event": "page_viewed", "math": "unique"}], "range": {"from": "-7d"}}`.
+    docs/analytics/ has a page for every kind. The gateway may run meanwhile.
+    """
+    from consentryd.analytics import format as forms  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
+    from consentryd.analytics.query import parse  # noqa: PLC0415 -- the same
+
+    settings = installation.load(config)
+    parsed = parse(_read(question))
+    with ExitStack() as stack:
+        result = open_engine(settings, stack).ask(parsed, site, SystemClock().now())
+    if form is Form.JSON:
+        sys.stdout.write(forms.encode(result, forms.JSON).decode() + "\n")
+    elif form is Form.CSV:
+        sys.stdout.write(forms.encode(result, forms.CSV).decode())
+    else:
+        show_result(result.model_dump(), result.rows())
+
+
+def open_engine(settings: Settings, stack: ExitStack) -> Engine:
+    """An engine over the regions that hold something here; `stack` closes it. Raises `ConfigError` if none does."""
+    from consentryd.analytics.engine import Engine  # noqa: PLC0415 -- the same
+    from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- the same
+    from consentryd.storage.reader import Reader  # noqa: PLC0415 -- the same
+
+    folders = installation.regions(settings)
+    if not folders:
+        raise ConfigError("Nothing is stored here yet.")
+    memory, threads = f"{settings.analytics.memory_mb}MB", settings.analytics.threads
+    readers = {
+        folder.name: stack.enter_context(closing(Reader(folder.root, DeltaLake(folder.root), memory=memory, threads=threads)))
+        for folder in folders
+    }
+    return Engine(readers, settings.analytics)
+
+
+def show_result(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Lines over time as sparklines with their totals, everything else as a table of its rows."""
+    if result["kind"] == "trends":
+        _show_lines(result)
+    else:
+        show_rows(rows)
+    for warning in result["warnings"]:
+        say(f"{warning['message']} ({warning['count']})", style="yellow")
+    if result["suppressed_groups"]:
+        say(f"{result['suppressed_groups']} groups are too small to be shown.", style="yellow")
+
+
+def show_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of one shape as a table."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*names, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    show(table)
+
+
+def _show_lines(result: dict[str, Any]) -> None:
+    span = result["resolved_range"]
+    say(f"{span['from_'][:10]} to {span['to'][:10]} by {span['interval']}, {result['timezone']}")
+    table = Table("series", "group", "over time", "last", "total", box=None, padding=(0, 2, 0, 0))
+    for line in result["series"]:
+        values = [point["value"] for point in line["values"]]
+        group = "" if line["group"] is None else " / ".join(line["group"])
+        last = _cell(values[-1]) if values else ""
+        table.add_row(line["name"], group, sparkline(values), last, _cell(line["total"]))
+    show(table)
+
+
+def sparkline(values: Sequence[Any]) -> str:
+    """A bar for each value from 0 to the largest; a dot where there is none."""
+    top = max((float(value) for value in values if value is not None), default=0.0)
+    return "".join("·" if value is None else _bar(float(value), top) for value in values)
+
+
+def _bar(value: float, top: float) -> str:
+    if top <= 0 or value <= 0:
+        return SPARKS[0]
+    return SPARKS[min(len(SPARKS) - 1, round(value / top * (len(SPARKS) - 1)))]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+
+
+def _read(question: str) -> bytes:
+    if question == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(question).read_bytes()
+    except OSError:
+        raise ConfigError(f"There is no file {question} to read a query from.") from None

@@ -1,0 +1,226 @@
+"""`consentry privacy erase|export|request|requests|hold`: acting on people's requests from the command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.table import Table
+
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.cli.person import (
+    AnonymousOption,
+    Bureau,
+    EmailOption,
+    SitesOption,
+    UserOption,
+    named,
+    open_bureau,
+    require,
+)
+from consentryd.model.error import ConfigError, NotFound
+from consentryd.rights.demand import RequestStatus, RequestType, read_demand
+
+
+class Block(StrEnum):
+    FOREVER = "forever"
+    NO = "no"
+
+
+ReasonOption = Annotated[str | None, typer.Option(help="Why; kept, encrypted, until the request is done.")]
+_OutOption = Annotated[Path, typer.Option("--output", "-o", help="The ZIP file to write.", metavar="FILE")]
+
+
+def erase(
+    user_id: UserOption = None,
+    anonymous_id: AnonymousOption = None,
+    email: EmailOption = None,
+    file: Annotated[Path | None, typer.Option(help="User ids of many people, one a line: a request for each.")] = None,
+    site: SitesOption = None,
+    reason: ReasonOption = None,
+    block: Annotated[Block | None, typer.Option(help="Refuse their future events; default: `rights.block`.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write the certificates.", metavar="FILE")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a person from every store, now, and show the proof. It cannot be undone.
+
+    For example `consentry privacy erase --user-id 42`. All options that name somebody are about one person; the gateway may run meanwhile.
+    If this command is killed, the erasure is finished by the gateway or by the next run.
+    """
+    bureau = open_bureau(installation.load(config), site)
+    each = _people(named(user_id, anonymous_id, email), file)
+    extra = {"reason": reason, **({"block": block.value} if block else {})}
+    asked = [
+        bureau.desk.accept(read_demand({"type": "erasure", "identities": person, **extra}), bureau.caller) for person in each
+    ]
+    done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
+    nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
+    told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
+    if output is not None:
+        output.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    if as_json:
+        show_json(told if file is not None else told[0])
+    else:
+        for request in told:
+            _say_erasure(request)
+    if any(request["status"] != RequestStatus.COMPLETED for request in told):
+        raise typer.Exit(1)
+
+
+def export(
+    output: _OutOption,
+    user_id: UserOption = None,
+    anonymous_id: AnonymousOption = None,
+    email: EmailOption = None,
+    site: SitesOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything that is held about a person into a ZIP: events as JSON lines and CSV, the rest as JSON, and a page to read.
+
+    For example `consentry privacy export --user-id 42 -o person.zip`. The file is in the clear: hand it to the person, then delete it.
+    """
+    bureau = open_bureau(installation.load(config), site)
+    body = {"type": "access", "identities": require(named(user_id, anonymous_id, email))}
+    asked = bureau.desk.accept(read_demand(body), bureau.caller)
+    done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
+    with output.open("xb") as sink:
+        bureau.desk.write_export(asked["id"], sink)
+    bureau.desk.destroy_export(asked["id"], bureau.caller)
+    summary = {"request": asked["id"], "events": done["export"]["events"], "file": str(output), "bytes": output.stat().st_size}
+    if as_json:
+        show_json(summary)
+    else:
+        say(f"{summary['events']:,} events and what else is held are in {output} ({summary['bytes']:,} bytes).")
+
+
+def request(
+    kind: Annotated[RequestType, typer.Argument(help="What the person asks for.")],
+    user_id: UserOption = None,
+    anonymous_id: AnonymousOption = None,
+    email: EmailOption = None,
+    site: SitesOption = None,
+    reason: ReasonOption = None,
+    purpose: Annotated[list[str] | None, typer.Option(help="Of an objection; repeatable. Default: all.", metavar="NAME")] = None,
+    correct: Annotated[
+        list[str] | None, typer.Option(help="Of a rectification: `property=value`, or `property=` to take it out; repeatable.")
+    ] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Of a restriction: end it.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand in a request of any kind and carry it out: `consentry privacy request restriction --user-id 42`."""
+    bureau = open_bureau(installation.load(config), site)
+    body: dict[str, Any] = {"type": kind.value, "identities": require(named(user_id, anonymous_id, email)), "reason": reason}
+    body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
+    asked = bureau.desk.accept(read_demand(body), bureau.caller)
+    done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
+    show_json(done) if as_json else say(f"Request {done['id']} ({done['type']}): {done['status']}.")
+
+
+def requests(
+    request_id: Annotated[str | None, typer.Argument(metavar="ID", help="Show this one in full.")] = None,
+    status: Annotated[list[RequestStatus] | None, typer.Option(help="Only of this status; repeatable.")] = None,
+    kind: Annotated[list[RequestType] | None, typer.Option("--type", help="Only of this type; repeatable.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the request of this ID.")] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Give it the longer deadline that the law knows.")] = False,
+    site: SitesOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """List people's requests with their deadlines, or show, cancel or extend one."""
+    bureau = open_bureau(installation.load(config), site)
+    if request_id is not None:
+        _show_one(bureau, request_id, cancel=cancel, extend=extend)
+        return
+    if cancel or extend:
+        raise ConfigError("--cancel and --extend go with the ID of a request.")
+    found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=1000)
+    if as_json:
+        show_json(found)
+        return
+    table = Table("id", "type", "status", "received", "due", "step", box=None)
+    for each in found:
+        steps = " ".join(sorted({region["step"] for region in each["regions"].values()}))
+        overdue = "red" if each["overdue"] else None
+        table.add_row(
+            each["id"], each["type"], each["status"], each["received_at"][:16], each["due_at"][:10], steps, style=overdue
+        )
+    show(table) if found else say("There are no requests.")
+
+
+def hold(
+    reason: Annotated[str, typer.Option(help="Why they must not be erased, such as a case number; no personal data.")],
+    user_id: UserOption = None,
+    anonymous_id: AnonymousOption = None,
+    email: EmailOption = None,
+    lift: Annotated[bool, typer.Option("--lift", help="End the hold.")] = False,
+    site: SitesOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Keep a person from being erased while the law asks for it. Their erasure shows as `on_hold` until `--lift`."""
+    bureau = open_bureau(installation.load(config), site)
+    identities = read_demand({"type": "erasure", "identities": require(named(user_id, anonymous_id, email))}).named
+    bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
+    say("The hold is lifted; waiting erasures go on." if lift else "Held: an erasure of this person will wait.")
+
+
+def _people(identities: list[dict[str, str]], file: Path | None) -> list[list[dict[str, str]]]:
+    """One list of identities for each person."""
+    if file is None:
+        return [require(identities)]
+    if identities:
+        raise ConfigError("Either name one person by options, or many by --file.")
+    ids = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [named([user], None, None) for user in dict.fromkeys(ids)]
+
+
+def _correction(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ConfigError("--correct takes property=value.")
+    try:
+        return name, orjson.loads(value) if value else None
+    except orjson.JSONDecodeError:
+        return name, value
+
+
+def _show_one(bureau: Bureau, request_id: str, *, cancel: bool, extend: bool) -> None:
+    try:
+        if cancel:
+            bureau.desk.cancel(request_id, bureau.caller)
+        if extend:
+            bureau.desk.extend(request_id, bureau.caller)
+        show_json(bureau.desk.get(request_id, bureau.caller))
+    except NotFound:
+        raise ConfigError(f"There is no request {request_id}.") from None
+
+
+def _say_erasure(request: dict[str, Any]) -> None:
+    if request["status"] == RequestStatus.ON_HOLD:
+        say(
+            f"Request {request['id']} is on hold: somebody set a legal hold on this person (`consentry privacy hold --lift` ends it)."
+        )
+        return
+    say(f"Request {request['id']}: {request['status']}")
+    for certificate in request.get("certificates", ()):
+        facts = certificate["erasure"]
+        events, scan = facts["stores"]["events"]["before"], facts["scan"]
+        say(
+            f"  {facts['region']}: {events:,} events and {facts['subjects']} subjects gone, {facts['files_rewritten']} files rewritten; "
+            f"{scan['files']} files searched, nothing found; ledger entry {certificate['ledger']['entry']}"
+        )
+        if scan["mentions"]:
+            say(
+                f"    the identifier as a text still stands in {', '.join(scan['mentions'])}: in other people's data, or by chance"
+            )
+    if request.get("commitment_nonce"):
+        say(f"  nonce for the person, shown this once: {request['commitment_nonce']}")

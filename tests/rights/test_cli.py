@@ -1,0 +1,127 @@
+"""The operator's commands for people's requests, typed as the manual says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consentryd.config.load import load_settings
+from consentryd.gateway.cli import main
+from consentryd.gateway.compose import House, open_stores
+from consentryd.gateway.intake import Intake
+from consentryd.gateway.protocols.segment import read_event
+from consentryd.model.client import Client
+from consentryd.model.clock import SystemClock
+from consentryd.model.key import ApiKey, KeyKind
+
+KEY = ApiKey("key_w", KeyKind.WRITE, "default", "", None, (), 0, None)
+GRANT = {"consent": {"purposes": {"analytics": True}}}
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    def _run(*arguments: str) -> Told:
+        capsys.readouterr()
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return Told(code, captured.out, captured.err)
+
+    assert _run("init").code == 0
+    return _run
+
+
+def fill(*events: dict[str, Any]) -> None:
+    """Store events in the installation at hand."""
+    settings, clock = load_settings(Path("consentry.toml"), {"CONSENTRY_STORAGE_MIN_FREE_BYTES": "0"}), SystemClock()
+    stores = open_stores(settings, None, clock)
+    try:
+        house = House(settings, stores, clock)
+        items = [read_event({"type": "track", "event": "Bought", "context": GRANT, **event}, None) for event in events]
+        results = asyncio.run(house.collector.collect(Intake(KEY, clock.now(), Client(country="DE")), items))
+        assert {str(result.outcome) for result in results} == {"stored"}
+    finally:
+        for store in stores.values():
+            store.close()
+
+
+def test_erase_prints_proof_that_verify_accepts_and_anybody_elses_id_does_not_fit(run) -> None:
+    fill({"userId": "42"}, {"userId": "43"})
+    told = run("privacy", "erase", "--user-id", "42", "--json", "-o", "proof.json")
+    assert told.code == 0, told.err
+    assert sum(each["erasure"]["stores"]["events"]["before"] for each in told.json["certificates"]) == 1
+    nonce = told.json["commitment_nonce"]
+    assert run("privacy", "verify", "proof.json").code == 0
+    assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
+    assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "43").code == 1
+    Path("proof.json").write_text(Path("proof.json").read_text().replace('"subjects": 1', '"subjects": 2'))
+    refused = run("privacy", "verify", "proof.json")
+    assert (refused.code, "Not genuine" in refused.err) == (1, True)
+
+
+def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
+    fill({"userId": "42"}, {"anonymousId": "a-1"})
+    told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")
+    assert (told.code, "1 events" in told.out) == (0, True), told.err
+    with zipfile.ZipFile("person.zip") as archive:
+        assert set(archive.namelist()) == {"events.jsonl", "events.csv", "about-you.json", "index.html", "manifest.json"}
+    assert list(Path("data").glob("*/exports/*")) == []
+    assert run("privacy", "export", "--anonymous-id", "a-1", "-o", "person.zip").code == 1, "an existing file is not overwritten"
+
+
+def test_requests_are_listed_shown_and_cannot_be_cancelled_when_done(run) -> None:
+    fill({"userId": "42"})
+    assert "no requests" in run("privacy", "requests").out
+    request = run("privacy", "request", "restriction", "--user-id", "42", "--json").json
+    assert request["status"] == "completed"
+    listed = run("privacy", "requests", "--type", "restriction", "--json").json
+    assert [each["id"] for each in listed] == [request["id"]]
+    assert run("privacy", "requests", request["id"]).json["type"] == "restriction"
+    assert "being carried out" in run("privacy", "requests", request["id"], "--cancel").err
+    assert run("privacy", "requests", "unknown-id").code == 1
+
+
+def test_many_people_are_erased_in_one_go_from_a_file(run) -> None:
+    fill(*({"userId": str(number)} for number in range(1000, 1030)))
+    Path("ids.txt").write_text("\n".join(str(number) for number in range(1000, 1020)))
+    told = run("privacy", "erase", "--file", "ids.txt", "--json")
+    assert {each["status"] for each in told.json} == {"completed"}
+    assert len(told.json) == 20
+
+
+def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
+    fill({"userId": "42"})
+    assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7").code == 0
+    told = run("privacy", "erase", "--user-id", "42")
+    assert (told.code, "on hold" in told.out) == (1, True)
+    assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7", "--lift").code == 0
+    assert run("privacy", "erase", "--user-id", "42").code == 0
+    assert {each["status"] for each in run("privacy", "requests", "--json").json} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("erase",), ("export", "-o", "x.zip"), ("requests", "--cancel"), ("verify", "consentry.toml")]
+)
+def test_wrong_use_is_a_line_and_an_exit_code(run, arguments: tuple[str, ...]) -> None:
+    fill({"userId": "42"})
+    told = run("privacy", *arguments)
+    assert told.code == 1
+    assert told.err.count("\n") == 1
