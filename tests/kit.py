@@ -164,7 +164,7 @@ def services_of(settings: Settings, doubles: dict[str, Any], worker: Worker = Wo
 
 @asynccontextmanager
 async def open_doubles(
-    settings: Settings, config_path: Path | None, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
+    settings: Settings, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
 ) -> AsyncIterator[Services]:
     """A composition root over doubles, for tests of the server."""
     yield services_of(settings, doubles_of(), worker)

@@ -78,7 +78,7 @@ class Collector:
         return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context)
 
     async def _store(self, items: Sequence[CleanEvent | Reason]) -> list[Verdict]:
-        """Append each region's events to its log. If every store that is asked fails, the request fails; else their events are to be retried."""
+        """Append each region's events to its log. If every store asked fails, the request fails; else its events are to be retried."""
         verdicts: list[Verdict] = [item if isinstance(item, Reason) else Reason.UNAVAILABLE for item in items]
         by_region: dict[str, list[int]] = {}
         for position, item in enumerate(items):

@@ -10,7 +10,6 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -161,7 +160,7 @@ def open_rights(house: House, logger: FilteringBoundLogger, *, ticks: bool) -> R
 
 @contextlib.asynccontextmanager
 async def open_services(
-    settings: Settings, config_path: Path | None, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
+    settings: Settings, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger
 ) -> AsyncIterator[Services]:
     """The house with its doors' services; closes what it opened. Housekeeping runs in the first worker."""
     use_system_memory()

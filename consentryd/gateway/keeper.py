@@ -63,14 +63,16 @@ class Keeper:
         except Busy:
             return
         except CorruptStore as error:
-            self._logger.error("stored events are damaged: queries over them are refused", region=name, reason=str(error))
+            self._logger.error("stored events are damaged: queries are refused", region=name, reason=str(error))  # noqa: TRY400 - a reason, no trace
 
     async def _tend(self, name: str, store: RegionStore) -> None:
         try:
             events, age = await asyncio.to_thread(store.depth)
             self._metrics.set_log_depth(name, events)
             self._metrics.set_seal_lag(name, age / SECOND)
-            if events >= self._settings.storage.seal_events or (events and age >= self._settings.storage.seal_interval_s * SECOND):
+            if events >= self._settings.storage.seal_events or (
+                events and age >= self._settings.storage.seal_interval_s * SECOND
+            ):
                 await asyncio.to_thread(self._seal, name, store)
         except Busy:
             return
@@ -84,7 +86,9 @@ class Keeper:
         if self._seals[name] % _SEALS_PER_COMPACTION == 0:
             merged = compact(store.root, self._lakes[name], files=self._settings.storage.compact_files)
             if merged.merged:
-                self._logger.info("compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3))
+                self._logger.info(
+                    "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)
+                )
 
     async def _retain(self) -> None:
         self._retained_at = now = self._clock.now()

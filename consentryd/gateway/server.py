@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.day_keys import DayKeys
@@ -15,7 +14,6 @@ from consentryd.gateway.worker import OpenServices, run_worker
 
 def serve(
     settings: Settings,
-    config_path: Path | None,
     regions: Sequence[str] | None,
     announce: Callable[[str], None] | None = None,
     *,
@@ -35,8 +33,8 @@ def serve(
                 announce(address)
 
         if workers > 1:
-            return supervise(open_services, settings, config_path, regions, listening.getsockname()[1], ready)
-        run_worker(open_services, settings, config_path, regions, listening, Worker(keys=DayKeys()), ready)
+            return supervise(open_services, settings, regions, listening.getsockname()[1], ready)
+        run_worker(open_services, settings, regions, listening, Worker(keys=DayKeys()), ready)
     return 0
 
 

@@ -44,7 +44,6 @@ class _Job:
 
     compose: OpenServices
     settings: Settings
-    config_path: Path | None
     regions: Sequence[str] | None
     worker: Worker
 
@@ -55,7 +54,6 @@ class _Job:
                 run_worker(
                     self.compose,
                     self.settings,
-                    self.config_path,
                     self.regions,
                     listening,
                     self.worker,
@@ -168,7 +166,6 @@ class _Supervisor:
 def supervise(
     compose: OpenServices,
     settings: Settings,
-    config_path: Path | None,
     regions: Sequence[str] | None,
     port: int,
     announce: Callable[[], None],
@@ -178,10 +175,7 @@ def supervise(
     context = multiprocessing.get_context("spawn")
     keys = DayKeys()
     with tempfile.TemporaryDirectory(prefix="consentry-") as board:
-        jobs = [
-            _Job(compose, settings, config_path, regions, Worker(number, Path(board), keys))
-            for number in range(settings.server.workers)
-        ]
+        jobs = [_Job(compose, settings, regions, Worker(number, Path(board), keys)) for number in range(settings.server.workers)]
         supervisor = _Supervisor(
             [_Seat(job, context) for job in jobs], open_logger(settings.server), settings.server.shutdown_timeout_s
         )

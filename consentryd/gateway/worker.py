@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Protocol
 
 import uvloop
@@ -30,7 +29,6 @@ class OpenServices(Protocol):
     def __call__(
         self,
         settings: Settings,
-        config_path: Path | None,
         regions: Sequence[str] | None,
         worker: Worker,
         logger: FilteringBoundLogger,
@@ -40,7 +38,6 @@ class OpenServices(Protocol):
 def run_worker(
     open_services: OpenServices,
     settings: Settings,
-    config_path: Path | None,
     regions: Sequence[str] | None,
     listening: socket.socket,
     worker: Worker,
@@ -56,7 +53,7 @@ def run_worker(
         logger = open_logger(settings.server)
         adopt_libraries(logger)
         stop = _stop_event(parent)
-        async with open_services(settings, config_path, regions, worker, logger) as services:
+        async with open_services(settings, regions, worker, logger) as services:
             app = create_app(services, logger)
             async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
                 _settle()

@@ -14,4 +14,4 @@ if __name__ == "__main__":
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
 
-    sys.exit(serve(settings, None, None, announce, compose=open_doubles))
+    sys.exit(serve(settings, None, announce, compose=open_doubles))

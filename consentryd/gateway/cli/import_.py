@@ -64,7 +64,7 @@ def import_(
     key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)
     with ExitStack() as stack:
         opened = [(name, stack.enter_context(_open(name))) for name in files]
-        summaries = asyncio.run(_run(settings, config, key, opened, form))
+        summaries = asyncio.run(_run(settings, key, opened, form))
     if as_json:
         show_json([described(name, summary) for name, summary in summaries])
     else:
@@ -78,9 +78,7 @@ def _open(name: str) -> BinaryIO:
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == STDIN else Path(name).open("rb")
 
 
-async def _run(
-    settings: Settings, config: Path, key: ApiKey, opened: list[tuple[str, BinaryIO]], form: str
-) -> list[tuple[str, Summary]]:
+async def _run(settings: Settings, key: ApiKey, opened: list[tuple[str, BinaryIO]], form: str) -> list[tuple[str, Summary]]:
     from consentryd.gateway.compose import open_services  # noqa: PLC0415 -- half a second that --help need not wait
     from consentryd.gateway.exposition import Worker  # noqa: PLC0415
     from consentryd.gateway.logs import open_logger  # noqa: PLC0415

@@ -14,7 +14,6 @@ from consentryd.model.event import RawEvent, ValidEvent
 from consentryd.model.outcome import Reason
 from consentryd.privacy.address import truncate
 
-
 #: Event, user, anonymous, session, group and previous id.
 Ids = tuple[str, str | None, str | None, str | None, str | None, str | None]
 
