@@ -19,7 +19,15 @@ from consentryd.storage.rejected import Letter
 
 _KEYS: Final = 50
 _NAME_CHARS: Final = 200
-_TYPES: Final = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+_TYPES: Final = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
 
 
 def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber: Scrubber) -> Letter:
