@@ -1,26 +1,28 @@
-"""Partial results by bucket. A key says everything a partial depends on, so that an entry is never wrong, only unused."""
+"""Partial results. A key says everything a partial depends on, so that an entry is never wrong, only unused."""
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+_ENTRY_BYTES: Final = 500
+
 
 class PartialKey(NamedTuple):
-    """`data` names the rows that a bucket holds for the range: its files, its part of the log's tail, and what is hidden or merged."""
+    """`data` names the rows: files, part of the log's tail, what is hidden or merged. `work` names what was made of them."""
 
     region: str
-    bucket: int
     data: Hashable
-    statement: str
+    work: Hashable
 
 
 class PartialCache:
-    """The tables used last, of at most `limit` bytes in all. Shared by threads.
+    """The partials used last, of at most `limit` bytes in all. Shared by threads; what is in it is never changed.
 
     Files never change, so what a bucket's files say is kept until another file joins them; new events of the log's tail make new keys
     for the buckets of their subjects only.
@@ -29,37 +31,38 @@ class PartialCache:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._tables: OrderedDict[PartialKey, pa.Table] = OrderedDict()
+        self._values: OrderedDict[PartialKey, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: PartialKey) -> pa.Table | None:
+    def get(self, key: PartialKey) -> Any:
+        """The partial, or None."""
         with self._lock:
-            found = self._tables.get(key)
+            found = self._values.get(key)
             if found is None:
                 self.misses += 1
                 return None
-            self._tables.move_to_end(key)
+            self._values.move_to_end(key)
             self.hits += 1
-            return found
+            return found[0]
 
-    def put(self, key: PartialKey, table: pa.Table) -> None:
-        size = _size(key, table)
+    def put(self, key: PartialKey, value: Any) -> None:
+        size = _size(value) + len(str(key.work))
         with self._lock:
-            if size > self._limit // 4 or key in self._tables:
+            if size > self._limit // 4 or key in self._values:
                 return
-            self._tables[key] = table
+            self._values[key] = value, size
             self._bytes += size
             while self._bytes > self._limit:
-                self._bytes -= _size(*self._tables.popitem(last=False))
+                self._bytes -= self._values.popitem(last=False)[1][1]
 
     def clear(self) -> None:
         """Forget everything, as after an erasure."""
         with self._lock:
-            self._tables.clear()
+            self._values.clear()
             self._bytes = 0
 
 
-def _size(key: PartialKey, table: pa.Table) -> int:
-    return int(table.nbytes) + len(key.statement) + 500
+def _size(value: Any) -> int:
+    return _ENTRY_BYTES + (int(value.nbytes) if isinstance(value, pa.Table) else len(pickle.dumps(value)))

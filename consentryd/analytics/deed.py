@@ -22,6 +22,7 @@ from consentryd.analytics.condition import (
 from consentryd.analytics.field import field_of
 from consentryd.analytics.period import Range, resolve
 from consentryd.analytics.source import Setting, Source
+from consentryd.analytics.view import HISTORY
 from consentryd.model.clock import DAY, HOUR
 from consentryd.model.error import Unprocessable
 
@@ -59,7 +60,7 @@ def _did(deed: Did, outer: Source) -> str:
     by_subject = _by_subject(deed, deed.window, outer)
     if not _allows_zero(deed):
         return f"{by_subject} HAVING {truth}"
-    return f"SELECT subject FROM history WHERE subject IS NOT NULL EXCEPT ({by_subject} HAVING NOT ({truth}))"
+    return f"SELECT subject FROM {HISTORY} WHERE subject IS NOT NULL EXCEPT ({by_subject} HAVING NOT ({truth}))"
 
 
 def _allows_zero(deed: Did) -> bool:

@@ -1,6 +1,6 @@
 """The FROM of a statement over one bucket's events, with all that its filters and values need joined to it.
 
-Statements read two views that the engine makes for each bucket: `events`, the rows of the query's range, and `history`, all rows up to now.
+Statements read two views that the engine makes for each bucket: `EVENTS`, the rows of the query's range, and `HISTORY`, all up to now.
 All events of a subject are in one bucket, so what a subject did, was or belongs to is settled within it.
 """
 
@@ -26,6 +26,7 @@ from consentryd.analytics.condition import (
 )
 from consentryd.analytics.field import Field, field_of, property_of
 from consentryd.analytics.shape import Shape
+from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
 
 AsOf = Literal["event", "latest"]
@@ -41,7 +42,7 @@ _SESSION: Final[dict[str, str]] = {
     "entry_host": "first(h.host ORDER BY h.time, h.event_id) FILTER (h.host IS NOT NULL)",
 }
 
-_SUBJECTS: Final = "(SELECT subject, max(time) AS time FROM history WHERE subject IS NOT NULL GROUP BY subject) e"
+_SUBJECTS: Final = f"(SELECT subject, max(time) AS time FROM {HISTORY} WHERE subject IS NOT NULL GROUP BY subject) e"
 
 
 class Audience(Shape):
@@ -64,9 +65,7 @@ class Setting:
 class Source:
     """Builds one FROM. Ask for conditions and values first, then for `sql`, which joins what they need."""
 
-    def __init__(
-        self, setting: Setting, view: Literal["events", "history"] = "events", nesting: int = 0, *, subjects: bool = False
-    ) -> None:
+    def __init__(self, setting: Setting, view: str = EVENTS, nesting: int = 0, *, subjects: bool = False) -> None:
         if nesting > _MAX_NESTING:
             raise Unprocessable("invalid", "Cohorts are nested too deep, or in a circle.", field="where")
         self.setting = setting
@@ -82,7 +81,7 @@ class Source:
 
     def nested(self, *, subjects: bool = False) -> Source:
         """A source over all of history, for a subquery; of one row per subject where only subjects count."""
-        return Source(self.setting, "history", self._nesting + 1, subjects=subjects)
+        return Source(self.setting, HISTORY, self._nesting + 1, subjects=subjects)
 
     def matches(self, matcher: Matcher) -> str:
         """A boolean, never null: the row is one of these events."""
@@ -121,9 +120,7 @@ class Source:
         """What identify calls said of the subject: up to the event, or up to now."""
         row = self._join(f"trait {as_of} {name}")
         value = property_of(name, "h")
-        said = (
-            f"FROM history h WHERE h.type = 'identify' AND h.subject IS NOT NULL AND {value.text} IS NOT NULL GROUP BY h.subject"
-        )
+        said = f"FROM {HISTORY} h WHERE h.type = 'identify' AND h.subject IS NOT NULL AND {value.text} IS NOT NULL GROUP BY h.subject"
         traits = f"json_object('value', last(json_extract(h.properties, {literal.text(value.pointer or '')}) ORDER BY h.time, h.event_id))"
         if as_of == "latest":
             join = f"LEFT JOIN (SELECT h.subject, {traits} AS properties {said}) {row} ON e.subject = {row}.subject"
@@ -141,7 +138,7 @@ class Source:
         row = self._join(key)
         value = _SESSION.get(name, f"first(h.{name} ORDER BY h.time, h.event_id) FILTER (h.{name} IS NOT NULL)")
         self._joins[key] = (
-            f"LEFT JOIN (SELECT h.subject, h.session, {value} AS value FROM history h"
+            f"LEFT JOIN (SELECT h.subject, h.session, {value} AS value FROM {HISTORY} h"
             f" WHERE h.subject IS NOT NULL AND h.session IS NOT NULL GROUP BY h.subject, h.session) {row}"
             f" ON e.subject = {row}.subject AND e.session = {row}.session"
         )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.execution import Span
+from consentryd.analytics.region_view import Span
 from consentryd.analytics.trends import revenue, trailing
 from consentryd.analytics.trends.aggregate import NON_NUMERIC, RANGE, UNIQUE, Cells, Levels, aggregate_of, cumulative_unique
 from consentryd.analytics.trends.formula import Formula

@@ -9,12 +9,13 @@ from typing import Final
 from consentryd.analytics.breakdown import ByCohorts, ByProperties
 from consentryd.analytics.calendar import index_sql
 from consentryd.analytics.condition import Condition, Matcher
-from consentryd.analytics.execution import Span
 from consentryd.analytics.field import field_of
 from consentryd.analytics.group import group_sql, shown_sql
 from consentryd.analytics.period import Period
+from consentryd.analytics.region_view import Span
 from consentryd.analytics.source import Setting, Source
 from consentryd.analytics.trends.model import Measure
+from consentryd.analytics.view import HISTORY
 
 #: Who did it: the subject, or in the anonymous lane the day's token, which is another one tomorrow.
 VISITOR: Final = "coalesce(CAST(e.subject AS VARCHAR), 'v' || e.visitor)"
@@ -51,7 +52,7 @@ class Frame:
 
     def _first_rows(self, measure: Measure) -> str:
         """Of each subject the first such event of all history; the period and, for `first_time_event`, the filters are looked at after."""
-        source = Source(self.setting, "history")
+        source = Source(self.setting, HISTORY)
         named = source.matches(Matcher(event=measure.event))
         filters = [source.holds(each) for each in (measure.where, self.where) if each is not None]
         filtered = " AND ".join(filters) or "true"

@@ -15,6 +15,7 @@ from consentryd.gateway.cli import (
     certificate,
     check_config,
     consent,
+    demo,
     doctor,
     events,
     import_,
@@ -29,6 +30,7 @@ from consentryd.gateway.cli import (
     seal,
     serve,
     signing,
+    snippet,
 )
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
@@ -44,6 +46,8 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("init")(init.init)
+app.command("snippet")(snippet.snippet)
+app.command("demo")(demo.demo)
 app.command("check-config")(check_config.check_config)
 app.add_typer(keys.app, name="keys")
 keys.app.command("rotate-signing")(signing.rotate_signing)

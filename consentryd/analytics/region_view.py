@@ -1,0 +1,105 @@
+"""One region's snapshot as a query may see it, a bucket of subjects at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consentryd.analytics.control import Control
+from consentryd.analytics.rules import Rules
+from consentryd.analytics.view import EVENTS, HISTORY
+from consentryd.model.error import CorruptStore
+from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
+from consentryd.storage.reader import Snapshot
+
+#: A part of the region's rows: the number of a bucket, or None for all of them together.
+Part = int | None
+NO_BUCKET: Final = ANONYMOUS_BUCKET + 1
+
+
+class Span(NamedTuple):
+    """since <= time < until, UTC microseconds; None: no bound."""
+
+    since: int | None = None
+    until: int | None = None
+
+
+class RegionView:
+    """Statements name the views `EVENTS` and `HISTORY`; here they are made, once for each part and span."""
+
+    def __init__(self, region: str, snapshot: Snapshot, rules: Rules) -> None:
+        self.region = region
+        self.snapshot = snapshot
+        self._rules = rules
+        self._tail = _tail_counts(snapshot, rules.site)
+        self._mark = _mark(snapshot)
+        self._names: dict[tuple[Part, Span], str] = {}
+
+    def parts(self, span: Span, most: int) -> list[Part]:
+        """Parts that may hold rows: one if all rows are at most `most`, else the buckets of the lanes."""
+        lanes = self._rules.lanes
+        first = ANONYMOUS_BUCKET if lanes == "anonymous" else 0
+        last = ANONYMOUS_BUCKET if lanes == "consented" else NO_BUCKET
+        buckets: list[Part] = [bucket for bucket in range(first, last) if self.rows(bucket, span)]
+        return [None] if buckets and self.rows(None, span) <= most else buckets
+
+    def rows(self, part: Part, span: Span) -> int:
+        """At most so many rows."""
+        return sum(file.events for file in self._files(part, span)) + self._tail_rows(part)
+
+    def data(self, part: Part, span: Span) -> Hashable:
+        """Names a part's rows. The tail's are named by their number, for with one last sealed row it only ever grows."""
+        tail = self._tail_rows(part)
+        paths = tuple(file.path for file in self._files(part, span))
+        return part, span, paths, (tail, self.snapshot.state.sealed) if tail else None, self._mark, self._rules.sql
+
+    def run(self, part: Part, statement: str, span: Span, control: Control) -> pa.Table:
+        """The rows of a statement. Raises what `Control.running` raises, and `CorruptStore`."""
+        for placeholder, bounds in ((EVENTS, span), (HISTORY, Span())):
+            if placeholder in statement:
+                statement = statement.replace(placeholder, self._view(part, bounds))
+        try:
+            with control.running(self.snapshot.connection):
+                return self.snapshot.connection.sql(statement).to_arrow_table()
+        except duckdb.IOException as error:
+            raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
+
+    def _view(self, part: Part, span: Span) -> str:
+        known = self._names.get((part, span))
+        if known is None:
+            known = self._names[part, span] = f"rows_{id(self):x}_{len(self._names)}"
+            rows = self.snapshot.relation(site=self._rules.site, since=span.since, until=span.until, bucket=part)
+            rows.set_alias("e").filter(self._rules.sql).create_view(known)
+        return known
+
+    def _files(self, part: Part, span: Span) -> tuple[LakeFile, ...]:
+        return self.snapshot.files(since=span.since, until=span.until, bucket=part)
+
+    def _tail_rows(self, part: Part) -> int:
+        return int(self._tail.sum() if part is None else self._tail[part])
+
+
+def _tail_counts(snapshot: Snapshot, site: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Events of the site in the log's tail, by bucket."""
+    tail = snapshot.tail
+    own = tail.filter(pc.equal(tail["site"], site))
+    if not own.num_rows:
+        return np.zeros(NO_BUCKET + 1, np.int64)
+    subjects = snapshot.aliases.apply(own.select(["subject"]))["subject"].fill_null(-1).to_numpy()
+    buckets = np.where(subjects < 0, ANONYMOUS_BUCKET, subjects >> 59)
+    return np.bincount(buckets, minlength=NO_BUCKET + 1)
+
+
+def _mark(snapshot: Snapshot) -> str:
+    """Names who is merged, hidden or has withdrawn."""
+    digest = hashlib.sha256(snapshot.aliases.subjects.tobytes())
+    digest.update(snapshot.aliases.becomes.tobytes())
+    digest.update(snapshot.hidden.subjects.tobytes())
+    digest.update(repr(sorted(snapshot.withdrawn)).encode())
+    return digest.hexdigest()
