@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -134,10 +135,16 @@ class ConsentDesk:
         digests = self._digests(region, statement)
         if any(transaction.choices.is_suppressed(digest, now) for digest in digests.values()):
             raise Conflict("suppressed", "This person is suppressed: nothing is stored of them, also no choice.")
-        nonce, ledger = self._nonce(), Ledger(connection)
-        entry = ledger.append(now, EntryKind.CONSENT, self._facts(statement, place, nonce))
-        subject = self._write(transaction, statement, digests, entry)
-        connection.execute("INSERT INTO choice_proof (entry, subject, nonce) VALUES (?, ?, ?)", (entry.number, subject, nonce))
+        ledger, known = Ledger(connection), _repeated(transaction, statement, digests)
+        if known is None:
+            nonce = self._nonce()
+            entry = ledger.append(now, EntryKind.CONSENT, self._facts(statement, place, nonce))
+            subject = self._write(transaction, statement, digests, entry)
+            connection.execute(
+                "INSERT INTO choice_proof (entry, subject, nonce) VALUES (?, ?, ?)", (entry.number, subject, nonce)
+            )
+        else:
+            entry, subject, nonce = known
         checkpoint = ledger.checkpoint(signer)
         ledger.keep_checkpoint(checkpoint, now)
         proof = Proof(checkpoint, ledger.inclusion(entry.number, ledger.size))
@@ -198,6 +205,46 @@ class ConsentDesk:
 def _may_have_events(transaction: Transaction, digests: Iterable[bytes]) -> bool:
     """Whether any of the identities is known: most refusals come from people of whom nothing was ever stored."""
     return any(transaction.index.knows(digest) for digest in digests)
+
+
+def _repeated(
+    transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes]
+) -> tuple[Entry, int, bytes] | None:
+    """Entry, subject and nonce of the same statement made within a day and still in force: who repeats themself adds nothing."""
+    if not all(transaction.index.knows(digest) for digest in digests.values()):
+        return None
+    subject = transaction.index.resolve(
+        digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID), transaction.now
+    )
+    choices = read_choices(transaction.connection, subject)
+    refused = standing_of(choices).refused
+    on_record = {(choice.purpose, choice.digest): choice for choice in choices}
+    entries = set()
+    for purpose, state in statement.choices.items():
+        in_force = (purpose in refused) == (state is not ChoiceState.GRANTED)
+        for digest in digests.values():
+            choice = on_record.get((purpose, digest))
+            said = None if choice is None else (choice.state, choice.vouched, choice.notice)
+            if choice is None or not in_force or said != (state, statement.by == "server", statement.notice[0]):
+                return None
+            entries.add(choice.entry if transaction.now - choice.decided_at < DAY else None)
+    number = entries.pop() if len(entries) == 1 else None
+    if number is None:
+        return None
+    proof = transaction.connection.execute("SELECT nonce FROM choice_proof WHERE entry = ?", (number,)).fetchone()
+    entry = Ledger(transaction.connection).entry(number)
+    return None if proof is None or entry is None or _says_more(entry, statement) else (entry, subject, proof[0])
+
+
+def _says_more(entry: Entry, statement: Statement) -> bool:
+    """Whether the entry is about other purposes, another text or language, or other identities than the statement."""
+    body = json.loads(entry.body)
+    told_hash = (body["notice"] or {}).get("sha256")
+    return bool(
+        set(body["choices"]) != set(statement.choices)
+        or (told_hash, body["language"]) != (statement.notice[1], statement.language)
+        or len(body["principals"]) != len(statement.identities)
+    )
 
 
 def _traits(statement: Statement) -> tuple[str, str, str, str]:

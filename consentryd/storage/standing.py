@@ -21,7 +21,7 @@ class Standings:
         self._by_digest: dict[bytes, Standing] = {}
         self._by_pair: dict[tuple[bytes | None, bytes | None], Standing] = {}
         self._data_version = -1
-        self._last_change = 0
+        self._last_change = connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()[0]
         self.any = False
 
     def refresh(self) -> None:

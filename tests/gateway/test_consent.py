@@ -216,9 +216,46 @@ async def test_a_changed_receipt_does_not_verify(house, change):
         verify(changed, keys)
 
 
+async def test_a_choice_repeated_within_a_day_is_one_entry_with_a_receipt_each_time(tmp_path):
+    clock = ManualClock(NOW)
+    async with open_house(tmp_path, clock) as house:
+        entries = []
+        for step, more in [
+            (0, {}),
+            (1, {}),
+            (0, {"language": "de"}),
+            (0, {"notice": "v1"}),
+            (0, {"notice": "v1"}),
+            (DAY, {"notice": "v1"}),
+        ]:
+            clock.advance(step)
+            receipt = (await house.choose(anonymousId="a-1", **GRANT, **more))["receipt"]
+            assert verify(receipt, await keys_of(house))["choices"] == {"analytics": "granted"}
+            entries.append(receipt["ledger"]["entry"])
+        assert entries == [0, 0, 1, 2, 2, 3]
+        # what one id said is not yet said by another
+        assert (await house.choose(key="server", userId="u", **GRANT))["receipt"]["ledger"]["entry"] == 4
+        assert (await house.choose(key="server", userId="u", anonymousId="a-1", **GRANT))["receipt"]["ledger"]["entry"] == 5
+
+
+async def test_a_choice_that_was_overruled_meanwhile_counts_when_it_is_repeated(house):
+    both = {"userId": "u", "anonymousId": "a-1", "purposes": ["analytics"]}
+    await house.choose(key="server", action="grant", **both)
+    house.clock.advance(1)
+    assert await house.track("joined", userId="u", anonymousId="a-2") == "stored"
+    await house.choose(anonymousId="a-2", action="deny", purposes=["analytics"])
+    assert await house.track(userId="u") == "withdrawn"
+    for action, outcome in (("grant", "stored"), ("deny", "withdrawn"), ("grant", "stored")):
+        house.clock.advance(1)
+        await house.choose(key="server", action=action, **both)
+        assert await house.track(userId="u") == outcome
+    await house.choose(anonymousId="a-2", action="deny", purposes=["analytics"])
+    assert await house.track(userId="u") == "withdrawn"
+
+
 async def test_no_identifier_is_in_the_ledger_and_no_two_entries_of_a_person_look_alike(house):
-    for _ in range(2):
-        await house.choose(anonymousId="a-very-own-id", **GRANT)
+    for action in ("grant", "deny"):
+        await house.choose(anonymousId="a-very-own-id", action=action, purposes=["analytics"])
     bodies = [body for (body,) in house.house.stores["eu"].reader.execute("SELECT body FROM ledger")]
     assert not any("a-very-own-id" in body for body in bodies)
     assert len({principal for body in bodies for principal in json.loads(body)["principals"]}) == 2
