@@ -1,0 +1,90 @@
+"""Which group of a breakdown a conversion belongs to (R-F13)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints
+from consentryd.analytics.kernel.conversion import Conversion, Pair, conversion
+from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.kernel.hold import held, present
+from consentryd.analytics.kernel.solution import chains_of
+from consentryd.analytics.kernel.start import marked, start_rows, taken
+from consentryd.analytics.stream import NONE, Stream, Values
+
+
+class Grouped(NamedTuple):
+    """Chains and, by line, the value they count for (`NONE` or nan: none). A subject may have several lines if `overlap`."""
+
+    chains: Chains
+    group: Values
+    overlap: bool
+
+    def conversions(self, pairs: tuple[Pair, ...] = ()) -> dict[int, Conversion]:
+        """Partial numbers by value."""
+        return {int(value): conversion(self.chains.take(self.group == value), pairs) for value in np.unique(self.group)}
+
+
+def touched(chains: Chains, column: Values, *, last: bool = False) -> Grouped:
+    """First or last touch: the value on the earliest or latest event of the chosen chain that has one."""
+    known = (chains.row != ABSENT) & np.append(present(column), False)[chains.row]
+    if last:
+        place = chains.time.shape[1] - 1 - np.where(known, chains.time, ABSENT)[:, ::-1].argmax(axis=1)
+    else:
+        place = np.where(known, chains.time, np.iinfo(np.int64).max).argmin(axis=1)
+    lines = np.arange(len(place))
+    row = np.where(known[lines, place], chains.row[lines, place], ABSENT)
+    return Grouped(chains, np.append(column, _missing(column))[row], overlap=False)
+
+
+def at_step(chains: Chains, column: Values, step: int) -> Grouped:
+    """The value at a step; lines that did not reach it are left out. For the first step see `at_first_step`."""
+    found = chains.take(chains.row[:, step] != ABSENT)
+    return Grouped(found, column[found.row[:, step]], overlap=False)
+
+
+def all_steps(stream: Stream, funnel: Funnel, name: str) -> Grouped:
+    """The funnel run once for each value, over the events that have it."""
+    parts = held(stream, [name], with_missing=True)
+    chains = chains_of(parts.stream, funnel)
+    first = np.flatnonzero(np.diff(parts.stream.subject, prepend=-1))
+    return Grouped(parts.restored(chains), parts.stream.values[name][first][chains.subject], overlap=True)
+
+
+def at_first_step(stream: Stream, funnel: Funnel, name: str) -> Grouped:
+    """The funnel run once for each value on a subject's entering events, with these as its first step: a subject is in each of these groups."""
+    rows = start_rows(stream, funnel)
+    column = stream.values[name]
+    rows = rows[np.lexsort((column[rows], stream.subject[rows]))]
+    first = rows[np.flatnonzero(_differs(stream.subject[rows]) | _differs(column[rows]))]
+    copies, copied = _copied(stream, first)
+    starting = np.zeros(len(stream.subject), np.bool_)
+    starting[rows] = True
+    same = (column[copied] == column[first][copies]) | (~present(column)[copied] & ~present(column)[first][copies])
+    doubled = taken(stream, copied)._replace(subject=copies)
+    chains = chains_of(*marked(doubled, starting[copied] & same, funnel))
+    row = np.where(chains.row == ABSENT, ABSENT, np.append(copied, ABSENT)[chains.row])
+    return Grouped(
+        chains._replace(subject=stream.subject[first][chains.subject], row=row), column[first][chains.subject], overlap=True
+    )
+
+
+def _copied(stream: Stream, first: Ints) -> tuple[Ints, Ints]:
+    """For each of some events all events of its subject: number of the copy, position in the stream."""
+    low = np.searchsorted(stream.subject, stream.subject[first])
+    size = np.searchsorted(stream.subject, stream.subject[first], side="right") - low
+    copies = np.repeat(np.arange(len(first)), size)
+    offset = np.arange(len(copies)) - np.repeat(np.cumsum(size) - size, size)
+    return copies, low[copies] + offset
+
+
+def _differs(column: Values) -> Bools:
+    found = np.ones(len(column), np.bool_)
+    np.not_equal(column[1:], column[:-1], out=found[1:])
+    return found
+
+
+def _missing(column: Values) -> float:
+    return float("nan") if column.dtype.kind == "f" else NONE

@@ -1,0 +1,66 @@
+"""The answer to a funnel before anything is added up: one line for each subject that entered, or for each attempt."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: In `Chains.time` and `Chains.row`: the chain does not have this step.
+ABSENT: Final = -1
+
+
+class Chains(NamedTuple):
+    """m lines of a funnel of k steps, of one stream; by subject ascending, attempts of one subject by time.
+
+    `subject` int64[m]; `depth` int64[m]: mandatory steps of the deepest attempt, excluded or not; `reached` bool[m, k]: which steps count as
+    done (all false where excluded); `time` int64[m, k]: UTC microseconds of the chosen attempt's steps (R-F8), `ABSENT` where it has none;
+    `row` int64[m, k]: positions of these events in the stream; `excluded` bool[m]. In any order, column j is the j-th step completed.
+    """
+
+    subject: Ints
+    depth: Ints
+    reached: Bools
+    time: Ints
+    row: Ints
+    excluded: Bools
+
+    def take(self, lines: npt.NDArray[np.integer] | Bools) -> Chains:
+        """Some of the lines."""
+        return Chains(*(column[lines] for column in self))
+
+    def subjects_at(self, step: int) -> Ints:
+        """Who did a step."""
+        return np.unique(self.subject[self.reached[:, step]])
+
+    def dropped_before(self, step: int, previous: int) -> Ints:
+        """Who did the step before, but not this one."""
+        return np.setdiff1d(self.subjects_at(previous), self.subjects_at(step))
+
+
+def blank(subject: Ints, steps: int) -> Chains:
+    """Lines in which nothing happened yet."""
+    lines = len(subject)
+    return Chains(
+        subject=subject,
+        depth=np.zeros(lines, np.int64),
+        reached=np.zeros((lines, steps), np.bool_),
+        time=np.full((lines, steps), ABSENT, np.int64),
+        row=np.full((lines, steps), ABSENT, np.int64),
+        excluded=np.zeros(lines, np.bool_),
+    )
+
+
+def joined(parts: list[Chains]) -> Chains:
+    """Lines of several streams, or of parts of one."""
+    return Chains(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def ends(chains: Chains) -> Ints:
+    """Time of the deepest step of each chosen attempt."""
+    last: Ints = chains.time.max(axis=1, initial=ABSENT)
+    return last

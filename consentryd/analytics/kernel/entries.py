@@ -1,0 +1,180 @@
+"""Attempts counted one by one (R-F11): one opens at a first step when none is open, and closes by completing, by time or by exclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank, joined
+from consentryd.analytics.kernel.course import Attempt, Course, course_of
+from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.kernel.matching import fill
+from consentryd.analytics.kernel.ordered import starts_of
+from consentryd.analytics.kernel.trail import Trail, trail_of
+from consentryd.analytics.stream import Stream
+
+
+def chains(stream: Stream, funnel: Funnel) -> Chains:
+    """One line for each attempt; an excluded one keeps the time of its first step.
+
+    No event belongs to two attempts; those of one instant come in whichever order helps the open attempt.
+    """
+    trail = trail_of(stream, funnel)
+    starts = starts_of(trail, funnel)
+    special = trail.hard()
+    special[trail.key[trail.bars != 0]] = True
+    found = [*_rounds(trail, starts, special, funnel), *_closely(trail, starts, special, funnel)]
+    lines = joined([blank(np.empty(0, np.int64), len(funnel.steps)), *found])
+    return lines.take(np.lexsort((lines.time[:, 0], lines.subject)))
+
+
+def _rounds(trail: Trail, starts: Ints, special: Bools, funnel: Funnel) -> Iterator[Chains]:
+    """The first attempt of every subject, then every second one, and so on, until no one has another."""
+    keys = np.unique(trail.key[starts])
+    keys = keys[~special[keys]]
+    candidates = [starts, *(trail.doing(step) for step in range(1, len(funnel.steps)))]
+    unused = np.repeat(trail.bounds()[keys][:, None], len(funnel.steps), axis=1)
+    opening = unused[:, 0].copy()
+    while len(keys):
+        place = _first(trail, candidates[0], np.maximum(opening, unused[:, 0]), keys)
+        keys, unused, place = (column[place != ABSENT] for column in (keys, unused, place))
+        if not len(keys):
+            return
+        attempt = _attempt(trail, candidates, unused, keys, place, funnel)
+        yield _lines(trail, keys, attempt)
+        opening = _closing(trail, attempt, funnel)
+        unused = np.maximum(unused, attempt + 1)
+
+
+def _first(trail: Trail, candidates: Ints, after: Ints, keys: Ints) -> Ints:
+    """The first candidate at or after a position, if it is of the same key."""
+    nearest = np.searchsorted(candidates, after)
+    place = np.append(candidates, ABSENT)[nearest]
+    found: Ints = np.where((place != ABSENT) & (np.append(trail.key, ABSENT)[place] == keys), place, ABSENT)
+    return found
+
+
+def _attempt(trail: Trail, candidates: list[Ints], unused: Ints, keys: Ints, start: Ints, funnel: Funnel) -> Ints:
+    """Positions of each attempt's steps, each as early as can be within the window."""
+    attempt = np.full((len(keys), len(candidates)), ABSENT, np.int64)
+    attempt[:, 0] = start
+    lines = np.arange(len(keys))
+    for step in range(1, len(candidates)):
+        previous = attempt[lines, step - 1]
+        after = trail.following(previous) if funnel.strict_ties else _next(trail, previous)
+        place = _first(trail, candidates[step], np.maximum(after, unused[lines, step]), keys[lines])
+        good = (place != ABSENT) & (trail.time[place] - trail.time[start[lines]] <= funnel.window)
+        lines = lines[good]
+        attempt[lines, step] = place[good]
+    return attempt
+
+
+def _next(trail: Trail, place: Ints) -> Ints:
+    """Where an event may lie that comes after another: from its instant on if that is shared, for no event there matches two steps."""
+    if not trail.tied:
+        return place + 1
+    alone = trail.following(place) - trail.instant[place] == 1
+    return np.where(alone, place + 1, trail.instant[place])
+
+
+def _closing(trail: Trail, attempt: Ints, funnel: Funnel) -> Ints:
+    """Where the next attempt may open: from the last step on, or after the window."""
+    complete = attempt[:, -1] != ABSENT
+    found = np.empty(len(attempt), np.int64)
+    found[complete] = _next(trail, attempt[complete, -1])
+    first = attempt[~complete, 0]
+    found[~complete] = trail.later(first, funnel.window)
+    return found
+
+
+def _lines(trail: Trail, keys: Ints, attempt: Ints) -> Chains:
+    found = blank(trail.subject[keys], attempt.shape[1])
+    done = attempt != ABSENT
+    found.depth[:] = done.sum(axis=1)
+    found.reached[:] = done
+    found.time[done] = trail.time[attempt[done]]
+    found.row[done] = trail.row[attempt[done]]
+    return found
+
+
+def _closely(trail: Trail, starts: Ints, special: Bools, funnel: Funnel) -> Iterator[Chains]:
+    """The same for subjects with excluding events or instants that need matching."""
+    bounds = trail.bounds()
+    may_start = np.zeros(len(trail.key), np.bool_)
+    may_start[starts] = True
+    for key in np.unique(trail.key[starts]).tolist():
+        if special[key]:
+            first, end = int(bounds[key]), int(bounds[key + 1])
+            course = course_of(trail, first, end, may_start[first:end])
+            yield _written(_Machine(course, funnel).run(), int(trail.subject[key]), funnel)
+
+
+def _written(attempts: list[tuple[Attempt, bool]], subject: int, funnel: Funnel) -> Chains:
+    found = blank(np.full(len(attempts), subject), len(funnel.steps))
+    for line, (attempt, excluded) in enumerate(attempts):
+        depth = len(attempt.times)
+        shown = 1 if excluded else depth
+        found.depth[line], found.excluded[line] = depth, excluded
+        found.reached[line, :depth] = not excluded
+        found.time[line, :shown], found.row[line, :shown] = attempt.times[:shown], attempt.rows[:shown]
+    return found
+
+
+class _Machine:
+    """Goes through the instants of one subject."""
+
+    def __init__(self, course: Course, funnel: Funnel) -> None:
+        self.course, self.funnel = course, funnel
+        self.open: Attempt | None = None
+        self.closed: list[tuple[Attempt, bool]] = []
+
+    def run(self) -> list[tuple[Attempt, bool]]:
+        for instant, time in enumerate(self.course.times):
+            if self.open is not None and time - self.open.times[0] > self.funnel.window:
+                self._close(excluded=False)
+            self._step(instant)
+            self._exclude(instant)
+        if self.open is not None:
+            self._close(excluded=False)
+        return self.closed
+
+    def _close(self, *, excluded: bool) -> None:
+        assert self.open is not None
+        self.closed.append((self.open, excluded))
+        self.open = None
+
+    def _step(self, instant: int) -> None:
+        """Extends the open attempt as far as can be; what it leaves over once complete may open others."""
+        masks, left = self.course.masks[instant], list(range(len(self.course.masks[instant])))
+        while left and (self.open is not None or self.course.opens[instant]):
+            attempt = self.open or Attempt([], [])
+            done = len(attempt.times)
+            end = done + 1 if self.funnel.strict_ties else len(self.funnel.steps)
+            events = [left[index] for index in fill([masks[event] for event in left], range(len(self.funnel.steps)), done, end)]
+            if not events:
+                return
+            self.course.add(attempt, instant, events)
+            left = [event for event in left if event not in events]
+            self.open = attempt
+            if len(attempt.times) < len(self.funnel.steps):
+                return
+            self._close(excluded=False)
+
+    def _exclude(self, instant: int) -> None:
+        """Closes the open attempt if an excluding event comes after its exclusion's first step, the second not being reached."""
+        if self.open is None:
+            return
+        done, time = len(self.open.times), self.course.times[instant]
+        bars = self.course.bars[instant]
+        lows = [
+            low
+            for bit, (_, low, high) in enumerate(self.funnel.exclusions)
+            if bars >> bit & 1 and low < done <= high and self.open.times[low] < time
+        ]
+        if not lows:
+            return
+        if self.funnel.on_exclude == "drop_from_step":
+            kept = min(lows) + 1
+            self.open = Attempt(self.open.times[:kept], self.open.rows[:kept])
+        self._close(excluded=self.funnel.on_exclude == "remove")

@@ -1,0 +1,37 @@
+"""Limits which events may be a funnel's first step, where that depends on more than their definition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import Bools, Ints
+from consentryd.analytics.kernel.funnel import Funnel, Step
+from consentryd.analytics.kernel.ordered import starts_of
+from consentryd.analytics.kernel.trail import trail_of
+from consentryd.analytics.stream import MAX_DEFINITIONS, Stream
+
+#: The definition of marked events: the one bit of a mask that no query uses.
+MARK = MAX_DEFINITIONS
+
+
+def start_rows(stream: Stream, funnel: Funnel) -> Ints:
+    """Positions in the stream of the events that may start (R-F1, `entry`), ascending."""
+    trail = trail_of(stream, funnel)
+    rows: Ints = np.sort(trail.row[starts_of(trail, funnel)])
+    return rows
+
+
+def marked(stream: Stream, marks: Bools, funnel: Funnel) -> tuple[Stream, Funnel]:
+    """A stream and funnel whose first step is done by the marked events only. Other steps keep their definitions, also the same one."""
+    code = stream.code.astype(np.int32) + np.where(marks, len(stream.masks), 0).astype(np.int32)
+    masks = np.concatenate([stream.masks, stream.masks | (1 << MARK)])
+    steps = (Step(MARK), *funnel.steps[1:])
+    return stream._replace(code=code, masks=masks), replace(funnel, steps=steps, entry="any")
+
+
+def taken(stream: Stream, rows: Ints) -> Stream:
+    """Some of a stream's events."""
+    values = {name: column[rows] for name, column in stream.values.items()}
+    return stream._replace(subject=stream.subject[rows], time=stream.time[rows], code=stream.code[rows], values=values)

@@ -1,0 +1,109 @@
+"""The events of a stream that a funnel looks at, in an order in which ties help (R-F3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import Bools, Ints
+from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.stream import Stream
+
+
+class Trail(NamedTuple):
+    """n events, by key and time; of one instant, those of the lowest step first.
+
+    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; `steps`, `bars` int64: bit k is set for step k or exclusion k;
+    `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether any two events are.
+    """
+
+    key: Ints
+    subject: Ints
+    time: Ints
+    steps: Ints
+    bars: Ints
+    row: Ints
+    instant: Ints
+    tied: bool
+
+    def doing(self, step: int) -> Ints:
+        """Positions of the events that match a step."""
+        return np.flatnonzero(self.steps & (1 << step))
+
+    def bounds(self) -> Ints:
+        """Position of each key's first event, and n at the end."""
+        return np.searchsorted(self.key, np.arange(len(self.subject) + 1))
+
+    def following(self, places: Ints) -> Ints:
+        """The position after the last event of each place's instant."""
+        return np.searchsorted(self.instant, self.instant[places], side="right") if self.tied else places + 1
+
+    def later(self, places: Ints, span: int) -> Ints:
+        """The position of the first event more than `span` after each place's, or the end of its key: by halving, all places at once."""
+        low, high = places + 1, self.bounds()[self.key[places] + 1]
+        limit = self.time[places] + span
+        while (low < high).any():
+            middle = (low + high) >> 1
+            inside = (low < high) & (self.time[np.minimum(middle, len(self.time) - 1)] <= limit)
+            high = np.where(inside | (low >= high), high, middle)
+            low = np.where(inside, middle + 1, low)
+        return low
+
+    def hard(self) -> Bools:
+        """By key: whether events of one instant can be handed to steps in more than one way, so that order alone does not help."""
+        found = np.zeros(len(self.subject), np.bool_)
+        if self.tied:
+            several = (self.steps & (self.steps - 1)) != 0
+            size = np.bincount(self.instant[self.steps != 0], minlength=len(self.key))
+            found[self.key[several & (size[self.instant] > 1)]] = True
+        return found
+
+
+def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Trail:
+    """The events that match a step or an exclusion, or every event."""
+    steps = bits(stream.masks, [step.definition for step in funnel.steps])
+    bars = bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
+    row = np.arange(len(stream.code)) if everything else np.flatnonzero(((steps | bars) != 0)[stream.code])
+    subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
+    changes = _changes(subject)
+    trail = Trail(
+        key=np.cumsum(changes) - 1,
+        subject=subject[changes],
+        time=time,
+        steps=steps[code],
+        bars=bars[code],
+        row=row,
+        instant=np.arange(len(row)),
+        tied=False,
+    )
+    tied = ~changes[1:] & (time[1:] == time[:-1])
+    return _untied(trail, tied) if tied.any() else trail
+
+
+def bits(masks: Ints, definitions: Sequence[int]) -> Ints:
+    """By code: bit k is set if it matches the k-th of the definitions."""
+    found = np.zeros(len(masks), np.int64)
+    for place, definition in enumerate(definitions):
+        found |= ((masks >> definition) & 1) << place
+    return found
+
+
+def _changes(subject: Ints) -> Bools:
+    found = np.ones(len(subject), np.bool_)
+    np.not_equal(subject[1:], subject[:-1], out=found[1:])
+    return found
+
+
+def _untied(trail: Trail, tied: Bools) -> Trail:
+    """Events of one instant by their lowest step, exclusions first; otherwise as they were."""
+    within = np.concatenate([[False], tied])
+    instant = np.maximum.accumulate(np.where(within, 0, np.arange(len(within))))
+    places = np.flatnonzero(within | np.concatenate([tied, [False]]))
+    lowest = trail.steps[places] & -trail.steps[places]
+    order = places[np.lexsort((lowest, instant[places]))]
+    steps, bars, row = trail.steps.copy(), trail.bars.copy(), trail.row.copy()
+    for column, source in ((steps, trail.steps), (bars, trail.bars), (row, trail.row)):
+        column[places] = source[order]
+    return trail._replace(steps=steps, bars=bars, row=row, instant=instant, tied=True)

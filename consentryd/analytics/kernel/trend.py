@@ -1,0 +1,93 @@
+"""A funnel by the time of entry (R-F10): each subject once in each bucket in which it entered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.kernel.ordered import starts_of
+from consentryd.analytics.kernel.solution import chains_of
+from consentryd.analytics.kernel.start import marked, start_rows, taken
+from consentryd.analytics.kernel.trail import Trail, trail_of
+from consentryd.analytics.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """`reached` int64[buckets, steps]: subjects (or attempts) that entered in the bucket and did the step; `excluded` int64[buckets]."""
+
+    reached: Ints
+    excluded: Ints
+
+    def merge(self, other: Trend) -> Trend:
+        return Trend(self.reached + other.reached, self.excluded + other.excluded)
+
+
+def trend(stream: Stream, funnel: Funnel, edges: Sequence[int]) -> Trend:
+    """`edges`: n + 1 instants of n buckets of entry; together they are the funnel's range."""
+    found = Trend(np.zeros((len(edges) - 1, len(funnel.steps)), np.int64), np.zeros(len(edges) - 1, np.int64))
+    if funnel.count_entries:
+        return _of_entries(stream, funnel, edges, found)
+    plain = funnel.order == "ordered" and not funnel.exclusions and not any(step.optional for step in funnel.steps)
+    if plain:
+        stream = _quickly(stream, funnel, edges, found)
+    if len(stream.subject):
+        _bucket_by_bucket(stream, funnel, edges, found)
+    return found
+
+
+def _of_entries(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend) -> Trend:
+    attempts = chains_of(stream, funnel)
+    bucket = np.searchsorted(edges, attempts.time[:, 0], side="right") - 1
+    np.add.at(found.reached, bucket, attempts.reached)
+    np.add.at(found.excluded, bucket, attempts.excluded)
+    return found
+
+
+def _bucket_by_bucket(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend) -> None:
+    if funnel.entry != "any":
+        marks = np.zeros(len(stream.subject), np.bool_)
+        marks[start_rows(stream, funnel)] = True
+        stream, funnel = marked(stream, marks, funnel)
+    for bucket, (since, until) in enumerate(pairwise(edges)):
+        lines = chains_of(stream, replace(funnel, since=since, until=until))
+        found.reached[bucket] += lines.reached.sum(axis=0)
+        found.excluded[bucket] += lines.excluded.sum()
+
+
+def _quickly(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend) -> Stream:
+    """From every start the chain whose steps are as early as can be. Gives the events of subjects whose instants need more than that."""
+    trail = trail_of(stream, funnel)
+    hard = np.zeros(len(trail.subject), np.bool_) if funnel.strict_ties else trail.hard()
+    starts = starts_of(trail, funnel)
+    starts = starts[~hard[trail.key[starts]]]
+    bucket = np.searchsorted(edges, trail.time[starts], side="right") - 1
+    depth = _depths(trail, starts, funnel)
+    best = np.zeros(len(trail.subject) * (len(edges) - 1), np.int8)
+    np.maximum.at(best, trail.key[starts] * (len(edges) - 1) + bucket, depth)
+    by_bucket = best.reshape(len(trail.subject), len(edges) - 1)
+    for step in range(len(funnel.steps)):
+        found.reached[:, step] += (by_bucket > step).sum(axis=0)
+    rows = np.flatnonzero(np.isin(stream.subject, trail.subject[hard]))
+    return taken(stream, rows)
+
+
+def _depths(trail: Trail, starts: Ints, funnel: Funnel) -> Ints:
+    depth = np.ones(len(starts), np.int8)
+    lines, place = np.arange(len(starts)), starts
+    for step in range(1, len(funnel.steps)):
+        candidates = trail.doing(step)
+        after = trail.following(place) if funnel.strict_ties else place + 1
+        nearest = np.searchsorted(candidates, after)
+        lines, nearest = lines[nearest < len(candidates)], nearest[nearest < len(candidates)]
+        place = candidates[nearest]
+        start = starts[lines]
+        good = (trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window)
+        lines, place = lines[good], place[good]
+        depth[lines] += 1
+    return depth
