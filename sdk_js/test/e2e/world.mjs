@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DIST = join(ROOT, "consentryd/gateway/sdk");
-const SHOP = join(ROOT, "examples/shop");
+const SHOP = join(ROOT, "consentryd/gateway/demo/shop");
 const CHROMIUM = process.env.CHROMIUM || "/usr/bin/chromium";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
