@@ -1,10 +1,12 @@
 """`/v1/consent` through the front door: who may choose for whom, what a choice does to events, and what receipts prove."""
 
+import base64
 import copy
 import hashlib
 import json
 
 import pytest
+import rfc8785
 
 from consentryd.consent.receipt import BadReceipt, is_about, principal, verify
 from consentryd.model.clock import DAY, ManualClock
@@ -101,11 +103,13 @@ async def test_a_stranger_with_the_public_key_grants_nothing_for_a_user_id(house
 
 
 async def test_a_stranger_with_the_public_key_lifts_no_withdrawal(house):
+    await house.track(userId="victim", anonymousId="mine", consent=ANALYTICS)
     await house.choose(key="server", userId="victim", action="withdraw")
+    house.clock.advance(1)
     await house.choose(anonymousId="mine", **GRANT)
     assert await house.track(userId="victim", anonymousId="mine", consent=ANALYTICS) == "withdrawn"
-    await house.choose(anonymousId="mine", **GRANT)
     assert await house.track(userId="victim", consent=ANALYTICS) == "withdrawn"
+    house.clock.advance(1)
     await house.choose(key="server", userId="victim", **GRANT)
     assert await house.track(userId="victim") == "stored"
 
@@ -214,6 +218,29 @@ async def test_a_changed_receipt_does_not_verify(house, change):
     change(changed)
     with pytest.raises(BadReceipt):
         verify(changed, keys)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda receipt: receipt["ledger"]["body"]["choices"].update(analytics="granted"), "not in the tree"),
+        (lambda receipt: receipt["ledger"].update(entry=0), "not in the tree"),
+        (lambda receipt: receipt["ledger"]["inclusion"].clear(), "not in the tree"),
+        (lambda receipt: receipt["event"][0].update(event_state="given"), "not what the ledger's entry says"),
+        (lambda receipt: receipt["header"].update(record_id="consentry/eu/0/0"), "not what the ledger's entry says"),
+        (lambda receipt: receipt["header"].update(pii_principal_id=[]), "not what the ledger's entry says"),
+    ],
+)
+async def test_even_the_gateway_cannot_sign_a_receipt_that_its_ledger_does_not_hold(house, change, problem):
+    await house.choose(anonymousId="a-0", **GRANT)
+    receipt = (await house.choose(anonymousId="a-1", action="withdraw"))["receipt"]
+    change(receipt)
+    del receipt["signature"]
+    signer = house.house.stores["eu"].signing.signer()
+    value = base64.b64encode(signer.sign(rfc8785.dumps(receipt))).decode()
+    receipt["signature"] = {"algorithm": "Ed25519", "key": signer.id, "value": value}
+    with pytest.raises(BadReceipt, match=problem):
+        verify(receipt, await keys_of(house))
 
 
 async def test_a_choice_repeated_within_a_day_is_one_entry_with_a_receipt_each_time(tmp_path):

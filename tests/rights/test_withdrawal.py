@@ -37,8 +37,12 @@ class Region:
         await self.sweeper.settle(due, swept)
         return swept
 
+    def bodies(self):
+        """What the log's rows look like on the disk: they are compressed."""
+        return [body[10:60] for (body,) in self.store.reader.execute("SELECT body FROM log")]
+
     def holds(self, text):
-        needle = text.encode()
+        needle = text if isinstance(text, bytes) else text.encode()
         return [path.name for path in self.store.root.rglob("*") if path.is_file() and needle in path.read_bytes()]
 
     def entries(self):
@@ -91,8 +95,12 @@ async def test_a_sweep_erases_the_bytes_and_nothing_of_others(region):
     await region.send("others", "a-2", note="theirs")
     before = region.seen("event_id", "event IN ('others', 'product_tour')")
     await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    bodies, files = region.bodies(), {file.path for file in region.lake.state().files}
+    assert all(region.holds(body) for body in bodies)
     swept = await region.sweep()
     assert (swept.erased, swept.anonymised) == (2, 0)
+    assert [body for body in bodies if region.holds(body)] == []
+    assert not any((region.lake.folder / path).exists() for path in files)
     assert region.seen("event_id") == before
     assert region.seen(restricted=False) == ["others", "product_tour"]
     assert region.holds(CANARY) == []
