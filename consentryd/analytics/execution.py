@@ -57,12 +57,17 @@ class Execution:
             key = PartialKey(view.region, data, statement)
             yield view.region, self._cached(key, partial(view.run, part, statement, span, self.control))
 
-    def streams(self, selection: Selection, span: Span, work: Callable[[Stream], T], name: Hashable) -> Iterator[T]:
-        """What `work` makes of each bucket's events. `name` tells this work from every other that reads the same selection."""
-        statement, texts = selection.statement, Texts()
+    def streams(
+        self, selection: Selection, span: Span, work: Callable[[Stream], T], name: Hashable, texts: Texts | None = None
+    ) -> Iterator[T]:
+        """What `work` makes of each bucket's events. `name` tells this work from every other that reads the same selection.
+
+        Text values keep their codes from one call to the next with the same `texts`.
+        """
+        statement, texts = selection.statement, texts or Texts()
         for view, part, data in self._work(statement, span):
 
-            def run(view: RegionView = view, part: Part = part) -> T:
+            def run(view: RegionView = view, part: Part = part, texts: Texts = texts) -> T:
                 return work(to_stream(selection, view.run(part, statement, span, self.control), texts))
 
             # Codes of texts are of this run only: what is made of them must not outlive it.

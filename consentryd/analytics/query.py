@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.funnels.answer import answer as answer_funnel
+from consentryd.analytics.funnels.model import FunnelQuery, FunnelResult
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
 from consentryd.model.error import BadRequest, Unprocessable
 
-Query = Trends
+Query = Annotated[Trends | FunnelQuery, Field(discriminator="kind")]
 
-ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {Trends: answer_trends}
-RESULTS: Final[tuple[type[Envelope], ...]] = (TrendsResult,)
+ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {Trends: answer_trends, FunnelQuery: answer_funnel}
+RESULTS: Final[tuple[type[Envelope], ...]] = (TrendsResult, FunnelResult)
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)
 
@@ -33,8 +35,14 @@ def parse(body: bytes) -> Question:
 
 def read(value: Any) -> Question:
     """A query from JSON values. Raises `Unprocessable`."""
+    found: Question = checked(ADAPTER, value)
+    return found
+
+
+def checked(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """A model from JSON values. Raises `Unprocessable` that names the first field at fault and lists all."""
     try:
-        return ADAPTER.validate_python(value)
+        return adapter.validate_python(value)
     except ValidationError as error:
         problems = [_problem(each) for each in error.errors(include_url=False, include_context=False, include_input=False)]
         first = problems[0]
