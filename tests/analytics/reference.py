@@ -5,7 +5,7 @@ A history is a list of (time, definitions matched); a funnel is the kernels' own
 
 from __future__ import annotations
 
-from itertools import groupby, pairwise, permutations, product
+from itertools import groupby, permutations, product
 from typing import NamedTuple
 
 
@@ -53,7 +53,12 @@ def all_chains(history, question, definitions, starts):
         for event, (time, done) in enumerate(history):
             last = history[chain[-1]][0]
             later = time > last if question.strict_ties else time >= last
-            if event not in chain and later and definitions[len(chain)] in done and time - history[chain[0]][0] <= question.window:
+            if (
+                event not in chain
+                and later
+                and definitions[len(chain)] in done
+                and time - history[chain[0]][0] <= question.window
+            ):
                 yield from extend([*chain, event])
 
     for start in starts:
@@ -147,10 +152,14 @@ def _strict_runs(history, question, starts):
             if event not in starts:
                 continue
             run = []
-            for step, (event, (time, done)) in zip(question.steps, order[first:], strict=False):
-                if step.definition not in done or time - begin > question.window or (question.strict_ties and run and run[-1][0] == time):
+            for step, (place, (time, done)) in zip(question.steps, order[first:], strict=False):
+                if (
+                    step.definition not in done
+                    or time - begin > question.window
+                    or (question.strict_ties and run and run[-1][0] == time)
+                ):
                     break
-                run.append((time, event))
+                run.append((time, place))
                 yield list(run)
 
 
@@ -234,11 +243,9 @@ def _closing(history, question, times, moment):
         exclusion.from_step
         for exclusion in question.exclusions
         for event, (time, done) in enumerate(history)
-        if time == moment and exclusion.definition in done and not _mixed(history, question, event)
-        and exclusion.from_step < len(times) <= exclusion.to_step and times[exclusion.from_step] < moment
+        if time == moment
+        and exclusion.definition in done
+        and not _mixed(history, question, event)
+        and exclusion.from_step < len(times) <= exclusion.to_step
+        and times[exclusion.from_step] < moment
     ]
-
-
-def trend(history, question, edges):
-    """By bucket of entry, the answer for the attempts that start there (R-F10)."""
-    return [funnel(history, question._replace(since=since, until=until)) for since, until in pairwise(edges)]

@@ -46,11 +46,14 @@ def _starts(trail: Trail, funnel: Funnel) -> Ints:
     eligible = may if funnel.entry == "first_ever" else within
     earliest = np.full(len(trail.subject), NEVER)
     np.minimum.at(earliest, trail.key[eligible], trail.time[eligible])
-    return within[trail.time[within] == earliest[trail.key[within]]]
+    found: Ints = within[trail.time[within] == earliest[trail.key[within]]]
+    return found
 
 
 def _slide(trail: Trail, starts: Ints, line: Ints, found: Chains, funnel: Funnel) -> None:
     """For every start the next event of each step, if it is in the window: sorted, these complete 1, 2, ... steps."""
+    if not len(starts):
+        return
     place = np.full((len(starts), len(funnel.steps)), NEVER)
     for step in range(len(funnel.steps)):
         candidates = trail.doing(step)
@@ -62,8 +65,8 @@ def _slide(trail: Trail, starts: Ints, line: Ints, found: Chains, funnel: Funnel
     place.sort(axis=1)
     done = place != NEVER
     depth = done.sum(axis=1)
-    ended = place[np.arange(len(starts)), np.maximum(depth, 1) - 1]
-    order = np.lexsort((-starts, trail.time[np.minimum(ended, max(len(trail.key) - 1, 0))], -depth, line)) if len(starts) else starts
+    ended = place[np.arange(len(starts)), depth - 1]
+    order = np.lexsort((-starts, trail.time[ended], -depth, line))
     chosen = order[np.flatnonzero(np.diff(line[order], prepend=-1))]
     lines = line[chosen]
     found.depth[lines], found.reached[lines] = depth[chosen], done[chosen]

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints
+from consentryd.analytics.kernel.chain import ABSENT, Chains, Ints
+from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.conversion import Conversion, Pair, conversion
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.hold import held, present
@@ -49,16 +50,16 @@ def all_steps(stream: Stream, funnel: Funnel, name: str) -> Grouped:
     """The funnel run once for each value, over the events that have it."""
     parts = held(stream, [name], with_missing=True)
     chains = chains_of(parts.stream, funnel)
-    first = np.flatnonzero(np.diff(parts.stream.subject, prepend=-1))
+    first = firsts(parts.stream.subject)
     return Grouped(parts.restored(chains), parts.stream.values[name][first][chains.subject], overlap=True)
 
 
 def at_first_step(stream: Stream, funnel: Funnel, name: str) -> Grouped:
-    """The funnel run once for each value on a subject's entering events, with these as its first step: a subject is in each of these groups."""
+    """The funnel run once for each value on a subject's entering events, these being its first step: a subject is in each such group."""
     rows = start_rows(stream, funnel)
     column = stream.values[name]
     rows = rows[np.lexsort((column[rows], stream.subject[rows]))]
-    first = rows[np.flatnonzero(_differs(stream.subject[rows]) | _differs(column[rows]))]
+    first = rows[np.flatnonzero(changes(stream.subject[rows]) | changes(column[rows]))]
     copies, copied = _copied(stream, first)
     starting = np.zeros(len(stream.subject), np.bool_)
     starting[rows] = True
@@ -78,12 +79,6 @@ def _copied(stream: Stream, first: Ints) -> tuple[Ints, Ints]:
     copies = np.repeat(np.arange(len(first)), size)
     offset = np.arange(len(copies)) - np.repeat(np.cumsum(size) - size, size)
     return copies, low[copies] + offset
-
-
-def _differs(column: Values) -> Bools:
-    found = np.ones(len(column), np.bool_)
-    np.not_equal(column[1:], column[:-1], out=found[1:])
-    return found
 
 
 def _missing(column: Values) -> float:

@@ -31,7 +31,8 @@ class Chains(NamedTuple):
 
     def take(self, lines: npt.NDArray[np.integer] | Bools) -> Chains:
         """Some of the lines."""
-        return Chains(*(column[lines] for column in self))
+        subject, depth, reached, time, row, excluded = self
+        return Chains(subject[lines], depth[lines], reached[lines], time[lines], row[lines], excluded[lines])
 
     def subjects_at(self, step: int) -> Ints:
         """Who did a step."""

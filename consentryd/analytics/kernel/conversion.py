@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -51,7 +50,8 @@ def nothing(funnel: Funnel, pairs: Sequence[Pair] = ()) -> Conversion:
 def waits(chains: Chains, from_step: int, to_step: int) -> Ints:
     """Microseconds between two steps, of the chains that have both."""
     both = (chains.time[:, from_step] != ABSENT) & (chains.time[:, to_step] != ABSENT)
-    return chains.time[both, to_step] - chains.time[both, from_step]
+    taken: Ints = chains.time[both, to_step] - chains.time[both, from_step]
+    return taken
 
 
 def rates(counts: Ints, funnel: Funnel) -> tuple[list[float | None], list[float | None]]:
@@ -104,5 +104,5 @@ def histogram(taken: Ints, compared: Ints | None = None) -> Histogram | None:
 
 def _root(number: int) -> int:
     """The cube root, rounded up: of 27 it is 3, though 27 ** (1 / 3) is a little more."""
-    root = round(number ** (1 / 3))
-    return root if root**3 >= number else ceil(number ** (1 / 3))
+    root: int = round(float(number) ** (1 / 3))
+    return root if root**3 >= number else root + 1

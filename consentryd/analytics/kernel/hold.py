@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, ends
+from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kernel.start import taken
@@ -15,7 +16,7 @@ from consentryd.analytics.stream import NONE, Stream, Values
 
 
 class Held(NamedTuple):
-    """A stream whose subjects are numbers of (subject, value) pairs; by number the true subject; by event its position in the true stream."""
+    """A stream whose subjects are numbers of (subject, value) pairs; by number the subject; by event its position in the whole stream."""
 
     stream: Stream
     owner: Ints
@@ -36,10 +37,10 @@ def held(stream: Stream, names: Sequence[str], *, with_missing: bool = False) ->
     rows = np.flatnonzero(known)
     order = rows[np.lexsort((stream.time[rows], *(column[rows] for column in columns), stream.subject[rows]))]
     found = taken(stream, order)
-    changes = _changes(found.subject)
+    new = changes(found.subject)
     for name in names:
-        changes |= _changes(found.values[name])
-    return Held(found._replace(subject=np.cumsum(changes) - 1), found.subject[changes], order)
+        new |= changes(found.values[name])
+    return Held(found._replace(subject=np.cumsum(new) - 1), found.subject[new], order)
 
 
 def present(column: Values) -> Bools:
@@ -64,15 +65,9 @@ def best_of(found: Chains) -> Chains:
     """
     order = np.lexsort((-found.time[:, 0], ends(found), found.excluded, -found.depth, found.subject))
     lines = found.take(order)
-    first = np.flatnonzero(_changes(lines.subject))
+    first = firsts(lines.subject)
     if not len(first):
         return lines
     chosen = lines.take(first)
     reached = np.logical_or.reduceat(lines.reached, first, axis=0) & ~chosen.excluded[:, None]
     return chosen._replace(reached=reached)
-
-
-def _changes(column: Values) -> Bools:
-    found = np.ones(len(column), np.bool_)
-    np.not_equal(column[1:], column[:-1], out=found[1:])
-    return found

@@ -53,7 +53,8 @@ def starts_of(trail: Trail, funnel: Funnel) -> Ints:
     eligible = first_steps if funnel.entry == "first_ever" else first_steps[within]
     earliest = np.full(len(trail.subject), np.iinfo(np.int64).max)
     np.minimum.at(earliest, trail.key[eligible], trail.time[eligible])
-    return first_steps[within & (trail.time[first_steps] == earliest[trail.key[first_steps]])]
+    found: Ints = first_steps[within & (trail.time[first_steps] == earliest[trail.key[first_steps]])]
+    return found
 
 
 def _within(time: Ints, funnel: Funnel) -> Bools:
@@ -197,4 +198,3 @@ def _first_after(course: Course, attempt: Attempt, number: int, done: int, funne
             if mask >> number & 1 and row not in used:
                 return time, row
     return None
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,9 @@ def start_rows(stream: Stream, funnel: Funnel) -> Ints:
 
 def marked(stream: Stream, marks: Bools, funnel: Funnel) -> tuple[Stream, Funnel]:
     """A stream and funnel whose first step is done by the marked events only. Other steps keep their definitions, also the same one."""
-    code = stream.code.astype(np.int32) + np.where(marks, len(stream.masks), 0).astype(np.int32)
+    code: Any = stream.code.astype(np.int32) + np.where(marks, len(stream.masks), 0).astype(
+        np.int32
+    )  # twice as many may not fit 16 bits
     masks = np.concatenate([stream.masks, stream.masks | (1 << MARK)])
     steps = (Step(MARK), *funnel.steps[1:])
     return stream._replace(code=code, masks=masks), replace(funnel, steps=steps, entry="any")

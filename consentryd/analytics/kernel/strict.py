@@ -66,7 +66,9 @@ def _rewrite(trail: Trail, starts: Ints, found: Chains, line: int, key: int, fun
     may_start = np.zeros(end - first, np.bool_)
     may_start[starts[(starts >= first) & (starts < end)] - first] = True
     course = course_of(trail, first, end, may_start)
-    best = min(_attempts(course, funnel), key=lambda attempt: (-len(attempt.times), attempt.times[-1], -attempt.times[0], attempt.times))
+    best = min(
+        _attempts(course, funnel), key=lambda attempt: (-len(attempt.times), attempt.times[-1], -attempt.times[0], attempt.times)
+    )
     depth = len(best.times)
     found.depth[line] = depth
     for column, values in ((found.time, best.times), (found.row, best.rows)):

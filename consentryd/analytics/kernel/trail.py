@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import Bools, Ints
+from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import Stream
 
@@ -15,8 +16,9 @@ from consentryd.analytics.stream import Stream
 class Trail(NamedTuple):
     """n events, by key and time; of one instant, those of the lowest step first.
 
-    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; `steps`, `bars` int64: bit k is set for step k or exclusion k;
-    `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether any two events are.
+    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; `steps`, `bars` int64: bit k is set for step k or
+    exclusion k; `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether any two
+    events have that in common.
     """
 
     key: Ints
@@ -67,10 +69,10 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
     bars = bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
     row = np.arange(len(stream.code)) if everything else np.flatnonzero(((steps | bars) != 0)[stream.code])
     subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
-    changes = _changes(subject)
+    new = changes(subject)
     trail = Trail(
-        key=np.cumsum(changes) - 1,
-        subject=subject[changes],
+        key=np.cumsum(new) - 1,
+        subject=subject[new],
         time=time,
         steps=steps[code],
         bars=bars[code],
@@ -78,7 +80,7 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
         instant=np.arange(len(row)),
         tied=False,
     )
-    tied = ~changes[1:] & (time[1:] == time[:-1])
+    tied = ~new[1:] & (time[1:] == time[:-1])
     return _untied(trail, tied) if tied.any() else trail
 
 
@@ -87,12 +89,6 @@ def bits(masks: Ints, definitions: Sequence[int]) -> Ints:
     found = np.zeros(len(masks), np.int64)
     for place, definition in enumerate(definitions):
         found |= ((masks >> definition) & 1) << place
-    return found
-
-
-def _changes(subject: Ints) -> Bools:
-    found = np.ones(len(subject), np.bool_)
-    np.not_equal(subject[1:], subject[:-1], out=found[1:])
     return found
 
 

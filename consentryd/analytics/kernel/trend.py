@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.kernel.funnel import Funnel
@@ -77,7 +78,7 @@ def _quickly(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend)
     return taken(stream, rows)
 
 
-def _depths(trail: Trail, starts: Ints, funnel: Funnel) -> Ints:
+def _depths(trail: Trail, starts: Ints, funnel: Funnel) -> npt.NDArray[np.int8]:
     depth = np.ones(len(starts), np.int8)
     lines, place = np.arange(len(starts)), starts
     for step in range(1, len(funnel.steps)):

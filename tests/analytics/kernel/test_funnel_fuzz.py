@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from consentryd.analytics.kernel.funnel import Exclusion, Funnel, Step
 from consentryd.analytics.kernel.solution import chains_of
-from consentryd.analytics.kernel.trend import trend
 from tests.analytics import reference
 from tests.analytics.kernel.histories import by_subject, stream_of
 
@@ -53,7 +51,9 @@ def ordered(draw):
 def with_exclusions(draw):
     question = draw_funnel(draw)
     return replace(
-        question, exclusions=draw_exclusions(draw, range(len(question.steps))), on_exclude=draw.choice(["remove", "drop_from_step"])
+        question,
+        exclusions=draw_exclusions(draw, range(len(question.steps))),
+        on_exclude=draw.choice(["remove", "drop_from_step"]),
     )
 
 
@@ -67,7 +67,9 @@ def with_both(draw):
     question = with_optional_steps(draw)
     if len(question.mandatory) < 2:
         return question
-    return replace(question, exclusions=draw_exclusions(draw, question.mandatory), on_exclude=draw.choice(["remove", "drop_from_step"]))
+    return replace(
+        question, exclusions=draw_exclusions(draw, question.mandatory), on_exclude=draw.choice(["remove", "drop_from_step"])
+    )
 
 
 def strict(draw):
@@ -99,9 +101,12 @@ def check(found, history, question):
         assert found is None, (history, question)
         return False
     times = expected.times
-    if question.order == "ordered" and ambiguous(history, question):
+    if question.order == "ordered" and ambiguous(history, question):  # which event an optional step is left with is then open
         times = tuple(None if step.optional else time for step, time in zip(question.steps, times, strict=True))
-        found = [(*line[:2], tuple(None if s.optional else t for s, t in zip(question.steps, line[2], strict=True)), line[3]) for line in found]
+        found = [
+            (*line[:2], tuple(None if s.optional else t for s, t in zip(question.steps, line[2], strict=True)), line[3])
+            for line in found
+        ]
     assert found == [(expected.depth, expected.reached, times, expected.excluded)], (history, question)
     return expected.depth > 1
 
