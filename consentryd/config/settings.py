@@ -81,14 +81,14 @@ class Server(Section):
 
 
 class Limits(Section):
-    event_bytes: int = Field(32 * 1024, ge=1024, description="Largest event, as compact JSON.")
+    event_bytes: int = Field(32 * 1024, ge=1024, description="Largest event: its properties and traits as compact JSON.")
     batch_bytes: int = Field(512 * 1024, ge=1024, description="Largest request body as sent.")
     inflated_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request body after decompression, enforced while inflating."
     )
     batch_events: int = Field(1000, ge=1, le=100_000, description="Most events in one batch.")
-    depth: int = Field(16, ge=2, le=128, description="Deepest nesting of an event.")
-    keys_per_level: int = Field(255, ge=8, description="Most keys on one level of an event.")
+    depth: int = Field(16, ge=2, le=128, description="Deepest nesting of properties and traits.")
+    keys_per_level: int = Field(255, ge=8, description="Most keys on one level of properties and traits.")
     id_chars: int = Field(255, ge=16, le=1024, description="Longest user id, anonymous id, session id or event id.")
     event_name_chars: int = Field(200, ge=16, le=1024, description="Longest event name.")
     max_age_days: int = Field(400, ge=1, description="Events with an older timestamp are refused or clamped.")

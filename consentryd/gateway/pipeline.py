@@ -30,15 +30,9 @@ class Pipeline:
         self._place = place
 
     def run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
-        """A clean event or a reason for each, in order."""
+        """A clean event or a reason for each, in order. Stage by stage over the batch: the caches of a small machine like it so."""
         self._place.look_ahead(events, passage)
-        return [self._run(event, passage) for event in events]
-
-    def _run(self, raw: RawEvent, passage: Passage) -> CleanEvent | Reason:
-        item: Any = raw
+        items: list[Any] = list(events)
         for stage in self.stages:
-            item = stage(item, passage)
-            if isinstance(item, Reason):
-                return item
-        clean: CleanEvent = item
-        return clean
+            items = [item if isinstance(item, Reason) else stage(item, passage) for item in items]
+        return items

@@ -95,7 +95,7 @@ def check_event_name(kind: object, name: object, limit: int) -> str | Reason:
 
 
 def check_size(objects: Any, limits: Limits) -> Reason | None:
-    """Whether the event's objects keep to the limits of size, nesting and keys.
+    """Whether what may be stored of an event, its properties and traits, keeps to the limits of size, nesting and keys.
 
     Counting brackets and colons in the compact JSON settles nearly all events without a walk: an object with at most `depth` opening
     brackets cannot nest deeper, and one with at most `keys_per_level` colons has no level with more keys.

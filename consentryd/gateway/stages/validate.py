@@ -83,7 +83,7 @@ class Validate:
         properties, traits, context = objects = (raw.properties or {}, raw.traits or {}, raw.context or {})
         if not (isinstance(properties, dict) and isinstance(traits, dict) and isinstance(context, dict)):
             return Reason.INVALID_PROPERTIES
-        if reason := shape.check_size(objects, self._limits):
+        if reason := shape.check_size((properties, traits), self._limits):
             return reason
         return (properties, traits, {**passage.context, **context}) if passage.context else objects
 
