@@ -12,6 +12,7 @@ import typer
 
 from consentryd import __version__
 from consentryd.gateway.cli import (
+    backup,
     certificate,
     check_config,
     consent,
@@ -66,6 +67,8 @@ app.command("events")(events.events)
 app.command("import")(import_.import_)
 app.command("query")(query.query)
 app.command("seal")(seal.seal)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("doctor")(doctor.doctor)
 
 

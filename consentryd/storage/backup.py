@@ -1,0 +1,119 @@
+"""A copy of an installation, consistent while it serves: databases page by page, lake files as they are, keys as they are wrapped.
+
+The master key is not in it. Neither are exports that wait, and nothing that could be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from consentryd.model.clock import Clock
+from consentryd.model.error import ConfigError
+from consentryd.storage.database import open_database
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.ledger import iso
+from consentryd.storage.parquet import sync_folder
+
+MANIFEST: Final = "backup.json"
+VERSION: Final = 1
+WAIT_S: Final = 120.0
+
+
+class BackupReport(NamedTuple):
+    """What was copied."""
+
+    regions: tuple[str, ...]
+    files: int
+    size: int
+
+
+def back_up(
+    root: Path, target: Path, clock: Clock, progress: Callable[[str, int, int], None] = lambda _step, _done, _of: None
+) -> BackupReport:
+    """Copy the data directory `root` to the folder `target`, which must not exist. It appears when it is whole, never before.
+
+    Raises `ConfigError` if it exists, `Busy` if something seals or erases for minutes, `OSError`.
+    """
+    if target.exists():
+        raise ConfigError(f"{target} exists already; name a folder that does not.")
+    draft = target.with_name(f"{target.name}.partial")
+    if draft.exists():
+        shutil.rmtree(draft)
+    draft.mkdir(parents=True, mode=0o700)
+    at = clock.now()
+    for path in sorted(root.glob("*.db")):
+        copy_database(path, draft / path.name, "control")
+    regions = [path.parent.name for path in sorted(root.glob("*/region.db"))]
+    for done, name in enumerate(regions):
+        progress(f"region {name}", done, len(regions))
+        _copy_region(root / name, draft / name)
+    files = {str(path.relative_to(draft)): _described(path) for path in sorted(draft.rglob("*")) if path.is_file()}
+    manifest = {"version": VERSION, "made_at": iso(at), "regions": regions, "files": files}
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for path in draft.rglob("*"):
+        _sync(path)
+    draft.rename(target)
+    sync_folder(target.parent)
+    return BackupReport(tuple(regions), len(files), sum(each["size"] for each in files.values()))
+
+
+def check_backup(backup: Path) -> dict[str, Any]:
+    """The manifest of a backup whose every file is what was copied. Raises `ConfigError`."""
+    try:
+        manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
+        files = manifest["files"]
+        if manifest["version"] != VERSION:
+            raise ConfigError(f"{backup} is a backup of version {manifest['version']}, this is version {VERSION}.")
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{backup} is not a backup: its {MANIFEST} cannot be read.") from None
+    for name, described in files.items():
+        path = backup / name
+        if not path.is_file() or _described(path) != described:
+            raise ConfigError(f"{path} is missing, or not what was backed up.")
+    return manifest
+
+
+def copy_database(source: Path, target: Path, schema: str) -> None:
+    """One moment of a database that others write to, as a file of its own."""
+    with closing(open_database(source, schema, readonly=True)) as connection, closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
+
+
+def _copy_region(root: Path, target: Path) -> None:
+    """Nothing is sealed between database and table version, and no file is deleted before it was copied."""
+    lake = DeltaLake(root)
+    target.mkdir(mode=0o700)
+    with lake.reading():
+        with lake.writing(WAIT_S):
+            copy_database(root / "region.db", target / "region.db", "region")
+            files = [lake.folder / file.path for file in lake.state().files]
+            log = [path for path in (lake.folder / "_delta_log").glob("*") if path.is_file()]
+        for path in [*files, *log, *_keys(root)]:
+            copied = target / path.relative_to(root)
+            copied.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copy2(path, copied)
+
+
+def _keys(root: Path) -> Iterator[Path]:
+    return (path for path in (root / "keys").glob("*.json") if path.is_file())
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
