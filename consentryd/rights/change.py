@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ import pyarrow as pa
 from consentryd.consent.policy import Policy
 from consentryd.model.clock import Clock
 from consentryd.model.error import Unprocessable
+from consentryd.model.identity import IdentityKind
 from consentryd.privacy.scrub import Scrubber
-from consentryd.rights.demand import RequestStatus
+from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
 from consentryd.storage import person as people
 from consentryd.storage.choice import Choice, ChoiceState, write_choice
@@ -36,13 +38,14 @@ class Clerk:
     policy: Policy
     scrubber: Scrubber
     clock: Clock
+    new_subject: Callable[[], int] = lambda: secrets.randbits(63)
 
     def restrict(self, book: Casebook, row: RequestRow) -> None:
         """Keep the person's data and show it to nobody else; with `lift`, show it again."""
-        person = people.find_person(book.connection, book.digests(row.id))
         lifted = bool(row.terms.get("lift"))
         with book.transaction() as connection:
             now = self.clock.now()
+            person = self._person(book, row, now)
             if lifted:
                 people.unrestrict(connection, person)
             else:
@@ -52,10 +55,10 @@ class Clerk:
 
     def object(self, book: Casebook, row: RequestRow) -> None:
         """Stop the purposes named (none named: all of them) for the person from now on, and what is stored for them waits to go."""
-        person = people.find_person(book.connection, book.digests(row.id))
         names = row.terms.get("purposes") or sorted(self.policy.purposes.by_name)
         with book.transaction() as connection:
             now = self.clock.now()
+            person = self._person(book, row, now)
             entry = Ledger(connection).append(now, EntryKind.OBJECTION, {"request": row.id, "purposes": list(names)})
             for subject in person.subjects:
                 for name in names:
@@ -89,6 +92,26 @@ class Clerk:
             )
             self._done(book, row, {"events": changed})
         empty_wal(book.connection, WAIT_S)
+
+    def _person(self, book: Casebook, row: RequestRow, now: int) -> Person:
+        """Whom the request is about. Of an unknown one the choice is to hold as well when they come."""
+        person = people.find_person(book.connection, book.digests(row.id))
+        if person.subjects or row.sealed is None:
+            return person
+        named = [
+            NamedIdentity(IdentityKind(kind), value, form) for kind, value, form in book.unseal(row.id, row.sealed)["identities"]
+        ]
+        emails = [identity for identity in named if identity.kind is IdentityKind.EMAIL]
+        others = [identity for identity in named if identity.kind is not IdentityKind.EMAIL]
+        sites = row.terms["sites"]
+        return people.register(
+            book.connection,
+            self.office.digests(sites, others),
+            self.office.digests(sites, emails),
+            self.new_subject(),
+            now,
+            known=any(identity.kind is IdentityKind.USER_ID for identity in named),
+        )
 
     def _corrector(self, site: str, person: Person, corrections: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table]:
         clean = self.scrubber.scrub("", site, {"properties": dict(corrections)}).fields["properties"]

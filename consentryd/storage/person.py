@@ -22,7 +22,7 @@ class Person(NamedTuple):
 
 
 #: Tables that hold a person's rows, by what ties them to the person. A choice spoken on a shared device stays with whose choice it was.
-_BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restriction")
+_BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restriction", "cohort_member")
 _BY_DIGEST: Final = ("identity", "subject_key", "personal_use")
 
 
@@ -47,6 +47,24 @@ def find_person(connection: sqlite3.Connection, named: Iterable[bytes]) -> Perso
         )
     ]
     return Person(tuple(subjects), tuple(dict.fromkeys([*digests, *found])))
+
+
+def register(
+    connection: sqlite3.Connection, identities: Sequence[bytes], emails: Sequence[bytes], subject: int, now: int, *, known: bool
+) -> Person:
+    """Somebody of whom nothing is stored gets a subject, so that what they chose holds when they come. `known`: a user id is among them.
+
+    Raises `sqlite3.IntegrityError` if the subject is taken. Call within a transaction.
+    """
+    connection.execute("INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", (subject, known, now))
+    connection.executemany(
+        "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)",
+        [(digest, subject, known, now) for digest in identities],
+    )
+    for digest in emails:
+        note_email(connection, digest, subject, now)
+    connection.executemany("INSERT INTO change (digest, created_at) VALUES (?, ?)", [(digest, now) for digest in identities])
+    return Person((subject,), (*identities, *emails))
 
 
 def _resolved(connection: sqlite3.Connection, subject: int) -> int:

@@ -44,7 +44,7 @@ class Estate:
 
     async def send(self, *items: dict[str, Any], region: str = "eu") -> list[str]:
         """What became of each."""
-        intake = Intake(KEY, self.clock.now(), CLIENTS[region])
+        intake = Intake(KEY, self.clock.now(), CLIENTS[region], region=region)
         results = await self.house.collector.collect(intake, [read_event(item, None) for item in items])
         return [str(result.reason or result.outcome) for result in results]
 

@@ -1,0 +1,125 @@
+"""A person's export holds everything about them, in files they can read, and nothing about anybody else."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from consentryd.consent.receipt import is_about, verify
+from consentryd.model.clock import HOUR
+from consentryd.model.error import CorruptStore, NotFound
+from consentryd.model.identity import Identity, IdentityKind
+from consentryd.rights.consent import Statement
+from consentryd.storage.choice import ChoiceState
+from consentryd.storage.vault import CHUNK, VaultWriter, read_vault
+from tests.rights.estate import OFFICER, Estate, opened
+
+RULES = [{"key": "wish", "action": "encrypt"}]
+
+
+def fetched(estate: Estate, request: str) -> zipfile.ZipFile:
+    sink = io.BytesIO()
+    estate.desk.write_export(request, sink)
+    return zipfile.ZipFile(io.BytesIO(sink.getvalue()))
+
+
+def events_of(archive: zipfile.ZipFile) -> list[dict]:
+    return [json.loads(line) for line in archive.read("events.jsonl").splitlines()]
+
+
+async def test_an_export_holds_the_events_of_all_regions_with_encrypted_values_given_back(tmp_path: Path) -> None:
+    with opened(tmp_path / "data", privacy={"rules": RULES}) as estate:
+        await estate.send(estate.event("ann", "phone", properties={"wish": "a red bicycle", "n": 1}), estate.event("bob"))
+        estate.seal()
+        await estate.send(estate.event("ann", "phone", properties={"wish": "=a blue one", "n": 2}))
+        await estate.send(estate.event("ann"), region="us")
+        assert b"bicycle" not in b"".join(path.read_bytes() for path in estate.path.rglob("*") if path.is_file())
+        request = estate.ask("access", user_id="ann")["id"]
+        assert estate.finish(request)["export"]["events"] == 3
+        archive = fetched(estate, request)
+        found = events_of(archive)
+        assert [event["properties"].get("wish") for event in found if "properties" in event] == ["a red bicycle", "=a blue one"]
+        assert {event["region"] for event in found} == {"eu", "us"}
+        assert not any({"subject", "visitor"} & event.keys() for event in found)
+        table = list(csv.DictReader(io.StringIO(archive.read("events.csv").decode())))
+        assert [row["event_id"] for row in table] == [event["event_id"] for event in found]
+        manifest = json.loads(archive.read("manifest.json"))
+        for file in manifest["files"]:
+            assert hashlib.sha256(archive.read(file["name"])).hexdigest() == file["sha256"]
+        page = archive.read("index.html").decode()
+        assert "Bought: 2" in page
+        assert "nobody" in page
+
+
+async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(estate: Estate) -> None:
+    await estate.send(estate.event("ann"))
+    statement = Statement("shop", "server", (Identity(IdentityKind.USER_ID, "ann"),), {"analytics": ChoiceState.GRANTED})
+    await estate.house.proving.desk.record("eu", statement)
+    estate.finish(estate.ask("restriction", user_id="ann")["id"])
+    request = estate.ask("portability", user_id="ann", reason="moving")["id"]
+    estate.finish(request)
+    about = next(each for each in json.loads(fetched(estate, request).read("about-you.json")) if each["region"] == "eu")
+    assert [(choice["purpose"], choice["state"]) for choice in about["choices"]] == [("analytics", "granted")]
+    keys = [key.verifier for key in estate.offices["eu"].signing.public()]
+    verify(about["receipts"][0], keys)
+    assert is_about(about["receipts"][0], IdentityKind.USER_ID, "ann")
+    assert [(each["type"], each["status"]) for each in about["requests"]] == [("restriction", "completed")]
+    assert [use["why"] for use in about["uses"]] == ["request: restriction", "request: portability"]
+    assert {use["who"] for use in about["uses"]} == {"key_p"}
+    assert about["profile"]["events"] == 1
+    assert about["kept_days"] == {"shop": 760}
+    assert [purpose["purpose"] for purpose in about["purposes"]] == ["analytics"]
+
+
+async def test_an_export_is_encrypted_until_it_is_fetched_and_gone_when_it_expires(estate: Estate) -> None:
+    await estate.send(estate.event("ann", properties={"n": "distinctive-value"}))
+    request = estate.ask("access", user_id="ann")["id"]
+    estate.finish(request)
+    vault = estate.offices["eu"].export_path(request)
+    assert b"distinctive-value" not in vault.read_bytes()
+    estate.clock.advance(73 * HOUR)
+    with pytest.raises(NotFound):
+        estate.desk.export_size(request, OFFICER)
+    estate.runner().run()
+    assert not vault.exists()
+
+
+def test_a_vault_opens_with_its_key_only_and_notices_what_was_changed_cut_off_or_moved(tmp_path: Path) -> None:
+    path, key = tmp_path / "v", b"k" * 32
+    for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK):
+        data = bytes(range(256)) * (size // 256 + 1)
+        with VaultWriter(path, key) as vault:
+            vault.write(data[:size])
+        assert b"".join(read_vault(path, key)) == data[:size]
+    whole, part = path.read_bytes(), CHUNK + 16
+    damaged = [
+        whole[:part],
+        whole[part:],
+        whole[part : 2 * part] + whole[:part] + whole[2 * part :],
+        whole[:-1],
+        b"\0" + whole[1:],
+        b"",
+    ]
+    for bad in damaged:
+        path.write_bytes(bad)
+        with pytest.raises(CorruptStore):
+            list(read_vault(path, key))
+    path.write_bytes(whole)
+    with pytest.raises(CorruptStore):
+        list(read_vault(path, b"x" * 32))
+
+
+async def test_an_erasure_takes_an_export_that_still_waits_with_it(estate: Estate) -> None:
+    await estate.send(estate.event("ann"))
+    request = estate.ask("access", user_id="ann")["id"]
+    estate.finish(request)
+    estate.finish(estate.ask("erasure", user_id="ann")["id"])
+    with pytest.raises(NotFound):
+        estate.desk.export_size(request, OFFICER)
+    assert list(estate.path.glob("*/exports/*")) == []

@@ -1,0 +1,84 @@
+"""Restriction, objection, rectification, cancelling, holding: the quieter rights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from consentryd.model.clock import SECOND
+from consentryd.model.error import Conflict
+from tests.rights.estate import OFFICER, Estate, opened
+
+
+async def test_a_restricted_person_is_kept_seen_by_nobody_else_and_seen_again_when_it_is_lifted(estate: Estate) -> None:
+    await estate.send(estate.event("ann"), estate.event("bob"))
+    estate.finish(estate.ask("restriction", user_id="ann")["id"])
+    assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+    await estate.send(estate.event("ann"))
+    assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+    request = estate.ask("access", user_id="ann")["id"]
+    assert estate.finish(request)["export"]["events"] == 2
+    estate.finish(estate.ask("restriction", user_id="ann", lift=True)["id"])
+    assert len(estate.rows()) == 3
+
+
+async def test_an_objection_stops_the_purposes_it_names_and_all_if_it_names_none(estate: Estate) -> None:
+    await estate.send(estate.event("ann"), estate.event("bob"))
+    estate.finish(estate.ask("objection", user_id="ann", purposes=["marketing"])["id"])
+    assert await estate.send(estate.event("ann")) == ["stored"]
+    estate.finish(estate.ask("objection", user_id="ann")["id"])
+    assert await estate.send(estate.event("ann"), estate.event("bob")) == ["withdrawn", "stored"]
+    assert {row["event_id"] for row in estate.rows()} == {"m-2", "m-5"}
+
+
+async def test_an_objection_of_somebody_unknown_holds_when_they_come(estate: Estate) -> None:
+    estate.finish(estate.ask("objection", user_id="ann", anonymous_id="phone")["id"])
+    assert await estate.send(estate.event("ann"), estate.event(None, "phone"), estate.event("bob")) == [
+        "withdrawn",
+        "withdrawn",
+        "stored",
+    ]
+
+
+async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of_the_old_one(estate: Estate) -> None:
+    wrong = {"plan": "wrong-plan-771", "n": 1}
+    await estate.send(estate.event("ann", properties=wrong), estate.event("bob", properties={"plan": "bobs"}))
+    estate.seal()
+    await estate.send(estate.event("ann", properties={**wrong, "drop": "unwanted"}))
+    request = estate.ask("rectification", user_id="ann", corrections={"plan": "right", "drop": None, "absent": 1})["id"]
+    done = estate.finish(request)
+    assert done["regions"]["eu"]["result"] == {"events": 2}
+    told = [json.loads(row["properties"]) for row in estate.rows()]
+    assert told == [{"plan": "right", "n": 1}, {"plan": "bobs"}, {"plan": "right", "n": 1}]
+    with opened(estate.path) as again:
+        assert again.bytes_with(b"wrong-plan-771") == []
+
+
+async def test_a_pending_request_can_be_cancelled_and_its_suppression_goes_with_it(tmp_path) -> None:
+    with opened(tmp_path / "data", rights={"grace_s": 60}) as estate:
+        await estate.send(estate.event("ann"))
+        request = estate.ask("erasure", user_id="ann")["id"]
+        assert estate.finish(request)["status"] == "pending"
+        assert await estate.send(estate.event("ann")) == ["suppressed"]
+        assert estate.desk.cancel(request, OFFICER)["status"] == "cancelled"
+        assert await estate.send(estate.event("ann")) == ["stored"]
+        again = estate.ask("erasure", user_id="ann")["id"]
+        estate.clock.advance(61 * SECOND)
+        assert estate.finish(again)["status"] == "completed"
+        assert len(estate.rows()) == 0
+        with pytest.raises(Conflict):
+            estate.desk.cancel(again, OFFICER)
+
+
+async def test_requests_done_in_one_go_rewrite_each_file_once(estate: Estate) -> None:
+    await estate.send(*(estate.event(f"u-{number}") for number in range(200)))
+    estate.seal()
+    files = len(estate.offices["eu"].lake.state().files)
+    version = estate.offices["eu"].lake.state().version
+    requests = [estate.ask("erasure", user_id=f"u-{number}")["id"] for number in range(0, 200, 2)]
+    estate.finish(requests[0])
+    assert {estate.desk.get(request, OFFICER)["status"] for request in requests} == {"completed"}
+    assert estate.offices["eu"].lake.state().version == version + 1
+    assert files <= 16
+    assert len(estate.rows()) == 100
