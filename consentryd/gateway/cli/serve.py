@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -69,6 +71,11 @@ def _served(settings: Settings, regions: str | None) -> list[str] | None:
 
 def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None) -> list[str]:
     if secrets is not None:
-        return first_start(url.rstrip("/"), secrets)
+        return first_start(url.rstrip("/"), secrets, _command())
     with installation.control(settings) as store:
         return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL)
+
+
+def _command() -> str:
+    """How to call this program from here: its name where the shell finds it, else the path it was started by."""
+    return "consentry" if shutil.which("consentry") or not sys.argv[0].endswith("consentry") else os.path.relpath(sys.argv[0])

@@ -29,8 +29,8 @@ def created(secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
     return [f"Set up {config}. The keys, shown this once (only their hashes are stored):", *key_lines(secrets), ""]
 
 
-def first_start(url: str, secrets: Mapping[KeyKind, str]) -> list[str]:
-    """The lines of the first start, once the gateway at `url` takes events."""
+def first_start(url: str, secrets: Mapping[KeyKind, str], command: str = "consentry") -> list[str]:
+    """The lines of the first start, once the gateway at `url` takes events. `command` is how this program is called from here."""
     return [
         f"Consentry takes events at {url}",
         "",
@@ -46,7 +46,7 @@ def first_start(url: str, secrets: Mapping[KeyKind, str]) -> list[str]:
         "From Python:",
         *_indent(python(url, secrets[KeyKind.SERVER])),
         "",
-        "Read it back:     consentry events",
+        f"Read it back:     {command} events",
         *addresses(url),
     ]
 
