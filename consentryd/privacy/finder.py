@@ -11,6 +11,7 @@ from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
 from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.harmless import Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.rules import RuleTable
 
@@ -18,10 +19,8 @@ from consentryd.privacy.rules import RuleTable
 MOST_KEYS: Final = 20_000
 LONGEST_KEY: Final = 64
 
-#: Texts remembered as harmless.
-MOST_TEXTS: Final = 16_384
-LONGEST_TEXT: Final = 96
-
+_MOST_PARAMETERS: Final = 64
+_WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
 #: A key that scrubbing has written.
 _OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
@@ -35,9 +34,10 @@ class Finder:
         self._detectors: Final[tuple[Detector, ...]] = (*DETECTORS, *([national(countries)] if countries else []))
         self._rules: Final = rules
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
-        self.harmless: Final[set[str]] = set()
+        self.harmless: Final = Harmless(self.has_telling_parameter)
         self.classes: Final[dict[str, KeyClass]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
+        self._words: Final[set[bytes]] = set()
 
     def key_class(self, key: str) -> KeyClass:
         found = self.classes.get(key)
@@ -70,12 +70,24 @@ class Finder:
                 found.append(finding)
         return found
 
-    def remember(self, text: str) -> None:
-        """Keep a text that shows no sign among the harmless ones."""
-        if len(text) <= LONGEST_TEXT:
-            if len(self.harmless) >= MOST_TEXTS:
-                self.harmless.clear()
-            self.harmless.add(text)
+    def has_telling_parameter(self, data: bytes) -> bool:
+        """Whether a word before an equals sign tells. Words are remembered, as keys are."""
+        position, words = data.find(b"="), 0
+        while position >= 0:
+            word = data[max(0, position - LONGEST_KEY) : position].translate(_WORD_ENDS).rpartition(b" ")[2]
+            words += 1
+            if words > _MOST_PARAMETERS or (word not in self._words and not self._is_harmless_word(word)):
+                return True
+            position = data.find(b"=", position + 1)
+        return False
+
+    def _is_harmless_word(self, word: bytes) -> bool:
+        if self.parameter_class(word.decode(errors="replace")).hint is not None:
+            return False
+        if len(self._words) >= MOST_KEYS:
+            self._words.clear()
+        self._words.add(word)
+        return True
 
 
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:

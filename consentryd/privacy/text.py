@@ -41,7 +41,7 @@ class TextCleaner:
         self._nested: Final = nested
 
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        if len(text) < _SHORTEST or text in self._finder.harmless:
+        if len(text) < _SHORTEST or text in self._finder.harmless.texts:
             return text
         for _ in range(MOST_PASSES):
             if not work.takes(len(text), depth):
@@ -57,7 +57,7 @@ class TextCleaner:
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         gate = gate_of(text.encode("utf-8", "replace"))
         if not gate:
-            self._finder.remember(text)
+            self._finder.harmless.remember(text)
             return text
         if text[0] in "{[" and text[-1] in "}]":
             return self._json(text, path, about, depth, work)

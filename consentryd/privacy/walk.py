@@ -37,7 +37,7 @@ class Walk:
     def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
         result: dict[str, Any] = {}
         changed = False
-        classes, harmless = self._finder.classes, self._finder.harmless
+        classes, harmless = self._finder.classes, self._finder.harmless.texts
         for raw, inner in value.items():
             key = str(raw)
             about = classes.get(key)

@@ -1,0 +1,85 @@
+"""A bounded memory of texts in which nothing was found, and of their shapes, so that an event costs what is new in it.
+
+Most new texts are ids and numbers of a known form. No sign that `gate` looks for depends on which digit stands where, except behind a
+percent sign: so where `sku-48213` shows none, every text of the shape `sku-00000` shows none. This is exact, not a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from consentryd.privacy.confirm import confirm
+from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.gate import gate_of
+
+#: Texts and shapes remembered, in memory only.
+MOST_TEXTS: Final = 16_384
+MOST_SHAPES: Final = 8_192
+LONGEST: Final = 128
+
+#: The shortest personal datum is an address such as a@b.co.
+SHORTEST_TEXT: Final = 6
+
+_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_HEX_ZEROS: Final = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
+_UUID: Final = b"00000000-0000-0000-0000-000000000000"
+_UUID_LENGTH: Final = len(_UUID)
+_NUMBERED_PARAMETER: Final = re.compile(rb"0[^?&#;\"\s]*=")
+_CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
+
+
+class Harmless:
+    """`texts` are known to hold nothing; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name."""
+
+    def __init__(self, tells: Callable[[bytes], bool]) -> None:
+        self.texts: Final[set[str]] = set()
+        self._shapes: Final[set[bytes]] = set()
+        self._tells: Final = tells
+
+    def clear(self, fresh: list[str]) -> bool:
+        """Whether nothing can be in any of these texts, by what is remembered of their like or by looking. False is no finding."""
+        shapes, short = self._shapes, True
+        try:
+            for text in fresh:
+                raw = text.encode()
+                if len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID:
+                    continue
+                shape = raw.translate(_ZEROS)
+                if shape not in shapes:
+                    if not self._is_harmless(raw, shape):
+                        return False
+                    short = short and len(raw) <= LONGEST
+        except UnicodeEncodeError:
+            return False
+        if len(self.texts) >= MOST_TEXTS:
+            self.texts.clear()
+        self.texts.update(fresh if short else [text for text in fresh if len(text) <= LONGEST])
+        return True
+
+    def remember(self, text: str) -> None:
+        """Keep a text that shows no sign."""
+        if len(text) <= LONGEST:
+            if len(self.texts) >= MOST_TEXTS:
+                self.texts.clear()
+            self.texts.add(text)
+
+    def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
+        gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
+        if not gate & ~Gate.QUERY:
+            if gate and self._tells(raw):
+                return False
+            self._remember_shape(shape)
+            return True
+        data = b'"%b"' % raw
+        if gate & ~_CONFIRMED or confirm(data, gate) & ~Gate.QUERY:
+            return False
+        return not (gate & Gate.QUERY and self._tells(data))
+
+    def _remember_shape(self, shape: bytes) -> None:
+        if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):
+            return
+        if len(self._shapes) >= MOST_SHAPES:
+            self._shapes.clear()
+        self._shapes.add(shape)
