@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.cache import PartialCache
+from consentryd.analytics.condition import Condition
 from consentryd.analytics.control import Control
 from consentryd.analytics.currency import load_rates
 from consentryd.analytics.execution import Execution
 from consentryd.analytics.query import ANSWERS
 from consentryd.analytics.question import Envelope, Question
+from consentryd.analytics.region_view import Span
 from consentryd.analytics.rules import Rules, marks
-from consentryd.analytics.source import Audience
+from consentryd.analytics.source import Audience, Source, members_sql
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
 from consentryd.storage.reader import Reader
@@ -69,6 +71,15 @@ class Engine:
                 rates=self._rates,
                 audiences=NO_AUDIENCES if self._audiences is None else self._audiences.of(site),
             )
+
+    def members(self, definition: Condition, site: str, now: int, control: Control | None = None) -> dict[str, list[int]]:
+        """The subjects for whom a cohort's definition holds, by region. Raises what `ask` raises."""
+        with self.asking(Question(), site, now, control) as asked:
+            statement = f"SELECT subject FROM ({members_sql(definition, Source(asked.setting))}) ORDER BY subject"
+            found: dict[str, list[int]] = {}
+            for region, table in asked.execution.partials(statement, Span(0, now + DAY)):
+                found.setdefault(region, []).extend(table["subject"].to_pylist())
+            return found
 
     def _rules(self, question: Question, site: str, now: int) -> Rules:
         traffic = () if question.test_traffic else marks(self._settings.test_traffic)

@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from consentryd.analytics import query
 from consentryd.analytics.format import MEDIA_TYPES
+from consentryd.analytics.saved import SavedCohort, SavedQuery
+from consentryd.gateway import saved
 from consentryd.gateway.auth import READING
-from consentryd.gateway.endpoint import Endpoint
+from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.model_schema import components, reference
 from consentryd.gateway.queries import NDJSON, post_query
+from consentryd.gateway.saved import Work
+from consentryd.storage.saved import SavedType
 
-QUERY_SCHEMAS: Final[dict[str, Any]] = components({"Query": query.ADAPTER}, query.RESULTS)
+QUERY_SCHEMAS: Final[dict[str, Any]] = components(
+    {"Query": query.ADAPTER, "SavedQuery": TypeAdapter(SavedQuery), "SavedCohort": TypeAdapter(SavedCohort)}, query.RESULTS
+)
+
+_ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
+_SAVED: Final = {
+    "type": "object",
+    "required": ["id", "type", "name", "version", "definition"],
+    "properties": {
+        "id": {"type": "string"},
+        "type": {"enum": ["query", "cohort", "funnel"]},
+        "name": {"type": "string"},
+        "version": {"type": "integer", "minimum": 1},
+        "definition": {"type": "object"},
+    },
+}
+_LIST: Final = {"type": "object", "required": ["saved"], "properties": {"saved": {"type": "array", "items": _SAVED}}}
+_WRITE: Final = (400, 401, 403, 409, 413, 415, 422, 429, 503)
+_READ: Final = (401, 403, 429, 503)
+
+
+def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
+    """The endpoints of one type of saved things."""
+    rows: tuple[tuple[str, str, str, Work, bool], ...] = (
+        ("GET", path, f"Every saved {kind}, its newest version.", saved.read_all, False),
+        ("POST", path, f"Saves a {kind} under a new name.", saved.create, True),
+        ("GET", f"{path}/{{id}}", f"A saved {kind}.", saved.read_one, False),
+        ("PUT", f"{path}/{{id}}", f"The next version of a {kind}, perhaps under another name.", saved.replace, True),
+        ("DELETE", f"{path}/{{id}}", f"Deletes a {kind}; its name is free again.", saved.delete, False),
+        ("GET", f"{path}/{{id}}/versions", f"Every version of a {kind}, newest first.", saved.read_versions, False),
+    )
+    for method, where, summary, work, writes in rows:
+        yield Endpoint(
+            method=method,
+            path=where,
+            tag="Analytics",
+            summary=summary,
+            handler=saved.handle(kind, work),
+            keys=READING,
+            parameters=(_ID,) if "{id}" in where else (),
+            request=reference(schema) if writes else None,
+            response=_LIST if work in {saved.read_all, saved.read_versions} else _SAVED,
+            statuses=_WRITE if writes else _READ,
+        )
+
 
 QUERY_ENDPOINTS: Final = (
     Endpoint(
@@ -26,4 +77,7 @@ QUERY_ENDPOINTS: Final = (
         response={"oneOf": [reference(result.__name__) for result in query.RESULTS]},
         statuses=(400, 401, 403, 413, 415, 422, 429, 503),
     ),
+    *_saved("query", "/v1/queries", "SavedQuery"),
+    *_saved("funnel", "/v1/funnels", "SavedQuery"),
+    *_saved("cohort", "/v1/cohorts", "SavedCohort"),
 )

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
-from consentryd.analytics.engine import Audiences, Engine
+from consentryd.analytics.engine import Engine
 from consentryd.analytics.question import Envelope, Question
 from consentryd.config.settings import Settings
 from consentryd.model.clock import Clock
@@ -19,6 +20,7 @@ from consentryd.model.error import RateLimited
 from consentryd.model.key import ApiKey
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.reader import Reader
+from consentryd.storage.saved import SavedStore
 
 WATCH_S: Final = 0.05
 
@@ -29,12 +31,14 @@ Gone = Callable[[], bool]
 class Querying:
     """One per process. `regions` are the folders of the regions served."""
 
-    def __init__(self, settings: Settings, regions: Mapping[str, Path], clock: Clock, audiences: Audiences | None = None) -> None:
-        self._settings = settings.analytics
+    def __init__(self, settings: Settings, regions: Mapping[str, Path], clock: Clock) -> None:
+        self.settings = self._settings = settings.analytics
+        self.saved = SavedStore(settings.storage.data_dir / "control.db", clock)
+        self.book = AudienceBook(self.saved, regions)
         self._clock = clock
         memory, threads = f"{self._settings.memory_mb}MB", self._settings.threads
         self._readers = {name: Reader(root, DeltaLake(root), memory=memory, threads=threads) for name, root in regions.items()}
-        self.engine = Engine(self._readers, self._settings, audiences)
+        self.engine = Engine(self._readers, self._settings, self.book)
         self._threads = ThreadPoolExecutor(self._settings.queries, "query")
         self._running: Counter[str] = Counter()
         self._controls: set[Control] = set()
@@ -46,6 +50,7 @@ class Querying:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for reader in self._readers.values():
             reader.close()
+        self.saved.close()
 
     async def ask(self, question: Question, key: ApiKey, gone: Gone) -> Envelope:
         """The answer. `gone` says whether the asker has left. Raises what `Engine.ask` raises, and `RateLimited`."""

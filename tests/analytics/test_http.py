@@ -43,7 +43,7 @@ async def test_only_a_read_key_may_ask(house, key, status):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"kind": "nothing"}, "kind"),
+        ({"kind": "nothing"}, "query"),
         ({"series": []}, "series"),
         ({"series": [{"math": "sum"}]}, "series.0"),
         ({"timezone": "Mars/Base"}, "timezone"),

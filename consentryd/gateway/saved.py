@@ -1,0 +1,129 @@
+"""Saved queries, cohorts and funnels over HTTP: create, list, read, replace, delete; every version is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from consentryd.analytics.audience import AudienceBook
+from consentryd.analytics.control import Control
+from consentryd.analytics.saved import SavedCohort, read_saved
+from consentryd.gateway import body
+from consentryd.gateway.answer import json_answer
+from consentryd.gateway.auth import READING
+from consentryd.gateway.door import DOOR
+from consentryd.gateway.endpoint import Handler
+from consentryd.gateway.queries import gone_of, read_body
+from consentryd.gateway.querying import Querying
+from consentryd.gateway.services import SERVICES
+from consentryd.model.clock import SECOND
+from consentryd.model.key import ApiKey
+from consentryd.storage.saved import Saved, SavedStore, SavedType
+
+Work = Callable[["Shelf", web.Request], Awaitable[Any]]
+
+
+class Shelf:
+    """What one request needs: its key, the store, and the queries' threads."""
+
+    def __init__(self, request: web.Request, kind: SavedType) -> None:
+        services = request.app[SERVICES]
+        self.key: ApiKey = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
+        self.kind = kind
+        self.querying: Querying = services.require_querying()
+        self.store: SavedStore = self.querying.saved
+        self.book: AudienceBook = self.querying.book
+        self.now = services.clock.now()
+
+
+def handle(kind: SavedType, work: Work) -> Handler:
+    """An endpoint of a type of saved things."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return json_answer(await work(Shelf(request, kind), request))
+
+    return answer
+
+
+async def create(shelf: Shelf, request: web.Request) -> Any:
+    found = read_saved(shelf.kind, body.parse(await read_body(request)))
+    frozen = await _frozen(shelf, request, found)
+    saved = await asyncio.to_thread(shelf.store.create, shelf.key.site, shelf.kind, found.name, _json(found), shelf.key.id)
+    return await _kept(shelf, saved, frozen)
+
+
+async def replace(shelf: Shelf, request: web.Request) -> Any:
+    found = read_saved(shelf.kind, body.parse(await read_body(request)))
+    which = request.match_info["id"]
+    shelf.store.get(shelf.key.site, shelf.kind, which)
+    frozen = await _frozen(shelf, request, found)
+    saved = await asyncio.to_thread(shelf.store.update, shelf.key.site, shelf.kind, which, found.name, _json(found), shelf.key.id)
+    return await _kept(shelf, saved, frozen)
+
+
+async def read_all(shelf: Shelf, _: web.Request) -> Any:
+    saved = await asyncio.to_thread(shelf.store.all, shelf.key.site, shelf.kind)
+    return {"saved": [describe(each) for each in saved]}
+
+
+async def read_one(shelf: Shelf, request: web.Request) -> Any:
+    return describe(await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"]))
+
+
+async def read_versions(shelf: Shelf, request: web.Request) -> Any:
+    saved = await asyncio.to_thread(shelf.store.versions, shelf.key.site, shelf.kind, request.match_info["id"])
+    return {"saved": [describe(each) for each in saved]}
+
+
+async def delete(shelf: Shelf, request: web.Request) -> Any:
+    saved = await asyncio.to_thread(shelf.store.delete, shelf.key.site, shelf.kind, request.match_info["id"])
+    if shelf.kind == "cohort":
+        await asyncio.to_thread(shelf.book.of(shelf.key.site).freeze, saved.id, {})
+    return describe(saved)
+
+
+def describe(saved: Saved) -> dict[str, Any]:
+    """A saved thing as clients see it."""
+    return {
+        "id": saved.id,
+        "type": saved.type,
+        "version": saved.version,
+        "created_at": _time(saved.created_at),
+        "changed_at": _time(saved.changed_at),
+        "changed_by": saved.key,
+        **orjson.loads(saved.body),
+    }
+
+
+async def _frozen(shelf: Shelf, request: web.Request, found: Any) -> dict[str, list[int]] | None:
+    """The members of a cohort as of now; of any cohort, for a rule that cannot be followed must not be saved."""
+    if not isinstance(found, SavedCohort):
+        return None
+    control = Control(shelf.querying.settings.query_seconds)
+    members = await shelf.querying.run(
+        shelf.key,
+        control,
+        gone_of(request),
+        lambda: shelf.querying.engine.members(found.definition, shelf.key.site, shelf.now, control),
+    )
+    return members if found.static else {}
+
+
+async def _kept(shelf: Shelf, saved: Saved, frozen: dict[str, list[int]] | None) -> dict[str, Any]:
+    if frozen is not None:
+        await asyncio.to_thread(shelf.book.of(shelf.key.site).freeze, saved.id, frozen)
+    return describe(saved)
+
+
+def _json(found: Any) -> str:
+    text: str = found.model_dump_json(by_alias=True, exclude_defaults=False)
+    return text
+
+
+def _time(instant: int) -> str:
+    return datetime.fromtimestamp(instant / SECOND, UTC).isoformat().replace("+00:00", "Z")
