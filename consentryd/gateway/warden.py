@@ -65,7 +65,7 @@ class Warden:
                 self._swept_at = self._clock.now()
                 await self._sweep()
         except Busy:
-            return
+            self._swept_at = 0
         except Exception as error:  # noqa: BLE001 - nothing is shown that should not be, and the next look tries again
             self._logger.warning("consent housekeeping failed", error=type(error).__name__, reason=str(error))
 

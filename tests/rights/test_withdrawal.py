@@ -1,7 +1,11 @@
 """Events whose purpose was withdrawn are out of queries at once, and then out of the files: erased, anonymised or kept."""
 
+import io
+
 import pytest
 
+from consentryd.gateway.logs import open_logger
+from consentryd.gateway.warden import Warden
 from consentryd.model.error import Unavailable
 from consentryd.rights.withdrawal import Sweeper
 from consentryd.storage.delta import DeltaLake
@@ -193,6 +197,19 @@ async def test_a_withdrawal_renewed_during_a_sweep_waits_for_the_next(region):
     await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
     await region.sweeper.settle(due, region.sweeper.take(due))
     assert [each.until for each in region.sweeper.due()] == [due[0].until + 1]
+
+
+async def test_the_warden_sweeps_in_the_background_and_tries_again_while_the_lake_is_busy(region):
+    settings, log = region.house.services.settings, open_logger(region.house.services.settings.server, io.StringIO())
+    stores, registrar = region.house.house.stores, region.house.house.registrar
+    warden = Warden(settings, region.house.house.policy, stores, registrar, None, region.house.clock, log)
+    await region.send("bought", "a-1")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    with region.lake.writing():
+        await warden.look()
+    assert len(region.sweeper.due()) == 1
+    await warden.look()
+    assert (region.sweeper.due(), region.seen(restricted=False)) == ([], [])
 
 
 async def test_a_reader_at_work_makes_the_sweep_wait(region):
