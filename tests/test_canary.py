@@ -74,11 +74,9 @@ def event(kind: str, consent: Any = GRANT, **members: Any) -> dict[str, Any]:
     }  # fmt: skip
     if consent is not None:
         context["consent"] = consent
-    # A link among the properties of a track call is data like any other: what marks a secret in it is scrubbed, an anchor is kept.
-    url = URL if kind in ("page", "screen") else URL.partition("#")[0]
     return {
         "type": kind, "event": "control", "userId": USER, "anonymousId": ANONYMOUS, "sessionId": SESSION, "groupId": GROUP,
-        "previousId": ANONYMOUS, "properties": {"marker": CONTROL, "url": url, "referrer": url}, "context": context, **members,
+        "previousId": ANONYMOUS, "properties": {"marker": CONTROL, "url": URL, "referrer": URL}, "context": context, **members,
     }  # fmt: skip
 
 

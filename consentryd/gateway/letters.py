@@ -6,7 +6,6 @@ name and, for the sender's mistakes, the names and JSON types of its properties.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -35,16 +34,23 @@ def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber:
     outcome = OUTCOME_OF[reason]
     shape: dict[str, Any] = {
         "type": raw.type if isinstance(raw.type, str) and raw.type in EVENT_TYPES else None,
-        "event": raw.event[:_NAME_CHARS] if isinstance(raw.event, str) else None,
+        "event": raw.event if isinstance(raw.event, str) else None,
     }
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(raw.properties)
-    fields: Mapping[str, Any] = scrubber.scrub("", site, shape).fields
+    fields = scrubber.scrub("", site, shape).fields
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
-    return Letter(site, kept_at, outcome, reason, orjson.dumps(fields).decode())
+    return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())
+
+
+def _cut(value: Any) -> Any:
+    """Names at most so long. Cut only now: half an address would not have been found."""
+    if isinstance(value, dict):
+        return {name[:_NAME_CHARS]: _cut(inner) for name, inner in value.items()}
+    return value[:_NAME_CHARS] if isinstance(value, str) else value
 
 
 def _types(value: Any) -> Any:
     if not isinstance(value, dict):
         return _TYPES.get(type(value), "unknown")
-    return {str(key)[:_NAME_CHARS]: _TYPES.get(type(item), "unknown") for key, item in list(value.items())[:_KEYS]}
+    return {str(key): _TYPES.get(type(item), "unknown") for key, item in list(value.items())[:_KEYS]}

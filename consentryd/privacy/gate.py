@@ -20,10 +20,11 @@ GAPS: Final = b" ./()"
 LONG_RUN: Final = b"a" * 14
 LONG_NUMBER: Final = b"0" * 9
 
-_SIGNS: Final = re.compile(rb"[@%\\+=\x80-\xff]|&[#;]|\.\.\.|::|-----")
-_ESCAPE: Final = re.compile(rb"[0-9]%2[fF][0-9]|%(?:40|2[05bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
+_SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
+_ESCAPE: Final = re.compile(rb"[0-9]%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
+_FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
     rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
 )
@@ -75,6 +76,8 @@ def _by_marks(marks: bytes, data: bytes) -> int:
         gate |= Gate.ENCODED | Gate.FILE_PATH
     if (marks.find(b"%") >= 0 and _ESCAPE.search(data)) or (marks.find(b"&") >= 0 and _ENTITY.search(data)):
         gate |= Gate.ENCODED
+    if marks.find(b"#") >= 0 and _FRAGMENT.search(data):
+        gate |= Gate.FRAGMENT
     if marks.find(b"+") >= 0 and _PLUS.search(data):
         gate |= Gate.PLUS
     if marks.find(b"...") >= 0 or marks.find(b":::::") >= 0 or marks.find(b"-----") >= 0 or _has_double_colon(marks, data):

@@ -23,7 +23,11 @@ MOST_DECODINGS: Final = 4
 MOST_PASSES: Final = 4
 MOST_BASE64: Final = 16
 
+FRAGMENT: Final = "url_fragment"
+
 _SHORTEST: Final = 4
+#: Findings that take nothing around them.
+_WHOLE: Final = frozenset({"url_user", FRAGMENT})
 #: Words without digits or signs: most texts. Decided in half the time that the gate takes.
 _WORDS: Final = re.compile(r"(?:[A-Za-z]{1,13}(?![A-Za-z])|[ ,;:!'_()-])*")
 _PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
@@ -117,9 +121,9 @@ class TextCleaner:
                 action, finding.name, finding.kind, text[finding.start : finding.end], work.spot(path)
             )
             work.record(path, finding.name, action)
-            if treated is DROPPED:
+            if treated is DROPPED and finding.name != FRAGMENT:
                 return DROPPED
-            pieces += [text[last : finding.start], str(treated)]
+            pieces += [text[last : finding.start], "" if treated is DROPPED else str(treated)]
             last = finding.end
         return "".join([*pieces, text[last:]])
 
@@ -157,6 +161,8 @@ def _claims(found: list[Finding], path: str, work: Work) -> list[tuple[Finding, 
             continue
         start, end, _, _ = finding
         over = [claim for claim in claimed if start < claim[0].end and claim[0].start < end]
+        if any(claim[0].name in _WHOLE for claim in over):
+            continue  # an address that seems to begin in a URL's user-info ends with its host
         if over:
             first, action = over[0]
             start = min(start, *(claim[0].start for claim in over))

@@ -19,6 +19,7 @@ POSITIVE: dict[str, tuple[str, Any]] = {
     "provider_key": ("note", "AKIAIOSFODNN7EXAMPLE"),
     "user_path": ("note", "/Users/annasmith/project/main.py"),
     "url_user": ("note", "https://anna:s3cret@host.example/x"),
+    "url_fragment": ("note", "see https://shop.example/cart?page=2#annas-list now"),
     "url_id": ("note", "https://shop.example/users/31415926/orders"),
     "crypto": ("note", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"),
     "us_ssn": ("note", "398-25-9791"),

@@ -60,7 +60,13 @@ def test_no_datum_survives_any_action_but_keep_and_none_is_in_its_redaction(dete
 
 def _secret_part(detector: str, value: Any) -> str:
     """What must not be seen any more; of a path or URL only the person's part."""
-    parts = {"user_path": "annasmith", "url_user": "s3cret", "url_id": "31415926", "pem": "MIIEvQIBADANBgkqhkiG9w0"}
+    parts = {
+        "user_path": "annasmith",
+        "url_user": "s3cret",
+        "url_id": "31415926",
+        "url_fragment": "annas-list",
+        "pem": "MIIEvQIBADANBgkqhkiG9w0",
+    }
     parts |= {"bearer": "0a9b8c7d6e5f4g3h2i1j", "basic_auth": "YWxhZGRpbjpvcGVuc2VzYW1l"}
     return parts.get(detector, str(value))
 
@@ -91,7 +97,7 @@ ENCODINGS = {
     "zero-width": "\u200b".join,
     "soft hyphens": lambda text: text[:6] + "\u00ad" + text[6:],
     "after a line break": lambda text: f"data:\n{text}\nend",
-    "query": lambda text: f"https://shop.example/x?ok=1&q={quote(text)}#top",
+    "query": lambda text: f"https://shop.example/x?ok=1&q={quote(text)}&page=2",
 }
 
 
@@ -121,8 +127,13 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("0A-1B-2C-3D-4E-5F", "[mac]"),
         ("0a1b.2c3d.4e5f via 203.0.113.77", "[mac] via [ip]"),
         ("C:\\Users\\Anna Smith\\x.txt", "C:\\Users\\[user_path]\\x.txt"),
-        ("https://u:p@h.example/?gclid=abc&utm_source=x", "https://[url_user]/?gclid=&utm_source=x"),
-        ("https://h.example/#access_token=abc.def", "https://h.example/#access_token=[secret]"),
+        ("https://u:p@h.example/?gclid=abc&utm_source=x", "https://[url_user]@h.example/?gclid=&utm_source=x"),
+        ("https://anna@example.com:p@h.example/x", "https://[url_user]@h.example/x"),
+        ("https://anna@example.com@203.0.113.77/x and b@example.com", "https://[url_user]@[ip]/x and [email]"),
+        ("https://h.example/#access_token=abc.def", "https://h.example/"),
+        ("https://h.example/a?page=2#/users/anna (new)", "https://h.example/a?page=2 (new)"),
+        ("/cart#anna", "/cart"),
+        ("https%3A%2F%2Fh.example%2F%23anna", "https://h.example/"),
         ("/profile/anna-1985/edit", "/profile/[url_id]/edit"),
         ("tel:+1-415-555-2671", "tel:[phone]"),
         ("0x52908400098527886E0F7030069857D2E4169EE7", "[crypto]"),
@@ -195,6 +206,7 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("text", "Über 1.000.000 Kunden \u2013 größer als 3,5 %"),
         ("текст", "Красные туфли 42"),
         ("css", "margin: 0 1.5em; color: #a1b2c3"),
+        ("note", "issue #12, https://shop.example/ and #13"),
         ("utm", "https://shop.example/?utm_source=a&utm_medium=email&page=2"),
         ("gps_enabled", False),
     ],

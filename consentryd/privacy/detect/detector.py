@@ -24,7 +24,8 @@ class Gate:
     QUERY: Final = 128
     FILE_PATH: Final = 256
     FOREIGN: Final = 512
-    ALL: Final = 1023
+    FRAGMENT: Final = 1024
+    ALL: Final = 2047
 
 
 class Finding(NamedTuple):

@@ -34,7 +34,7 @@ WINDOWS_PATH: Final = Detector(
 URL_USER: Final = Detector(
     name="url_user",
     gate=Gate.AT,
-    pattern=re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^/?#@\s\"\[]{1,200})@(?=[\w\[])"),
+    pattern=re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^/?#\s\"\[]{1,200})@(?=[\w\[])"),
     check=lambda match: match["user"] not in {"git", "hg"},
     group="user",
 )
@@ -49,4 +49,11 @@ URL_ID: Final = Detector(
     group="id",
 )
 
-DETECTORS: Final = (USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)
+URL_FRAGMENT: Final = Detector(
+    name="url_fragment",
+    gate=Gate.FRAGMENT,
+    pattern=re.compile(r"(?:(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://|\A/)[^\s\"#]{0,2048}(?P<fragment>#[^\s\"]+)"),
+    group="fragment",
+)
+
+DETECTORS: Final = (URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)
