@@ -12,6 +12,7 @@ from consentryd.gateway.docs_page import ASSETS, get_asset, get_docs, get_openap
 from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.inspection import DEFAULT_LIMIT, MAX_LIMIT, get_rejected
 from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency, get_entry, get_gpc, get_inclusion, get_keys
+from consentryd.gateway.opendsr import OPENDSR_ENDPOINTS
 from consentryd.gateway.opt_in import DIMENSIONS
 from consentryd.gateway.pixel import get_pixel
 from consentryd.gateway.probes import get_livez, get_metrics, get_readyz
@@ -325,5 +326,6 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *_CONSENT,
     *_LEDGER,
     *REQUEST_ENDPOINTS,
+    *OPENDSR_ENDPOINTS,
     *_OPERATE,
 )

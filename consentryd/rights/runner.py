@@ -18,9 +18,11 @@ from consentryd.privacy.scrub import Scrubber
 from consentryd.rights.access import Collector
 from consentryd.rights.change import Clerk
 from consentryd.rights.demand import RequestType
-from consentryd.rights.desk import EXPORTS
+from consentryd.rights.desk import EXPORTS, Desk
 from consentryd.rights.erasure import AtStep, Eraser, Progress
+from consentryd.rights.herald import Herald
 from consentryd.rights.office import Office
+from consentryd.rights.opendsr import Processor, load_processor
 from consentryd.rights.webhook import Messenger, Post, post
 from consentryd.storage.lease import Busy
 from consentryd.storage.request import Casebook, RequestRow
@@ -54,16 +56,24 @@ class Runner:
     def run(self, *, lock_wait_s: float = 0.0) -> dict[str, str]:
         """Work on what is due, in every region. What stands in the way, by region; such requests are tried again by the next run."""
         problems = {}
+        desk = Desk(self.settings, self.policy, self.offices, self.clock)
+        processor = load_processor(self.settings.rights)
         for name, office in self.offices.items():
             try:
                 with _alone(office, lock_wait_s), office.casebook() as book:
-                    self._work(office, book)
+                    self._work(office, book, Messenger(self.settings, self.clock, self.post, processor))
             except (Busy, CorruptStore, OSError) as error:
                 problems[name] = str(error)
+        if self.settings.rights.callbacks and Herald(desk).report():
+            self._deliver(processor)
         return problems
 
-    def _work(self, office: Office, book: Casebook) -> None:
-        messenger = Messenger(self.settings, self.clock, self.post)
+    def _deliver(self, processor: Processor | None) -> None:
+        office = next(iter(self.offices.values()))
+        with office.casebook() as book:
+            Messenger(self.settings, self.clock, self.post, processor).send_due(book)
+
+    def _work(self, office: Office, book: Casebook, messenger: Messenger) -> None:
         try:
             while rows := book.due(self.clock.now(), BATCH):
                 before = [(row.id, row.step, row.status) for row in rows]

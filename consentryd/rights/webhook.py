@@ -14,6 +14,7 @@ import orjson
 
 from consentryd.config.settings import Settings
 from consentryd.model.clock import HOUR, SECOND, Clock
+from consentryd.rights.opendsr import Processor
 from consentryd.storage.delivery import Delivery
 from consentryd.storage.ledger import iso
 from consentryd.storage.request import Casebook
@@ -67,11 +68,7 @@ class Messenger:
     settings: Settings
     clock: Clock
     post: Post = post
-
-    def report_status(self, book: Casebook, request: str, callbacks: list[str], status: Mapping[str, Any]) -> None:
-        """Queue a message for each of the request's callbacks. Call within the transaction of the change."""
-        for url in callbacks:
-            book.deliveries.add(request, "status", url, dict(status), self.clock.now())
+    processor: Processor | None = None
 
     def tell_downstream(
         self, book: Casebook, request: str, message: Mapping[str, Any], *, give_up: bool
@@ -94,7 +91,7 @@ class Messenger:
         answered = 0
         for delivery in book.deliveries.due(self.clock.now(), ATTEMPTS, request):
             body = orjson.dumps(book.deliveries.body(delivery))
-            status, answer = self._try(delivery.url, body)
+            status, answer = self._try(delivery, body)
             ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own
             now = self.clock.now()
             wait = min(FIRST_WAIT << delivery.attempts, LAST_WAIT)
@@ -103,13 +100,15 @@ class Messenger:
             answered += ok
         return answered
 
-    def _try(self, url: str, body: bytes) -> tuple[int, str]:
+    def _try(self, delivery: Delivery, body: bytes) -> tuple[int, str]:
         secret = self.settings.rights.webhook_secret
         headers = {"Content-Type": "application/json", "User-Agent": "consentry"}
-        if secret is not None:
+        if delivery.kind == "opendsr" and self.processor is not None:
+            headers |= self.processor.headers(body)
+        elif secret is not None:
             headers[SIGNATURE] = sign(body, secret.get_secret_value().encode(), self.clock.now())
         try:
-            return self.post(url, body, headers)
+            return self.post(delivery.url, body, headers)
         except OSError:
             return 0, ""
 

@@ -119,6 +119,14 @@ class Casebook:
         )
         return [_row(row) for row in rows]
 
+    def with_callbacks(self) -> list[RequestRow]:
+        """Requests whose end was not reported to their callbacks yet."""
+        rows = self.connection.execute(
+            f"SELECT {_FIELDS} FROM request WHERE json_array_length(terms, '$.callbacks') > 0 "  # noqa: S608 - our own names
+            "AND coalesce(json_extract(terms, '$.reported'), '') NOT IN ('completed', 'cancelled')"
+        )
+        return [_row(row) for row in rows.fetchall()]
+
     def digests(self, request: str) -> list[bytes]:
         return [row[0] for row in self.connection.execute("SELECT digest FROM request_identity WHERE request = ?", (request,))]
 

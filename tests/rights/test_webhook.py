@@ -1,0 +1,92 @@
+"""Systems downstream are told of an erasure, signed, until they acknowledge it; callbacks hear of every change of status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consentryd.model.clock import HOUR, MINUTE, SECOND
+from consentryd.rights.webhook import SIGNATURE, is_signed
+from tests.rights.estate import OFFICER, Estate, opened
+from tests.rights.receiver import Receiver, receiving
+
+SECRET = "the secret of these webhooks"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def settings(receiver: Receiver, **more: object) -> dict:
+    return {
+        "rights": {
+            "downstream": [f"{receiver.url}/crm"],
+            "callbacks": [f"{receiver.url}/status"],
+            "webhook_secret": SECRET,
+            **more,
+        },
+        "regions": {"eu": {"countries": ["*"]}},
+    }
+
+
+async def test_an_erasure_waits_for_the_acknowledgement_and_its_certificate_records_it(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with opened(tmp_path / "data", **settings(receiver)) as estate:
+        await estate.send(estate.event("ann"))
+        receiver.statuses = [500, 503]
+        request = estate.ask("erasure", user_id="ann")["id"]
+        assert estate.finish(request)["status"] == "in_progress"
+        assert estate.rows() == []
+        for _ in range(4):
+            estate.clock.advance(MINUTE)
+            told = estate.finish(request)
+        assert told["status"] == "completed"
+        (acknowledged,) = told["certificates"][0]["erasure"]["downstream"]
+        assert acknowledged["attempts"] == 3
+        assert acknowledged["answer_sha256"] == hashlib.sha256(b"ok").hexdigest()
+        body = json.loads(receiver.bodies("/crm")[-1])
+        assert body["identities"] == [{"kind": "user_id", "value": "ann", "format": "raw"}]
+        for _, headers, raw in receiver.got:
+            assert is_signed(raw, headers[SIGNATURE], SECRET.encode())
+            assert not is_signed(raw + b" ", headers[SIGNATURE], SECRET.encode())
+        assert estate.bytes_with(b'"ann"') == []
+
+
+async def test_a_system_that_never_answers_is_missing_in_the_certificate(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver, downstream_hours=1)) as estate:
+        await estate.send(estate.event("ann"))
+        receiver.statuses = [500] * 100
+        request = estate.ask("erasure", user_id="ann")["id"]
+        estate.finish(request)
+        estate.clock.advance(2 * HOUR)
+        told = estate.finish(request)
+        assert told["status"] == "completed"
+        assert told["certificates"][0]["erasure"]["downstream"][0]["acknowledged_at"] is None
+
+
+async def test_callbacks_hear_of_every_change_again_when_they_did_not_answer(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver, grace_s=10, downstream=[])) as estate:
+        asked = estate.ask("restriction", user_id="ann", callbacks=[f"{receiver.url}/status"])
+        receiver.statuses = [500]
+        estate.finish(asked["id"])
+        estate.clock.advance(11 * SECOND)
+        for _ in range(3):
+            estate.finish(asked["id"])
+            estate.clock.advance(10 * SECOND)
+        told = [json.loads(body)["status"] for body in receiver.bodies("/status")]
+        assert told.count("completed") == 1
+        assert told.count("pending") == 2
+        assert estate.desk.get(asked["id"], OFFICER)["status"] == "completed"
+
+
+async def test_nothing_is_sent_where_nothing_is_configured(estate: Estate, receiver: Receiver) -> None:
+    await estate.send(estate.event("ann"))
+    assert estate.finish(estate.ask("erasure", user_id="ann")["id"])["status"] == "completed"
+    assert receiver.got == []
