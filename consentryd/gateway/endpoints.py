@@ -10,6 +10,7 @@ from consentryd.gateway.collect import collect
 from consentryd.gateway.consent import ASKING, get_consent, get_consent_statistics, post_consent
 from consentryd.gateway.docs_page import ASSETS, get_asset, get_docs, get_openapi
 from consentryd.gateway.endpoint import Endpoint, Parameter
+from consentryd.gateway.explanation import EXPLAINING, Supposition, post_explain
 from consentryd.gateway.inspection import DEFAULT_LIMIT, MAX_LIMIT, get_rejected
 from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency, get_entry, get_gpc, get_inclusion, get_keys
 from consentryd.gateway.opendsr import OPENDSR_ENDPOINTS
@@ -176,6 +177,17 @@ _CONSENT: Final = (
         ),
         response=schemas.ANY_OBJECT,
         statuses=(400, 401, 403, 429, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/consent/explain",
+        tag="Consent",
+        summary="What would be decided about an event, as a trace: each rule in order, what it saw, what it said, which one won.",
+        handler=post_explain,
+        keys=EXPLAINING,
+        request=Supposition.model_json_schema(),
+        response=schemas.ANY_OBJECT,
+        statuses=(400, 401, 403, 408, 413, 415, 429, 503),
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, get_args
 
 import orjson
 import typer
@@ -12,8 +12,8 @@ from consentryd.config.settings import Settings
 from consentryd.consent.decision import SiteLane
 from consentryd.consent.decode import describe
 from consentryd.consent.explain import as_data, as_text
+from consentryd.consent.hypothesis import suppose
 from consentryd.consent.policy import Policy
-from consentryd.consent.reader import KINDS
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.reading import INVALID_TEXT, InvalidSignal
 from consentryd.gateway.cli import installation
@@ -22,9 +22,6 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, JsonOption
 from consentryd.model.clock import DAY, HOUR, SystemClock
 
 app = typer.Typer(help="Decode consent strings, and explain what the policy decides.")
-
-TABLES: Final = {"own": "purposes", "segment": "categoryPreferences"}
-YES_NO: Final = {"true": True, "false": False}
 
 OptionalConfig = Annotated[
     Path,
@@ -92,7 +89,10 @@ def explain(
     """Print the decision about an event as a trace: each rule in order, what it saw, what it said, and which one won."""
     settings = _settings(config)
     policy, now, place = Policy(settings.consent), SystemClock().now(), settings.site_of(site)
-    context, carried = gather(signal or [], gpc=gpc, dnt=dnt, child=child)
+    try:
+        context, carried = suppose(signal or [], gpc=gpc, dnt=dnt, child=child)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--signal") from None
     if lane is not None and lane not in get_args(SiteLane):
         raise typer.BadParameter("must be auto, off, counts or daily", param_hint="--lane")
     signals = policy.read(context, carried, now)
@@ -103,28 +103,6 @@ def explain(
         show_json(as_data(trace))
         return
     say(as_text(trace))
-
-
-def gather(texts: list[str], *, gpc: bool, dnt: bool, child: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    """The event's context and what the request carries, from signals as they are written on the command line."""
-    consent: dict[str, Any] = {"child": True} if child else {}
-    carried = {name: "1" for name, wanted in (("sec-gpc", gpc), ("dnt", dnt)) if wanted}
-    for text in texts:
-        kind, _, rest = text.partition(":")
-        if kind in TABLES:
-            consent[TABLES[kind]] = dict(_choice(part) for part in rest.split(","))
-        elif kind in KINDS:
-            consent[kind] = rest
-        else:
-            raise typer.BadParameter(f"starts with none of {', '.join([*TABLES, *KINDS])} and a colon", param_hint="--signal")
-    return {"consent": consent} if consent else {}, carried
-
-
-def _choice(part: str) -> tuple[str, bool]:
-    name, _, value = part.partition("=")
-    if value not in YES_NO:
-        raise typer.BadParameter("choices are written name=true or name=false, parted by commas", param_hint="--signal")
-    return name, YES_NO[value]
 
 
 def _settings(config: Path) -> Settings:

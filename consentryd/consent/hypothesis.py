@@ -1,0 +1,37 @@
+"""Signals written down by a person who wants a decision explained, as an event and its request would carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from consentryd.consent.reader import KINDS
+
+TABLES: Final = {"own": "purposes", "segment": "categoryPreferences"}
+YES_NO: Final = {"true": True, "false": False}
+
+
+def suppose(texts: Iterable[str], *, gpc: bool, dnt: bool, child: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """The event's context and what the request carries.
+
+    A text is `tcf:`, `gpp:`, `us_privacy:`, `gcs:` or `gcd:` and a string, or `own:` or `segment:` and `name=true,...`. Raises
+    `ValueError` for any other.
+    """
+    consent: dict[str, Any] = {"child": True} if child else {}
+    carried = {name: "1" for name, wanted in (("sec-gpc", gpc), ("dnt", dnt)) if wanted}
+    for text in texts:
+        kind, _, rest = text.partition(":")
+        if kind in TABLES:
+            consent[TABLES[kind]] = dict(_choice(part) for part in rest.split(","))
+        elif kind in KINDS:
+            consent[kind] = rest
+        else:
+            raise ValueError(f"starts with none of {', '.join([*TABLES, *KINDS])} and a colon")
+    return {"consent": consent} if consent else {}, carried
+
+
+def _choice(part: str) -> tuple[str, bool]:
+    name, _, value = part.partition("=")
+    if value not in YES_NO:
+        raise ValueError("choices are written name=true or name=false, parted by commas")
+    return name, YES_NO[value]
