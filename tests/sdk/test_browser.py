@@ -1,4 +1,4 @@
-"""The browser SDK in headless Chromium: against a recording gateway, on the example shop, and against the real gateway."""
+"""The browser SDK in headless Chromium: against a recording gateway, on the demonstration shop, and against the real gateway."""
 
 import os
 import shutil
@@ -11,6 +11,9 @@ import pytest
 SOURCE = Path(__file__).parent.parent.parent / "sdk_js"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
+#: Those against the real gateway run by default; a minute of browsing beside a recording one does not.
+SUITES = ["real", "demo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("browser", "shop"))]
+
 
 def _missing():
     if not shutil.which("node") or not (SOURCE / "node_modules").is_dir():
@@ -21,7 +24,7 @@ def _missing():
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("suite", ["browser", "shop", "real"])
+@pytest.mark.parametrize("suite", SUITES)
 def test_the_sdk_in_a_browser(suite):
     if reason := _missing():
         if os.environ.get("CI") == "true":

@@ -1,71 +1,20 @@
-// Against the real gateway, in a process of its own; what was stored is read back from its store.
-//   GATEWAY_PYTHON   a Python that has the gateway; without it these tests are skipped
+// Against the real gateway, which serves the SDK too; what was stored is read back from its store.
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { missing, pause, startBrowser, startSite, until } from "./world.mjs";
-
-const PYTHON = process.env.GATEWAY_PYTHON;
-const MAIN = ["-c", "import sys; from consentryd.gateway.cli import main; sys.exit(main())"];
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const SDK = join(ROOT, "consentryd/gateway/sdk/sdk.js");
-const skip = missing || (!PYTHON && "GATEWAY_PYTHON names no Python with the gateway");
-// the gateway drops headless browsers as bots
-const PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
-
-const freePort = () =>
-  new Promise((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-
-const run = async (...args) => (await promisify(execFile)(PYTHON, [...MAIN, ...args], { cwd: ROOT, maxBuffer: 1 << 26 })).stdout;
-
-class RealGateway {
-  async start() {
-    this.process = spawn(PYTHON, [...MAIN, "serve", "--config", this.config, "--port", String(this.port)], { cwd: ROOT, stdio: "ignore" });
-    await until(() => fetch(this.url + "/readyz").then(({ ok }) => ok, () => false), "the start of the gateway");
-  }
-
-  async stop() {
-    const ended = new Promise((done) => this.process.once("exit", done));
-    this.process.kill("SIGTERM");
-    await ended;
-  }
-
-  async events() {
-    return JSON.parse(await run("events", "--config", this.config, "--last", "2000", "--json"));
-  }
-
-  static async open() {
-    const made = new RealGateway();
-    made.directory = await mkdtemp(join(tmpdir(), "consentry-sdk-"));
-    made.config = join(made.directory, "consentry.toml");
-    made.keys = JSON.parse(await run("init", made.directory, "--json"));
-    made.port = await freePort();
-    made.url = `http://127.0.0.1:${made.port}`;
-    await made.start();
-    return made;
-  }
-}
+import { PERSON, RealGateway, run, skip } from "./gateway.mjs";
+import { pause, startBrowser, startSite } from "./world.mjs";
 
 let browser;
 let gateway;
 let site;
 before(async () => {
   if (skip) return;
-  browser = await startBrowser();
+  browser = await startBrowser(PERSON);
   gateway = await RealGateway.open();
-  const html = `<!doctype html><title>Real</title><script async src="/sdk.js" data-host="${gateway.url}" data-key="${gateway.keys.write_key}" data-batch-delay="50"></script>`;
-  site = await startSite(gateway.url, "", { "/": html, "/next": html, "/sdk.js": await readFile(SDK, "utf8") });
+  const html = `<!doctype html><title>Real</title><script async src="${gateway.url}/sdk.js" data-key="${gateway.keys.write_key}" data-batch-delay="50"></script>`;
+  const snippet = await run("snippet", "--config", gateway.config, "--url", gateway.url, "--key", gateway.keys.write_key);
+  site = await startSite(gateway.url, "", { "/": html, "/next": html, "/snippet": `<!doctype html><title>Snippet</title>${snippet}`, "/broken": `<!doctype html><title>Broken</title>${snippet.replace("sha384-", "sha384-A")}` });
 });
 after(async () => {
   await browser?.close();
@@ -75,7 +24,7 @@ after(async () => {
 });
 
 const visit = async (act) => {
-  const context = await browser.newContext({ userAgent: PERSON });
+  const context = await browser.newContext();
   const page = await context.newPage();
   const say = (...call) => page.evaluate((given) => window.consentry.push(given), call);
   await page.goto(site.url);
@@ -84,14 +33,23 @@ const visit = async (act) => {
   await context.close();
 };
 
-const named = async (name) => (await gateway.events()).filter(({ event }) => event === name);
+test("the printed snippet runs under its hash, and a script of another hash does not", { skip }, () =>
+  visit(async ({ page, say }) => {
+    await page.goto(site.url + "/broken");
+    await page.waitForLoadState("load");
+    assert.equal(await page.evaluate(() => typeof window.consentry), "undefined");
+    await page.goto(site.url + "/snippet");
+    await page.waitForFunction(() => window.consentry?.consent);
+    await say("consent.grant");
+    await say("track", "from_snippet");
+    assert.equal((await gateway.named("from_snippet", 1)).length, 1);
+  }));
 
 test("a burst of 500 events is stored, each once, consented, without an id of ours in clear", { skip }, () =>
   visit(async ({ page, say }) => {
     await say("consent.grant", undefined, "n1");
     await page.evaluate(() => { for (let number = 0; number < 500; number++) consentry.track("burst", { number }); });
-    await until(async () => (await named("burst")).length >= 500, "the burst");
-    const stored = await named("burst");
+    const stored = await gateway.named("burst", 500);
     assert.equal(stored.length, 500);
     assert.deepEqual([...new Set(stored.map(({ lane, purpose }) => `${lane} ${purpose}`))], ["consented analytics"]);
     const { a } = await page.evaluate(() => JSON.parse(Object.values({ ...localStorage })[0]));
@@ -102,14 +60,13 @@ test("events survive a restart of the gateway in between, each stored once", { s
   visit(async ({ page, say }) => {
     await say("consent.grant");
     await say("track", "around_restart", { number: -1 });
-    await until(async () => (await named("around_restart")).length === 1, "the first event");
+    await gateway.named("around_restart", 1);
     await gateway.stop();
     for (let number = 0; number < 20; number++) await say("track", "around_restart", { number });
     await pause(300);
     await page.goto(site.url + "/next");
     await gateway.start();
-    await until(async () => (await named("around_restart")).length >= 21, "the rest");
-    assert.equal((await named("around_restart")).length, 21);
+    assert.equal((await gateway.named("around_restart", 21)).length, 21);
   }));
 
 test("after a denial nothing is stored; after a withdrawal nothing more", { skip }, () =>
@@ -118,12 +75,12 @@ test("after a denial nothing is stored; after a withdrawal nothing more", { skip
     await say("track", "never");
     await say("consent.grant");
     await say("track", "meanwhile");
-    await until(async () => (await named("meanwhile")).length === 1, "the event");
+    await gateway.named("meanwhile", 1);
     const told = page.waitForResponse((response) => response.url().endsWith("/v1/consent"));
     await say("consent.withdraw");
     assert.equal((await told).status(), 200);
     await say("track", "never");
     await page.goto(site.url + "/next");
     await pause(500);
-    assert.equal((await named("never")).length, 0);
+    assert.equal((await gateway.named("never", 0)).length, 0);
   }));

@@ -77,17 +77,18 @@ export const startSite = async (gateway, key = "wk", pages = {}) => {
   return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), new Promise((done) => server.close(done))) };
 };
 
-export const startBrowser = () =>
+/** `userAgent` for the whole browser: a context's own is forgotten by beacons that outlive their page. */
+export const startBrowser = (userAgent) =>
   chromium.launch({
     executablePath: CHROMIUM,
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...(userAgent ? ["--user-agent=" + userAgent] : [])],
   });
 
 export const snippet = (gateway, attributes = "") => `<!doctype html><title>Test</title><script async src="${gateway}/sdk.js" data-key="wk" ${attributes}></script>`;
 
-/** Waits until `check` holds, ten seconds at most. */
+/** Waits until `check` holds, thirty seconds at most: a machine may be busy. */
 export const until = async (check, what = "it") => {
-  for (let looks = 0; looks < 200; looks++) {
+  for (let looks = 0; looks < 600; looks++) {
     if (await check()) return;
     await new Promise((done) => setTimeout(done, 50));
   }
