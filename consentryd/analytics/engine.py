@@ -17,9 +17,11 @@ from consentryd.analytics.query import ANSWERS
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.rules import Rules, marks
+from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Audience, Source, members_sql
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
+from consentryd.model.error import Unprocessable
 from consentryd.storage.reader import Reader
 
 NO_AUDIENCES: Final[Mapping[str, Audience]] = {}
@@ -71,6 +73,18 @@ class Engine:
                 rates=self._rates,
                 audiences=NO_AUDIENCES if self._audiences is None else self._audiences.of(site),
             )
+
+    def sql(self, text: str, site: str, now: int, control: Control, *, nonce: int, region: str | None = None) -> SqlAnswer:
+        """What analysts' SQL gives, of one region: the only one, or the one named. Raises as `ask` does."""
+        if self._settings.min_group_size:
+            raise Unprocessable("invalid", "SQL shows single rows, which `analytics.min_group_size` rules out.", field="sql")
+        if region is None and len(self._readers) == 1:
+            region = next(iter(self._readers))
+        if region is None or region not in self._readers:
+            raise Unprocessable("invalid", f"Name one `region` of {', '.join(self._readers)}.", field="region")
+        with self._readers[region].snapshot() as snapshot:
+            rules = self._rules(Question(lane="all", test_traffic=True), site, now)
+            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows)
 
     def members(self, definition: Condition, site: str, now: int, control: Control | None = None) -> dict[str, list[int]]:
         """The subjects for whom a cohort's definition holds, by region. Raises what `ask` raises."""

@@ -61,14 +61,19 @@ class RegionView:
 
     def run(self, part: Part, statement: str, span: Span, control: Control) -> pa.Table:
         """The rows of a statement. Raises what `Control.running` raises, and `CorruptStore`."""
+        ready = self.named(part, statement, span)
+        try:
+            with control.running(self.snapshot.connection):
+                return self.snapshot.connection.sql(ready).to_arrow_table()
+        except duckdb.IOException as error:
+            raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
+
+    def named(self, part: Part, statement: str, span: Span) -> str:
+        """A statement with the names of the views that it reads."""
         for placeholder, bounds in ((EVENTS, span), (HISTORY, Span())):
             if placeholder in statement:
                 statement = statement.replace(placeholder, self._view(part, bounds))
-        try:
-            with control.running(self.snapshot.connection):
-                return self.snapshot.connection.sql(statement).to_arrow_table()
-        except duckdb.IOException as error:
-            raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
+        return statement
 
     def _view(self, part: Part, span: Span) -> str:
         known = self._names.get((part, span))

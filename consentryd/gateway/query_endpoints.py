@@ -9,18 +9,24 @@ from pydantic import TypeAdapter
 
 from consentryd.analytics import query
 from consentryd.analytics.format import MEDIA_TYPES
+from consentryd.analytics.sandbox.model import STATEMENT
 from consentryd.analytics.saved import SavedCohort, SavedQuery
-from consentryd.gateway import saved
+from consentryd.gateway import saved, schemas
 from consentryd.gateway.auth import READING
 from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.model_schema import components, reference
 from consentryd.gateway.queries import NDJSON, post_query
 from consentryd.gateway.saved import Work
+from consentryd.gateway.sql import post_sql
 from consentryd.storage.saved import SavedType
 
-QUERY_SCHEMAS: Final[dict[str, Any]] = components(
-    {"Query": query.ADAPTER, "SavedQuery": TypeAdapter(SavedQuery), "SavedCohort": TypeAdapter(SavedCohort)}, query.RESULTS
-)
+_REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
+    "Query": query.ADAPTER,
+    "SavedQuery": TypeAdapter(SavedQuery),
+    "SavedCohort": TypeAdapter(SavedCohort),
+    "Statement": STATEMENT,
+}
+QUERY_SCHEMAS: Final[dict[str, Any]] = components(_REQUESTS, query.RESULTS)
 
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
 _SAVED: Final = {
@@ -75,6 +81,17 @@ QUERY_ENDPOINTS: Final = (
         keys=READING,
         request=reference("Query"),
         response={"oneOf": [reference(result.__name__) for result in query.RESULTS]},
+        statuses=(400, 401, 403, 413, 415, 422, 429, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/sql",
+        tag="Analytics",
+        summary="Read-only SQL over the views events, sessions and subjects of the key's site. `Accept` chooses JSON, CSV, Arrow, Parquet.",
+        handler=post_sql,
+        keys=READING,
+        request=reference("Statement"),
+        response=schemas.ANY_OBJECT,
         statuses=(400, 401, 403, 413, 415, 422, 429, 503),
     ),
     *_saved("query", "/v1/queries", "SavedQuery"),

@@ -118,7 +118,10 @@ class DeltaLake:
 
     def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
         self._check_digests([file for file in files if file.path not in self._verified])
-        return connection.read_parquet([str(self.folder / file.path) for file in files], hive_partitioning=False)
+        return connection.read_parquet(self.paths(files), hive_partitioning=False)
+
+    def paths(self, files: Sequence[LakeFile]) -> list[str]:
+        return [str(self.folder / file.path) for file in files]
 
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
         for file in files:

@@ -84,6 +84,10 @@ class Lake(Protocol):
         """The events of `files` (one or more), to query."""
         ...
 
+    def paths(self, files: Sequence[LakeFile]) -> list[str]:
+        """Where `files` are on disk; nothing of a lake in memory."""
+        ...
+
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
         """Files are there with their size; `deep` reads all of them. Raises `CorruptStore`."""
         ...
@@ -145,6 +149,9 @@ class MemoryLake:
 
     def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
         return connection.from_arrow(pa.concat_tables([self._table(file) for file in files]))
+
+    def paths(self, files: Sequence[LakeFile]) -> list[str]:  # noqa: ARG002 - memory has none
+        return []
 
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:  # noqa: ARG002 - memory needs no reading
         for file in files:

@@ -155,6 +155,13 @@ class Snapshot:
             self._connection.execute("SET TimeZone = 'UTC'")
         return self._connection
 
+    def lock(self) -> None:
+        """From now on the connection reads no file but this snapshot's, reaches nothing else, and keeps its settings: for others' SQL."""
+        allowed = ", ".join("'" + path.replace("'", "''") + "'" for path in self._lake.paths(self.state.files))
+        self.connection.execute(f"SET allowed_paths = [{allowed}]")
+        for setting in ("python_enable_replacements = false", "enable_external_access = false", "lock_configuration = true"):
+            self.connection.execute(f"SET {setting}")
+
     def files(self, *, since: int | None = None, until: int | None = None, bucket: int | None = None) -> tuple[LakeFile, ...]:
         """Lake files that may hold events with since <= time < until (UTC microseconds) of subjects of `bucket`."""
         buckets = None if bucket is None else {bucket, *self._buckets_merged_into(bucket)}

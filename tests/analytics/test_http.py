@@ -80,3 +80,18 @@ async def test_accept_chooses_csv_arrow_parquet_or_lines_of_progress(house):
     assert pq.read_table(io.BytesIO(body))["value"].to_pylist() == [3, 2]
     media_type, body = await fetch(house, "application/x-ndjson")
     assert json.loads(body.splitlines()[-1])["result"]["series"][0]["total"] == 3
+
+
+async def test_sql_is_answered_for_the_keys_site(house):
+    status, answer = await house.post("/v1/sql", {"sql": "SELECT count(*) AS n FROM events"}, key="read")
+    assert (status, answer["rows"], answer["more"]) == (200, [[3]], False)
+    assert (await house.post("/v1/sql", {"sql": "SELECT * FROM '/etc/passwd'"}, key="read"))[0] == 422
+    assert (await house.post("/v1/sql", {"sql": "SELECT 1"}, key="write"))[0] == 403
+
+
+async def test_openapi_holds_a_schema_for_every_reference(house):
+    document = (await house.ask("GET", "/openapi.json", key=None))[1]
+    known = document["components"]["schemas"]
+    named = {part.partition('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]}
+    assert named <= set(known)
+    assert {"Query", "Trends", "FunnelQuery", "TrendsResult", "SavedCohort"} <= set(known)

@@ -32,6 +32,7 @@ from consentryd.gateway.cli import (
     serve,
     signing,
     snippet,
+    sql,
 )
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
@@ -66,6 +67,7 @@ app.add_typer(ledger.app, name="ledger")
 app.command("events")(events.events)
 app.command("import")(import_.import_)
 app.command("query")(query.query)
+app.command("sql")(sql.sql)
 app.command("seal")(seal.seal)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

@@ -1,0 +1,1 @@
+"""Read-only SQL for analysts, over three views and nothing else."""
