@@ -1,0 +1,140 @@
+"""What subjects do one after the other (section 1.8): visits of items within sessions, between start and end points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import Bools, Ints
+from consentryd.analytics.kernel.change import changes, firsts
+from consentryd.analytics.kernel.sessions import Cut, sections
+from consentryd.analytics.stream import NONE, Stream
+
+#: Stands for the middle of a path that is left out between a start and an end point.
+ELLIPSIS: Final = -2
+#: Artificial first and last item in transitions.
+START, END = -3, -4
+MIN_STEPS, MAX_STEPS = 2, 20
+DEFAULT_CUT: Final = Cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The question. `item`: a text column, names cleaned and grouped already; events without one cut sessions but are no steps.
+
+    `steps` 2 to 20; `start`, `end`: codes of items at which paths begin and end, -5 or any unknown code for an item that no event has.
+    """
+
+    item: str
+    cut: Cut = DEFAULT_CUT
+    steps: int = 5
+    start: int | None = None
+    end: int | None = None
+    collapse_repeats: bool = True
+
+    def __post_init__(self) -> None:
+        if not MIN_STEPS <= self.steps <= MAX_STEPS:
+            raise ValueError(f"Paths have {MIN_STEPS} to {MAX_STEPS} steps.")
+
+    @property
+    def ends_only(self) -> bool:
+        """Whether paths are aligned at their end: the last step is then number `steps`."""
+        return self.end is not None and self.start is None
+
+
+class Walk(NamedTuple):
+    """n visits of items by session and time: `session` number, `subject`, `time`, `item`. Sessions without a visit have none."""
+
+    session: Ints
+    subject: Ints
+    time: Ints
+    item: Ints
+
+    def take(self, visits: Ints | Bools) -> Walk:
+        return Walk(*(column[visits] for column in self))
+
+    def places(self) -> Ints:
+        """By visit its place in the session, from 0."""
+        first = firsts(self.session)
+        return np.arange(len(self.session)) - np.repeat(first, np.diff(first, append=len(self.session)))
+
+    def lengths(self) -> Ints:
+        """By visit the visits of its session."""
+        size = np.diff(firsts(self.session), append=len(self.session))
+        return np.repeat(size, size)
+
+
+def walk_of(stream: Stream, question: Paths) -> Walk:
+    """Sessions cut, items of one instant by name, repeats collapsed to their first visit, limited to start and end points; of any length."""
+    part = sections(_untied(stream, question.item), question.cut)
+    number = np.zeros(len(part.row), np.int64)
+    number[part.first] = 1
+    item = part.stream.values[question.item].astype(np.int64)
+    found = Walk(np.cumsum(number) - 1, part.stream.subject, part.stream.time, item)
+    found = found.take(item != NONE)
+    if question.collapse_repeats:
+        found = found.take(changes(found.session) | changes(found.item))
+    if question.start is not None:
+        found = found.take(_seen(found, question.start))
+    if question.end is not None:
+        found = _up_to(found, question.end)
+    return found
+
+
+def _untied(stream: Stream, name: str) -> Stream:
+    """Events of one instant in the order of their items' names, so that the same events always make the same path."""
+    tied = np.flatnonzero(~changes(stream.subject) & ~changes(stream.time))
+    if not len(tied):
+        return stream
+    places = np.union1d(tied, tied - 1)
+    texts = stream.texts.get(name, [])
+    rank = np.empty(len(texts) + 1, np.int64)
+    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    rank[NONE] = -1
+    ranks = rank[stream.values[name][places]] if texts else stream.values[name][places]
+    order = places[np.lexsort((ranks, stream.time[places], stream.subject[places]))]
+    values = {}
+    for column, content in stream.values.items():
+        values[column] = content.copy()
+        values[column][places] = content[order]
+    code = stream.code.copy()
+    code[places] = stream.code[order]
+    return stream._replace(code=code, values=values)
+
+
+def _seen(walk: Walk, item: int) -> Bools:
+    """Visits from the first of an item in their session on."""
+    count = np.cumsum(walk.item == item)
+    first = firsts(walk.session)
+    before = count[first] - (walk.item[first] == item)
+    found: Bools = count > np.repeat(before, np.diff(first, append=len(walk.session)))
+    return found
+
+
+def _up_to(walk: Walk, item: int) -> Walk:
+    """Sessions with the item, up to its first visit."""
+    after = _seen(walk, item)
+    first_after = after & (changes(walk.session) | ~np.concatenate([[False], after[:-1]])) if len(after) else after
+    with_item = np.isin(walk.session, walk.session[after])
+    return walk.take(with_item & (~after | first_after))
+
+
+def shortened(walk: Walk, question: Paths) -> tuple[Walk, Ints]:
+    """At most `steps` visits of each session, and their step, from 1.
+
+    The first ones; with an end point only, the last ones; with both, the first and last halves, an `ELLIPSIS` between if any is missing.
+    """
+    place, length = walk.places(), walk.lengths()
+    if question.ends_only:
+        step = question.steps - (length - 1 - place)
+        return walk.take(step >= 1), step[step >= 1]
+    if question.end is None:
+        return walk.take(place < question.steps), place[place < question.steps] + 1
+    half = question.steps // 2
+    long = length > question.steps
+    kept = ~long | (place <= half) | (place >= length - half)
+    item = np.where(long & (place == half), ELLIPSIS, walk.item)
+    step = np.where(long & (place > half), place - (length - 2 * half - 1), place) + 1
+    return walk._replace(item=item).take(kept), step[kept]
