@@ -30,7 +30,7 @@ from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
-from consentryd.storage.erasure import Rewritten, candidates, count_events, empty_wal, rewrite_without
+from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -56,7 +56,7 @@ class Case:
     """One request under way: its row, and the unsealed part of it, which the row keeps encrypted from step to step.
 
     `file` holds what was asked (`identities`, `reason`, `nonce`, `block`, `until`) and, from step to step, `subjects`, `digests`, `rows`,
-    `letters`, `keys`, `exports`, `events`, `files`, `scan`.
+    `letters`, `keys`, `exports`, `events`, `files`, `scan`, `downstream`.
     """
 
     row: RequestRow
@@ -160,18 +160,16 @@ class Eraser:
             for case in cases:
                 own = set(case.file["subjects"])
                 held = {path: sum(times for subject, times in counts.items() if subject in own) for path, counts in found.items()}
-                case.file |= {"events": sum(held.values()), "files": sum(events > 0 for events in held.values()), "touched": None}
+                case.file |= {"events": sum(held.values()), "files": sum(events > 0 for events in held.values())}
                 self._save(book, case, "counted")
 
     def _rewrite(self, book: Casebook, cases: list[Case]) -> None:
         lake, subjects = self.office.lake, _subjects(cases)
-        done = Rewritten(0, 0, 0, 0, ())
         if subjects:
             with lake.writing(self.wait_s):
-                done = rewrite_without(lake, subjects, lambda part, whole: self.progress("rewritten", part, whole))
+                rewrite_without(lake, subjects, lambda part, whole: self.progress("rewritten", part, whole))
         with book.transaction():
             for case in cases:
-                case.file["touched"] = list(done.paths)
                 self._save(book, case, "rewritten")
 
     def _vacuum(self, book: Casebook, cases: list[Case]) -> None:
@@ -193,39 +191,48 @@ class Eraser:
     def _scan(self, book: Casebook, cases: list[Case]) -> None:
         empty_wal(book.connection, self.wait_s)
         needles = Needles(_subjects(cases), list(chain.from_iterable(case.texts for case in cases)))
-        report = self._search(needles, cases)
+        report = self._search(needles)
         if any(found.path.startswith("region.db") for found in report.found):
             book.connection.execute("VACUUM")
             empty_wal(book.connection, self.wait_s)
-            report = self._search(needles, cases)
+            report = self._search(needles)
         if left := report.of("subject"):
             raise StillThere(f"after an erasure the person's number is still in {', '.join(left[:5])}")
-        scan = {"files": report.files, "bytes": report.size, "lake_files_decoded": report.decoded, "found": 0}
+        scan = {
+            "files": report.files,
+            "bytes": report.size,
+            "lake_files_decoded": report.decoded,
+            "lake_columns_decoded": "all" if self._is_small() else "subject",
+            "found": 0,
+            "mentions": report.of("text"),
+        }
         with book.transaction():
             for case in cases:
-                case.file["scan"] = {**scan, "mentions": report.of("text")}
+                case.file["scan"] = scan
                 self._save(book, case, "scanned")
 
-    def _search(self, needles: Needles, cases: list[Case]) -> ScanReport:
+    def _search(self, needles: Needles) -> ScanReport:
         lake = self.office.lake
         with lake.reading():
-            small = sum(file.events for file in lake.state().files) <= self.settings.rights.scan_events
-            decoded = scan_lake(lake, needles, None if small else self._touched(cases))
+            decoded = scan_lake(lake, needles, everything=self._is_small())
         scan_dir = self.settings.rights.scan_dir
         raw = scan_files(self.office.root, needles, self._beside())
         return decoded.plus(raw).plus(scan_files(scan_dir, needles) if scan_dir is not None else ScanReport())
+
+    def _is_small(self) -> bool:
+        return sum(file.events for file in self.office.lake.state().files) <= self.settings.rights.scan_events
 
     def _beside(self) -> list[Path]:
         """Files of the data directory that belong to no region."""
         return [path for path in self.office.root.parent.iterdir() if path.is_file()]
 
-    def _touched(self, cases: list[Case]) -> set[str]:
-        """Files written in place of those that held the people; after a crash that forgot which, all that might be."""
-        if any(case.file["touched"] is None for case in cases):
-            return {file.path for file in candidates(self.office.lake, _subjects(cases))}
-        return set(chain.from_iterable(case.file["touched"] for case in cases))
-
     def _tell(self, book: Casebook, cases: list[Case]) -> None:
+        if not self.settings.rights.downstream:
+            with book.transaction():
+                for case in cases:
+                    case.file["downstream"] = []
+                    self._save(book, case, "told")
+            return
         deadline = self.settings.rights.downstream_hours * HOUR
         for case in cases:
             given_up = self.clock.now() > case.row.starts_at + deadline

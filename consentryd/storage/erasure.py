@@ -17,6 +17,7 @@ from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
 
 _SCAN_ROWS: Final = 65_536
+_REWRITE_ROWS: Final = 32_768
 _POLL_S: Final = 0.02
 
 
@@ -27,7 +28,6 @@ class Rewritten(NamedTuple):
     written: int
     events_before: int
     events_after: int
-    paths: tuple[str, ...]
 
 
 def candidates(lake: Lake, subjects: Collection[int]) -> list[LakeFile]:
@@ -82,7 +82,7 @@ def rewrite(
         lake.commit(written, removed)
     progress(len(removed), len(removed))
     before, after = (sum(file.events for file in files) for files in (removed, written))
-    return Rewritten(len(removed), len(written), before, after, tuple(file.path for file in written))
+    return Rewritten(len(removed), len(written), before, after)
 
 
 def empty_wal(connection: sqlite3.Connection, wait_s: float) -> None:
@@ -99,7 +99,7 @@ def empty_wal(connection: sqlite3.Connection, wait_s: float) -> None:
 
 
 def _changed(lake: Lake, file: LakeFile, change: Callable[[pa.Table], pa.Table]) -> Iterator[pa.Table]:
-    for table in lake.read(file):
+    for table in lake.read(file, rows=_REWRITE_ROWS):
         yield change(table)
 
 

@@ -164,6 +164,6 @@ def _erase_again(connection: sqlite3.Connection, folder: Path, subjects: list[in
 
 def _check(folder: Path, subjects: list[int]) -> None:
     needles = Needles(subjects, [])
-    found = scan_files(folder, needles).plus(scan_lake(DeltaLake(folder), needles)).of("subject")
+    found = scan_files(folder, needles).plus(scan_lake(DeltaLake(folder), needles, everything=False)).of("subject")
     if found:
         raise CorruptStore(f"after the restore somebody erased is still in {', '.join(found[:5])}")

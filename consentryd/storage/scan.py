@@ -60,33 +60,55 @@ class Needles:
 
     def __init__(self, subjects: Collection[int], texts: Collection[str]) -> None:
         self.subjects = np.array(sorted(subjects), np.int64)
-        self.texts = sorted({text for text in texts if len(text.encode()) >= _SHORTEST})
-        self._kinds = {form: "text" for text in self.texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
-        self._kinds |= {form: "subject" for subject in subjects for form in forms_of(subject)}
-        self._longest = max(map(len, self._kinds), default=0)
-        self._table = None if len(self._kinds) <= _FEW else _table(sorted(self._kinds))
+        texts = {text for text in texts if len(text.encode()) >= _SHORTEST}
+        self.kinds = {form: "text" for text in texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
+        self.kinds |= {form: "subject" for subject in subjects for form in forms_of(subject)}
+        self._longest = max(map(len, self.kinds), default=0)
+        self._lookup = None if len(self.kinds) <= _FEW else _Lookup(self.kinds)
 
-    def kinds_in(self, data: bytes | mmap.mmap) -> set[str]:
-        """Which kinds of thing stand in the bytes."""
-        if self._table is None:
-            return {kind for form, kind in self._kinds.items() if data.find(form) >= 0}
-        found: set[str] = set()
-        for start in range(0, len(data), _CHUNK):
-            found.update(self._in_chunk(bytes(data[start : start + _CHUNK + self._longest])))
+    def within(self, data: bytes | mmap.mmap | pa.Buffer) -> set[bytes]:
+        """Which of the sequences stand in the bytes."""
+        if self._lookup is None:
+            searched = data.to_pybytes() if isinstance(data, pa.Buffer) else data
+            return {form for form in self.kinds if searched.find(form) >= 0}
+        view = memoryview(data)
+        found: set[bytes] = set()
+        for start in range(0, len(view), _CHUNK):
+            found.update(self._lookup.within(bytes(view[start : start + _CHUNK + self._longest])))
+        view.release()
         return found
 
-    def _in_chunk(self, chunk: bytes) -> Iterator[str]:
-        """Three bytes lead to the few places where one of the forms may begin."""
-        assert self._table is not None
-        if len(chunk) < _KEY_BYTES:
-            return
-        begins, by_key = self._table
-        values = np.frombuffer(chunk, np.uint8).astype(np.uint32)
-        keys = values[:-2] | (values[1:-1] << 8) | (values[2:] << 16)
-        for place in np.flatnonzero(begins[keys]).tolist():
-            for form in by_key[chunk[place : place + _KEY_BYTES]]:
+
+class _Lookup:
+    """Finds thousands of sequences in one pass: two bytes tell where one may begin, three more places of these few, then it is compared."""
+
+    def __init__(self, forms: Iterable[bytes]) -> None:
+        self._pairs = np.zeros(1 << 16, np.bool_)
+        self._triples = np.zeros(1 << 24, np.bool_)
+        self._by_key: dict[bytes, list[bytes]] = {}
+        for form in forms:
+            self._pairs[int.from_bytes(form[:2], "little")] = True
+            self._triples[int.from_bytes(form[:_KEY_BYTES], "little")] = True
+            self._by_key.setdefault(form[:_KEY_BYTES], []).append(form)
+
+    def within(self, chunk: bytes) -> Iterator[bytes]:
+        for place in self._places(chunk):
+            for form in self._by_key[chunk[place : place + _KEY_BYTES]]:
                 if chunk.startswith(form, place):
-                    yield self._kinds[form]
+                    yield form
+
+    def _places(self, chunk: bytes) -> list[int]:
+        if len(chunk) < _KEY_BYTES:
+            return []
+        values = np.frombuffer(chunk, np.uint8)
+        even = np.flatnonzero(self._pairs[np.frombuffer(chunk, "<u2", len(chunk) // 2)]) * 2
+        odd = np.flatnonzero(self._pairs[np.frombuffer(chunk, "<u2", (len(chunk) - 1) // 2, 1)]) * 2 + 1
+        places = np.concatenate([even, odd])
+        places = places[places <= len(chunk) - _KEY_BYTES]
+        keys = values[places].astype(np.uint32)
+        keys |= values[places + 1].astype(np.uint32) << 8
+        keys |= values[places + 2].astype(np.uint32) << 16
+        return places[self._triples[keys]].tolist()  # type: ignore[no-any-return]
 
 
 def forms_of(subject: int) -> Iterator[bytes]:
@@ -112,21 +134,15 @@ def scan_files(root: Path, needles: Needles, others: Iterable[Path] = ()) -> Sca
     return ScanReport(files, size, 0, tuple(found))
 
 
-def scan_lake(lake: Lake, needles: Needles, whole: Collection[str] | None = None) -> ScanReport:
-    """Decode lake files, whose compressed bytes tell nothing: of the subjects' buckets the subjects, of those in `whole` all text too.
-
-    `whole` None: of all files everything.
-    """
-    near = {file.path for file in candidates(lake, needles.subjects.tolist())}
-    found, decoded = [], 0
-    for file in lake.state().files:
-        everything = whole is None or file.path in whole
-        if everything or file.path in near:
-            decoded += 1
-            found += [
-                Found(f"lake/{file.path}", kind) for kind in sorted(_search_events(lake, file, needles, everything=everything))
-            ]
-    return ScanReport(0, 0, decoded, tuple(found))
+def scan_lake(lake: Lake, needles: Needles, *, everything: bool) -> ScanReport:
+    """Decode lake files, whose compressed bytes tell nothing: `everything` of all of them, or the subjects in those of their buckets."""
+    files = lake.state().files if everything else candidates(lake, needles.subjects.tolist())
+    found = [
+        Found(f"lake/{file.path}", kind)
+        for file in files
+        for kind in sorted(_search_events(lake, file, needles, everything=everything))
+    ]
+    return ScanReport(0, 0, len(files), tuple(found))
 
 
 def _search_events(lake: Lake, file: LakeFile, needles: Needles, *, everything: bool) -> set[str]:
@@ -141,10 +157,16 @@ def _search_events(lake: Lake, file: LakeFile, needles: Needles, *, everything: 
 
 
 def _kinds_in_text(table: pa.Table, needles: Needles) -> set[str]:
+    """The bytes of a column's texts stand one behind the other: what is found may begin in one text and end in the next, so look again."""
     found: set[str] = set()
     for column in table.columns:
-        if pa.types.is_string(column.type):
-            found |= needles.kinds_in("\n".join(pc.unique(column).drop_null().to_pylist()).encode())
+        if not pa.types.is_string(column.type):
+            continue
+        texts = column.combine_chunks()
+        data = texts.buffers()[2]
+        for form in needles.within(data) if data is not None else ():
+            if pc.any(pc.match_substring(texts.cast(pa.binary()), form)).as_py():
+                found.add(needles.kinds[form])
     return found
 
 
@@ -154,7 +176,7 @@ def _search(path: Path, needles: Needles) -> tuple[int, set[str]]:
         if size == 0:
             return 0, set()
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return size, needles.kinds_in(data)
+            return size, {needles.kinds[form] for form in needles.within(data)}
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -167,15 +189,6 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _name(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
-
-
-def _table(forms: list[bytes]) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], dict[bytes, list[bytes]]]:
-    begins = np.zeros(1 << 24, np.bool_)
-    by_key: dict[bytes, list[bytes]] = {}
-    for form in forms:
-        begins[int.from_bytes(form[:_KEY_BYTES], "little")] = True
-        by_key.setdefault(form[:_KEY_BYTES], []).append(form)
-    return begins, by_key
 
 
 def _varint(value: int) -> bytes:

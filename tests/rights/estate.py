@@ -97,4 +97,4 @@ def opened(path: Path, **sections: Any) -> Iterator[Estate]:
         for store in stores.values():
             store.close()
         for office in estate.offices.values() if estate else ():
-            office.reader.close()
+            office.close()
