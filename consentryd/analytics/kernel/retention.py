@@ -217,11 +217,9 @@ class _Back:
         brackets = self.question.columns()
         shape = (len(start.subject), len(brackets) + 2)
         cell = line * shape[1] + _period_of(distance, brackets)
-        counted = np.bincount(cell, weights=count.astype(np.float64), minlength=shape[0] * shape[1]).reshape(shape)
+        counted = _added(cell, count.astype(np.float64), shape)
         returned: Bools = counted >= self.question.min_occurrences
-        amount = counted
-        if not self.question.count_events:
-            amount = np.bincount(cell, weights=value, minlength=shape[0] * shape[1]).reshape(shape)
+        amount = counted if self.question.count_events else _added(cell, value, shape)
         amount = np.where(returned, amount, 0) if self.question.has_amount else amount[:, :0]
         if self.question.or_after:
             return np.logical_or.accumulate(returned[:, ::-1], axis=1)[:, ::-1], np.cumsum(amount[:, ::-1], axis=1)[:, ::-1]
@@ -248,6 +246,10 @@ class _Back:
         line, place, passed = line[passed >= 0], place[passed >= 0], passed[passed >= 0]
         value = np.zeros(len(line)) if self.value is None else self.value[place]
         return line, passed // self.question.unit, np.ones(len(line), np.int64), value
+
+
+def _added(cell: Ints, weights: Floats, shape: tuple[int, int]) -> Floats:
+    return np.bincount(cell, weights=weights, minlength=shape[0] * shape[1]).astype(np.float64, copy=False).reshape(shape)
 
 
 def _spread(low: Ints, high: Ints) -> tuple[Ints, Ints]:

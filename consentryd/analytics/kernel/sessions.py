@@ -25,7 +25,7 @@ class Cut:
     """Where sessions are cut: at pauses longer than `gap` and where the whole would be longer than `length`, microseconds.
 
     `closed`: a pause of exactly `gap` cuts too. `apart`: columns whose values have sessions of their own (a device, a client's session id);
-    missing values are one more. `campaign`: a column of which a new, other value begins a session.
+    missing values are one more. `campaign`: a column; a value other than the last one there, or the first one, begins a session.
     """
 
     gap: int | None = 30 * MINUTE
@@ -59,7 +59,7 @@ def sections(stream: Stream, cut: Cut) -> Sections:
         alone |= changes(stream.values[name])
     begins = alone | _paused(stream.time, cut)
     if cut.campaign is not None:
-        begins |= _other_campaign(stream, cut.campaign, begins)
+        begins |= _new_campaign(stream, cut.campaign, alone)
     if cut.length is not None:
         _shorten(stream.time, begins, cut.length)
     return Sections(stream, np.flatnonzero(begins), row)
@@ -73,15 +73,12 @@ def _paused(time: Ints, cut: Cut) -> Bools:
     return found
 
 
-def _other_campaign(stream: Stream, name: str, begins: Bools) -> Bools:
-    """Events whose campaign is there and differs from the last one there in the session so far, or is the first there after it began."""
+def _new_campaign(stream: Stream, name: str, alone: Bools) -> Bools:
+    """Events with a campaign other than the last one there, or the first one, of what `alone` parts."""
     column = stream.values[name]
     known = np.flatnonzero(present(column))
-    number = np.cumsum(begins)
     found = np.zeros(len(column), np.bool_)
-    found[known[1:]] = (column[known[1:]] != column[known[:-1]]) & (number[known[1:]] == number[known[:-1]])
-    opening = np.concatenate([[True], number[known[1:]] != number[known[:-1]]]) if len(known) else np.empty(0, np.bool_)
-    found[known[opening]] = True
+    found[known] = changes(column[known]) | changes(np.cumsum(alone)[known])
     return found
 
 
