@@ -267,6 +267,7 @@ def _zero(stream: Stream, start: Active, question: Retention) -> Bools:
     line, place = _spread(np.searchsorted(keys, start.key), np.searchsorted(keys, start.key, side="right"))
     begun, time = stream.time[start.row[line]], stream.time[rows[place]]
     ends = np.asarray(question.edges)[start.bucket + 1][line] if question.unit is None else begun + question.unit
+    ends = np.minimum(ends, question.edges[-1])
     counted = np.bincount(line[(time > begun) & (time < ends)], minlength=len(start.subject))
     found: Bools = counted >= question.min_occurrences
     return found
