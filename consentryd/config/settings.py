@@ -160,6 +160,9 @@ class Privacy(Section):
         description="Site, then event name (`*`: all others), then the only properties that are kept. Empty: no narrowing.",
     )
     dry_run: bool = Field(False, description="Count what scrubbing would change, and change nothing. Personal data is stored.")
+    audit_interval_hours: float = Field(
+        24.0, ge=0, description="How often a serving gateway looks through what is stored for personal data; 0: never."
+    )
     coordinate_decimals: int = Field(1, ge=0, le=6, description="Decimals kept of a latitude or longitude; 1 is about 11 km.")
     phone_countries: list[Country] = Field(
         default=[],
@@ -260,7 +263,9 @@ class Analytics(Section):
         default={}, description="Property to values that mark events of tests and staff, which queries leave out unless asked."
     )
     min_group_size: int = Field(0, ge=0, le=1000, description="Groups of fewer subjects are not shown to any key.")
-    late_arrival_minutes: int = Field(0, ge=0, le=7 * 24 * 60, description="How long after its end a bucket counts as incomplete.")
+    late_arrival_minutes: int = Field(
+        0, ge=0, le=7 * 24 * 60, description="How long after its end a bucket counts as incomplete."
+    )
     threads: int = Field(2, ge=1, le=64, description="Threads that one query uses.")
     memory_mb: int = Field(512, ge=64, description="Memory that one query may use; what would need more is refused.")
     cache_mb: int = Field(128, ge=0, description="Memory for results that may be asked for again, per process.")

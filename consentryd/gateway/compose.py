@@ -17,9 +17,11 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
+from consentryd.gateway.auditor import Auditor
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.collector import Collector
 from consentryd.gateway.day_keys import DayKeys
+from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.metrics import Metrics
@@ -83,6 +85,7 @@ class House:
             name: Scrubber(rules, store.keys.property, name, settings.privacy, store.subject_keys)
             for name, store in stores.items()
         }
+        self.metrics.watch_redactions(scrubber.counts for scrubber in self.scrubbers.values())
         self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.tally = Tally(stores, settings.consent.notices, clock)
@@ -187,7 +190,9 @@ async def open_services(
         )
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
-        async with _running(house.tally, rights, *((keeper, warden) if worker.number == 0 else ())):
+        auditor = Auditor(settings, stores, clock, house.metrics, logger)
+        dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
+        async with _running(house.tally, rights, *dry_run, *((keeper, warden, auditor) if worker.number == 0 else ())):
             try:
                 yield services
             finally:
@@ -199,7 +204,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally | Rights) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | DryRun) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

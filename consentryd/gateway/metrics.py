@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from consentryd.consent.signals.reading import Invalid
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
+from consentryd.privacy.redaction import Action
 
 _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 _MOST_DROPPED: Final = 10_000_000  # a queue of this length would not fit a client's memory
@@ -43,6 +46,14 @@ class Metrics:
         self._log_depth = Gauge("consentry_log_events", "Events in the log, not yet sealed.", ("region",), registry=self.registry)
         self._seal_lag = Gauge(
             "consentry_seal_lag_seconds", "Age of the oldest event that is not yet sealed.", ("region",), registry=self.registry
+        )
+        self._audit = Gauge(
+            "consentry_audit_findings", "What the last privacy audit found.", ("detector",), registry=self.registry
+        )
+        self._audited_at = Gauge(
+            "consentry_audit_timestamp_seconds",
+            "When the last privacy audit ended, in Unix time; 0: never.",
+            registry=self.registry,
         )
         self._event_counter = lru_cache(maxsize=None)(self._events.labels)
         self._request_counter = lru_cache(maxsize=1024)(self._requests.labels)
@@ -85,6 +96,37 @@ class Metrics:
 
     def set_seal_lag(self, region: str, seconds: float) -> None:
         self._seal_lag.labels(region).set(seconds)
+
+    def set_audit(self, findings: Mapping[str, int], finished_at: float) -> None:
+        """By detector. Those that found nothing this time are gone."""
+        self._audit.clear()
+        for detector, count in findings.items():
+            self._audit.labels(detector).set(count)
+        self._audited_at.set(finished_at)
+
+    def watch_redactions(self, counts: Iterable[Mapping[tuple[str, Action], int]]) -> None:
+        """Show what scrubbers count by rule and action. Rules come from the settings, so their number is bounded."""
+        self.registry.register(_Redactions(tuple(counts)))
+
+
+class _Redactions(Collector):
+    """Reads the scrubbers' own counts when it is asked: nothing is counted twice on the way of an event."""
+
+    def __init__(self, counts: Sequence[Mapping[tuple[str, Action], int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        total: Tally[tuple[str, Action]] = Tally()
+        for counts in self._counts:
+            total.update(dict(counts))
+        family = CounterMetricFamily(
+            "consentry_redactions",
+            "What scrubbing took out, or in a dry run would have, by rule and action.",
+            labels=("rule", "action"),
+        )
+        for (rule, action), count in sorted(total.items()):
+            family.add_metric((rule, str(action)), count)
+        yield family
 
 
 def _fates() -> Iterable[tuple[str, str]]:

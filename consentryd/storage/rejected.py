@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from consentryd.model.outcome import Outcome, Reason
@@ -37,3 +37,21 @@ def trim(connection: sqlite3.Connection, keep: int, before: int) -> None:
     connection.execute(
         "DELETE FROM rejected WHERE received_at < ? OR id <= (SELECT coalesce(max(id), 0) FROM rejected) - ?", (before, keep)
     )
+
+
+def pages(connection: sqlite3.Connection, rows: int = 500) -> Iterator[list[Letter]]:
+    """All letters, oldest first, `rows` at a time. No statement outlives its page."""
+    after = 0
+    while True:
+        page = connection.execute(
+            "SELECT site, received_at, outcome, reason, event, id FROM rejected WHERE id > ? ORDER BY id LIMIT ?", (after, rows)
+        ).fetchall()
+        if not page:
+            return
+        yield [Letter(row[0], row[1], Outcome(row[2]), Reason(row[3]), row[4]) for row in page]
+        after = page[-1][5]
+
+
+def count(connection: sqlite3.Connection) -> int:
+    found: tuple[int] = connection.execute("SELECT count(*) FROM rejected").fetchone()
+    return found[0]

@@ -77,3 +77,45 @@ def test_a_master_key_of_ones_own_takes_over(run, here, installed, monkeypatch):
     assert 'master = "env:OUR_KEY"' in told.out
     assert new.text() not in told.out
     assert open_region_keys(data, "eu", new) == keys
+
+
+def kept(here, run, *values):
+    """An installation whose rules kept these values under `contact`."""
+    (here / "consentry.toml").write_text(
+        (here / "consentry.toml").read_text() + '\n[[privacy.rules]]\ndetector = "*"\naction = "keep"\npath = "properties.contact"\n'
+    )
+    lines = [
+        {"type": "track", "event": "Sent", "userId": "u1", "properties": {"contact": value}, "context": {"consent": GRANT}}
+        for value in values
+    ]
+    (here / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert run("import", "events.jsonl").code == 0
+
+
+GRANT = {"purposes": {"analytics": True}}
+
+
+def test_an_audit_of_what_rules_kept_fails_and_shows_forms_only(run, here, installed):
+    kept(here, run, "anna@example.com", "4111 1111 1111 1111", "nothing")
+    told = run("privacy", "audit", "--json")
+    assert told.code == 1
+    assert told.json["by_detector"] == {"email": 1, "card": 1}
+    assert {(hit["path"], hit["shape"]) for hit in told.json["hits"]} == {
+        ("properties.contact", "aaaa@aaaaaaa.aaa"),
+        ("properties.contact", "9999 9999 9999 9999"),
+    }
+    told = run("privacy", "audit")
+    assert told.code == 1
+    assert "aaaa@aaaaaaa.aaa" in told.out
+    assert "anna" not in told.out + told.err
+    assert "4111" not in told.out + told.err
+
+
+def test_an_audit_that_finds_nothing_succeeds_and_looks_at_logs_too(run, here, installed):
+    kept(here, run, "nothing")
+    (here / "our.log").write_text('{"event":"serving"}\nGET /healthz 200\n')
+    told = run("privacy", "audit", "--logs", "our.log")
+    assert told.code == 0, told.out
+    assert "1 in log, 2 in log files" in told.out
+    (here / "our.log").write_text("from 203.0.113.77\n")
+    assert run("privacy", "audit", "--logs", "our.log").code == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 WIDE: Final = 200  # columns, where nobody's terminal says
@@ -40,3 +42,20 @@ def show_json(value: Any) -> None:
 
 def complain(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text(text, style="red"))
+
+
+@contextmanager
+def bar(what: str, *, quiet: bool) -> Iterator[Any]:
+    """A bar on a terminal's standard error; elsewhere nothing."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal or not sys.stderr.isatty():
+        yield lambda _step, _done=0, _of=0: None
+        return
+    columns = (TextColumn(what), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task: TaskID = progress.add_task("", total=None)
+
+        def show(step: str, done: int = 0, of: int = 0) -> None:
+            progress.update(task, description=step, completed=done, total=of or None)
+
+        yield show

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import bar
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.identity import IdentityKind
@@ -53,7 +50,7 @@ class Bureau:
     def work(self, requests: Sequence[str], what: str, *, quiet: bool) -> list[dict[str, Any]]:
         """Carry requests out with a bar; their states. Raises `ConfigError` if something stands in the way for minutes."""
         problems: dict[str, str] = {}
-        with _bar(what, quiet=quiet) as progress:
+        with bar(what, quiet=quiet) as progress:
             runner = replace(self.runner, progress=progress)
             for _ in range(ROUNDS):
                 problems = runner.run(lock_wait_s=60.0)
@@ -100,20 +97,3 @@ def require(identities: list[dict[str, str]]) -> list[dict[str, str]]:
     if not identities:
         raise ConfigError("Whom? Give --user-id, --anonymous-id or --email.")
     return identities
-
-
-@contextmanager
-def _bar(what: str, *, quiet: bool) -> Iterator[Any]:
-    """A bar on a terminal's standard error; elsewhere nothing."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal or not sys.stderr.isatty():
-        yield lambda _step, _done=0, _of=0: None
-        return
-    columns = (TextColumn(what), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task: TaskID = progress.add_task("", total=None)
-
-        def show(step: str, done: int = 0, of: int = 0) -> None:
-            progress.update(task, description=step, completed=done, total=of or None)
-
-        yield show

@@ -105,14 +105,15 @@ class Scrub:
         event, decision = consented.event, consented.decision
         client = event.client
         page, referrer, _ = self._page(event)
-        campaign = _campaign(event.context, page)
+        fields = {"event": event.event, "path": page.path, **_campaign(event.context, page)}
+        get = self._scrubbers[consented.region].scrub(event.event, passage.intake.key.site, fields).fields.get
         return [
-            uuid4().hex, passage.intake.key.site, event.type, event.event,
+            uuid4().hex, passage.intake.key.site, event.type, get("event"),
             event.time // HOUR * HOUR, passage.intake.received_at // HOUR * HOUR,
             decision.lane, decision.purpose, decision.ref, None, self._visitor(consented, passage), None,
             client.country, None, client.device, client.os, client.browser, client.browser_major,
-            page.host, page.path, None, referrer,
-            campaign.get("utm_source"), campaign.get("utm_medium"), campaign.get("utm_campaign"), None, None,
+            page.host, get("path"), None, referrer,
+            get("utm_source"), get("utm_medium"), get("utm_campaign"), None, None,
             None, None, None, None, SCHEMA_VERSION,
         ]  # fmt: skip
 

@@ -1,0 +1,99 @@
+"""Looks for personal data without taking it out: what is stored already, and lines of logs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from consentryd.privacy.finder import Finder
+from consentryd.privacy.prefilter import Prefilter
+from consentryd.privacy.redaction import Action
+from consentryd.privacy.rules import load_rules
+from consentryd.privacy.seal import Place
+from consentryd.privacy.treatment import Spot, Treatment
+from consentryd.privacy.walk import Walk
+from consentryd.privacy.work import Work
+
+_SHAPE_CHARS: Final = 48
+
+
+class Sighting(NamedTuple):
+    """One datum: where (keys without personal data), which detector found it, and its form with every letter and digit replaced."""
+
+    path: str
+    detector: str
+    shape: str
+
+
+class Inspector:
+    """All detectors under the shipped rules, whatever an operator's own rules keep. What scrubbing left behind is no sighting.
+
+    `decimals` are those of coordinates that scrubbing leaves. Addresses of the machine itself (127.0.0.1, ::) are nobody's.
+    """
+
+    def __init__(self, phone_countries: Iterable[str] = (), decimals: int = 1) -> None:
+        self._rules: Final = load_rules()
+        finder = Finder(self._rules, phone_countries)
+        self._prefilter: Final = Prefilter(finder)
+        self._observer: Final = _Observer(decimals)
+        self._walk: Final = Walk(finder, self._observer)
+
+    def look(self, event: str, site: str, fields: dict[str, Any]) -> list[Sighting]:
+        """What is found in the fields of an event, or in any JSON at all."""
+        scope = self._rules.scope(site, event)
+        if self._prefilter.clears(fields, scope):
+            return []
+        self._observer.forget()
+        work = Work(scope, Place("", "", ""), None)
+        self._walk.fields(fields, work)
+        shapes, own = self._observer.shapes, self._observer.own
+        found = dict.fromkeys((redaction.path, redaction.rule) for redaction in work.redactions)
+        return [Sighting(path, rule, shapes.get(rule, "")) for path, rule in found if rule in shapes or rule not in own]
+
+    def clean(self, text: str) -> str:
+        """A name, fit for a report."""
+        fields = self._walk.fields({"name": text}, Work(self._rules.scope("", ""), Place("", "", ""), None))
+        return str(fields.get("name", ""))
+
+
+def shape_of(value: Any) -> str:
+    """Every letter as `a` or `A`, every digit as `9`; what parts them stays."""
+    text = str(value)
+    masked = "".join(map(_masked, text[:_SHAPE_CHARS]))
+    return masked if len(text) <= _SHAPE_CHARS else masked + "\u2026"
+
+
+def _masked(character: str) -> str:
+    if character.isalpha():
+        return "A" if character.isupper() else "a"
+    return "9" if character.isnumeric() else character
+
+
+class _Observer(Treatment):
+    """Treats as scrubbing does, and remembers of the last event what was treated. `own` are detectors that saw addresses of the machine."""
+
+    def __init__(self, decimals: int) -> None:
+        super().__init__(b"", None, decimals, bytes)
+        self.shapes: Final[dict[str, str]] = {}
+        self.own: Final[set[str]] = set()
+
+    def forget(self) -> None:
+        self.shapes.clear()
+        self.own.clear()
+
+    def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:
+        treated = super().apply(action, detector, kind, value, spot)
+        if detector == "ip" and _is_own(str(value)):
+            self.own.add(detector)
+        elif treated is not value and treated != value:
+            self.shapes.setdefault(detector, shape_of(value))
+        return treated
+
+
+def _is_own(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
