@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,10 @@ class Asked:
     audiences: Mapping[str, Audience] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def about(self, question: Question) -> Asked:
+        """The same circumstances for a question that is part of this one; its range, filter and lane are its own."""
+        return replace(self, question=question)
 
     @property
     def setting(self) -> Setting:

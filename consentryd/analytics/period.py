@@ -142,6 +142,28 @@ def by_day(period: Period, before: int = 0) -> Period:
     return Period(edges(first, last, "day", period.zone, 2 * MAX_BUCKETS), "day", period.zone, period.week_start)
 
 
+def days_of(period: Period) -> Range:
+    """A range that names the period's first and last local day."""
+    first, last = local_of(period.since, period.zone).date(), local_of(period.until - 1, period.zone).date()
+    return Range.model_validate({"from": first.isoformat(), "to": last.isoformat()})
+
+
+def earlier(period: Period, buckets: int) -> Period:
+    """The whole buckets immediately before."""
+    first = step(floor(local_of(period.since, period.zone), period.interval, period.week_start), period.interval, -buckets)
+    starts = [instant_of(step(first, period.interval, count), period.zone) for count in range(buckets)]
+    return _moved(period, (*starts, period.since))
+
+
+def later(period: Period, buckets: int) -> Period:
+    """The period and so many whole buckets after it."""
+    end = local_of(period.until - 1, period.zone)
+    more = edges(
+        floor(end, period.interval, period.week_start), step(end, period.interval, buckets), period.interval, period.zone, buckets
+    )
+    return _moved(period, (*period.edges, *more[2 : buckets + 2]))
+
+
 def _moved(period: Period, bounds: tuple[int, ...]) -> Period:
     return Period(bounds, period.interval, period.zone, period.week_start)
 

@@ -11,15 +11,61 @@ from pydantic import Field, TypeAdapter, ValidationError
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelResult
+from consentryd.analytics.kinds import adoption, churn, kpi, lifecycle, retention, segment, sessions, stickiness
+from consentryd.analytics.kinds.adoption import AdoptionQuery
+from consentryd.analytics.kinds.churn import ChurnQuery
+from consentryd.analytics.kinds.kpi import KpiQuery
+from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.kinds.retention import RetentionQuery
+from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
+from consentryd.analytics.kinds.sessions import SessionsQuery
+from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
 from consentryd.model.error import BadRequest, Unprocessable
 
-Query = Annotated[Trends | FunnelQuery, Field(discriminator="kind")]
+Query = Annotated[
+    Trends
+    | FunnelQuery
+    | RetentionQuery
+    | LifecycleQuery
+    | StickinessQuery
+    | SessionsQuery
+    | KpiQuery
+    | AdoptionQuery
+    | CohortsQuery
+    | RfmQuery
+    | ChurnQuery,
+    Field(discriminator="kind"),
+]
 
-ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {Trends: answer_trends, FunnelQuery: answer_funnel}
-RESULTS: Final[tuple[type[Envelope], ...]] = (TrendsResult, FunnelResult)
+ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
+    Trends: answer_trends,
+    FunnelQuery: answer_funnel,
+    RetentionQuery: retention.answer,
+    LifecycleQuery: lifecycle.answer,
+    StickinessQuery: stickiness.answer,
+    SessionsQuery: sessions.answer,
+    KpiQuery: kpi.answer,
+    AdoptionQuery: adoption.answer,
+    CohortsQuery: segment.answer_cohorts,
+    RfmQuery: segment.answer_rfm,
+    ChurnQuery: churn.answer,
+}
+RESULTS: Final[tuple[type[Envelope], ...]] = (
+    TrendsResult,
+    FunnelResult,
+    retention.RetentionResult,
+    lifecycle.LifecycleResult,
+    stickiness.StickinessResult,
+    sessions.SessionsResult,
+    kpi.KpiResult,
+    adoption.AdoptionResult,
+    segment.CohortsResult,
+    segment.RfmResult,
+    churn.ChurnResult,
+)
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)
 

@@ -1,0 +1,85 @@
+"""New, returning, resurrecting and dormant subjects (section 1.5)."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import Any, Literal
+
+from pydantic import Field
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.kernel.lifecycle import DORMANT, NEW, RESURRECTING, RETURNING, Lifecycle, lifecycle, phases
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period, earlier
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.selecting import select
+from consentryd.analytics.stream import Stream
+from consentryd.analytics.trends.measuring import scaled
+
+ANYTHING = Matcher()
+
+
+class LifecycleQuery(Question):
+    """By bucket, which subjects are here for the first time, again, after a pause, or not any more."""
+
+    kind: Literal["lifecycle"]
+    activity: Matcher = Field(ANYTHING, description="What counts as being here; default: any event.")
+    interval: Literal["day", "week", "month"] = "day"
+
+
+class Phase(Answered):
+    """`dormant` is negative. It is null in a bucket that is not over, when nobody is known to stay away."""
+
+    start: str
+    new: int | None
+    returning: int | None
+    resurrecting: int | None
+    dormant: int | None
+    quick_ratio: float | None = Field(description="(new + resurrecting) / dormant; null if nobody went dormant.")
+    complete: bool
+
+
+class LifecycleResult(Envelope):
+    kind: Literal["lifecycle"] = "lifecycle"
+    buckets: list[Phase]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [bucket.model_dump() for bucket in self.buckets]
+
+
+def answer(question: LifecycleQuery, asked: Asked) -> LifecycleResult:
+    """Raises `Unprocessable` for the anonymous lane."""
+    require_subjects(asked)
+    period = asked.period(question.interval)
+    before = earlier(period, 1)
+    edges = (before.since, *period.edges)
+    work = partial(_counts, edges=edges)
+    selection = select(asked, [question.activity])
+    parts = asked.execution.streams(selection, Span(None, period.until), work, ("lifecycle", edges))
+    found = reduce(Lifecycle.merge, parts)
+    return LifecycleResult(**asked.envelope(period), buckets=_buckets(found, period, asked))
+
+
+def _counts(stream: Stream, *, edges: tuple[int, ...]) -> Lifecycle:
+    return lifecycle(phases(stream, 0, edges), len(edges) - 2)
+
+
+def _buckets(found: Lifecycle, period: Period, asked: Asked) -> list[Phase]:
+    rows = zip(period.labels(), found.counts.tolist(), found.quick_ratio(), asked.complete(period), strict=True)
+    return [_phase(start, counts, ratio, done, asked) for start, counts, ratio, done in rows]
+
+
+def _phase(start: str, counts: list[int], ratio: float | None, done: bool, asked: Asked) -> Phase:
+    shown = [None if 0 < count < asked.least else scaled(count, asked.scale) for count in counts]
+    dormant = shown[DORMANT] if done else None
+    return Phase(
+        start=start,
+        new=shown[NEW],
+        returning=shown[RETURNING],
+        resurrecting=shown[RESURRECTING],
+        dormant=None if dormant is None else -dormant,
+        quick_ratio=ratio if done and None not in shown else None,
+        complete=done,
+    )

@@ -1,0 +1,24 @@
+"""The selections that most kinds need: events by matcher, all within the question's own filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.source import Source
+from consentryd.analytics.streaming import Column, Selection
+
+
+def select(
+    asked: Asked,
+    matchers: Sequence[Matcher],
+    columns: Callable[[Source], Sequence[Column]] = lambda _: (),
+    *,
+    every: bool = False,
+) -> Selection:
+    """Events that match one of `matchers`, which become definitions 0, 1 ...; `every`: also those that match none."""
+    source = Source(asked.setting)
+    definitions = [source.matches(matcher) for matcher in matchers]
+    conditions = [] if asked.question.where is None else [source.holds(asked.question.where)]
+    return Selection(source, definitions, tuple(columns(source)), conditions, every=every)

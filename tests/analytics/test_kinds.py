@@ -1,0 +1,109 @@
+"""Summaries, adoption, cohorts, segments and churn on histories that can be counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.analytics.site import Shop
+
+WEEK = {"from": "2026-03-01", "to": "2026-03-07"}
+
+
+@pytest.fixture
+def busy(shop: Shop) -> Shop:
+    shop.add(
+        (1, "2026-03-01T10:00:00", "signed_up"),
+        (1, "2026-03-02T10:00:00", "exported"),
+        (1, "2026-03-04T10:00:00", "exported"),
+        (2, "2026-03-01T10:00:00", "signed_up"),
+        (2, "2026-03-05T10:00:00", "exported"),
+        (3, "2026-03-03T10:00:00", "viewed"),
+        (4, "2026-02-01T10:00:00", "exported"),
+    )
+    shop.seal()
+    return shop
+
+
+def test_adoption_counts_eligible_subjects_only_and_time_from_sign_up(busy):
+    found = busy.ask(kind="adoption", feature={"event": "exported"}, signup={"event": "signed_up"}, range=WEEK)
+    assert (found.eligible, found.adopters, found.rate) == (3, 2, pytest.approx(2 / 3))
+    assert found.uses_mean == 1.5
+    assert found.days_to_adopt_mean == pytest.approx(2.5)
+    assert found.usage_gap_days_median == 2.0
+    assert [bucket.subjects for bucket in found.buckets] == [0, 1, 0, 0, 1, 0, 0]
+    assert found.buckets[-1].cumulative_share == pytest.approx(2 / 3)
+
+
+def test_adoption_among_those_of_whom_a_condition_holds(busy):
+    eligible = {"type": "did", "event": "signed_up"}
+    assert busy.ask(kind="adoption", feature={"event": "exported"}, eligible=eligible, range=WEEK).rate == 1.0
+
+
+def test_cohorts_have_sizes_and_overlaps(busy):
+    exported, signed = ({"type": "did", "event": event} for event in ("exported", "signed_up"))
+    stopped = {"type": "stopped", "event": "exported", "history_days": 60, "recent_days": 30}
+    found = busy.ask(kind="cohorts", cohorts=[exported, signed, stopped])
+    assert [cohort.subjects for cohort in found.cohorts] == [3, 2, 1]
+    assert [(overlap.subjects, overlap.jaccard) for overlap in found.overlaps] == [(2, 2 / 3), (1, 1 / 3), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("definition", "people"),
+    [
+        ({"type": "did", "event": "exported", "times": 2, "window": {"last": 20}}, 1),
+        ({"type": "did", "event": "exported", "op": "eq", "times": 0}, 1),
+        ({"type": "did", "event": "exported", "op": "lte", "times": 1}, 3),
+        ({"type": "first_did", "event": "exported", "window": {"from": "2026-03-01"}}, 2),
+        ({"type": "did_then", "first": {"event": "signed_up"}, "then": {"event": "exported"}, "within_days": 1}, 1),
+        ({"type": "did_then", "first": {"event": "signed_up"}, "then": {"event": "exported"}, "within_days": 4}, 2),
+        ({"type": "did_regularly", "event": "exported", "period": "week", "periods": 8, "least": 2}, 0),
+        ({"type": "did_regularly", "event": "exported", "period": "day", "periods": 20, "least": 2}, 1),
+        ({"type": "restarted", "event": "exported", "history_days": 60, "recent_days": 20, "gap_days": 10}, 0),
+        ({"type": "not", "condition": {"type": "did", "event": "signed_up"}}, 2),
+        ({"type": "did", "event": "signed_up", "window": {"last": 19, "unit": "day"}}, 0),
+        ({"type": "did", "event": "signed_up", "window": {"last": 19, "unit": "day", "calendar": True}}, 0),
+        ({"type": "did", "event": "signed_up", "window": {"last": 20, "unit": "day", "calendar": True}}, 2),
+    ],
+)
+def test_a_cohort_is_those_of_whom_its_rule_is_true(busy, definition, people):
+    assert busy.ask(kind="cohorts", cohorts=[definition]).cohorts[0].subjects == people
+
+
+def test_an_event_exactly_at_the_start_of_the_last_days_is_in_them(shop):
+    shop.add((1, "2026-03-10T12:00:00", "viewed"))
+    definition = {"type": "did", "event": "viewed", "window": {"last": 10}}
+    assert shop.ask("2026-03-20T12:00:00", kind="cohorts", cohorts=[definition]).cohorts[0].subjects == 1
+    assert shop.ask("2026-03-20T12:00:00.000001", kind="cohorts", cohorts=[definition]).cohorts[0].subjects == 0
+
+
+def test_rfm_scores_are_quintiles_in_which_equals_share_the_lower(shop):
+    for person in range(1, 11):
+        shop.add(
+            *((person, f"2026-03-{person:02}T10:00:00", "bought", {"revenue": f"{person}.0000"}) for _ in range(1 + (person > 5)))
+        )
+    found = shop.ask(kind="rfm", event={"event": "bought"}, range={"from": "2026-03-01", "to": "2026-03-15"})
+    assert found.subjects == 10
+    assert sorted({cell.frequency for cell in found.cells}) == [1, 3]
+    assert sum(cell.subjects for cell in found.cells if cell.recency == 5) == 2
+    assert sum(found.segments.values()) == 10
+
+
+def test_churn_is_of_those_active_before_and_resurrection_of_those_long_away(shop):
+    shop.add((1, "2026-01-05"), (1, "2026-01-15"), (2, "2026-01-05"), (3, "2025-12-01"), (3, "2026-01-12"))
+    found = shop.ask(kind="churn", interval="week", days=7, range={"from": "2026-01-12", "to": "2026-01-18"})
+    bucket = found.buckets[0]
+    assert (bucket.active_before, bucket.churned, bucket.churn_rate) == (2, 1, 0.5)
+    assert (bucket.pool, bucket.resurrected, bucket.resurrection_rate) == (1, 1, 1.0)
+
+
+def test_the_summary_shows_numbers_with_those_before(busy):
+    conversion = [{"event": "signed_up"}, {"event": "exported"}]
+    found = busy.ask("2026-03-08T00:00:00", kind="kpi", conversion=conversion, range=WEEK)
+    numbers = {number.name: number for number in found.numbers}
+    assert numbers["active_subjects"].value == 3
+    assert numbers["active_subjects"].before == 0
+    assert numbers["weekly_active"].value == 3
+    assert numbers["monthly_active"].value == 3
+    assert numbers["conversion"].value == 1.0
+    assert numbers["sessions"].value == 6
+    assert numbers["retention_day_1"].value == pytest.approx(1 / 6)
