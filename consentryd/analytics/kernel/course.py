@@ -40,12 +40,15 @@ class Course(NamedTuple):
 
 
 def course_of(trail: Trail, first: int, end: int, starts: Bools) -> Course:
-    """The events [first, end) of a trail; `starts` says for each of these whether it may start a chain."""
+    """The events [first, end) of a trail; `starts` says for each of these whether it may start a chain.
+
+    Of one instant those that match the fewest steps come first: matching prefers them and leaves the others for attempts to come.
+    """
     course = Course([], [], [], [], [], [])
     columns = (trail.time, trail.steps, trail.bars, trail.row)
     events = zip(*(column[first:end].tolist() for column in columns), starts.tolist(), strict=True)
     for time, group in groupby(events, key=lambda event: event[0]):
-        at_once = list(group)
+        at_once = sorted(group, key=lambda event: event[1].bit_count())
         doing = sum(steps != 0 for _, steps, _, _, _ in at_once)
         course.times.append(time)
         course.sizes.append(len(at_once))

@@ -151,7 +151,7 @@ class Sessions(NamedTuple):
 def sessions(stream: Stream, cut: Cut, kinds: Kinds) -> Sessions:
     """The sessions of a stream."""
     part = sections(stream, cut)
-    last = np.append(part.first[1:], len(part.row)) - 1
+    last = np.append(part.first[1:], len(part.row))[: len(part.first)] - 1
     pages = part.stream.matches(kinds.page)
     found = Sessions(
         subject=part.stream.subject[part.first],

@@ -18,7 +18,11 @@ def stream_of(histories, **values):
     kinds = sorted({mask_of(event[2]) for event in events}) or [0]
     order = sorted(range(len(events)), key=lambda place: events[place][:2])
     events = [events[place] for place in order]
-    columns = {name: np.array([column[place] for place in order]) for name, column in values.items() if name != "texts"}
+    columns = {
+        name: np.array([column[place] for place in order], None if order else np.int32)
+        for name, column in values.items()
+        if name != "texts"
+    }
     return Stream(
         subject=np.array([event[0] for event in events], np.int64),
         time=np.array([event[1] for event in events], np.int64),
