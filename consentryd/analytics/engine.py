@@ -19,6 +19,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Audience, Source, members_sql
+from consentryd.analytics.subjects import Point, subjects_of
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
 from consentryd.model.error import Unprocessable
@@ -73,6 +74,11 @@ class Engine:
                 rates=self._rates,
                 audiences=NO_AUDIENCES if self._audiences is None else self._audiences.of(site),
             )
+
+    def subjects(self, question: Question, point: Point, site: str, now: int, control: Control | None = None) -> list[int]:
+        """Who is behind a number of an answer that was given at `now`. Whoever asks must be allowed to, and it must be on record."""
+        with self.asking(question, site, now, control) as asked:
+            return subjects_of(question, point, asked)
 
     def sql(self, text: str, site: str, now: int, control: Control, *, nonce: int, region: str | None = None) -> SqlAnswer:
         """What analysts' SQL gives, of one region: the only one, or the one named. Raises as `ask` does."""

@@ -11,12 +11,14 @@ from aiohttp import web
 from consentryd.analytics import format as forms
 from consentryd.analytics import query
 from consentryd.analytics.question import Envelope
+from consentryd.analytics.subjects import MAX_SUBJECTS, POINT
 from consentryd.gateway import body
-from consentryd.gateway.answer import answer
+from consentryd.gateway.answer import answer, json_answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.querying import Gone
 from consentryd.gateway.services import SERVICES
+from consentryd.model.key import KeyKind
 
 NDJSON: Final = "application/x-ndjson"
 MAX_QUERY_BYTES: Final = 256 * 1024
@@ -42,6 +44,15 @@ async def post_query(request: web.Request) -> web.StreamResponse:
         return response
     result = await querying.ask(question, key, gone_of(request))
     return answer(forms.encode(result, media_type), media_type)
+
+
+async def post_subjects(request: web.Request) -> web.StreamResponse:
+    """Takes a privacy key: a read key sees numbers, never who is behind them."""
+    services = request.app[SERVICES]
+    key = request.app[DOOR].check_reader(request, services.clients.caller(request), frozenset({KeyKind.PRIVACY}))
+    point = query.checked(POINT, body.parse(await read_body(request)))
+    found = await services.require_querying().subjects(request.match_info["id"], point, key, gone_of(request))
+    return json_answer({"subjects": [str(subject) for subject in found], "more": len(found) == MAX_SUBJECTS})
 
 
 async def read_body(request: web.Request) -> bytes:

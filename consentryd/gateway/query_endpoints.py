@@ -11,13 +11,15 @@ from consentryd.analytics import query
 from consentryd.analytics.format import MEDIA_TYPES
 from consentryd.analytics.sandbox.model import STATEMENT
 from consentryd.analytics.saved import SavedCohort, SavedQuery
+from consentryd.analytics.subjects import POINT
 from consentryd.gateway import saved, schemas
 from consentryd.gateway.auth import READING
 from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.model_schema import components, reference
-from consentryd.gateway.queries import NDJSON, post_query
+from consentryd.gateway.queries import NDJSON, post_query, post_subjects
 from consentryd.gateway.saved import Work
 from consentryd.gateway.sql import post_sql
+from consentryd.model.key import KeyKind
 from consentryd.storage.saved import SavedType
 
 _REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
@@ -25,6 +27,7 @@ _REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
     "SavedQuery": TypeAdapter(SavedQuery),
     "SavedCohort": TypeAdapter(SavedCohort),
     "Statement": STATEMENT,
+    "Point": POINT,
 }
 QUERY_SCHEMAS: Final[dict[str, Any]] = components(_REQUESTS, query.RESULTS)
 
@@ -41,6 +44,11 @@ _SAVED: Final = {
     },
 }
 _LIST: Final = {"type": "object", "required": ["saved"], "properties": {"saved": {"type": "array", "items": _SAVED}}}
+_SUBJECTS: Final = {
+    "type": "object",
+    "required": ["subjects", "more"],
+    "properties": {"subjects": {"type": "array", "items": {"type": "string"}}, "more": {"type": "boolean"}},
+}
 _WRITE: Final = (400, 401, 403, 409, 413, 415, 422, 429, 503)
 _READ: Final = (401, 403, 429, 503)
 
@@ -81,6 +89,18 @@ QUERY_ENDPOINTS: Final = (
         keys=READING,
         request=reference("Query"),
         response={"oneOf": [reference(result.__name__) for result in query.RESULTS]},
+        statuses=(400, 401, 403, 413, 415, 422, 429, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/query/{id}/subjects",
+        tag="Analytics",
+        summary="The subjects behind a number of an answer of the last week, at most 10,000. Written to the audit log.",
+        handler=post_subjects,
+        keys=frozenset({KeyKind.PRIVACY}),
+        parameters=(Parameter("id", "The answer's `query_id`.", location="path", required=True),),
+        request=reference("Point"),
+        response=_SUBJECTS,
         statuses=(400, 401, 403, 413, 415, 422, 429, 503),
     ),
     Endpoint(

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any, Final, TypeVar
 
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
 from consentryd.analytics.engine import Engine
+from consentryd.analytics.query import parse
 from consentryd.analytics.question import Envelope, Question
+from consentryd.analytics.subjects import Point
 from consentryd.config.settings import Settings
 from consentryd.model.clock import Clock
 from consentryd.model.error import RateLimited
@@ -31,7 +34,10 @@ Gone = Callable[[], bool]
 class Querying:
     """One per process. `regions` are the folders of the regions served."""
 
-    def __init__(self, settings: Settings, regions: Mapping[str, Path], clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, regions: Mapping[str, Path], clock: Clock, token: Callable[[int], bytes] = token_bytes
+    ) -> None:
+        self._token = token
         self.settings = self._settings = settings.analytics
         self.saved = SavedStore(settings.storage.data_dir / "control.db", clock)
         self.book = AudienceBook(self.saved, regions)
@@ -56,6 +62,11 @@ class Querying:
         """The answer. `gone` says whether the asker has left. Raises what `Engine.ask` raises, and `RateLimited`."""
         control = Control(self._settings.query_seconds)
         return await self.run(key, control, gone, lambda: self._answer(question, key, control))
+
+    async def subjects(self, query_id: str, point: Point, key: ApiKey, gone: Gone) -> list[int]:
+        """Who is behind a number of an answer of the last week. Raises what `ask` raises, and `NotFound`."""
+        control = Control(self._settings.query_seconds)
+        return await self.run(key, control, gone, lambda: self._subjects(query_id, point, key, control))
 
     async def progress(
         self, question: Question, key: ApiKey, gone: Gone, every_s: float = 0.5
@@ -85,7 +96,16 @@ class Querying:
 
     def _answer(self, question: Question, key: ApiKey, control: Control) -> Envelope:
         control.check()
-        return self.engine.ask(question, key.site, self._clock.now(), control)
+        result = self.engine.ask(question, key.site, self._clock.now(), control)
+        result.query_id = f"run_{self._token(8).hex()}"
+        self.saved.note_asked(result.query_id, key.site, question.model_dump_json(by_alias=True))
+        return result
+
+    def _subjects(self, query_id: str, point: Point, key: ApiKey, control: Control) -> list[int]:
+        """Raises `NotFound`. On record before anything is read."""
+        text, at = self.saved.asked(key.site, query_id)
+        self.saved.note_access(key.site, key.id, "subjects", f"{query_id} {point.model_dump_json(exclude_defaults=True)}")
+        return self.engine.subjects(parse(text.encode()), point, key.site, at, control)
 
     @contextmanager
     def _counted(self, key: ApiKey, control: Control) -> Any:

@@ -95,3 +95,17 @@ async def test_openapi_holds_a_schema_for_every_reference(house):
     named = {part.partition('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]}
     assert named <= set(known)
     assert {"Query", "Trends", "FunnelQuery", "TrendsResult", "SavedCohort"} <= set(known)
+
+
+async def test_who_is_behind_a_number_takes_a_privacy_key_and_is_on_record(house):
+    answer = (await house.post("/v1/query", TRENDS, key="read"))[1]
+    path = f"/v1/query/{answer['query_id']}/subjects"
+    assert (await house.post(path, {"series": "B"}, key="read"))[0] == 403
+    assert house.house.querying.saved.accesses("shop") == []
+    status, found = await house.post(path, {"series": "B"}, key="privacy")
+    assert (status, len(found["subjects"]), found["more"]) == (200, 2, False)
+    (entry,) = house.house.querying.saved.accesses("shop")
+    assert (entry.key, entry.action) == ("key_p", "subjects")
+    assert not any(subject in entry.detail for subject in found["subjects"])
+    assert (await house.post("/v1/query/run_unknown/subjects", {"series": "A"}, key="privacy"))[0] == 404
+    assert (await house.post(path, {"step": 0}, key="privacy"))[0] == 422

@@ -47,8 +47,7 @@ def answer(question: FunnelQuery, asked: Asked) -> FunnelResult:
     require_subjects(asked)
     period = asked.period(question.trend or "day")
     plan = question.plan(period.since, period.until)
-    span = Span(None if question.entry == "first_ever" else period.since, period.until + plan.window)
-    funnel = _Run(question, plan, asked, span)
+    funnel = _Run(question, plan, asked, span_of(question, period, plan))
     total = funnel.total()
     groups, suppressed, overlap = funnel.groups()
     pair = question.histogram or (plan.mandatory[0], plan.mandatory[-1])
@@ -66,6 +65,16 @@ def answer(question: FunnelQuery, asked: Asked) -> FunnelResult:
         suppressed_groups=suppressed,
         groups_overlap=overlap,
     )
+
+
+def selection_of(question: FunnelQuery, asked: Asked) -> Selection:
+    """The events that a funnel looks at."""
+    return _Run(question, question.plan(0, 1), asked, Span()).selection()
+
+
+def span_of(question: FunnelQuery, period: Period, plan: Funnel) -> Span:
+    """When these may be: up to a window after the range, and for the first ever from the beginning."""
+    return Span(None if question.entry == "first_ever" else period.since, period.until + plan.window)
 
 
 class _Grouped(NamedTuple):

@@ -23,7 +23,7 @@ from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import PropertyName
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream
-from consentryd.analytics.streaming import Column, Texts
+from consentryd.analytics.streaming import Column, Selection, Texts
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY, HOUR
 
@@ -108,6 +108,12 @@ def answer(question: RetentionQuery, asked: Asked) -> RetentionResult:
     return RetentionResult(**asked.envelope(run.period), cohorts=cohorts, curve=run.curve(total), groups=groups)
 
 
+def plan_of(question: RetentionQuery, asked: Asked) -> tuple[Retention, Selection, Span]:
+    """What the kernel is asked, and of which events."""
+    run = _Run(question, asked, asked.period(question.interval))
+    return run.plan(), run.selection(), run.span
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     question: RetentionQuery
@@ -167,7 +173,7 @@ class _Run:
     def span(self) -> Span:
         return Span(None if self.question.cohort != "recurring" else self.period.since, self.observed.until)
 
-    def selection(self, *, grouped: bool = False) -> Any:
+    def selection(self, *, grouped: bool = False) -> Selection:
         question = self.question
         matchers = [question.start, question.back]
         if question.cohort == "first_ever":

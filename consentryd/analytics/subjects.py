@@ -1,0 +1,123 @@
+"""Who is behind a number of an answer: the subjects of one point of a query, asked again as it was asked."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final, Literal
+
+import numpy as np
+from pydantic import Field, TypeAdapter
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.funnels.answer import selection_of, span_of
+from consentryd.analytics.funnels.model import FunnelQuery
+from consentryd.analytics.kernel.hold import held_chains
+from consentryd.analytics.kernel.lifecycle import STATUSES, phases
+from consentryd.analytics.kernel.retention import members_of
+from consentryd.analytics.kernel.solution import chains_of
+from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import earlier
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.selecting import select
+from consentryd.analytics.shape import Shape
+from consentryd.analytics.stream import Stream
+from consentryd.analytics.trends.model import LETTERS, Trends
+from consentryd.analytics.trends.rows import Frame
+from consentryd.model.error import Unprocessable
+
+MAX_SUBJECTS: Final = 10_000
+
+
+class Point(Shape):
+    """A number of the answer; what is numbered counts from 0.
+
+    Trends: `series` and perhaps `bucket`; funnels: `step` and perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`.
+    """
+
+    series: str | None = Field(None, pattern="^[A-Z]$")
+    bucket: int | None = Field(None, ge=0)
+    step: int | None = Field(None, ge=0)
+    dropped: bool = False
+    status: Literal["new", "returning", "resurrecting", "dormant"] | None = None
+    cohort: int | None = Field(None, ge=0)
+    period: int | None = Field(None, ge=0)
+
+
+POINT: Final = TypeAdapter(Point)
+
+
+def subjects_of(question: Any, point: Point, asked: Asked) -> list[int]:
+    """The subjects, ascending, at most 10,000 of them. Raises `Unprocessable` for a point that the query does not have."""
+    require_subjects(asked)
+    match question:
+        case Trends() if point.series is not None:
+            found = _of_trends(question, point, asked)
+        case FunnelQuery() if point.step is not None:
+            found = _of_funnel(question, point, asked)
+        case LifecycleQuery() if point.bucket is not None and point.status is not None:
+            found = _of_lifecycle(question, point, asked)
+        case RetentionQuery() if point.cohort is not None and point.period is not None:
+            found = _of_retention(question, point, asked)
+        case _:
+            raise Unprocessable("invalid", "This query has no subjects at this point.", field="point")
+    return sorted(found)[:MAX_SUBJECTS]
+
+
+def _of_trends(question: Trends, point: Point, asked: Asked) -> list[int]:
+    period = asked.period(question.interval)
+    number = LETTERS.index(point.series or "A")
+    if number >= len(question.series) or (point.bucket or 0) >= period.buckets:
+        raise Unprocessable("invalid", "The query has no such series or bucket.", field="series")
+    series = question.series[number]
+    rows = Frame(asked.setting, period, question.where).rows(series.numerator or series)
+    where = "true" if point.bucket is None else f"b = {point.bucket}"
+    statement = f"SELECT DISTINCT subject FROM ({rows}) WHERE subject IS NOT NULL AND {where}"
+    found: list[int] = asked.execution.gather(statement, Span(period.since, period.until))["subject"].to_pylist()
+    return found
+
+
+def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
+    period = asked.period(question.trend or "day")
+    plan = question.plan(period.since, period.until)
+    step = point.step or 0
+    if step >= len(question.steps) or (point.dropped and step == 0):
+        raise Unprocessable("invalid", "The query has no such step.", field="step")
+
+    def work(stream: Stream) -> list[int]:
+        chains = held_chains(stream, plan, question.held) if question.held else chains_of(stream, plan)
+        before = plan.mandatory[plan.before(step) - 1]
+        found: list[int] = (chains.dropped_before(step, before) if point.dropped else chains.subjects_at(step)).tolist()
+        return found
+
+    selection = selection_of(question, asked)
+    parts = asked.execution.streams(selection, span_of(question, period, plan), work, ("who", question, point, plan))
+    return [subject for part in parts for subject in part]
+
+
+def _of_lifecycle(question: LifecycleQuery, point: Point, asked: Asked) -> list[int]:
+    period = asked.period(question.interval)
+    edges = (earlier(period, 1).since, *period.edges)
+    work = partial(_phase, edges=edges, bucket=point.bucket or 0, status=STATUSES.index(point.status or "new"))
+    selection = select(asked, [question.activity])
+    parts = asked.execution.streams(selection, Span(None, period.until), work, ("who", question, point, edges))
+    return [subject for part in parts for subject in part]
+
+
+def _phase(stream: Stream, *, edges: tuple[int, ...], bucket: int, status: int) -> list[int]:
+    found: list[int] = np.unique(phases(stream, 0, edges).subjects_at(bucket, status)).tolist()
+    return found
+
+
+def _of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[int]:
+    plan, selection, span = plan_of(question, asked)
+    if (point.cohort or 0) >= plan.cohorts or (point.period or 0) >= plan.periods:
+        raise Unprocessable("invalid", "The query has no such cohort or period.", field="cohort")
+
+    def work(stream: Stream) -> list[int]:
+        found: list[int] = np.unique(members_of(stream, plan).subjects_at(point.cohort or 0, point.period or 0)).tolist()
+        return found
+
+    parts = asked.execution.streams(selection, span, work, ("who", question, point, plan))
+    return [subject for part in parts for subject in part]
