@@ -31,9 +31,7 @@ def test_churn_is_what_its_definition_says(events, quiet, edges):
         pool = {who for who, times in people.items() if times[0] < start} - active
         returned = {who for who in pool if any(start <= time < end for time in people[who])}
         resurrected = {
-            who
-            for who, times in people.items()
-            if any(start <= b < end and b - a >= quiet for a, b in pairwise(times))
+            who for who, times in people.items() if any(start <= b < end and b - a >= quiet for a, b in pairwise(times))
         }
         assert (found.active[bucket], found.churned[bucket], found.pool[bucket]) == (len(active), len(churned), len(pool))
         assert (found.returned[bucket], found.resurrected[bucket]) == (len(returned), len(resurrected))
