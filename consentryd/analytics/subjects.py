@@ -33,7 +33,7 @@ MAX_SUBJECTS: Final = 10_000
 class Point(Shape):
     """A number of the answer; what is numbered counts from 0.
 
-    Trends: `series` and perhaps `bucket`; funnels: `step` and perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`.
+    Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")

@@ -104,7 +104,8 @@ def _only(value: Any) -> Any:
 
 
 def _mean(total: float | None, count: int) -> float | None:
-    return total / count if count and total is not None else None
+    """Of nothing there is none; of rows without a number the total is 0."""
+    return (total or 0.0) / count if count else None
 
 
 _ADDITIVE: Final[dict[str, Aggregate]] = {
