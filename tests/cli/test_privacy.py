@@ -82,7 +82,8 @@ def test_a_master_key_of_ones_own_takes_over(run, here, installed, monkeypatch):
 def kept(here, run, *values):
     """An installation whose rules kept these values under `contact`."""
     (here / "consentry.toml").write_text(
-        (here / "consentry.toml").read_text() + '\n[[privacy.rules]]\ndetector = "*"\naction = "keep"\npath = "properties.contact"\n'
+        (here / "consentry.toml").read_text()
+        + '\n[[privacy.rules]]\ndetector = "*"\naction = "keep"\npath = "properties.contact"\n'
     )
     lines = [
         {"type": "track", "event": "Sent", "userId": "u1", "properties": {"contact": value}, "context": {"consent": GRANT}}
@@ -119,3 +120,13 @@ def test_an_audit_that_finds_nothing_succeeds_and_looks_at_logs_too(run, here, i
     assert "1 in log, 2 in log files" in told.out
     (here / "our.log").write_text("from 203.0.113.77\n")
     assert run("privacy", "audit", "--logs", "our.log").code == 1
+
+
+def test_the_record_of_processing_is_a_page_or_json_printed_or_written(run, here, installed):
+    kept(here, run, "nothing")
+    told = run("privacy", "record")
+    assert told.code == 0
+    assert "| Sent (track) | `analytics` | 1 | `contact` text |" in told.out
+    assert run("privacy", "record", "--format", "json").json["sites"][0]["events_stored"] == 1
+    assert run("privacy", "record", "--json", "-o", "record.json").out == ""
+    assert json.loads((here / "record.json").read_text())["sites"][0]["events"][0]["event"] == "Sent"

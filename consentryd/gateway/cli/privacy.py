@@ -15,7 +15,7 @@ import typer
 from rich.text import Text
 
 from consentryd.config.load import load_settings
-from consentryd.gateway.cli import audit
+from consentryd.gateway.cli import audit, record
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.error import ConfigError
@@ -26,6 +26,7 @@ from consentryd.privacy.seal import MemorySubjectKeys
 
 app = typer.Typer(help="See what is taken off events, and act on people's requests.")
 app.command("audit")(audit.audit)
+app.command("record")(record.record)
 
 #: Not stored as they are in any case: a keyed digest stands for them, or nothing.
 IDENTITIES: Final = frozenset(
