@@ -12,7 +12,8 @@ _LEAST_SHARE: Final = 0.01
 _COLUMNS: Final = {
     "event_id": "id of the event", "site": "site", "type": "kind of call", "event": "name of the event", "time": "time of the event",
     "received_at": "time of receipt", "lane": "consented or anonymous", "purpose": "purpose", "consent_ref": "why it was let in",
-    "subject": "random number of the person, see regions", "visitor": "token of a visitor for one day", "session": "keyed digest of the session id", "country": "country",
+    "subject": "random number of the person, see regions",
+    "visitor": "token of a visitor for one day", "session": "keyed digest of the session id", "country": "country",
     "subdivision": "subdivision of the country", "device": "class of device", "os": "operating system", "browser": "browser",
     "browser_major": "browser's major version", "host": "host of the page", "path": "path of the page", "title": "title of the page",
     "referrer_host": "host of the referring page", "utm_source": "campaign source", "utm_medium": "campaign medium",
