@@ -28,6 +28,10 @@ class Assignment(NamedTuple):
         lines = self.variant if keep is None else self.variant[keep]
         return [int(count) for count in np.bincount(lines, minlength=variants)]
 
+    def lines(self, variant: int, keep: Bools) -> Ints:
+        """Positions of an arm's lines among those kept: index `Outcome` columns with them to get the arm's values."""
+        return np.flatnonzero((self.variant == variant) & keep)
+
 
 class Outcome(NamedTuple):
     """For each line of an assignment: matching events since exposure, the sum of their values, and the same sum before (nan: not there)."""

@@ -13,12 +13,15 @@ MAX_STEPS: Final = 100
 _CLOSE: Final = 1e-10
 
 
-def fit(x: Floats, y: Bools, ridge: float = RIDGE) -> Floats:
-    """float64[f + 1], the intercept first, for n rows of f features: least -log likelihood + ridge / 2 x squared weights, intercept free."""
+def fit(x: Floats, y: Bools, ridge: float = RIDGE, start: Floats | None = None) -> Floats:
+    """float64[f + 1], the intercept first, for n rows of f features: least -log likelihood + ridge / 2 x squared weights, intercept free.
+
+    `start`: weights to begin with; they do not change the result.
+    """
     design = np.column_stack([np.ones(len(x)), x])
     penalty = np.full(design.shape[1], ridge)
     penalty[0] = 0.0
-    weights = np.zeros(design.shape[1])
+    weights = np.zeros(design.shape[1]) if start is None else start
     best = _loss(design, y, weights, penalty)
     for _ in range(MAX_STEPS):
         chance = probability(design @ weights)

@@ -133,7 +133,7 @@ def fitted(table: Table, outcome: Bools, cutoff: int, horizon: int) -> Model:
     scale = np.where(spread > 0, spread, 1.0)
     x = (values - centre) / scale
     weights = logistic.fit(x, did)
-    offset, slope = logistic.fit(_unseen_logits(x, did)[:, None], did, ridge=0.0)
+    offset, slope = logistic.fit(_unseen_logits(x, did, weights)[:, None], did, ridge=0.0)
     return Model(
         table.names, centre, scale, float(weights[0]), weights[1:], float(slope), float(offset), cutoff=cutoff, horizon=horizon
     )
@@ -144,12 +144,12 @@ def score(model: Model, table: Table, today: int) -> Scores:
     return Scores(table.subject, model.chance(table), model.version, today + model.horizon)
 
 
-def _unseen_logits(x: Floats, did: Bools) -> Floats:
-    """Of each row by a model that did not see it: Platt's correction of the model's own optimism."""
+def _unseen_logits(x: Floats, did: Bools, start: Floats) -> Floats:
+    """Of each row by a model that did not see it, so that Platt's correction takes out the model's own optimism."""
     fold = np.arange(len(did)) % FOLDS
     logits = np.empty(len(did))
     for each in range(FOLDS):
         unseen = fold == each
-        weights = logistic.fit(x[~unseen], did[~unseen])
+        weights = logistic.fit(x[~unseen], did[~unseen], start=start)
         logits[unseen] = weights[0] + x[unseen] @ weights[1:]
     return logits

@@ -55,6 +55,8 @@ def test_purchases_before_the_exposure_do_not_count_and_nobody_counts_in_two_arm
     assert found.mixed.tolist() == [True, False]
     assert outcome(stream, found, BOUGHT).events.tolist() == [1, 0]
     assert found.exposed(2, kept(found, watermark=100)) == [0, 1]
+    assert found.lines(1, kept(found, watermark=100)).tolist() == [1]
+    assert found.lines(0, kept(found, watermark=100)).tolist() == []
     assert found.exposed(2, kept(found, watermark=100, mixed="first")) == [1, 1]
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consentryd.analytics.statistics import lifetime, mrr
+from consentryd.analytics.statistics.cancellation import Cancellations, lost
 from consentryd.analytics.statistics.subscription import DAY, OPEN, PERIODS, Lines, book, lines, monthly
 
 MONTH = PERIODS.index("month")
@@ -132,6 +133,28 @@ def test_retention_follows_the_accounts_of_a_year_before():
     assert kept.net_retention() == pytest.approx([0.5])
     assert kept.gross_retention() == pytest.approx([0.25])
     assert mrr.kept(book(state, instants[:5])).base.size == 0
+
+
+def test_churn_is_told_apart_by_the_last_reason_given():
+    state = at(
+        (1, 0, 5, 10, MONTH, 30),
+        (2, 0, 5, 20, MONTH, 30),
+        (3, 0, 5, 30, MONTH, 30),
+        (3, 0, 95, 40, MONTH, 30),
+        (4, 0, 40, 50, MONTH, 30),
+    )
+    told = Cancellations(np.array([1, 1, 2, 3, 4]), np.array([10, 30, 70, 100, 20]) * DAY, np.array([1, 0, 0, 1, 0]))
+    held = book(state, INSTANTS)
+    found = lost(held, INSTANTS, told, 2)
+    assert found.accounts[:, 1].tolist() == [1, 0, 2]
+    assert found.amount[:, 1].tolist() == [-100_000, 0, -500_000]
+    assert found.accounts[:, 2].tolist() == [0, 0, 1]
+    assert found.accounts[:, 4].tolist() == [0, 1, 0]
+    movements = mrr.movements(held, INSTANTS)
+    churned = mrr.MOVEMENTS.index("churn")
+    assert (found.accounts.sum(axis=0) == movements.accounts[churned]).all()
+    assert (found.amount.sum(axis=0) == movements.amount[churned]).all()
+    assert (found.merge(found).amount == 2 * found.amount).all()
 
 
 def test_no_charges_move_nothing():
