@@ -212,11 +212,15 @@ class Eraser:
                 self._save(book, case, "scanned")
 
     def _search(self, needles: Needles) -> ScanReport:
+        """Every file's bytes, and the lake's files decoded. Of a large lake those of the people's buckets, and there who the rows are about:
+        no other file can hold a row of theirs, and compressed bytes tell nothing."""
         lake = self.office.lake
         with lake.reading():
-            decoded = scan_lake(lake, needles, everything=self._is_small())
+            small = self._is_small()
+            decoded = scan_lake(lake, needles, everything=small)
+            listed = set() if small else {lake.folder / file.path for file in lake.state().files}
         scan_dir = self.settings.rights.scan_dir
-        raw = scan_files(self.office.root, needles, self._beside())
+        raw = scan_files(self.office.root, needles, self._beside(), listed)
         return decoded.plus(raw).plus(scan_files(scan_dir, needles) if scan_dir is not None else ScanReport())
 
     def _is_small(self) -> bool:

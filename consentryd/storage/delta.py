@@ -26,13 +26,15 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from consentryd.model.error import CorruptStore
-from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, LakeFile, LakeState, describe
+from consentryd.storage.exchange import MOST, described, exchange, groups_with
+from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
 from consentryd.storage.lease import Lease
 from consentryd.storage.parquet import read_parquet, sync_folder, write_parquet
 from consentryd.storage.schema import EVENT_SCHEMA
 
 APPLICATION: Final = "consentry-log"
 CHECKPOINT_EVERY: Final = 20
+REWRITE_ROWS: Final = 32_768
 
 _PARTITION: Final = ["month", "bucket"]
 _TABLE_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("month", pa.string())).append(pa.field("bucket", pa.int32()))
@@ -90,10 +92,25 @@ class DeltaLake:
         if not seen:
             draft.unlink()
             return None
+        return _union(seen, size)._replace(path=self._adopt(draft, name))
+
+    def rewrite(self, file: LakeFile, subjects: Subjects, change: Change) -> LakeFile | None:
+        path = self.folder / file.path
+        groups, of = groups_with(path, subjects)
+        if not groups:
+            return file
+        name = f"month={file.month}/bucket={file.bucket:02}/{self._new_name()}"
+        draft = self.folder / f"{name}.draft"
+        if len(groups) > MOST * of or not exchange(path, draft, groups, change):
+            return self.write(file.month, file.bucket, map(change, self.read(file, rows=REWRITE_ROWS)))
+        return described(draft, name, file)._replace(path=self._adopt(draft, name))
+
+    def _adopt(self, draft: Path, name: str) -> str:
+        """Give a complete file the name that tells its digest."""
         path = f"{name}-{_digest(draft)}.parquet"
         draft.rename(self.folder / path)
         sync_folder(draft.parent)
-        return _union(seen, size)._replace(path=path)
+        return path
 
     def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
         table = self._open() if self._newest() >= 0 else self._create()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from consentryd.model.identity import bucket_of
-from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lake import Change, Lake, LakeFile
 from consentryd.storage.lease import Busy
 
 _SCAN_ROWS: Final = 65_536
-_REWRITE_ROWS: Final = 32_768
 _POLL_S: Final = 0.02
 
 
@@ -65,22 +64,22 @@ def rewrite_without(
 def rewrite(
     lake: Lake,
     subjects: Collection[int],
-    change: Callable[[pa.Table], pa.Table],
+    change: Change,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Rewritten:
     """Pass every file that holds the subjects through `change`, in one commit. Call within `writing()`."""
     lake.heal()
-    holding = set(count_events(lake, subjects))
-    removed = [file for file in lake.state().files if file.path in holding]
-    written = []
-    for done, file in enumerate(removed):
-        progress(done, len(removed))
-        fresh = lake.write(file.month, file.bucket, _changed(lake, file, change))
-        if fresh is not None:
-            written.append(fresh)
+    wanted, removed, written = _sorted(subjects), [], []
+    near = candidates(lake, subjects)
+    for done, file in enumerate(near):
+        progress(done, len(near))
+        fresh = lake.rewrite(file, wanted, change)
+        if fresh != file:
+            removed.append(file)
+            written += [] if fresh is None else [fresh]
     if removed:
         lake.commit(written, removed)
-    progress(len(removed), len(removed))
+    progress(len(near), len(near))
     before, after = (sum(file.events for file in files) for files in (removed, written))
     return Rewritten(len(removed), len(written), before, after)
 
@@ -96,11 +95,6 @@ def empty_wal(connection: sqlite3.Connection, wait_s: float) -> None:
         if time.monotonic() >= deadline:
             raise Busy(Path(path))
         time.sleep(_POLL_S)
-
-
-def _changed(lake: Lake, file: LakeFile, change: Callable[[pa.Table], pa.Table]) -> Iterator[pa.Table]:
-    for table in lake.read(file, rows=_REWRITE_ROWS):
-        yield change(table)
 
 
 def _without(table: pa.Table, wanted: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:

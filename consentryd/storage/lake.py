@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,6 +25,12 @@ from consentryd.storage.lease import Busy
 ANONYMOUS_BUCKET: Final = BUCKETS
 BATCH_ROWS: Final = 8_192
 ROW_GROUP_ROWS: Final = 65_536
+
+
+Subjects = npt.NDArray[np.int64]
+
+#: What becomes of some events of a file, in its order.
+Change = Callable[[pa.Table], pa.Table]
 
 
 class LakeFile(NamedTuple):
@@ -70,6 +77,12 @@ class Lake(Protocol):
 
     def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
         """Write sorted events as one durable file, not yet part of any version; None if there are none."""
+        ...
+
+    def rewrite(self, file: LakeFile, subjects: Subjects, change: Change) -> LakeFile | None:
+        """Write a file as `file` is, with whatever holds `subjects` passed through `change`, which keeps the order and may be given more
+        than that; not yet part of any version. `file` itself if it holds none of them, None if nothing is left.
+        """
         ...
 
     def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
@@ -133,6 +146,12 @@ class MemoryLake:
         file = describe(f"month={month}/bucket={bucket:02}/{self._names}", month, bucket, [table])._replace(size=table.nbytes)
         self._tables[file.path] = table
         return file
+
+    def rewrite(self, file: LakeFile, subjects: Subjects, change: Change) -> LakeFile | None:
+        held = self._table(file)["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
+        if not np.isin(held, subjects).any():
+            return file
+        return self.write(file.month, file.bucket, map(change, self.read(file)))
 
     def commit(self, added: Sequence[LakeFile], removed: Sequence[LakeFile] = (), *, sealed: int | None = None) -> LakeState:
         old = self._state

@@ -120,11 +120,13 @@ def forms_of(subject: int) -> Iterator[bytes]:
     yield f"{subject:016x}".encode()
 
 
-def scan_files(root: Path, needles: Needles, others: Iterable[Path] = ()) -> ScanReport:
-    """Search the bytes of every file under `root`, and of `others`. A file that goes meanwhile has gone."""
+def scan_files(root: Path, needles: Needles, others: Iterable[Path] = (), but: Collection[Path] = ()) -> ScanReport:
+    """Search the bytes of every file under `root`, and of `others`, except `but`. A file that goes meanwhile has gone."""
     files = size = 0
     found = []
     for path in [*_files(root), *others]:
+        if path in but:
+            continue
         try:
             read, kinds = _search(path, needles)
         except FileNotFoundError:

@@ -1,0 +1,92 @@
+"""A grafted file reads as if it had been written so, for Arrow and for DuckDB, and what was not replaced is the same bytes."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from consentryd.storage.delta import DeltaLake
+from consentryd.storage.graft import NotGraftable, graft
+from consentryd.storage.lake import LakeFile
+from consentryd.storage.order import sort
+from consentryd.storage.parquet import read_parquet, write_parquet
+from consentryd.storage.thrift import decode, encode
+from tests.storage.rows import event, table
+
+ROWS, GROUP = 2_000, 200
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_replaced_groups_are_replaced_and_all_others_stay(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    whole = table([event(number, seed=seed) for number in range(ROWS)])
+    write_parquet(tmp_path / "old", [whole], GROUP)
+    replaced: dict[int, Path | None] = {}
+    expected = []
+    for number in range(ROWS // GROUP):
+        part = whole.slice(number * GROUP, GROUP)
+        if rng.random() < 0.4:
+            part = part.slice(0, rng.choice([0, 1, GROUP - 1]))
+            replaced[number] = tmp_path / f"part-{number}" if part.num_rows else None
+            if part.num_rows:
+                write_parquet(tmp_path / f"part-{number}", [part], GROUP)
+        expected.append(part)
+    size = graft(tmp_path / "old", tmp_path / "new", replaced)
+    assert size == (tmp_path / "new").stat().st_size
+    found = pa.concat_tables(list(read_parquet(tmp_path / "new", None, 999)))
+    assert (
+        found.equals(pa.concat_tables(expected).combine_chunks()) or found.to_pylist() == pa.concat_tables(expected).to_pylist()
+    )
+    assert duckdb.sql(f"SELECT count(*), count(DISTINCT event_id) FROM read_parquet('{tmp_path}/new')").fetchall() == [
+        (found.num_rows, found.num_rows)
+    ]
+
+
+def test_a_file_with_something_else_to_move_is_left_alone(tmp_path: Path) -> None:
+    whole = table([event(number) for number in range(100)])
+    pq.write_table(whole, tmp_path / "old", write_page_index=True)
+    with pytest.raises(NotGraftable):
+        graft(tmp_path / "old", tmp_path / "new", {})
+
+
+def test_the_lake_rewrites_only_what_holds_the_subjects_and_says_what_the_new_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = sort(table([event(number, subject=number % 700, lane="consented", days=20) for number in range(4_000)]))
+    lake = DeltaLake(tmp_path)
+    monkeypatch.setattr("consentryd.storage.delta.ROW_GROUP_ROWS", 250)
+    file = lake.write("2026-01", 0, [rows])
+    assert isinstance(file, LakeFile)
+    gone = np.array([5], np.int64)
+
+    def drop(part: pa.Table) -> pa.Table:
+        return part.filter(pa.array(part["subject"].to_numpy() != 5))
+
+    assert lake.rewrite(file, np.array([9_999], np.int64), drop) is file
+    fresh = lake.rewrite(file, gone, drop)
+    assert fresh is not None
+    left = pa.concat_tables(list(lake.read(fresh)))
+    assert left.to_pylist() == drop(rows).to_pylist()
+    assert (fresh.events, fresh.month, fresh.bucket, fresh.sites) == (left.num_rows, "2026-01", 0, ("shop", "shop"))
+    times = left["time"].cast(pa.int64()).to_numpy()
+    assert fresh.first == times.min() // 1000 * 1000
+    assert fresh.last == (times.max() + 999) // 1000 * 1000
+    lake.check([fresh], deep=True)
+    lake.commit([fresh])
+    assert lake.state().files == (fresh,)
+    assert [path.name for path in (tmp_path / "lake" / "month=2026-01" / "bucket=00").iterdir() if "draft" in path.name] == []
+
+
+def test_footers_survive_decoding_and_encoding(tmp_path: Path) -> None:
+    for number, options in enumerate(({}, {"compression": "snappy"}, {"use_dictionary": False}, {"write_statistics": False})):
+        path = tmp_path / str(number)
+        pq.write_table(table([event(each) for each in range(50)]), path, row_group_size=20, **options)
+        data = path.read_bytes()
+        footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+        assert encode(decode(footer)) == footer
