@@ -11,12 +11,29 @@ from pydantic import Field, TypeAdapter, ValidationError
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelResult
-from consentryd.analytics.kinds import adoption, churn, kpi, lifecycle, retention, segment, sessions, stickiness
+from consentryd.analytics.kinds import (
+    adoption,
+    attribution,
+    churn,
+    experiment,
+    kpi,
+    lifecycle,
+    paths,
+    retention,
+    revenue,
+    segment,
+    sessions,
+    stickiness,
+)
 from consentryd.analytics.kinds.adoption import AdoptionQuery
+from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
+from consentryd.analytics.kinds.experiment import ExperimentQuery
 from consentryd.analytics.kinds.kpi import KpiQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.retention import RetentionQuery
+from consentryd.analytics.kinds.revenue import RevenueQuery
 from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
@@ -36,7 +53,11 @@ Query = Annotated[
     | AdoptionQuery
     | CohortsQuery
     | RfmQuery
-    | ChurnQuery,
+    | ChurnQuery
+    | PathsQuery
+    | ExperimentQuery
+    | AttributionQuery
+    | RevenueQuery,
     Field(discriminator="kind"),
 ]
 
@@ -52,6 +73,10 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     CohortsQuery: segment.answer_cohorts,
     RfmQuery: segment.answer_rfm,
     ChurnQuery: churn.answer,
+    PathsQuery: paths.answer,
+    ExperimentQuery: experiment.answer,
+    AttributionQuery: attribution.answer,
+    RevenueQuery: revenue.answer,
 }
 RESULTS: Final[tuple[type[Envelope], ...]] = (
     TrendsResult,
@@ -65,6 +90,10 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     segment.CohortsResult,
     segment.RfmResult,
     churn.ChurnResult,
+    paths.PathsResult,
+    experiment.ExperimentResult,
+    attribution.AttributionResult,
+    revenue.RevenueResult,
 )
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)

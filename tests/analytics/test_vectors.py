@@ -166,3 +166,76 @@ def test_stickiness_counts_active_days(shop):
     assert found.days[0].daily == 2
     assert found.days[4].weekly == 3
     assert found.mean_buckets == pytest.approx(5 / 3)
+
+
+def test_p1_paths(shop):
+    walks = {1: [("/", 0), ("/about", 420)], 2: [("/", 0), ("/pricing", 420), ("/about", 480)], 3: [("/pricing", 0), ("/", 420)]}
+    for person, pages in {**walks, 4: [("/", 0), ("/pricing", 420)]}.items():
+        shop.add(*((person, f"2020-06-10T10:{at // 60:02}:{at % 60:02}", "page_viewed", {"path": path}) for path, at in pages))
+    found = shop.ask("2020-09-01T00:00:00", kind="paths", range={"from": "2020-06-10", "to": "2020-06-10"})
+    assert [(edge.from_, edge.to, edge.sessions) for edge in found.edges] == [
+        ("1_/", "2_/pricing", 2),
+        ("1_/", "2_/about", 1),
+        ("1_/pricing", "2_/", 1),
+        ("2_/pricing", "3_/about", 1),
+    ]
+    assert found.paths[0].items == ["/", "/about"]
+    assert found.nodes[0].model_dump() == {"step": 1, "item": "/", "arrivals": 3, "continued": 3, "dropped": 0}
+
+
+def test_markov_and_shapley_credit_of_the_vectors(shop):
+    paths = {1: "ABC", 2: "B", 3: "BC"}
+    for person, channels in paths.items():
+        shop.add(*((person, f"2020-06-{9 + n}T10:00:00", "visited", {"utm_source": c}) for n, c in enumerate(channels, start=1)))
+    shop.add((1, "2020-06-20T10:00:00", "bought"))
+    question = {"kind": "attribution", "conversion": {"event": "bought"}, "range": {"from": "2020-06-01", "to": "2020-06-30"}}
+    found = {row.channel: row.conversions for row in shop.ask("2020-09-01T00:00:00", **question).channels}
+    assert [found[name]["markov"] for name in "ABC"] == pytest.approx([1 / 7, 3 / 7, 3 / 7])
+    assert [found[name]["shapley"] for name in "ABC"] == pytest.approx([1 / 3] * 3)
+    assert [found[name]["position"] for name in "ABC"] == pytest.approx([0.4, 0.2, 0.4])
+    assert [found[name]["last"] for name in "ABC"] == [0, 0, 1]
+
+
+def test_an_experiment_counts_only_what_follows_the_first_exposure(shop):
+    for person in range(1, 41):
+        variant = "new" if person % 2 else "old"
+        shop.add((person, "2020-06-10T10:00:00", "exposed", {"variant": variant}))
+        if person % 4 == 1:
+            shop.add((person, "2020-06-11T10:00:00", "bought", {}))
+        if person % 4 == 0:
+            shop.add((person, "2020-06-09T10:00:00", "bought", {}))
+    shop.add(
+        (41, "2020-06-10T10:00:00", "exposed", {"variant": "new"}), (41, "2020-06-11T10:00:00", "exposed", {"variant": "old"})
+    )
+    found = shop.ask(
+        "2020-09-01T00:00:00",
+        kind="experiment",
+        exposure={"event": "exposed"},
+        variants=["old", "new"],
+        metrics=[{"name": "buys", "event": {"event": "bought"}}],
+        method="frequentist",
+        range={"from": "2020-06-10", "to": "2020-06-30"},
+    )
+    assert (found.exposed, found.mixed, found.split.level) == ({"old": 20, "new": 20}, 1, "ok")
+    assert (found.controls[0].total, found.arms[0].total, found.arms[0].effect) == (0, 10, 0.5)
+    assert found.arms[0].test == "fisher"
+    assert found.arms[0].p_value < 0.001
+
+
+def test_recurring_revenue_moves_add_up(shop):
+    def charge(person, day, amount, **more):
+        shop.add((person, f"{day}T10:00:00", "charged", {"revenue": f"{amount}.0000", "currency": "EUR", **more}))
+
+    charge(1, "2020-01-10", 100)
+    charge(1, "2020-02-10", 120)
+    charge(2, "2020-01-10", 1200, period="year")
+    charge(3, "2020-02-20", 50)
+    question = {"kind": "revenue", "recurring": {"event": "charged"}, "range": {"from": "2020-01-01", "to": "2020-04-30"}}
+    found = shop.ask("2020-09-01T00:00:00", **question)
+    assert [str(bucket.revenue) for bucket in found.buckets] == ["1300.0000", "170.0000", "0.0000", "0.0000"]
+    assert [bucket.paying for bucket in found.buckets] == [2, 2, 0, 0]
+    assert [float(month.mrr) for month in found.recurring] == [200, 270, 150, 100]
+    assert [float(month.churn) for month in found.recurring] == [0, 0, -120, -50]
+    for before, month in zip(found.recurring, found.recurring[1:], strict=False):
+        moved = month.new + month.reactivation + month.expansion + month.contraction + month.churn
+        assert month.mrr == before.mrr + moved

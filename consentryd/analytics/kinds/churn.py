@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial, reduce
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +10,11 @@ from pydantic import Field
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
-from consentryd.analytics.kernel.bucket import keys_of
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
+from consentryd.analytics.statistics.churn import Churn, churn
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
@@ -58,10 +57,12 @@ def answer(question: ChurnQuery, asked: Asked) -> ChurnResult:
     require_subjects(asked)
     period = asked.period(question.interval)
     length = question.days * DAY
-    work = partial(_counts, edges=period.edges, length=length)
+    work = partial(_churn, edges=period.edges, length=length)
     span = Span(None, period.edges[-1] + length)
     parts = asked.execution.streams(select(asked, [question.activity]), span, work, ("churn", period.edges, length))
-    counts = reduce(np.add, parts).tolist()
+    found = reduce(Churn.merge, parts)
+    columns = (found.active, found.churned, found.pool, found.returned)
+    counts = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     return ChurnResult(
         **asked.envelope(period),
         buckets=[
@@ -71,22 +72,8 @@ def answer(question: ChurnQuery, asked: Asked) -> ChurnResult:
     )
 
 
-def _counts(stream: Stream, *, edges: tuple[int, ...], length: int) -> Any:
-    """int64[buckets, 4]: active before, of them churned, pool, of it resurrected."""
-    key, time = keys_of(stream), stream.time
-    people = int(key[-1]) + 1 if len(key) else 0
-
-    def seen(since: int, until: int) -> Any:
-        found = np.zeros(people, np.bool_)
-        found[key[(time >= since) & (time < until)]] = True
-        return found
-
-    rows = []
-    for start, end in pairwise(edges):
-        before, after = seen(start - length, start), seen(start, start + length)
-        pool = seen(0, start) & ~before
-        rows.append([before.sum(), (before & ~after).sum(), pool.sum(), (pool & seen(start, end)).sum()])
-    return np.array(rows, np.int64)
+def _churn(stream: Stream, *, edges: tuple[int, ...], length: int) -> Churn:
+    return churn(stream.subject, stream.time, np.array(edges, np.int64), length)
 
 
 def _bucket(start: str, counts: list[int], done: bool, asked: Asked) -> ChurnBucket:

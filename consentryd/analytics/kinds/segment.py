@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import combinations
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
@@ -18,22 +17,8 @@ from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Text
 from consentryd.analytics.source import Source, members_sql
+from consentryd.analytics.statistics.rfm import SEGMENTS, scores
 from consentryd.analytics.trends.measuring import scaled
-
-_QUINTILES: Final = 5
-
-#: Names of (recency, frequency) scores, 1 low to 5 high: the first that fits.
-_SEGMENTS: Final = (
-    ("champions", 5, 5, 4, 5),
-    ("loyal", 3, 5, 4, 5),
-    ("promising", 4, 5, 2, 3),
-    ("new", 4, 5, 1, 1),
-    ("needs attention", 3, 3, 2, 3),
-    ("about to sleep", 3, 3, 1, 1),
-    ("cannot lose", 1, 2, 5, 5),
-    ("at risk", 1, 2, 3, 4),
-    ("hibernating", 1, 2, 1, 2),
-)
 
 
 class RfmQuery(Question):
@@ -107,16 +92,13 @@ def answer_rfm(question: RfmQuery, asked: Asked) -> RfmResult:
         f" FROM {source.sql} WHERE {' AND '.join(conditions)} GROUP BY e.subject"
     )
     people = asked.execution.gather(statement, Span(period.since, period.until))
-    scores = (
-        np.stack([_scores(people[name]) for name in ("r", "f", "m")], axis=1) if people.num_rows else np.empty((0, 3), np.int64)
-    )
-    found = Counter(map(tuple, scores.tolist()))
-    names: Counter[str] = Counter()
-    for (recency, frequency, _), count in found.items():
-        names[segment_of(recency, frequency)] += count
+    values = [people[name].cast(pa.float64()).to_numpy() for name in ("r", "f", "m")]
+    found = scores(*values)
+    counted = Counter(zip(*(column.tolist() for column in found), strict=True))
+    names = Counter(SEGMENTS[position] for position in found.segment.tolist())
     cells = [
-        RfmCell(recency=r, frequency=f, monetary=m, segment=segment_of(r, f), subjects=_shown(count, asked))
-        for (r, f, m), count in sorted(found.items(), reverse=True)
+        RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=_shown(count, asked))
+        for (r, f, m, position), count in sorted(counted.items(), reverse=True)
     ]
     return RfmResult(
         **asked.envelope(period, interval=False),
@@ -124,14 +106,6 @@ def answer_rfm(question: RfmQuery, asked: Asked) -> RfmResult:
         cells=cells,
         segments={name: _shown(count, asked) for name, count in names.most_common()},
     )
-
-
-def segment_of(recency: int, frequency: int) -> str:
-    """The name of a pair of scores."""
-    for name, low_r, high_r, low_f, high_f in _SEGMENTS:
-        if low_r <= recency <= high_r and low_f <= frequency <= high_f:
-            return name
-    raise AssertionError((recency, frequency))
 
 
 def answer_cohorts(question: CohortsQuery, asked: Asked) -> CohortsResult:
@@ -176,13 +150,6 @@ def _overlap(counts: Counter[int], one: int, other: int, asked: Asked) -> Overla
 
 def _size(counts: Counter[int], mask: int) -> int:
     return sum(number for found, number in counts.items() if found & mask)
-
-
-def _scores(column: Any) -> Any:
-    """Quintiles 1 to 5 by rank; equal values get the score of the first of them."""
-    values = column.cast(pa.float64()).to_numpy()
-    below = np.searchsorted(np.sort(values), values, side="left")
-    return below * _QUINTILES // len(values) + 1
 
 
 def _shown(count: int, asked: Asked) -> int | None:

@@ -1,0 +1,241 @@
+"""What people do one after the other: passages between items step by step, whole paths, and transitions (section 1.8)."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from consentryd.analytics import literal
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.field import field_of
+from consentryd.analytics.kernel.graph import Edges, Nodes, graph_of, shown
+from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, shortened, walk_of
+from consentryd.analytics.kernel.sequences import Sequences, Transitions, added, merged, sequences, shares, transitions
+from consentryd.analytics.kernel.sessions import Cut
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.selecting import select
+from consentryd.analytics.shape import PropertyName, Shape, Text
+from consentryd.analytics.source import Source
+from consentryd.analytics.stream import Stream
+from consentryd.analytics.streaming import Column, Texts
+from consentryd.analytics.trends.measuring import scaled
+from consentryd.model.clock import DAY, MINUTE, SECOND
+
+ANYTHING = Matcher()
+_UNKNOWN: Final = -5
+_SEQUENCES: Final = 50
+_NAMES: Final = {START: "(start)", END: "(end)", ELLIPSIS: "..."}
+
+
+class Cleaning(Shape):
+    """Every match of a pattern (RE2) in an item becomes the alias; rules apply one after the other."""
+
+    pattern: Text
+    alias: Text
+
+
+class PathsQuery(Question):
+    """Sessions as walks from item to item."""
+
+    kind: Literal["paths"]
+    events: Matcher = Field(ANYTHING, description="Which events are steps.")
+    item: PropertyName = Field("path", description="What a step is called by: `path`, `event`, or a property.")
+    cleaning: list[Cleaning] = Field(default=[], max_length=50)
+    exclude: list[Text] = Field(default=[], max_length=200)
+    include: list[Text] = Field(default=[], max_length=200, description="Only these items; empty: all.")
+    start: Text | None = Field(None, description="Paths begin at the first of this item; sessions without it are left out.")
+    end: Text | None = Field(None, description="Paths end at the first of this item.")
+    steps: int = Field(5, ge=2, le=20)
+    gap_minutes: float | None = Field(30, gt=0, description="A longer pause begins another path; null: none does.")
+    window_days: float | None = Field(None, gt=0, le=366, description="A path is not longer than this; default 1 day.")
+    collapse_repeats: bool = True
+    limit: int = Field(50, ge=1, le=1_000)
+    least: int = Field(1, ge=1, description="Smallest passage shown.")
+    goal: Text | None = Field(None, description="An item whose share of sessions is shown for every whole path.")
+
+
+class PathEdge(Answered):
+    """`from` and `to` carry their step: `1_/` to `2_/pricing`. `sessions` passages, by `subjects`."""
+
+    from_: str = Field(serialization_alias="from")
+    to: str
+    sessions: int
+    subjects: int
+    mean_s: float
+    median_s: float
+
+
+class PathNode(Answered):
+    step: int
+    item: str
+    arrivals: int
+    continued: int
+    dropped: int
+
+
+class WholePath(Answered):
+    items: list[str]
+    sessions: int
+    median_s: float
+    goal_share: float | None
+
+
+class Transition(Answered):
+    from_: str = Field(serialization_alias="from")
+    to: str
+    sessions: int
+    probability: float
+
+
+class PathsResult(Envelope):
+    """`covered`: the share of all passages that the edges shown make up."""
+
+    kind: Literal["paths"] = "paths"
+    edges: list[PathEdge]
+    nodes: list[PathNode]
+    paths: list[WholePath]
+    transitions: list[Transition]
+    covered: float | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [edge.model_dump(by_alias=True) for edge in self.edges]
+
+
+class _Part(NamedTuple):
+    nodes: Nodes
+    edges: Edges
+    paths: Sequences
+    transitions: Transitions
+
+    def merge(self, other: _Part) -> _Part:
+        return _Part(
+            self.nodes.merge(other.nodes),
+            self.edges.merge(other.edges),
+            merged(self.paths, other.paths),
+            added(self.transitions, other.transitions),
+        )
+
+
+def answer(question: PathsQuery, asked: Asked) -> PathsResult:
+    """Raises `Unprocessable` for the anonymous lane."""
+    require_subjects(asked)
+    period, texts = asked.period("day"), Texts()
+    selection = select(asked, [question.events], partial(_columns, question))
+    work = partial(_part, question=question)
+    span = Span(period.since, period.until)
+    found = reduce(_Part.merge, asked.execution.streams(selection, span, work, None, texts))
+    return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
+
+
+def _columns(question: PathsQuery, source: Source) -> list[Column]:
+    del source
+    item = field_of(question.item).text
+    if question.exclude:
+        item = f"CASE WHEN {item} NOT IN {literal.texts(question.exclude)} THEN {item} END"
+    for rule in question.cleaning:
+        item = f"regexp_replace({item}, {literal.text(rule.pattern)}, {literal.text(rule.alias)}, 'g')"
+    if question.include:
+        item = f"CASE WHEN {item} IN {literal.texts(question.include)} THEN {item} END"
+    return [Column("item", "text", item)]
+
+
+def _plan(question: PathsQuery, texts: list[str]) -> Paths:
+    gap = None if question.gap_minutes is None else round(question.gap_minutes * MINUTE)
+    length = round((question.window_days or 1) * DAY)
+    return Paths(
+        "item",
+        Cut(gap=gap, length=length),
+        question.steps,
+        _code(question.start, texts),
+        _code(question.end, texts),
+        question.collapse_repeats,
+    )
+
+
+def _code(item: str | None, texts: list[str]) -> int | None:
+    if item is None:
+        return None
+    return texts.index(item) if item in texts else _UNKNOWN
+
+
+def _part(stream: Stream, *, question: PathsQuery) -> _Part:
+    texts = stream.texts.get("item", [])
+    plan = _plan(question, texts)
+    walk = walk_of(stream, plan)
+    short, step = shortened(walk, plan)
+    return _Part(*graph_of(short, step), sequences(short, _code(question.goal, texts)), transitions(walk))
+
+
+class _Answer:
+    def __init__(self, question: PathsQuery, asked: Asked, texts: list[str]) -> None:
+        self._question, self._asked, self._texts = question, asked, texts
+        self._least = max(question.least, asked.least)
+
+    def result(self, found: _Part, envelope: dict[str, Any]) -> PathsResult:
+        plan = _plan(self._question, self._texts)
+        graph = shown(found.edges, self._texts, plan, self._question.limit, (self._least, None))
+        edges = [
+            PathEdge(
+                from_=f"{edge.step}_{edge.origin}",
+                to=f"{edge.step + 1}_{edge.target}",
+                sessions=scaled(edge.passages, self._asked.scale),
+                subjects=scaled(edge.subjects, self._asked.scale),
+                mean_s=edge.mean,
+                median_s=edge.median,
+            )
+            for edge in graph.edges
+            if edge.subjects >= self._asked.least
+        ]
+        return PathsResult(
+            **envelope,
+            edges=edges,
+            nodes=self._nodes(found.nodes),
+            paths=self._paths(found.paths),
+            transitions=self._transitions(found.transitions),
+            covered=graph.covered,
+        )
+
+    def _nodes(self, nodes: Nodes) -> list[PathNode]:
+        rows = zip(*(column.tolist() for column in nodes), strict=True)
+        found = [
+            PathNode(step=step, item=self._name(item), arrivals=arrivals, continued=continued, dropped=arrivals - continued)
+            for step, item, arrivals, continued in rows
+            if arrivals >= self._least
+        ]
+        return sorted(found, key=lambda node: (node.step, -node.arrivals, node.item))[: 4 * self._question.limit]
+
+    def _paths(self, paths: Sequences) -> list[WholePath]:
+        ranked = sorted(paths.items(), key=lambda each: (-len(each[1].durations), [self._name(item) for item in each[0]]))
+        return [
+            WholePath(
+                items=[self._name(item) for item in items],
+                sessions=scaled(len(taken.durations), self._asked.scale),
+                median_s=float(np.median(taken.durations)) / SECOND,
+                goal_share=None if self._question.goal is None else taken.goals / len(taken.durations),
+            )
+            for items, taken in ranked[:_SEQUENCES]
+            if len(taken.durations) >= self._least
+        ]
+
+    def _transitions(self, found: Transitions) -> list[Transition]:
+        chances = shares(found)
+        ranked = sorted(found, key=lambda pair: (-found[pair], self._name(pair[0]), self._name(pair[1])))
+        return [
+            Transition(
+                from_=self._name(pair[0]),
+                to=self._name(pair[1]),
+                sessions=scaled(found[pair], self._asked.scale),
+                probability=chances[pair],
+            )
+            for pair in ranked[: 4 * self._question.limit]
+            if found[pair] >= self._least
+        ]
+
+    def _name(self, item: int) -> str:
+        return _NAMES.get(item) or self._texts[item]
