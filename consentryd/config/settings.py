@@ -286,9 +286,18 @@ class Region(Section):
     )
 
 
+Days = Annotated[int, Field(ge=1, description="whole number, at least 1")]
+
+
 class Retention(Section):
     consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, a month at a time.")
     anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, a month at a time.")
+    purposes: dict[str, Days] = Field(
+        default={}, description="Purpose to days, for consented events of purposes that are kept for a shorter time."
+    )
+    regions: dict[str, Days] = Field(
+        default={}, description="Region to days, for regions in which all is kept for a shorter time."
+    )
 
 
 class Site(Section):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -20,8 +21,9 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lease import Busy
 from consentryd.storage.reader import verify
 from consentryd.storage.region import RegionStore
-from consentryd.storage.retention import retain
+from consentryd.storage.retention import RetentionReport, note_retention, retain
 from consentryd.storage.seal import Sealer
+from consentryd.storage.writer import Transaction
 
 TICK_S: Final = 1.0
 _SEALS_PER_COMPACTION: Final = 4
@@ -94,11 +96,16 @@ class Keeper:
         self._retained_at = now = self._clock.now()
         for name, lake in self._lakes.items():
             try:
-                report = await asyncio.to_thread(retain, lake, self._settings, now)
+                report = await asyncio.to_thread(retain, lake, self._settings, now, region=name)
             except Busy:
                 self._retained_at = 0
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
             else:
                 if report.events:
+                    await self._stores[name].log.transact(partial(_note_retention, report))
                     self._logger.info("retention deleted", region=name, events=report.events)
+
+
+def _note_retention(report: RetentionReport, commit: Transaction) -> None:
+    note_retention(commit.connection, commit.now, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,9 +14,10 @@ from consentryd.config.settings import Retention, Settings
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Lane
 from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.ledger import EntryKind, Ledger
 
 _FOREVER: Final = -(2**62)
-_MARKS: Final = ("site", "lane", "time")
+_MARKS: Final = ("site", "lane", "purpose", "time")
 _DELETION_WAIT_S: Final = 60.0
 
 
@@ -29,24 +31,33 @@ class RetentionReport:
     rewritten_files: int = 0
 
 
-def limits_of(settings: Settings, now: int) -> Callable[[str, str], int]:
-    """For a site and lane the earliest time (UTC microseconds) that is kept."""
+#: For a site, lane and purpose the earliest time (UTC microseconds) that is kept.
+Earliest = Callable[[str, str, str | None], int]
 
-    def earliest(site: str, lane: str) -> int:
+
+def limits_of(settings: Settings, now: int, region: str) -> Earliest:
+    """Of the limits that apply the shortest."""
+
+    def earliest(site: str, lane: str, purpose: str | None) -> int:
         limit = _retention(settings, site)
         days = limit.anonymous_days if lane == Lane.ANONYMOUS else limit.consented_days
+        days = min(days, limit.regions.get(region, days))
+        if lane != Lane.ANONYMOUS and purpose is not None:
+            days = min(days, limit.purposes.get(purpose, days))
         return now - days * DAY
 
     return earliest
 
 
-def retain(lake: Lake, settings: Settings, now: int, *, dry_run: bool = False, wait_s: float = 0.0) -> RetentionReport:
+def retain(
+    lake: Lake, settings: Settings, now: int, *, region: str = "", dry_run: bool = False, wait_s: float = 0.0
+) -> RetentionReport:
     """Delete what is past its limit from the lake; its bytes are gone when this returns. `dry_run` only counts.
 
     Running readers are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
     """
-    earliest = limits_of(settings, now)
-    latest_limit = max(earliest(site, lane) for site in [*settings.sites, ""] for lane in Lane)
+    earliest = limits_of(settings, now, region)
+    latest_limit = now - min(_all_days(settings)) * DAY
     found: dict[tuple[str, str], int] = {}
     dropped: list[LakeFile] = []
     shared: list[LakeFile] = []
@@ -63,7 +74,14 @@ def retain(lake: Lake, settings: Settings, now: int, *, dry_run: bool = False, w
     return RetentionReport(dry_run, found, len(dropped), len(shared))
 
 
-def _delete(lake: Lake, dropped: list[LakeFile], shared: list[LakeFile], earliest: Callable[[str, str], int]) -> None:
+def note_retention(connection: sqlite3.Connection, now: int, report: RetentionReport) -> None:
+    """Record in the region's ledger what was deleted. Call within a transaction."""
+    events = {f"{site}/{lane}": count for (site, lane), count in sorted(report.events.items())}
+    facts = {"events": events, "files_dropped": report.dropped_files, "files_rewritten": report.rewritten_files}
+    Ledger(connection).append(now, EntryKind.RETENTION, facts)
+
+
+def _delete(lake: Lake, dropped: list[LakeFile], shared: list[LakeFile], earliest: Earliest) -> None:
     if dropped:
         lake.commit([], dropped)
     for file in shared:
@@ -78,7 +96,7 @@ def rewrite(lake: Lake, file: LakeFile, keep: Callable[[pa.Table], pa.Array]) ->
     return kept
 
 
-def _count(lake: Lake, file: LakeFile, earliest: Callable[[str, str], int]) -> dict[tuple[str, str], int]:
+def _count(lake: Lake, file: LakeFile, earliest: Earliest) -> dict[tuple[str, str], int]:
     """Expired events by site and lane."""
     counts: dict[tuple[str, str], int] = {}
     for table in lake.read(file, _MARKS):
@@ -89,20 +107,27 @@ def _count(lake: Lake, file: LakeFile, earliest: Callable[[str, str], int]) -> d
     return counts
 
 
-def _expired(table: pa.Table, earliest: Callable[[str, str], int]) -> pa.Array:
+def _expired(table: pa.Table, earliest: Earliest) -> pa.Array:
     mask = pa.chunked_array([pa.array([False] * table.num_rows)])
     for _, group in _groups(table, earliest):
         mask = pc.or_(mask, group)
     return mask
 
 
-def _groups(table: pa.Table, earliest: Callable[[str, str], int]) -> Iterator[tuple[tuple[str, str], pa.Array]]:
-    """For each site and lane in the table, which of its events are expired."""
+def _groups(table: pa.Table, earliest: Earliest) -> Iterator[tuple[tuple[str, str], pa.Array]]:
+    """For each site, lane and purpose in the table, which of its events are expired."""
     times = table["time"].cast(pa.int64())
-    for row in table.group_by(["site", "lane"]).aggregate([]).to_pylist():
-        site, lane = row["site"], row["lane"]
+    purposes = pc.fill_null(table["purpose"], "")
+    for row in table.group_by(["site", "lane", "purpose"]).aggregate([]).to_pylist():
+        site, lane, purpose = row["site"], row["lane"], row["purpose"]
         belongs = pc.and_(pc.equal(table["site"], site), pc.equal(table["lane"], lane))
-        yield (site, lane), pc.and_(belongs, pc.less(times, earliest(site, lane)))
+        belongs = pc.and_(belongs, pc.equal(purposes, purpose or ""))
+        yield (site, lane), pc.and_(belongs, pc.less(times, earliest(site, lane, purpose)))
+
+
+def _all_days(settings: Settings) -> Iterator[int]:
+    for limit in (settings.site.retention, *(site.retention for site in settings.sites.values())):
+        yield from (limit.consented_days, limit.anonymous_days, *limit.purposes.values(), *limit.regions.values())
 
 
 def _retention(settings: Settings, site: str) -> Retention:

@@ -26,6 +26,7 @@ from consentryd.gateway.cli import (
     privacy,
     query,
     receipt,
+    retention,
     rights,
     rotate_master,
     seal,
@@ -61,6 +62,7 @@ privacy.app.command("requests")(rights.requests)
 privacy.app.command("request")(rights.request)
 privacy.app.command("hold")(rights.hold)
 privacy.app.command("verify")(certificate.verify)
+privacy.app.command("retention")(retention.retention)
 app.add_typer(consent.app, name="consent")
 consent.app.command("verify")(receipt.verify)
 app.add_typer(ledger.app, name="ledger")

@@ -1,0 +1,48 @@
+"""`consentry privacy retention`: what is past its time."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.model.clock import SystemClock
+
+
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete the events that are older than `site.retention` and `sites.NAME.retention` let them be. The gateway does it once a day.
+
+    Whole files go where they can, others are rewritten; the region's ledger records how much went.
+    """
+    from consentryd.storage.database import open_database  # noqa: PLC0415 -- Arrow takes a second to load
+    from consentryd.storage.delta import DeltaLake  # noqa: PLC0415
+    from consentryd.storage.retention import note_retention, retain  # noqa: PLC0415
+
+    settings, now = installation.load(config), SystemClock().now()
+    found = []
+    for folder in installation.regions(settings):
+        report = retain(DeltaLake(folder.root), settings, now, region=folder.name, dry_run=dry_run, wait_s=60.0)
+        if report.events and not dry_run:
+            with closing(open_database(folder.database, "region")) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                note_retention(connection, now, report)
+                connection.execute("COMMIT")
+        found += [
+            {"region": folder.name, "site": site, "lane": lane, "events": count} for (site, lane), count in report.events.items()
+        ]
+    if as_json:
+        show_json({"dry_run": dry_run, "deleted": found})
+        return
+    table = Table("region", "site", "lane", "events that would go" if dry_run else "events deleted", box=None)
+    for each in found:
+        table.add_row(str(each["region"]), str(each["site"]), str(each["lane"]), f"{each['events']:,}")
+    show(table) if found else say("Nothing is past its time.")
