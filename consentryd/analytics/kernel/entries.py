@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,70 +23,49 @@ def chains(stream: Stream, funnel: Funnel) -> Chains:
     """
     trail = trail_of(stream, funnel)
     starts = starts_of(trail, funnel)
-    special = trail.hard()
-    special[trail.key[trail.bars != 0]] = True
-    found = [*_rounds(trail, starts, special, funnel), *_closely(trail, starts, special, funnel)]
-    lines = joined([blank(np.empty(0, np.int64), len(funnel.steps)), *found])
+    special = np.zeros(len(trail.subject), np.bool_)
+    special[trail.key[(trail.bars != 0) | (trail.instant != np.arange(len(trail.key)))]] = True
+    found = [_quickly(trail, starts[~special[trail.key[starts]]], funnel), *_closely(trail, starts, special, funnel)]
+    lines = joined(found)
     return lines.take(np.lexsort((lines.time[:, 0], lines.subject)))
 
 
-def _rounds(trail: Trail, starts: Ints, special: Bools, funnel: Funnel) -> Iterator[Chains]:
-    """The first attempt of every subject, then every second one, and so on, until no one has another."""
-    keys = np.unique(trail.key[starts])
-    keys = keys[~special[keys]]
-    candidates = [starts, *(trail.doing(step) for step in range(1, len(funnel.steps)))]
-    unused = np.repeat(trail.bounds()[keys][:, None], len(funnel.steps), axis=1)
-    opening = unused[:, 0].copy()
-    while len(keys):
-        place = _first(trail, candidates[0], np.maximum(opening, unused[:, 0]), keys)
-        keys, unused, place = (column[place != ABSENT] for column in (keys, unused, place))
-        if not len(keys):
-            return
-        attempt = _attempt(trail, candidates, unused, keys, place, funnel)
-        yield _lines(trail, keys, attempt)
-        opening = _closing(trail, attempt, funnel)
-        unused = np.maximum(unused, attempt + 1)
+def _quickly(trail: Trail, starts: Ints, funnel: Funnel) -> Chains:
+    """For subjects without shared instants and exclusions: from every start its attempt, then only those that open when none is open."""
+    attempt = _attempts(trail, starts, funnel)
+    chosen = _opened(trail, starts, attempt, funnel)
+    return _lines(trail, trail.key[starts[chosen]], attempt[chosen])
 
 
-def _first(trail: Trail, candidates: Ints, after: Ints, keys: Ints) -> Ints:
-    """The first candidate at or after a position, if it is of the same key."""
-    nearest = np.searchsorted(candidates, after)
-    place = np.append(candidates, ABSENT)[nearest]
-    found: Ints = np.where((place != ABSENT) & (np.append(trail.key, ABSENT)[place] == keys), place, ABSENT)
-    return found
-
-
-def _attempt(trail: Trail, candidates: list[Ints], unused: Ints, keys: Ints, start: Ints, funnel: Funnel) -> Ints:
-    """Positions of each attempt's steps, each as early as can be within the window."""
-    attempt = np.full((len(keys), len(candidates)), ABSENT, np.int64)
-    attempt[:, 0] = start
-    lines = np.arange(len(keys))
-    for step in range(1, len(candidates)):
-        previous = attempt[lines, step - 1]
-        after = trail.following(previous) if funnel.strict_ties else _next(trail, previous)
-        place = _first(trail, candidates[step], np.maximum(after, unused[lines, step]), keys[lines])
-        good = (place != ABSENT) & (trail.time[place] - trail.time[start[lines]] <= funnel.window)
-        lines = lines[good]
-        attempt[lines, step] = place[good]
+def _attempts(trail: Trail, starts: Ints, funnel: Funnel) -> Ints:
+    """Positions of each start's steps, each as early as can be within the window."""
+    attempt = np.full((len(starts), len(funnel.steps)), ABSENT, np.int64)
+    attempt[:, 0] = starts
+    lines, place = np.arange(len(starts)), starts
+    for step in range(1, len(funnel.steps)):
+        candidates = trail.doing(step)
+        nearest = np.searchsorted(candidates, place + 1)
+        inside = nearest < len(candidates)
+        lines, place = lines[inside], candidates[nearest[inside]]
+        begun = starts[lines]
+        good = (trail.key[place] == trail.key[begun]) & (trail.time[place] - trail.time[begun] <= funnel.window)
+        lines, place = lines[good], place[good]
+        attempt[lines, step] = place
     return attempt
 
 
-def _next(trail: Trail, place: Ints) -> Ints:
-    """Where an event may lie that comes after another: from its instant on if that is shared, for no event there matches two steps."""
-    if not trail.tied:
-        return place + 1
-    alone = trail.following(place) - trail.instant[place] == 1
-    return np.where(alone, place + 1, trail.instant[place])
-
-
-def _closing(trail: Trail, attempt: Ints, funnel: Funnel) -> Ints:
-    """Where the next attempt may open: from the last step on, or after the window."""
-    complete = attempt[:, -1] != ABSENT
-    found = np.empty(len(attempt), np.int64)
-    found[complete] = _next(trail, attempt[complete, -1])
-    first = attempt[~complete, 0]
-    found[~complete] = trail.later(first, funnel.window)
-    return found
+def _opened(trail: Trail, starts: Ints, attempt: Ints, funnel: Funnel) -> Ints:
+    """Which starts open an attempt: the first of each subject, then the first after its end, or after its window, and so on."""
+    key = trail.key[starts]
+    ends = np.searchsorted(key, key, side="right")
+    after = np.where(attempt[:, -1] == ABSENT, -1, np.minimum(np.searchsorted(starts, attempt[:, -1] + 1), ends)).tolist()
+    end, time = ends.tolist(), trail.time[starts].tolist()
+    chosen, start = [], 0
+    while start < len(time):
+        chosen.append(start)
+        following = after[start]
+        start = following if following >= 0 else bisect_right(time, time[start] + funnel.window, start + 1, end[start])
+    return np.array(chosen, np.int64)
 
 
 def _lines(trail: Trail, keys: Ints, attempt: Ints) -> Chains:
@@ -99,7 +79,7 @@ def _lines(trail: Trail, keys: Ints, attempt: Ints) -> Chains:
 
 
 def _closely(trail: Trail, starts: Ints, special: Bools, funnel: Funnel) -> Iterator[Chains]:
-    """The same for subjects with excluding events or instants that need matching."""
+    """The same for subjects with excluding events or shared instants."""
     bounds = trail.bounds()
     may_start = np.zeros(len(trail.key), np.bool_)
     may_start[starts] = True

@@ -7,18 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank
+from consentryd.analytics.kernel.clean import verdict
 from consentryd.analytics.kernel.course import Attempt, Course, course_of, deepest, walk
 from consentryd.analytics.kernel.exclusion import kept, suspects
 from consentryd.analytics.kernel.funnel import Funnel
-from consentryd.analytics.kernel.trail import Trail, trail_of
+from consentryd.analytics.kernel.trail import Front, Trail, trail_of
 from consentryd.analytics.stream import Stream
-
-
-class Front(NamedTuple):
-    """Events that complete a step of some chain, ascending, and the latest start of a chain that ends there; positions in the trail."""
-
-    place: Ints
-    start: Ints
 
 
 class Ending(NamedTuple):
@@ -37,11 +31,31 @@ def chains(stream: Stream, funnel: Funnel) -> Chains:
     keys = np.flatnonzero(ending.depth)
     place = _places(trail, ending.start[keys], ending.depth[keys], funnel)
     found = _lines(trail, place, keys, ending, funnel)
-    hard = np.zeros(len(keys), np.bool_) if funnel.strict_ties else trail.hard()[keys]
-    slow = hard | suspects(trail, place, funnel) if funnel.exclusions else hard
+    slow = np.zeros(len(keys), np.bool_) if funnel.strict_ties else trail.hard()[keys]
+    if funnel.exclusions:
+        slow |= _judge(trail, starts, found, suspects(trail, place, funnel) & ~slow, keys, ending, funnel)
     if slow.any():
         _look_closer(trail, starts, found, np.flatnonzero(slow), keys, funnel)
     return found
+
+
+def _judge(trail: Trail, starts: Ints, found: Chains, suspect: Bools, keys: Ints, ending: Ending, funnel: Funnel) -> Bools:
+    """Rewrites the suspect lines that `verdict` is certain about. Gives the others."""
+    if funnel.on_exclude != "remove" or not suspect.any():
+        return suspect
+    start, certain = (column[keys] for column in verdict(trail, starts, ending.depth, funnel))
+    lines = np.flatnonzero(suspect & certain)
+    kept = start[lines] != ABSENT
+    place = np.full((len(lines), len(funnel.steps)), ABSENT, np.int64)
+    place[kept] = _places(trail, start[lines[kept]], ending.depth[keys[lines[kept]]], funnel)
+    better = _lines(trail, place, keys[lines], ending, funnel)
+    better.excluded[:] = ~kept
+    better.reached[~kept] = False
+    for column, replacement in zip(found, better, strict=True):
+        column[lines] = replacement
+    left: Bools = suspect & ~certain
+    left[lines] = suspects(trail, place, funnel)
+    return left
 
 
 def starts_of(trail: Trail, funnel: Funnel) -> Ints:
@@ -49,7 +63,7 @@ def starts_of(trail: Trail, funnel: Funnel) -> Ints:
     first_steps = trail.doing(0)
     within = _within(trail.time[first_steps], funnel)
     if funnel.entry == "any":
-        return first_steps[within]
+        return first_steps if within.all() else first_steps[within]
     eligible = first_steps if funnel.entry == "first_ever" else first_steps[within]
     earliest = np.full(len(trail.subject), np.iinfo(np.int64).max)
     np.minimum.at(earliest, trail.key[eligible], trail.time[eligible])
@@ -84,10 +98,7 @@ def _deepen(trail: Trail, front: Front, first: Ints, ending: Ending) -> None:
 
 def advance(trail: Trail, front: Front, step: int, funnel: Funnel) -> Front:
     """The events of a step that continue the latest chain before them within its window."""
-    place = trail.doing(step)
-    before = trail.instant[place] if funnel.strict_ties else place
-    nearest = np.searchsorted(front.place, before) - 1
-    place, nearest = place[nearest >= 0], nearest[nearest >= 0]
+    place, nearest = trail.nearest(front.place, trail.doing(step), strict=funnel.strict_ties)
     start = front.start[nearest]
     feasible = (trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window)
     return Front(place[feasible], start[feasible])

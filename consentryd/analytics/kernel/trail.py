@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import changes
@@ -13,18 +14,25 @@ from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import Stream
 
 
+class Front(NamedTuple):
+    """Events that complete a step of some chain, ascending, and the latest start of a chain that ends there; positions in the trail."""
+
+    place: Ints
+    start: Ints
+
+
 class Trail(NamedTuple):
     """n events, by key and time; of one instant, those of the lowest step first.
 
-    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; `steps`, `bars` int64: bit k is set for step k or
-    exclusion k; `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether any two
-    events have that in common.
+    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; bit k of `steps` int32 and of `bars` int64 is set for
+    step k or exclusion k; `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether
+    any two events have that in common.
     """
 
     key: Ints
     subject: Ints
     time: Ints
-    steps: Ints
+    steps: npt.NDArray[np.int32]
     bars: Ints
     row: Ints
     instant: Ints
@@ -32,7 +40,19 @@ class Trail(NamedTuple):
 
     def doing(self, step: int) -> Ints:
         """Positions of the events that match a step."""
-        return np.flatnonzero(self.steps & (1 << step))
+        return np.flatnonzero((self.steps & (1 << step)) != 0)
+
+    def nearest(self, some: Ints, places: Ints, *, strict: bool) -> tuple[Ints, Ints]:
+        """The places that have one of some events before them (or, if strict, before their instant), and the number of the last such event.
+
+        Both ascend. Of many events, counting beats searching twice.
+        """
+        count = np.zeros(len(self.key) + 1, np.int32)
+        count[some + 1] = 1
+        np.cumsum(count, out=count)
+        number = count[self.instant[places] if strict else places].astype(np.int64) - 1
+        first = np.searchsorted(number, 0)
+        return places[first:], number[first:]
 
     def bounds(self) -> Ints:
         """Position of each key's first event, and n at the end."""
@@ -41,17 +61,6 @@ class Trail(NamedTuple):
     def following(self, places: Ints) -> Ints:
         """The position after the last event of each place's instant."""
         return np.searchsorted(self.instant, self.instant[places], side="right") if self.tied else places + 1
-
-    def later(self, places: Ints, span: int) -> Ints:
-        """The position of the first event more than `span` after each place's, or the end of its key: by halving, all places at once."""
-        low, high = places + 1, self.bounds()[self.key[places] + 1]
-        limit = self.time[places] + span
-        while (low < high).any():
-            middle = (low + high) >> 1
-            inside = (low < high) & (self.time[np.minimum(middle, len(self.time) - 1)] <= limit)
-            high = np.where(inside | (low >= high), high, middle)
-            low = np.where(inside, middle + 1, low)
-        return low
 
     def hard(self) -> Bools:
         """By key: whether events of one instant can be handed to steps in more than one way, so that order alone does not help."""
@@ -74,8 +83,8 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
         key=np.cumsum(new) - 1,
         subject=subject[new],
         time=time,
-        steps=steps[code],
-        bars=bars[code],
+        steps=steps.astype(np.int32)[code],
+        bars=bars[code] if funnel.exclusions else np.zeros(len(row), np.int64),
         row=row,
         instant=np.arange(len(row)),
         tied=False,

@@ -1,0 +1,87 @@
+"""Attempts that no exclusion poisons, found for all subjects at once (R-F7): the latest clean start is carried from step to step.
+
+Of the events that do a step the latest has both the latest start and the shortest stretch that an exclusion could lie in, so it alone is
+carried. What happens after the last step may poison a later start and spare an earlier one; that is left to `exclusion`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.kernel.chain import ABSENT, Bools, Ints
+from consentryd.analytics.kernel.change import firsts
+from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.kernel.trail import Front, Trail
+
+
+class Verdict(NamedTuple):
+    """By key: the start of a clean chain of the full depth, or `ABSENT`; and whether that says it all."""
+
+    start: Ints
+    certain: Bools
+
+
+def verdict(trail: Trail, starts: Ints, depth: Ints, funnel: Funnel) -> Verdict:
+    """Of subjects whose deepest attempts have `depth` steps, by key; instants that need matching are not understood."""
+    found = Verdict(np.full(len(depth), ABSENT, np.int64), np.zeros(len(depth), np.bool_))
+    barring = _barring(trail)
+    chain = funnel.mandatory
+    for done, front in enumerate(_fronts(trail, starts, barring, funnel), start=1):
+        pending = _bits(funnel, chain[done - 1], inside=False)
+        if pending and done == 1:
+            front = _undisturbed(trail, front, barring & pending, funnel)  # noqa: PLW2901 -- the front without some of its events
+        found.certain[depth == done] = not pending or done == 1
+        place = front.place[depth[trail.key[front.place]] == done]
+        start = front.start[depth[trail.key[front.place]] == done]
+        first = firsts(trail.key[place])
+        found.start[trail.key[place[first]]] = start[first]
+    return found
+
+
+def _barring(trail: Trail) -> Ints:
+    """By event its exclusions, if no other event of its instant matches a step."""
+    if not trail.tied:
+        return trail.bars
+    doing = np.bincount(trail.instant[trail.steps != 0], minlength=len(trail.key))[trail.instant]
+    barring: Ints = np.where(doing - (trail.steps != 0) == 0, trail.bars, 0)
+    return barring
+
+
+def _bits(funnel: Funnel, step: int, *, inside: bool) -> int:
+    """Exclusions that a step lies strictly inside of, or that it has entered and not left."""
+    ranges = enumerate((low, high) for _, low, high in funnel.exclusions)
+    return sum(1 << bit for bit, (low, high) in ranges if (low < step if inside else low <= step) and step < high)
+
+
+def _fronts(trail: Trail, starts: Ints, barring: Ints, funnel: Funnel) -> Iterator[Front]:
+    front = Front(starts, starts)
+    yield front
+    for previous, step in zip(funnel.mandatory, funnel.mandatory[1:], strict=False):
+        front = _advance(trail, front, step, barring, funnel.bars(previous, step), funnel)
+        yield front
+
+
+def _advance(trail: Trail, front: Front, step: int, barring: Ints, bars: int, funnel: Funnel) -> Front:
+    place, nearest = trail.nearest(front.place, trail.doing(step), strict=funnel.strict_ties)
+    prior, start = front.place[nearest], front.start[nearest]
+    good = (trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window)
+    good &= (barring[place] & _bits(funnel, step, inside=True)) == 0
+    barred = np.flatnonzero(barring & bars)
+    last = np.concatenate([[ABSENT], trail.instant[barred]])[np.searchsorted(barred, trail.instant[place])]
+    good &= last <= trail.instant[prior]
+    return Front(place[good], start[good])
+
+
+def _undisturbed(trail: Trail, front: Front, barring: Ints, funnel: Funnel) -> Front:
+    """First steps with no excluding event after them within the window."""
+    barred = np.flatnonzero(barring)
+    if not len(barred):
+        return front
+    following = np.searchsorted(barred, trail.following(front.place))
+    nearest = barred[np.minimum(following, len(barred) - 1)]
+    disturbed = (following < len(barred)) & (trail.key[nearest] == trail.key[front.place])
+    disturbed &= trail.time[nearest] - trail.time[front.place] <= funnel.window
+    return Front(front.place[~disturbed], front.start[~disturbed])
