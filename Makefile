@@ -68,6 +68,6 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+$(VENV)/.dev: pyproject.toml sdk_python/pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]' --editable 'sdk_python[test]'
 	touch $@ $(VENV)/.run

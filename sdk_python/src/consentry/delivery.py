@@ -1,0 +1,352 @@
+"""Getting what waits to the gateway: a thread that batches, sends, and comes back to what could not be sent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, Optional
+
+from consentry.call import iso
+from consentry.failure import Failure, OnFailure, Stats
+from consentry.store import Record, Store
+from consentry.transport import Answer, Transport
+from consentry.version import __version__
+
+_log = logging.getLogger("consentry")
+
+_OK = 200
+_TOO_LARGE = 413
+_SERVER_ERROR = 500
+#: Asking again later may help: no key that is valid (an operator can change that), time-out, too early, too many.
+_LATER = frozenset({401, 403, 408, 425, 429})
+_GZIP_BYTES = 1024  # below that gzip gains nothing
+_TAKEN = frozenset({"stored", "anonymous", "duplicate"})
+_IDLE_S = 10.0  # how often an idle thread looks after its store
+_BREATH_S = 1.0  # how often a waiting one does
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When a batch goes: at so many events or bytes, or when the oldest waited `age` seconds. Retries wait from `first` to `longest` s.
+
+    An event that waited `expires` seconds is given up: after seven days the gateway has forgotten which ids it knows.
+    """
+
+    events: int = 500
+    bytes: int = 384 * 1024
+    age: float = 1.0
+    first: float = 0.5
+    longest: float = 60.0
+    expires: float = 7 * 86_400.0 - 3_600.0
+
+
+class Delivery:
+    """Owns the store, the thread and the numbers. `report` is called outside of the lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        transport: Transport,
+        key: str,
+        pace: Pace,
+        on_failure: Optional[OnFailure] = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store, self._transport, self._pace, self._on_failure = store, transport, pace, on_failure
+        self._clock, self._chance = clock, chance
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "User-Agent": f"consentry-python/{__version__}",
+        }
+        self._accepted = self._delivered = self._declined = self._lost = self._unreported = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._counting = threading.Lock()
+        self._thread: Optional[threading.Thread] = None
+        self._out: list[Record] = []
+        self._settled = 0
+        self._since = 0.0
+        self._hurries = 0
+        self._deadline: Optional[float] = None
+        self._last_try = False
+        self._stopped = False
+        self._trouble = ""
+
+    def after_fork(self) -> None:
+        """In the child: what waits, the connection and the numbers are the parent's."""
+        self._accepted = self._delivered = self._declined = self._lost = self._unreported = 0
+        self._begin()
+        self._transport.forget()
+        self._store.forget()
+
+    # -- the caller's side
+
+    def put(self, raw: bytes) -> bool:
+        with self._lock:
+            reason = "closed" if self._deadline is not None else self._keep(Record(int(self._clock()), raw))
+        if reason:
+            self.lose(reason, raw)
+            return False
+        if self._thread is None:
+            self.start()
+        return True
+
+    def _keep(self, record: Record) -> str:
+        """Empty, or why not. Wakes the thread when there is something to wait for, and when a batch is full."""
+        store, pace = self._store, self._pace
+        before = store.waiting_bytes
+        try:
+            if not store.put(record):
+                return "queue_full"
+        except OSError:
+            return "spool_error"
+        self._accepted += 1
+        if store.waiting == 1:
+            self._since = time.monotonic()
+            self._changed.notify_all()
+        elif store.waiting == pace.events or before < pace.bytes <= store.waiting_bytes:
+            self._changed.notify_all()
+        return ""
+
+    def start(self) -> None:
+        with self._changed:
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._run, name="consentry", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter is going; `close` sends what is left
+                    self._thread = None
+
+    def flush(self, timeout: Optional[float]) -> bool:
+        """Sends now; whether everything that was accepted before is settled within `timeout` seconds."""
+        with self._changed:
+            goal = self._settled + self._store.waiting + len(self._out)
+            self._hurries += 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._settled >= goal or self._stopped, timeout)
+                return self._settled >= goal
+            finally:
+                self._hurries -= 1
+
+    def close(self, timeout: float) -> None:
+        """Sends what it can within `timeout` seconds. The rest is lost and told, or stays in the spool."""
+        with self._changed:
+            if self._deadline is not None:
+                return
+            self._deadline = time.monotonic() + timeout
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is None:
+            self._run()
+        elif thread is not threading.current_thread():
+            thread.join(max(timeout, 0.0) + _BREATH_S)
+        self._end()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+            store = self._store
+            left = [] if store.lasting else [*self._out, *store.take(max(store.waiting, 1), max(store.waiting_bytes, 1))]
+            if not (self._thread and self._thread.is_alive()):
+                store.close()
+                self._transport.close()
+        for record in left:
+            self.lose("closed", record.raw)
+
+    def stats(self) -> Stats:
+        with self._changed:
+            return Stats(self._accepted, self._delivered, self._declined, self._lost, self._store.waiting + len(self._out))
+
+    def lose(self, reason: str, raw: Optional[bytes] = None, status: Optional[int] = None, *, told: bool = False) -> None:
+        """Count a final failure and tell the callback. `told`: the gateway knows of it already."""
+        with self._counting:
+            self._lost += 1
+            self._unreported += not told
+        if self._on_failure is None:
+            return
+        try:
+            self._on_failure(Failure(reason, None if raw is None else json.loads(raw), status))
+        except Exception:  # noqa: BLE001 -- whatever it is, it is the caller's
+            _log.exception("on_failure failed")
+
+    def lose_torn(self, lines: int) -> None:
+        """Called with the lock held."""
+        self._settled += lines
+        with self._counting:
+            self._lost += lines
+            self._unreported += lines
+        _log.error("%d events in the spool could not be read", lines)
+
+    # -- the thread's side
+
+    def _run(self) -> None:
+        failures = 0
+        self._store.look_after()
+        while self._await_batch():
+            batch = self._take()
+            try:
+                again, asked = self._deliver(batch)
+            except Exception as error:  # noqa: BLE001 -- the thread must go on: nobody else sends
+                _log.exception("sending failed")
+                again, asked = batch, None
+                self._note(type(error).__name__)
+            failures = failures + 1 if again else 0
+            self._settle(again)
+            if again and not self._pause(failures, asked):
+                return
+
+    def _await_batch(self) -> bool:
+        """Waits until a batch is due. False when there is nothing more to do."""
+        while True:
+            with self._changed:
+                self._store.welcome()
+                due = self._due()
+                if due <= 0:
+                    return self._store.waiting > 0
+                self._changed.wait(min(due, _IDLE_S))
+            self._store.look_after()
+
+    def _due(self) -> float:
+        """Seconds until the next batch."""
+        store, pace = self._store, self._pace
+        if self._deadline is not None:
+            return 0.0
+        if not store.waiting:
+            return _IDLE_S
+        if self._hurries or store.waiting >= pace.events or store.waiting_bytes >= pace.bytes:
+            return 0.0
+        return self._since + pace.age - time.monotonic()
+
+    def _take(self) -> list[Record]:
+        with self._changed:
+            self._out = self._store.take(self._pace.events, self._pace.bytes)
+            return self._out
+
+    def _settle(self, again: list[Record]) -> None:
+        with self._changed:
+            if self._stopped:
+                return
+            self._store.settle(again)
+            self._settled += len(self._out) - len(again)
+            self._out = []
+            self._since = time.monotonic()
+            self._changed.notify_all()
+
+    def _pause(self, failures: int, asked: Optional[float]) -> bool:
+        """Waits before the next attempt; not before the gateway `asked` for it. False when closing leaves no time for one.
+
+        A last attempt is made when closing cuts a pause short, unless the gateway asked to be left alone.
+        """
+        backoff = min(self._pace.longest, self._pace.first * 2 ** min(failures - 1, 30)) * (0.5 + self._chance() / 2)
+        end = time.monotonic() + max(asked or 0.0, backoff)
+        while True:
+            with self._changed:
+                left = end - time.monotonic()
+                if left <= 0:
+                    return True
+                if self._deadline is not None and end > self._deadline:
+                    again, self._last_try = not self._last_try and not asked, True
+                    return again
+                self._changed.wait(min(left, _BREATH_S))
+            self._store.look_after()
+
+    def _deliver(self, batch: list[Record]) -> tuple[list[Record], Optional[float]]:
+        """What has to be sent again, and how many seconds from now at the earliest."""
+        oldest = self._clock() - self._pace.expires
+        for record in batch:
+            if record.at < oldest:
+                self.lose("expired", record.raw)
+        return self._send([record for record in batch if record.at >= oldest])
+
+    def _send(self, batch: list[Record]) -> tuple[list[Record], Optional[float]]:
+        if not batch:
+            return [], None
+        with self._counting:
+            reported = self._unreported
+        try:
+            answer = self._post(batch, reported)
+        except OSError as error:
+            self._note(type(error).__name__)
+            return batch, None
+        if answer.status == _TOO_LARGE and len(batch) > 1:
+            middle = len(batch) // 2
+            first, second = self._send(batch[:middle]), self._send(batch[middle:])
+            return first[0] + second[0], max(filter(None, (first[1], second[1])), default=None)
+        if answer.status in _LATER or answer.status >= _SERVER_ERROR:
+            self._note(str(answer.status))
+            return batch, answer.retry_after
+        if answer.status != _OK:
+            for record in batch:
+                self.lose("refused", record.raw, answer.status)
+            self._note(str(answer.status))
+            return [], None
+        self._note("")
+        with self._counting:
+            self._unreported -= reported
+        return self._read_results(batch, answer), answer.retry_after
+
+    def _post(self, batch: Sequence[Record], dropped: int) -> Answer:
+        sent_at = iso(datetime.fromtimestamp(self._clock(), timezone.utc))
+        lost = f',"dropped":{dropped}' if dropped else ""
+        body = f'{{"sentAt":"{sent_at}"{lost},"batch":['.encode() + b",".join([record.raw for record in batch]) + b"]}"
+        headers = self._headers
+        if len(body) >= _GZIP_BYTES:
+            body, headers = gzip.compress(body, 6), {**headers, "Content-Encoding": "gzip"}
+        return self._transport.send("/v1/batch", body, headers)
+
+    def ask(self, path: str, body: Any) -> Answer:
+        """One request of its own in the caller's thread. Raises `OSError`."""
+        return self._transport.send(path, json.dumps(body).encode(), self._headers, keep=False)
+
+    def _read_results(self, batch: list[Record], answer: Answer) -> list[Record]:
+        """`results` names what is not plainly stored. An answer that is not the gateway's counts as none: everything is sent again."""
+        try:
+            told = json.loads(answer.body)["results"]
+            results = {result["id"]: result for result in told if result["id"] is not None}
+        except (ValueError, KeyError, TypeError):
+            self._note("unreadable answer")
+            return batch
+        again = []
+        fates = {"delivered": len(batch) if not results else 0, "declined": 0}
+        for record in batch if results else ():
+            result = results.get(json.loads(record.raw)["messageId"])
+            outcome = "stored" if result is None else result.get("outcome")
+            if outcome in _TAKEN:
+                fates["delivered"] += 1
+            elif outcome == "retry":
+                again.append(record)
+            elif outcome == "dropped":
+                fates["declined"] += 1
+            else:
+                self.lose(str((result or {}).get("reason")), record.raw, told=True)
+        with self._counting:
+            self._delivered += fates["delivered"]
+            self._declined += fates["declined"]
+        return again
+
+    def _note(self, trouble: str) -> None:
+        """One line when sending begins to fail, or fails otherwise, and one when it works again. No addresses, no events."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble in {"401", "403"}:
+            _log.error("the gateway refuses the key (%s); events wait", trouble)
+        elif trouble:
+            _log.warning("events cannot be sent at the moment (%s)", trouble)
+        else:
+            _log.info("events are sent again")

@@ -1,0 +1,74 @@
+"""What the middlewares share: a request as the context of its events, and the page view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Generic, Optional, TypeVar
+from urllib.parse import urlsplit
+
+from consentry.bound import Bound, Calls
+from consentry.consent import Consent, ConsentLike
+from consentry.redact import redact_text, redact_url
+
+R = TypeVar("R")
+Headers = Callable[[str], Optional[str]]
+
+_OK = 200
+_REDIRECT = 300
+
+
+@dataclass(frozen=True)
+class Watch(Generic[R]):
+    """What a middleware asks about a request; each may be left out.
+
+    `consent`: what this visitor chose; without it nothing is claimed, and the gateway decides by the visitor's country. `user_id`,
+    `anonymous_id`, `session_id`: who it is. `address`: the visitor's IP address, of which the gateway keeps the country. `pages`: whether a
+    page that was answered with HTML and 2xx is a page view.
+    """
+
+    consent: Optional[Callable[[R], Optional[ConsentLike]]] = None
+    user_id: Optional[Callable[[R], Optional[str]]] = None
+    anonymous_id: Optional[Callable[[R], Optional[str]]] = None
+    session_id: Optional[Callable[[R], Optional[str]]] = None
+    address: Optional[Callable[[R], Optional[str]]] = None
+    pages: bool = True
+
+    def bind(self, client: Calls, request: R, url: str, header: Headers, peer: Optional[str]) -> Bound:
+        """The client with everything that is known of the request."""
+        ids = {"user_id": self.user_id, "anonymous_id": self.anonymous_id, "session_id": self.session_id}
+        known = {name: ask(request) for name, ask in ids.items() if ask is not None}
+        given: dict[str, Any] = {name: str(value) for name, value in known.items() if value is not None}
+        consent = self.consent(request) if self.consent else None
+        given["consent"] = with_browser(consent, header)
+        given["context"] = context_of(url, header, self.address(request) if self.address else peer)
+        return Bound(client, given)
+
+    def see(self, bound: Bound, method: str, status: int, content_type: Optional[str]) -> None:
+        """Tracks the page view, if it is one."""
+        if self.pages and method == "GET" and _OK <= status < _REDIRECT and (content_type or "").startswith("text/html"):
+            bound.page()
+
+
+def with_browser(consent: Optional[ConsentLike], header: Headers) -> Consent:
+    """What the visitor chose with what the browser says by itself: Global Privacy Control, Do Not Track."""
+    said = consent if isinstance(consent, Consent) else Consent(purposes=dict(consent) if consent is not None else None)
+    if header("Sec-GPC") == "1":
+        said = replace(said, gpc=True)
+    return replace(said, dnt=True) if header("DNT") == "1" else said
+
+
+def context_of(url: str, header: Headers, address: Optional[str]) -> dict[str, Any]:
+    """`context` of a request's events. The gateway keeps of address and user agent a country and a kind of device."""
+    clean = redact_url(url)
+    page: dict[str, Any] = {"url": clean, "path": urlsplit(clean).path}
+    referrer = header("Referer")
+    if referrer:
+        page["referrer"] = redact_url(referrer)
+    context: Mapping[str, Any] = {"page": page, "ip": address, "userAgent": header("User-Agent"), "locale": _locale(header)}
+    return {name: value for name, value in context.items() if value}
+
+
+def _locale(header: Headers) -> str:
+    """The first language that the browser asks for."""
+    return redact_text((header("Accept-Language") or "").partition(",")[0].partition(";")[0].strip()[:35])
