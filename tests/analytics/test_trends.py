@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.analytics.site import Shop, values
+from consentryd.analytics.control import Cancelled, Control
+from consentryd.analytics.query import read
+from consentryd.model.error import ConsentryError
+from tests.analytics.site import NOW, Shop, instant, values
 
 RANGE = {"from": "2026-03-01", "to": "2026-03-05"}
 
 
 def line(shop: Shop, math: str, **options):
-    query = {"kind": "trends", "series": [{"event": "viewed", "math": math, **options.pop("series", {})}], "range": RANGE, **options}
+    query = {
+        "kind": "trends",
+        "series": [{"event": "viewed", "math": math, **options.pop("series", {})}],
+        "range": RANGE,
+        **options,
+    }
     return shop.ask(**query).series[0]
 
 
@@ -66,3 +74,149 @@ def test_nothing_changes_when_the_log_is_sealed_and_compacted(busy):
     busy.seal()
     busy.compact()
     assert line(busy, "unique").total == before.total + 1
+
+
+def test_a_day_on_which_clocks_change_is_one_bucket_of_23_or_25_hours(shop):
+    times = ["2026-03-28T22:59:59", "2026-03-28T23:00:00", "2026-03-29T21:59:59", "2026-03-29T22:00:00"]
+    shop.add(*((1, time) for time in times))
+    options = {"timezone": "Europe/Berlin", "range": {"from": "2026-03-28", "to": "2026-03-30"}}
+    found = shop.ask("2026-04-10T00:00:00", kind="trends", series=[{}], **options).series[0]
+    assert values(found) == [1, 2, 1]
+    assert [point.start for point in found.values] == [
+        "2026-03-28T00:00:00+01:00",
+        "2026-03-29T00:00:00+01:00",
+        "2026-03-30T00:00:00+02:00",
+    ]
+    hours = shop.ask("2026-04-10T00:00:00", kind="trends", series=[{}], interval="hour", **options).series[0]
+    assert len(hours.values) == 71
+
+
+def test_the_hour_that_clocks_show_twice_is_two_buckets(shop):
+    shop.add((1, "2026-10-25T00:30:00"), (1, "2026-10-25T01:30:00"))
+    options = {"timezone": "Europe/Berlin", "range": {"from": "2026-10-25", "to": "2026-10-25"}, "interval": "hour"}
+    found = shop.ask("2026-11-10T00:00:00", kind="trends", series=[{}], **options).series[0]
+    assert [point.start for point in found.values if point.value] == ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]
+    assert len(found.values) == 25
+
+
+def test_a_comparison_stops_where_the_running_bucket_has_got_to(shop):
+    shop.add((1, "2026-03-19T09:00:00"), (1, "2026-03-19T15:00:00"), (1, "2026-03-20T09:00:00"))
+    question = {"kind": "trends", "series": [{}], "range": {"from": "2026-03-20"}, "compare": "previous"}
+    found = shop.ask("2026-03-20T12:00:00", **question).series[0]
+    assert (values(found), found.compared_to[0].value, found.values[0].complete) == ([1], 1, False)
+    assert shop.ask("2026-03-20T12:00:00", compare_partial="whole", **question).series[0].compared_to[0].value == 2
+
+
+def test_formulas_are_of_totals_and_know_no_division_by_zero(busy):
+    series = [{"event": "viewed", "math": "total"}, {"event": "viewed", "math": "unique"}]
+    found = busy.ask(kind="trends", series=series, formulas=[{"expression": "A / B"}], range=RANGE).series[2]
+    assert values(found) == [1.5, None, 1.0, None, 1.0]
+    assert found.total == pytest.approx(5 / 3)
+
+
+def test_revenue_is_exact_in_the_projects_currency_and_a_missing_rate_is_said(shop, tmp_path):
+    shop.add(
+        (1, "2026-03-01", "bought", {"revenue": "0.1000", "currency": "EUR"}),
+        (1, "2026-03-01", "bought", {"revenue": "0.2000", "currency": None}),
+        (1, "2026-03-01", "bought", {"revenue": "9.0000", "currency": "USD"}),
+    )
+    found = shop.ask(kind="trends", series=[{"event": "bought", "math": "revenue"}], range=RANGE)
+    assert str(found.series[0].total) == "0.3000"
+    assert [(warning.code, warning.count) for warning in found.warnings] == [("missing_rate", 1)]
+
+
+def test_groups_that_are_too_small_become_other_and_a_small_other_is_left_out(shop):
+    for person in range(1, 9):
+        shop.add((person, "2026-03-01", "viewed", {"country": "DE" if person < 6 else "FR" if person < 8 else "US"}))
+    question = {"kind": "trends", "series": [{"math": "unique"}], "range": RANGE, "breakdown": {"by": [{"property": "country"}]}}
+    shown = {tuple(line.group or []): line.total for line in shop.ask(least=3, **question).series}
+    assert shown == {(): 8, ("DE",): 5, ("Other",): 3}
+    found = shop.ask(least=4, **question)
+    assert {tuple(line.group or []): line.total for line in found.series} == {(): 5, ("DE",): 5}
+    assert found.suppressed_groups == 2
+    assert found.warnings[0].code == "total_excludes_suppressed"
+
+
+def test_a_small_bucket_is_hidden_with_another_so_that_the_total_does_not_tell(shop):
+    for day, people in ((1, 5), (2, 1), (3, 4)):
+        shop.add(*((person, f"2026-03-0{day}") for person in range(1, people + 1)))
+    found = shop.ask(least=3, kind="trends", series=[{}], range=RANGE).series[0]
+    assert (values(found), found.total) == ([5, None, None, 0, 0], 10)
+
+
+def test_only_buckets_of_new_events_are_looked_at_again(busy, monkeypatch):
+    monkeypatch.setattr("consentryd.analytics.execution.TOGETHER_ROWS", 0)
+    busy.seal()
+    busy.compact()
+    line(busy, "unique")
+    cache = busy.engine.cache
+    before = cache.hits, cache.misses
+    assert line(busy, "unique").total == 3
+    assert (cache.hits - before[0], cache.misses - before[1]) == (3, 0)
+    busy.add((1, "2026-03-02", "viewed", {}))
+    assert values(line(busy, "unique"))[1] == 1
+    assert cache.misses - before[1] == 1
+
+
+def test_events_that_come_late_or_change_hands_are_where_they_belong(busy):
+    busy.seal()
+    busy.add((7, "2026-03-02", "viewed", {}))
+    busy.merge(7, into=1)
+    assert values(line(busy, "unique")) == [2, 1, 1, 0, 1]
+    assert line(busy, "unique").total == 3
+
+
+def test_other_purposes_sites_and_test_traffic_are_in_no_answer(tmp_path):
+    shop = Shop(tmp_path, test_traffic={"environment": ["test"]})
+    shop.add(
+        (1, "2026-03-01", "viewed", {}),
+        (2, "2026-03-01", "viewed", {"purpose": "marketing"}),
+        (3, "2026-03-01", "viewed", {"site": "other"}),
+        (4, "2026-03-01", "viewed", {"environment": "test"}),
+        (None, "2026-03-01", "viewed", {}),
+    )
+    assert line(shop, "total").total == 1
+    assert line(shop, "total", test_traffic=True).total == 2
+    assert line(shop, "total", lane="all").total == 2
+    shop.close()
+
+
+def test_visitors_of_a_day_are_not_counted_over_days(busy):
+    for options in ({"interval": "week"}, {"display": "total"}):
+        with pytest.raises(ConsentryError) as error:
+            line(busy, "unique", lane="all", **options)
+        assert error.value.detail["field"] == "lane"
+
+
+def test_a_subjects_trait_is_that_of_the_time_of_the_event_or_the_latest(shop):
+    shop.add(
+        (1, "2026-03-01T10:00:00", "identified", {"type": "identify", "plan": "free"}),
+        (1, "2026-03-01T11:00:00", "viewed", {}),
+        (1, "2026-03-02T10:00:00", "identified", {"type": "identify", "plan": "pro"}),
+        (1, "2026-03-02T11:00:00", "viewed", {}),
+    )
+    for as_of, expected in (("event", [0, 1, 0, 0, 0]), ("latest", [1, 1, 0, 0, 0])):
+        where = {"type": "subject", "property": "plan", "value": "pro", "as_of": as_of}
+        assert values(line(shop, "total", where=where)) == expected
+    by = [{"property": "plan", "of": "subject"}]
+    found = shop.ask(kind="trends", series=[{"event": "viewed"}], range=RANGE, breakdown={"by": by})
+    assert {tuple(each.group or []): each.total for each in found.series} == {(): 2, ("free",): 1, ("pro",): 1}
+
+
+def test_a_query_that_is_cancelled_or_out_of_time_stops(busy):
+    control = Control(20.0)
+    control.cancel()
+    question = read({"kind": "trends", "series": [{}], "range": RANGE})
+    with pytest.raises(Cancelled):
+        busy.engine.ask(question, "shop", instant(NOW), control)
+    with pytest.raises(ConsentryError) as error:
+        busy.engine.ask(question, "shop", instant(NOW), Control(0.0))
+    assert error.value.code == "too_expensive"
+
+
+def test_a_query_that_would_need_too_much_memory_is_refused_with_its_estimate(busy, monkeypatch):
+    monkeypatch.setattr("consentryd.analytics.execution.ROW_BYTES", 1 << 30)
+    with pytest.raises(ConsentryError) as error:
+        line(busy, "total")
+    assert error.value.code == "too_expensive"
+    assert error.value.detail["estimate_mb"] > error.value.detail["limit_mb"]
