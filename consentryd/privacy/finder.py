@@ -59,10 +59,13 @@ class Finder:
         detectors = self._by_gate.get((gate, is_id))
         if detectors is None:
             among = FOR_IDS if is_id else self._detectors
-            detectors = self._by_gate[gate, is_id] = tuple(detector for detector in among if detector.gate & gate)
+            detectors = self._by_gate[gate, is_id] = tuple(
+                detector for detector in among if detector.gate & gate and not detector.unless & gate
+            )
         found: list[Finding] = []
+        lower = text.lower()
         for detector in detectors:
-            if (about.version and detector is IPV4) or (about.location and detector is USER_PATH):
+            if detector.sign not in lower or (about.version and detector is IPV4) or (about.location and detector is USER_PATH):
                 continue
             for finding in detector.find(text):
                 if finding.end - finding.start == len(text):

@@ -28,7 +28,7 @@ _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
     rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
 )
-_SHAPES_OF_IDS: Final = (b"a0000000a", b"00000000a", b"aa000000a", b"000000a000")
+_SHAPES_OF_IDS: Final = (b"a0000000a", b"-0000000a", b"00000000a", b"aa000000a", b"000000a000")
 
 
 def gate_of(data: bytes) -> int:

@@ -58,6 +58,14 @@ class Harmless:
         self.texts.update(fresh if short else [text for text in fresh if len(text) <= LONGEST])
         return True
 
+    def knows(self, text: str) -> bool:
+        """Whether a text, or one of its shape, was found harmless before."""
+        try:
+            raw = text.encode()
+        except UnicodeEncodeError:
+            return False
+        return raw.translate(_ZEROS) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
+
     def remember(self, text: str) -> None:
         """Keep a text that shows no sign."""
         if len(text) <= LONGEST:

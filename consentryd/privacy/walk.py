@@ -37,13 +37,19 @@ class Walk:
     def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
         result: dict[str, Any] = {}
         changed = False
-        classes, harmless = self._finder.classes, self._finder.harmless.texts
+        classes, texts, knows = self._finder.classes, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            key = str(raw)
+            key = raw if type(raw) is str else str(raw)
             about = classes.get(key)
-            if about is not None and about.quiet and (inner is None or (type(inner) is str and inner in harmless)):
-                result[key] = inner
-                continue
+            if about is not None and about.quiet:
+                kind = type(inner)
+                if kind is str:
+                    if inner in texts or knows(inner):
+                        result[key] = inner
+                        continue
+                elif inner is None or kind is bool or ((kind is int or kind is float) and -_LEAST_NUMBER < inner < _LEAST_NUMBER):
+                    result[key] = inner
+                    continue
             name = key if about is not None else self._key(key, path, work)
             if name is None:
                 changed = True

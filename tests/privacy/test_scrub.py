@@ -136,6 +136,8 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("https%3A%2F%2Fh.example%2F%23anna", "https://h.example/"),
         ("/profile/anna-1985/edit", "/profile/[url_id]/edit"),
         ("tel:+1-415-555-2671", "tel:[phone]"),
+        ("X-4661099B X4661099-B X-4661099-B X4661099B", "[es_nie] [es_nie] [es_nie] [es_nie]"),
+        ("600213+3913 then rccmnl83s18d969h", "[se_pnr] then [it_cf]"),
         ("0x52908400098527886E0F7030069857D2E4169EE7", "[crypto]"),
         ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "[crypto]"),
     ],

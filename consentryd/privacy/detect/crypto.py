@@ -53,6 +53,8 @@ BECH32: Final = Detector(
     ),
     check=_is_bech32,
 )
-ETHEREUM: Final = Detector(name="crypto", gate=Gate.RUN, pattern=re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])"))
+ETHEREUM: Final = Detector(
+    name="crypto", gate=Gate.RUN, sign="0x", pattern=re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])")
+)
 
 DETECTORS: Final = (BASE58, BECH32, ETHEREUM)

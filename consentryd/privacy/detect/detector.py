@@ -48,7 +48,8 @@ class Detector:
     `pattern` never matches a quotation mark, and its ends look only at word characters, so that it finds in the JSON of an event
     what it finds in the event's texts. `check` confirms a match (checksum, table). `group` names the span to redact. Pure digits
     that are a whole value under a key such as `order_id` are ids, not findings, where `id_like` is set. `kind` is a family that
-    a rule may name instead of the detector.
+    a rule may name instead of the detector. `sign` stands in every match, letter case aside: where it is not, there is no need to look;
+    nor under one of the gates `unless`, where another detector of the family looks for more.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Detector:
     group: int | str = 0
     kind: str = ""
     id_like: bool = False
+    sign: str = ""
+    unless: int = 0
 
     def find(self, text: str) -> Iterator[Finding]:
         """The confirmed matches."""
@@ -67,7 +70,7 @@ class Detector:
 
 
 def digits_of(text: str) -> str:
-    return "".join(filter(str.isdecimal, text))
+    return text if text.isdecimal() else "".join([character for character in text if character.isdecimal()])
 
 
 def luhn(digits: str) -> bool:

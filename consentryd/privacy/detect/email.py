@@ -65,6 +65,7 @@ def _is_address(match: re.Match[str]) -> bool:
 EMAIL: Final = Detector(
     name="email",
     gate=Gate.AT,
+    sign="@",
     pattern=re.compile(
         r"(?<![\w.+-])(?P<local>\w(?:[\w.%'+-]{0,126}[\w+-])?)"
         r"@(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59}))"

@@ -17,6 +17,7 @@ def _is_somebody(match: re.Match[str]) -> bool:
 USER_PATH: Final = Detector(
     name="user_path",
     gate=Gate.FILE_PATH,
+    sign="/",
     pattern=re.compile(r"(?<![\w.%~-])(?:file://)?/(?:Users|home)/(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=/[^\\/\s\"])"),
     check=_is_somebody,
     group="user",
@@ -24,6 +25,7 @@ USER_PATH: Final = Detector(
 WINDOWS_PATH: Final = Detector(
     name="user_path",
     gate=Gate.FILE_PATH,
+    sign=":",
     pattern=re.compile(
         r"(?<![\w.%~-])/?[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}"
         r"(?P<user>[^\\/:\"\r\n?#<>|]{1,64})(?=[\\/][^\\/\s\"])"
@@ -34,6 +36,7 @@ WINDOWS_PATH: Final = Detector(
 URL_USER: Final = Detector(
     name="url_user",
     gate=Gate.AT,
+    sign="://",
     pattern=re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^/?#\s\"\[]{1,200})@(?=[\w\[])"),
     check=lambda match: match["user"] not in {"git", "hg"},
     group="user",
@@ -41,6 +44,7 @@ URL_USER: Final = Detector(
 URL_ID: Final = Detector(
     name="url_id",
     gate=Gate.FILE_PATH,
+    sign="/",
     pattern=re.compile(
         r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
         r"(?P<id>(?=[\w.~-]*[0-9])[\w.~-]{3,64})(?=[/?#\"\s]|$)",
@@ -52,6 +56,7 @@ URL_ID: Final = Detector(
 URL_FRAGMENT: Final = Detector(
     name="url_fragment",
     gate=Gate.FRAGMENT,
+    sign="#",
     pattern=re.compile(r"(?:(?<![\w])[A-Za-z][A-Za-z0-9+.-]{1,20}://|\A/)[^\s\"#]{0,2048}(?P<fragment>#[^\s\"]+)"),
     group="fragment",
 )

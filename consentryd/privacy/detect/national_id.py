@@ -7,7 +7,7 @@ ten passes a check digit. Here stand those whose letters, grouping, dates or str
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from stdnum.au import tfn
@@ -119,6 +119,7 @@ def _name_of(candidate: str, likely: str | None) -> str | None:
     return next((each.name for each, its in _FORMS.values() if its.fullmatch(candidate) and each.check(candidate)), None)
 
 
+_USUAL: Final = Gate.DIGITS | Gate.SHAPE
 _PART: Final = re.compile(r"\(\?P<part>.*?\)|\(\?P=part\)")
 
 
@@ -128,13 +129,19 @@ def _union(numbers: Iterable[_Number]) -> re.Pattern[str]:
 
 
 def _family(numbers: tuple[_Number, ...], *, id_like: bool) -> Detector:
-    gate = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.PLUS
-    return _NationalIds(KIND, gate, _union(numbers), kind=KIND, id_like=id_like)
+    return _NationalIds(KIND, _USUAL, _union(numbers), kind=KIND, id_like=id_like)
+
+
+def _rest(gate: int, names: Collection[str]) -> Detector:
+    """The few numbers that show no other sign than `gate`."""
+    return _NationalIds(KIND, gate, _union(number for number in NUMBERS if number.name in names), kind=KIND, unless=_USUAL)
 
 
 _FORMS: Final = {number.name: (number, re.compile(number.form, re.ASCII)) for number in NUMBERS}
 
-DETECTORS: Final = (_family(NUMBERS, id_like=True),)
+_REST: Final = (_rest(Gate.RUN, {"it_cf"}), _rest(Gate.PLUS, {"se_pnr", "fi_hetu"}))
+
+DETECTORS: Final = (_family(NUMBERS, id_like=True), *_REST)
 
 #: For whole values under a key such as `order_id`: only the numbers that no plain id looks like.
 FOR_IDS: Final = (_family(tuple(number for number in NUMBERS if not number.id_like), id_like=False),)

@@ -32,12 +32,14 @@ def _is_mac(match: re.Match[str]) -> bool:
 IPV4: Final = Detector(
     name="ip",
     gate=Gate.ADDRESS,
+    sign=".",
     pattern=re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-])(?!\.[0-9])", re.ASCII),
     check=_is_ipv4,
 )
 IPV6: Final = Detector(
     name="ip",
     gate=Gate.ADDRESS,
+    sign=":",
     pattern=re.compile(
         r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}(?::?[0-9A-Fa-f]{1,4}(?![0-9A-Fa-f])){0,7}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?:{0,2}"
         r"(?:%25?[A-Za-z0-9]+)?(?![\w:])"

@@ -62,6 +62,7 @@ def is_phone_like(text: str) -> bool:
 PHONE: Final = Detector(
     name="phone",
     gate=Gate.PLUS,
+    sign="+",
     pattern=re.compile(r"(?<![\w+])\+(?:[ ]?\(?[0-9]\)?)(?:[ ./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9])){6,14}(?![\w])", re.ASCII),
     check=_is_international,
 )
@@ -69,6 +70,7 @@ PHONE: Final = Detector(
 PHONE_IDD: Final = Detector(
     name="phone",
     gate=Gate.DIGITS,
+    sign="0",
     pattern=re.compile(r"(?<![\w.+-])(?:00|011[ -])[1-9](?:[ ./-]?[0-9]){8,13}(?![\w-])", re.ASCII),
     check=lambda match: (
         re.search(r"[ ./-]", match[0]) is not None and is_e164(digits_of(match[0]).removeprefix("011").lstrip("0"))

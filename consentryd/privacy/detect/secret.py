@@ -32,23 +32,27 @@ def _is_basic(match: re.Match[str]) -> bool:
 JWT: Final = Detector(
     name="jwt",
     gate=Gate.RUN,
+    sign="eyj",
     pattern=re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}", re.ASCII),
     check=_is_jwt,
 )
 PEM: Final = Detector(
     name="pem",
     gate=Gate.ADDRESS,
+    sign="-----begin",
     pattern=re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}-----(?:[^\"-]{0,20000}-----END [A-Z0-9 ]{0,40}-----|[^\"-]{0,20000})"),
 )
 BEARER: Final = Detector(
     name="bearer",
     gate=Gate.RUN,
+    sign="bearer",
     pattern=re.compile(r"(?<![\w\[])bearer[ :=]{1,2}(?P<credentials>[A-Za-z0-9._~+/-]{16,}={0,2})", re.ASCII | re.IGNORECASE),
     group="credentials",
 )
 BASIC: Final = Detector(
     name="basic_auth",
     gate=Gate.RUN | Gate.QUERY,
+    sign="basic ",
     pattern=re.compile(r"(?<![\w\[])basic (?P<credentials>[A-Za-z0-9+/]{8,}={0,2})", re.ASCII | re.IGNORECASE),
     check=_is_basic,
     group="credentials",
