@@ -7,37 +7,28 @@ carried. What happens after the last step may poison a later start and spare an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from consentryd.analytics.kernel.chain import ABSENT, Bools, Ints
+from consentryd.analytics.kernel.chain import ABSENT, Ints
 from consentryd.analytics.kernel.change import firsts
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.trail import Front, Trail
 
 
-class Verdict(NamedTuple):
-    """By key: the start of a clean chain of the full depth, or `ABSENT`; and whether that says it all."""
+def clean_starts(trail: Trail, starts: Ints, depth: Ints, funnel: Funnel) -> Ints:
+    """By key, of subjects whose deepest attempts have `depth` steps: the start of one that nothing poisons before its last step.
 
-    start: Ints
-    certain: Bools
-
-
-def verdict(trail: Trail, starts: Ints, depth: Ints, funnel: Funnel) -> Verdict:
-    """Of subjects whose deepest attempts have `depth` steps, by key; instants that need matching are not understood."""
-    found = Verdict(np.full(len(depth), ABSENT, np.int64), np.zeros(len(depth), np.bool_))
+    `ABSENT` where there is none. Instants that need matching are not understood.
+    """
+    found = np.full(len(depth), ABSENT, np.int64)
     barring = _barring(trail)
-    chain = funnel.mandatory
-    for done, front in enumerate(_fronts(trail, starts, barring, funnel), start=1):
-        pending = _bits(funnel, chain[done - 1], inside=False)
-        if pending and done == 1:
-            front = _undisturbed(trail, front, barring & pending, funnel)  # noqa: PLW2901 -- the front without some of its events
-        found.certain[depth == done] = not pending or done == 1
-        place = front.place[depth[trail.key[front.place]] == done]
-        start = front.start[depth[trail.key[front.place]] == done]
+    for done, reached in enumerate(_fronts(trail, starts, barring, funnel), start=1):
+        front = _undisturbed(trail, reached, barring & _bits(funnel, 0, inside=False), funnel) if done == 1 else reached
+        deepest = depth[trail.key[front.place]] == done
+        place, start = front.place[deepest], front.start[deepest]
         first = firsts(trail.key[place])
-        found.start[trail.key[place[first]]] = start[first]
+        found[trail.key[place[first]]] = start[first]
     return found
 
 

@@ -39,46 +39,43 @@ def _until(trail: Trail, place: Ints, high: int, window: int) -> Ints:
     return last
 
 
-def clean_attempt(course: Course, funnel: Funnel, depth: int) -> Attempt | None:
-    """The attempt of R-F8 among those of this depth that nothing poisons, or none: it ends earliest, then starts latest."""
+def kept(course: Course, funnel: Funnel, depth: int) -> Attempt | None:
+    """What `on_exclude` leaves of a subject whose deepest attempts have this depth: the attempt of R-F8, or nothing.
+
+    Where an exclusion only ends attempts, that is the most steps of any attempt, each up to the first step of what poisons it.
+    """
+    if funnel.on_exclude == "remove":
+        return _best(course, funnel, depth, depth)
+    for done in range(depth, 0, -1):
+        found = [attempt for length in range(done, depth + 1) if (attempt := _best(course, funnel, length, done))]
+        if found:
+            return min(found, key=lambda attempt: (attempt.times[-1], -attempt.times[0], attempt.times))
+    return None
+
+
+def _best(course: Course, funnel: Funnel, length: int, done: int) -> Attempt | None:
+    """The first steps `done` of an attempt of this length that nothing poisons before them: they end earliest, then start latest."""
     best: Attempt | None = None
-    search = _Search(course, funnel, depth)
+    search = _Search(course, funnel, length, done)
     for instant, opens in enumerate(course.opens):
         if best is not None and course.times[instant] > best.times[-1]:
             break
         found = search.attempt(instant) if opens else None
-        if found is not None and (best is None or found.times[-1] <= best.times[-1]):
-            best = found
+        if found is not None and (best is None or found.times[done - 1] <= best.times[-1]):
+            best = Attempt(found.times[:done], found.rows[:done])
     return best
-
-
-def kept(course: Course, funnel: Funnel, depth: int) -> Attempt | None:
-    """What `on_exclude` leaves of a subject whose deepest attempts have this depth: an attempt, or nothing."""
-    if funnel.on_exclude == "remove":
-        return clean_attempt(course, funnel, depth)
-    for shallower in range(depth, 0, -1):
-        found = clean_attempt(course, funnel, shallower)
-        if found is not None:
-            return found
-    return None
 
 
 class _Search:
     """Depth first through the instants, each step as early as can be; dead ends of one start are remembered."""
 
-    def __init__(self, course: Course, funnel: Funnel, goal: int) -> None:
+    def __init__(self, course: Course, funnel: Funnel, goal: int, done: int) -> None:
         self.course, self.funnel, self.goal = course, funnel, goal
         self.chain: Sequence[int] = funnel.mandatory
         self.dead: set[tuple[int, int, int]] = set()
         self.start = 0
-        self.counted = self._counted()
-
-    def _counted(self) -> int:
-        """Exclusions that matter at this depth; where they only end the attempt, not those that begin at its last step (Mixpanel)."""
-        last = self.chain[self.goal - 1]
-        if self.funnel.on_exclude == "remove":
-            return (1 << len(self.funnel.exclusions)) - 1
-        return sum(1 << bit for bit, (_, low, _) in enumerate(self.funnel.exclusions) if low < last)
+        last = self.chain[done - 1] if funnel.on_exclude == "drop_from_step" else len(funnel.steps)
+        self.counted = sum(1 << bit for bit, (_, low, _) in enumerate(funnel.exclusions) if low < last)
 
     def attempt(self, instant: int) -> Attempt | None:
         """The earliest clean chain from a start at this instant."""

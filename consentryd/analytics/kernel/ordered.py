@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank
-from consentryd.analytics.kernel.clean import verdict
+from consentryd.analytics.kernel.clean import clean_starts
 from consentryd.analytics.kernel.course import Attempt, Course, course_of, deepest, walk
 from consentryd.analytics.kernel.exclusion import kept, suspects
 from consentryd.analytics.kernel.funnel import Funnel
@@ -40,20 +40,20 @@ def chains(stream: Stream, funnel: Funnel) -> Chains:
 
 
 def _judge(trail: Trail, starts: Ints, found: Chains, suspect: Bools, keys: Ints, ending: Ending, funnel: Funnel) -> Bools:
-    """Rewrites the suspect lines that `verdict` is certain about. Gives the others."""
+    """Rewrites the suspect lines that have no clean chain, or one that is found at once. Gives the others."""
     if funnel.on_exclude != "remove" or not suspect.any():
         return suspect
-    start, certain = (column[keys] for column in verdict(trail, starts, ending.depth, funnel))
-    lines = np.flatnonzero(suspect & certain)
-    kept = start[lines] != ABSENT
+    lines = np.flatnonzero(suspect)
+    start = clean_starts(trail, starts, ending.depth, funnel)[keys[lines]]
+    kept = start != ABSENT
     place = np.full((len(lines), len(funnel.steps)), ABSENT, np.int64)
-    place[kept] = _places(trail, start[lines[kept]], ending.depth[keys[lines[kept]]], funnel)
+    place[kept] = _places(trail, start[kept], ending.depth[keys[lines[kept]]], funnel)
     better = _lines(trail, place, keys[lines], ending, funnel)
     better.excluded[:] = ~kept
     better.reached[~kept] = False
     for column, replacement in zip(found, better, strict=True):
         column[lines] = replacement
-    left: Bools = suspect & ~certain
+    left = np.zeros(len(keys), np.bool_)
     left[lines] = suspects(trail, place, funnel)
     return left
 
