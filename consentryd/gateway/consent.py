@@ -18,6 +18,8 @@ from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.clock import SECOND
 from consentryd.model.error import BadRequest, Misdirected
 from consentryd.model.key import KeyKind
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
 
 ASKING: Final = frozenset({KeyKind.WRITE, KeyKind.PRIVACY})
 BODY_BYTES: Final = 64 * 1024
@@ -66,6 +68,9 @@ async def get_consent(request: web.Request) -> web.StreamResponse:
         door.check_network(services.clients.caller(request))
     check_origin(key, request.headers.get("Origin"))
     identities = read_identities(request.query, key, services.settings.limits.id_chars)
+    if key.kind is KeyKind.PRIVACY and services.rights is not None:
+        named = [NamedIdentity(*identity) for identity in identities]
+        await services.rights.ask(services.rights.desk.note_use, named, "consent looked up", Caller(key.id, (key.site,)))
     return json_answer({"regions": proving.desk.state(key.site, identities, whole=key.kind is KeyKind.PRIVACY)})
 
 

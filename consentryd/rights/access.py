@@ -92,7 +92,7 @@ class Collector:
         with book.transaction():
             wrapped = book.seal(row.id, base64.b64encode(key).decode())
             book.add_artifact(row.id, wrapped, profile.events, expires)
-            book.update(row.id, now, status="completed", step="collected", sealed=None, done_at=now)
+            book.update(row.id, now, status="completed", step="collected", sealed=None, result=None, done_at=now)
         return profile.events
 
     def _events(self, book: Casebook, person: Person) -> Iterator[dict[str, Any]]:

@@ -64,9 +64,20 @@ class Runner:
                     self._work(office, book, Messenger(self.settings, self.clock, self.post, processor))
             except (Busy, CorruptStore, OSError) as error:
                 problems[name] = str(error)
+                self._note_problem(office, str(error))
         if self.settings.rights.callbacks and Herald(desk).report():
             self._deliver(processor)
         return problems
+
+    def _note_problem(self, office: Office, problem: str) -> None:
+        """Let the requests that wait say what for."""
+        told = {"waiting_for": problem}
+        with office.casebook() as book:
+            waiting = [row.id for row in book.due(self.clock.now(), BATCH) if row.result != told]
+            if waiting:
+                with book.transaction():
+                    for request in waiting:
+                        book.update(request, self.clock.now(), result=told)
 
     def _deliver(self, processor: Processor | None) -> None:
         office = next(iter(self.offices.values()))
