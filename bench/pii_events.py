@@ -6,7 +6,7 @@ Each line is `{"event": {...}, "labels": [[path, detector], ...]}`. Check digits
 detectors under test use in part; numbers are drawn until the library calls them valid. Nothing here belongs to anybody.
 """
 
-# ruff: noqa: C901, E501, PLR0911, RUF001  a generator is a list of cases, in many scripts
+# ruff: noqa: C901, E501, PLR0911, PLR0912, RUF001  a generator is a list of cases, in many scripts
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import random
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from importlib import import_module
 from typing import Any
 from urllib.parse import quote
 
 import phonenumbers
 
-from consentryd.privacy.detect.card import _LENGTHS
 from consentryd.privacy.detect.iban import LENGTHS
 
 LOCALES = [
@@ -155,6 +155,19 @@ NATIONAL = {
     "au_tfn": ("au.tfn", "### ### ###"),
 }
 
+#: Prefix and lengths of cards, each brand about as often; the last column says whether the range is seen as digits only.
+CARDS = [
+    *[(prefix, (16,), True) for prefix in ("4", "41", "45", "49", "51", "52", "53", "54", "55", "2221", "2345", "2720")],
+    ("4", (13, 19), True), ("34", (15,), True), ("37", (15,), True), ("6011", (16,), True), ("644", (16,), True), ("65", (16,), True),
+    ("3528", (16,), True), ("3589", (16,), True), ("36", (14,), True), ("38", (14,), True), ("300", (14, 16), True), ("62", (16, 17, 18, 19), True),
+    ("5018", (12, 13, 16, 19), True), ("6304", (12, 16, 18), True), ("6759", (13, 16, 18, 19), True), ("6762", (12, 16), True),
+    ("2200", (16,), True), ("9792", (16,), True), ("5085", (16,), True), ("607", (16,), True), ("8101", (16,), True),
+    ("57", (16,), False), ("61", (16,), False), ("69", (16,), False),
+]  # fmt: skip
+
+SG_LETTERS = "JZIHGFEDCBA"
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
 
 class Draw:
     """One seeded source of everything."""
@@ -192,13 +205,76 @@ class Draw:
                 return number
 
     def card(self) -> str:
-        prefix = self.pick(sorted(_LENGTHS))
-        length = self.pick(sorted(_LENGTHS[prefix]))
-        body = prefix + self.digits(length - 5)
+        prefix, lengths, bare = self.pick(CARDS)
+        length = self.pick(lengths)
+        body = prefix + self.digits(length - 1 - len(prefix))
         digits = body + next(d for d in "0123456789" if luhn(body + d))
-        if length == 16 and self.random.random() < 0.5:
+        if length == 16 and (not bare or self.random.random() < 0.5):
             return self.pick([" ", "-"]).join(digits[i : i + 4] for i in range(0, 16, 4))
         return digits
+
+    def lettered(self) -> tuple[str, str]:
+        """A national number with letters, and its detector."""
+        name = self.pick(["uk_nino", "it_cf", "in_pan", "sg_nric", "mx_curp"])
+        if name == "uk_nino":
+            return name, self.pick(["AB", "CE", "HX", "PR", "SW"]) + self.form(self.pick([" ## ## ## ", "######"])) + self.pick(
+                "ABCD"
+            )
+        if name == "in_pan":
+            return name, self.form("@@@") + self.pick("PCHFATBLJG") + self.form("@####@")
+        if name == "sg_nric":
+            digits = self.digits(7)
+            total = sum(weight * int(digit) for weight, digit in zip((2, 7, 6, 5, 4, 3, 2), digits, strict=True))
+            return name, f"S{digits}{SG_LETTERS[total % 11]}"
+        month = f"{self.random.randrange(1, 13):02}"
+        if name == "mx_curp":
+            return name, self.valid(f"@A@@8#{month}1#HDF@@@0#", import_module("stdnum.mx.curp").is_valid)
+        from stdnum.it.codicefiscale import calc_check_digit  # noqa: PLC0415  beside its only use
+
+        body = self.form("@@@@@@8#") + self.pick("ABCDEHLMPRST") + self.form("1#@###")
+        return name, self.pick([str.upper, str.lower])(body + calc_check_digit(body))
+
+    def imei(self) -> str:
+        body = self.digits(14)
+        digits = body + next(d for d in "0123456789" if luhn(body + d))
+        return self.pick([f"IMEI: {digits}", f"{digits[:2]}-{digits[2:8]}-{digits[8:14]}-{digits[14]}"])
+
+    def coin(self) -> str:
+        """A Bitcoin or Tron address with its checksum, or an Ethereum one."""
+        if self.random.random() < 0.3:
+            return "0x" + self.random.randbytes(20).hex()
+        raw = self.pick([b"\x00", b"\x05", b"\x41"]) + self.random.randbytes(20)
+        number = int.from_bytes(raw + sha256(sha256(raw).digest()).digest()[:4], "big")
+        text = ""
+        while number:
+            number, rest = divmod(number, 58)
+            text = BASE58[rest] + text
+        return ("1" if raw[0] == 0 else "") + text
+
+    def credential(self) -> tuple[str, str]:
+        """A secret that says what it is, and its detector."""
+        name = self.pick(["pem", "bearer", "basic_auth"])
+        if name == "bearer":
+            return name, f"Authorization: Bearer {token(self, 32)}"
+        if name == "basic_auth":
+            return name, "Basic " + base64.b64encode(f"{self.pick(FIRST)}:{token(self, 9)}".encode()).decode()
+        kind = self.pick(["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY"])
+        lines = "\n".join(token(self, 64) for _ in range(3))
+        return name, f"-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----"
+
+    def place(self) -> tuple[str, str]:
+        """A path or URL with a person in it, and its detector."""
+        who = self.pick(LAST).replace("'", "")
+        return self.pick(
+            [
+                ("user_path", f"/Users/{who}/Documents/plan.pdf"),
+                ("user_path", f"/home/{who}/project/main.py"),
+                ("user_path", f"C:\\Users\\{who}\\Desktop\\plan.docx"),
+                ("url_user", f"https://{who}:{token(self, 8)}@files.example.com/x"),
+                ("url_id", f"https://shop.example/users/{self.digits(8)}/orders"),
+                ("url_fragment", f"https://shop.example/cart#{token(self, 12)}"),
+            ]
+        )
 
     def iban(self) -> str:
         country = self.pick(sorted(LENGTHS))
@@ -236,7 +312,7 @@ def encodings(draw: Draw, text: str, *, at: bool = False) -> str:
 
 def positive(draw: Draw, locale: str) -> tuple[str, str, Any]:
     """(key, detector, value) of one planted datum."""
-    kind = draw.random.randrange(19)
+    kind = draw.random.randrange(22)
     note = draw.pick(["note", "comment", "message", "q", "label", "search_term", "value", "reason"])
     if kind < 3:
         return note, "email", encodings(draw, draw.email(), at=True)
@@ -295,6 +371,13 @@ def positive(draw: Draw, locale: str) -> tuple[str, str, Any]:
              ("street_address", "postal_address", f"{draw.pick(LAST)} street {draw.digits(2)}"), ("password", "secret", token(draw, 10)), ("gclid", "click_id", token(draw, 30))]
         )  # fmt: skip
         return key, detector, value
+    if kind == 18:
+        detector, value = draw.lettered()
+        return note, detector, encodings(draw, value)
+    if kind == 19:
+        return draw.pick([(note, "imei", draw.imei()), (note, "crypto", encodings(draw, draw.coin()))])
+    if kind == 20:
+        return (note, *draw.pick([draw.credential, draw.place])())
     return "href", "click_id", f"https://shop.example/l?utm_source=x&fbclid={token(draw, 24)}"
 
 

@@ -119,6 +119,8 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("４１１１１１１１１１１１１１１１", "[card]"),  # noqa: RUF001
         ("٤١١١١١١١١١١١١١١١", "[card]"),
         (4111111111111111, "[card]"),
+        ("5711 1111 1111 1112, 36111111111111 and 676212345679", "[card], [card] and [card]"),
+        ("49-015420-323751-8", "[imei]"),
         (4111111111111111.0, "[card]"),
         ("iban: de89370400440532013000!", "iban: [iban]!"),
         ("GB29 nwbk 6016 1331 9268 19 thanks", "[iban] thanks"),
@@ -180,6 +182,9 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("value", "1763000000123"),
         ("tweet_id", 4_539_578_763_621_486_080),
         ("order_id", "4111111111111111"),
+        ("value", "5711111111111112"),
+        ("value", "367111111111111112"),
+        ("value", "501111111115"),
         ("value", "4111111111111112"),
         ("app_version", "1.2.3.4"),
         ("note", "App/1.2.3.4 and v10.0.0.1"),
