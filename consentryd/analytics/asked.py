@@ -14,11 +14,13 @@ from consentryd.analytics.execution import Execution
 from consentryd.analytics.period import Period, Range, resolve
 from consentryd.analytics.question import Envelope, Question, ResolvedRange, Sampling, Warned
 from consentryd.analytics.source import Audience, Setting
+from consentryd.model.error import Unprocessable
 
 _WARNINGS: Final[dict[str, str]] = {
     "future_events": "Events dated more than a day ahead are left out.",
     "missing_rate": "Amounts in a currency without a rate for their day are left out.",
     "total_excludes_suppressed": "The total leaves out the groups that are too small to be shown, so that it gives nothing away.",
+    "activity_is_page_view": "The activity event is a bare page view: choose what shows that someone uses the product.",
     "anonymous_visitors": "Visitors of the anonymous lane are other visitors on the next UTC day.",
 }
 
@@ -63,6 +65,15 @@ class Asked:
     def warn(self, code: str, count: int = 1) -> None:
         if count:
             self.warnings[code] += count
+
+    def label(self, instant: int) -> str:
+        """An instant as people of the question's zone write it."""
+        return label_of(instant, self.zone)
+
+    def refuse_single(self, message: str) -> None:
+        """Raises `Unprocessable` where groups of one must not be shown."""
+        if self.least > 1:
+            raise Unprocessable("invalid", message, field="min_group_size")
 
     def envelope(self, period: Period, *, interval: bool = True) -> dict[str, Any]:
         """The members of `Envelope` as keyword arguments, `kind` aside."""

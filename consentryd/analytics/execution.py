@@ -30,18 +30,29 @@ class Execution:
     """One query's statements. The snapshots stay open for as long as it is used, and are closed by whoever opened them."""
 
     def __init__(
-        self, snapshots: Mapping[str, Snapshot], rules: Rules, cache: PartialCache, control: Control, memory_bytes: int
+        self,
+        snapshots: Mapping[str, Snapshot],
+        rules: Rules,
+        cache: PartialCache,
+        control: Control,
+        memory_bytes: int,
+        only: Part = None,
     ) -> None:
         self.rules = rules
         self.control = control
         self._snapshots = snapshots
         self._cache = cache
         self._memory = memory_bytes
+        self._only = only
         self._views = [RegionView(name, snapshot, rules) for name, snapshot in snapshots.items()]
 
     def with_rules(self, rules: Rules) -> Execution:
         """The same view of the data under other rules."""
         return Execution(self._snapshots, rules, self._cache, self.control, self._memory)
+
+    def of_bucket(self, bucket: int) -> Execution:
+        """The same, of the subjects of one bucket."""
+        return Execution(self._snapshots, self.rules, self._cache, self.control, self._memory, bucket)
 
     def gather(self, statement: str, span: Span) -> pa.Table:
         """A statement's rows over all buckets, one after the other; never without columns.
@@ -77,6 +88,8 @@ class Execution:
         looked_at = Span() if HISTORY in statement else span
         most = min(TOGETHER_ROWS, self._memory // ROW_BYTES)
         work = [(view, part) for view in self._views for part in view.parts(looked_at, most)]
+        if self._only is not None:
+            work = [(view, self._only) for view in self._views if view.rows(self._only, looked_at)]
         self._check_memory(work, looked_at)
         self.control.plan(len(work))
         for view, part in work or [(self._views[0], NO_BUCKET)]:

@@ -15,28 +15,34 @@ from consentryd.analytics.kinds import (
     adoption,
     attribution,
     churn,
+    dashboard,
     experiment,
     kpi,
     lifecycle,
     paths,
+    person,
     retention,
     revenue,
     segment,
     sessions,
     stickiness,
+    web,
 )
 from consentryd.analytics.kinds.adoption import AdoptionQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
+from consentryd.analytics.kinds.dashboard import DashboardQuery
 from consentryd.analytics.kinds.experiment import ExperimentQuery
 from consentryd.analytics.kinds.kpi import KpiQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.paths import PathsQuery
+from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.kinds.retention import RetentionQuery
 from consentryd.analytics.kinds.revenue import RevenueQuery
 from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
+from consentryd.analytics.kinds.web import WebQuery
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
@@ -57,7 +63,10 @@ Query = Annotated[
     | PathsQuery
     | ExperimentQuery
     | AttributionQuery
-    | RevenueQuery,
+    | RevenueQuery
+    | WebQuery
+    | DashboardQuery
+    | PersonQuery,
     Field(discriminator="kind"),
 ]
 
@@ -77,6 +86,9 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     ExperimentQuery: experiment.answer,
     AttributionQuery: attribution.answer,
     RevenueQuery: revenue.answer,
+    WebQuery: web.answer,
+    DashboardQuery: dashboard.answer,
+    PersonQuery: person.answer,
 }
 RESULTS: Final[tuple[type[Envelope], ...]] = (
     TrendsResult,
@@ -94,6 +106,9 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     experiment.ExperimentResult,
     attribution.AttributionResult,
     revenue.RevenueResult,
+    web.WebResult,
+    dashboard.DashboardResult,
+    person.PersonResult,
 )
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
 from consentryd.analytics.engine import Engine
+from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.query import parse
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.subjects import Point
@@ -96,6 +97,8 @@ class Querying:
 
     def _answer(self, question: Question, key: ApiKey, control: Control) -> Envelope:
         control.check()
+        if isinstance(question, PersonQuery):
+            self.saved.note_access(key.site, key.id, "person", "")
         result = self.engine.ask(question, key.site, self._clock.now(), control)
         result.query_id = f"run_{self._token(8).hex()}"
         self.saved.note_asked(result.query_id, key.site, question.model_dump_json(by_alias=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.analytics.site import Shop
+from tests.analytics.site import Shop, subject
 
 WEEK = {"from": "2026-03-01", "to": "2026-03-07"}
 
@@ -107,3 +107,59 @@ def test_the_summary_shows_numbers_with_those_before(busy):
     assert numbers["conversion"].value == 1.0
     assert numbers["sessions"].value == 6
     assert numbers["retention_day_1"].value == pytest.approx(1 / 6)
+
+
+def page(path: str, **more) -> dict:
+    return {"type": "page", "path": path, **more}
+
+
+def test_a_web_site_at_a_glance(shop):
+    shop.add(
+        (1, "2026-03-02T10:00:00", "page_viewed", page("/", country="DE", utm_source="news")),
+        (1, "2026-03-02T10:01:00", "page_viewed", page("/buy", country="DE")),
+        (1, "2026-03-02T10:02:00", "bought", {"country": "DE"}),
+        (2, "2026-03-02T10:00:00", "page_viewed", page("/", country="FR")),
+        (None, "2026-03-02T10:00:00", "page_viewed", page("/")),
+    )
+    goals = [{"name": "order", "event": {"event": "bought"}}]
+    found = shop.ask("2026-03-02T10:03:00", kind="web", goals=goals, range={"from": "2026-03-02", "to": "2026-03-02"})
+    assert (found.visitors, found.live_visitors, found.page_views, found.anonymous_page_views) == (2, 2, 3, 1)
+    assert (found.visits.sessions, found.visits.bounce_rate, found.bounce) == (2, 0.5, "not_engaged")
+    assert [(each.value, each.visitors, each.page_views) for each in found.top["path"]] == [
+        ("/", 2, 2),
+        ("∅ (none)", 1, 0),
+        ("/buy", 1, 1),
+    ]
+    assert (found.goals[0].visitors, found.goals[0].conversion) == (1, 0.5)
+    assert [(entry.path, entry.sessions) for entry in found.entries] == [("/", 2)]
+
+
+def test_a_dashboard_tile_names_the_event_it_lacks(busy):
+    found = busy.ask(kind="dashboard", activity={"event": "viewed"}, signup={"event": "signed_up"}, range=WEEK)
+    tiles = {tile.name: tile for tile in found.tiles}
+    assert tiles["free_to_paid"].missing == ["payment"]
+    assert tiles["free_to_paid"].result is None
+    assert tiles["signups"].result["series"][0]["total"] == 2
+    assert tiles["cumulative_signups"].result["series"][0]["values"][-1]["value"] == 2
+
+
+def test_a_report_on_a_subject_is_a_template_of_numbers_and_tables(shop):
+    shop.add(
+        (1, "2026-03-01T10:00:00", "identified", {"type": "identify", "role": "editor"}),
+        (1, "2026-03-02T10:00:00", "video_watched", {"video": "v1", "seconds": 90}),
+        (1, "2026-03-02T11:00:00", "video_watched", {"video": "v1", "seconds": 45}),
+        (1, "2026-03-03T10:00:00", "video_watched", {"video": "v2", "seconds": 15}),
+        (2, "2026-03-03T10:00:00", "video_watched", {"video": "v2", "seconds": 15}),
+    )
+    minutes = {"name": "minutes", "event": "video_watched", "of": "sum", "property": "seconds", "divide": 60, "decimals": 1}
+    videos = {"name": "videos", "event": "video_watched", "of": "distinct", "property": "video"}
+    table = {"name": "videos", "by": "video", "columns": [minutes]}
+    found = shop.ask(
+        kind="person", subject=str(subject(1)), traits=["role"], numbers=[minutes, videos], tables=[table], range=WEEK
+    )
+    assert (found.events, found.traits) == (4, {"role": "editor"})
+    assert found.numbers == {"minutes": 2.5, "videos": 2}
+    assert found.tables[0].rows == [{"value": "v1", "minutes": 2.2}, {"value": "v2", "minutes": 0.2}]
+    assert [each.event for each in found.timeline][:2] == ["video_watched", "video_watched"]
+    with pytest.raises(Exception, match="one subject"):
+        shop.ask(kind="person", subject=str(subject(1)), least=5)

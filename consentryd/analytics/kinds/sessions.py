@@ -131,8 +131,8 @@ def answer(question: SessionsQuery, asked: Asked) -> SessionsResult:
         bounce=question.bounce,
         totals=totals_of(found, asked),
         buckets=_buckets(found.counts, period, asked),
-        entries=_top(found.entries, asked),
-        exits=_top(found.exits, asked),
+        entries=top_pages(found.entries, asked),
+        exits=top_pages(found.exits, asked),
     )
 
 
@@ -222,7 +222,8 @@ def _buckets(counts: SessionCounts, period: Period, asked: Asked) -> list[Sessio
     ]
 
 
-def _top(pages: Counter[str], asked: Asked) -> list[PageCount]:
+def top_pages(pages: Counter[str], asked: Asked) -> list[PageCount]:
+    """The pages most often there, those that are too rare to be shown left out."""
     ranked = sorted(pages.items(), key=lambda item: (-item[1], item[0]))[:_EDGES]
     return [PageCount(path=path, sessions=scaled(count, asked.scale)) for path, count in ranked if count >= asked.least]
 

@@ -1,0 +1,147 @@
+"""A customer dashboard made of five configured events; a tile says which of them it lacks (section 1.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import By
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.funnels.answer import answer as answer_funnel
+from consentryd.analytics.funnels.model import FunnelBreakdown, FunnelQuery, FunnelStep, Window
+from consentryd.analytics.kinds import lifecycle
+from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.trends.answer import answer as answer_trends
+from consentryd.analytics.trends.model import Math, Series, Trends
+
+EVENTS: Final = ("activity", "signup_page", "signup", "subscription", "payment")
+
+
+class DashboardQuery(Question):
+    """Every event is optional. Signup conversion and free-to-paid are ordered funnels."""
+
+    kind: Literal["dashboard"]
+    activity: Matcher | None = None
+    signup_page: Matcher | None = None
+    signup: Matcher | None = None
+    subscription: Matcher | None = None
+    payment: Matcher | None = None
+    funnel_days: int = Field(14, ge=1, le=366)
+
+
+class Tile(Answered):
+    """Either `missing`, the events to configure first, or the `result` of the query that makes the tile."""
+
+    name: str
+    title: str
+    missing: list[str]
+    result: dict[str, Any] | None
+
+
+class DashboardResult(Envelope):
+    kind: Literal["dashboard"] = "dashboard"
+    tiles: list[Tile]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"tile": tile.name, "title": tile.title, "missing": ", ".join(tile.missing)} for tile in self.tiles]
+
+
+Make = Callable[[DashboardQuery, Asked], Envelope]
+
+
+def answer(question: DashboardQuery, asked: Asked) -> DashboardResult:
+    """Raises `Unprocessable` for the anonymous lane."""
+    require_subjects(asked)
+    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in _TILES]
+    if question.activity is not None and question.activity.names == ["page_viewed"] and question.activity.where is None:
+        asked.warn("activity_is_page_view")
+    return DashboardResult(**asked.envelope(asked.period("day"), interval=False), tiles=tiles)
+
+
+def _tile(name: str, title: str, needs: tuple[str, ...], make: Make, question: DashboardQuery, asked: Asked) -> Tile:
+    missing = [event for event in needs if getattr(question, event) is None]
+    result = None if missing else make(question, asked).model_dump(mode="json", by_alias=True)
+    return Tile(name=name, title=title, missing=missing, result=result)
+
+
+def _trends(question: DashboardQuery, asked: Asked, series: list[tuple[str, Math]], **options: Any) -> Envelope:
+    lines = []
+    for event, math in series:
+        matcher: Matcher = getattr(question, event)
+        lines.append(Series(event=matcher.event, where=matcher.where, math=math, name=f"{math} {event}"))
+    part = Trends(series=lines, **_common(question), **options)
+    return answer_trends(part, asked.about(part))
+
+
+def _funnel(question: DashboardQuery, asked: Asked, *steps: str, breakdown: FunnelBreakdown | None = None) -> Envelope:
+    matchers = [getattr(question, step) for step in steps]
+    part = FunnelQuery(
+        kind="funnel",
+        steps=[
+            FunnelStep(event=matcher.event, where=matcher.where, name=step) for matcher, step in zip(matchers, steps, strict=True)
+        ],
+        window=Window(n=question.funnel_days, unit="day"),
+        breakdown=breakdown,
+        **_common(question),
+    )
+    return answer_funnel(part, asked.about(part))
+
+
+def _lifecycle(question: DashboardQuery, asked: Asked) -> Envelope:
+    assert question.activity is not None
+    part = LifecycleQuery(kind="lifecycle", activity=question.activity, interval="week", **_common(question))
+    return lifecycle.answer(part, asked.about(part))
+
+
+def _common(question: DashboardQuery) -> dict[str, Any]:
+    names = ("range", "timezone", "week_start", "where", "test_traffic", "sampling", "min_group_size")
+    return {name: getattr(question, name) for name in names}
+
+
+_SOURCE: Final = FunnelBreakdown(by=By(property="utm_source"), attribution="first_touch")
+_TILES: Final[tuple[tuple[str, str, tuple[str, ...], Make], ...]] = (
+    (
+        "active",
+        "Active subjects by day, week and month",
+        ("activity",),
+        lambda q, a: _trends(q, a, [("activity", "unique"), ("activity", "weekly_active"), ("activity", "monthly_active")]),
+    ),
+    ("signups", "Signups", ("signup",), lambda q, a: _trends(q, a, [("signup", "unique")], display="total", compare="previous")),
+    (
+        "paying",
+        "Paying customers",
+        ("payment",),
+        lambda q, a: _trends(q, a, [("payment", "unique")], display="total", compare="previous"),
+    ),
+    (
+        "signups_and_subscriptions",
+        "Signups and subscriptions, 7-day mean",
+        ("signup", "subscription"),
+        lambda q, a: _trends(q, a, [("signup", "unique"), ("subscription", "unique")], smoothing=7),
+    ),
+    (
+        "new_signups",
+        "New signups by week",
+        ("signup",),
+        lambda q, a: _trends(q, a, [("signup", "first_match")], interval="week"),
+    ),
+    (
+        "cumulative_signups",
+        "Cumulative signups",
+        ("signup",),
+        lambda q, a: _trends(q, a, [("signup", "unique")], display="cumulative"),
+    ),
+    (
+        "signup_conversion",
+        "Signup conversion, by first source",
+        ("signup_page", "signup"),
+        lambda q, a: _funnel(q, a, "signup_page", "signup", breakdown=_SOURCE),
+    ),
+    ("lifecycle", "Lifecycle by week", ("activity",), _lifecycle),
+    ("free_to_paid", "Free to paid", ("signup", "payment"), lambda q, a: _funnel(q, a, "signup", "payment")),
+)

@@ -1,0 +1,185 @@
+"""One subject's report: tiles and tables over its events (section 1.15 as a template that any of them fits)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.field import field_of
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.shape import PropertyName, Shape, Text
+from consentryd.analytics.source import Source
+from consentryd.analytics.trends.rows import as_number
+from consentryd.model.identity import MAX_SUBJECT, bucket_of
+
+_TIMELINE: Final = 200
+Sum = Literal["count", "sum", "distinct", "mean", "last"]
+
+
+class Number(Matcher):
+    """A number of the report: how many events, or the sum, the mean, the last or the distinct values of a property over them.
+
+    `divide` scales it: 60 makes minutes of seconds. `decimals` rounds it.
+    """
+
+    name: Text
+    of: Sum = "count"
+    property: PropertyName | None = None
+    divide: float = Field(1, gt=0)
+    decimals: int | None = Field(None, ge=0, le=6)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.of == "count") == (self.property is not None):
+            raise ValueError("all but `count` need a `property`")
+        return self
+
+
+class ReportTable(Shape):
+    """A row for each value of `by`, with numbers over its events."""
+
+    name: Text
+    by: PropertyName
+    columns: list[Number] = Field(min_length=1, max_length=20)
+    limit: int = Field(100, ge=1, le=1_000)
+
+
+class PersonQuery(Question):
+    """What one subject did in the range. `docs/analytics/person.md` has the 28 items of a video platform's report as such a template."""
+
+    kind: Literal["person"]
+    subject: str = Field(pattern=r"^\d{1,19}$", description="The subject's number, as `/v1/query/{id}/subjects` gives it.")
+    traits: list[PropertyName] = Field(default=[], max_length=20)
+    numbers: list[Number] = Field(default=[], max_length=50)
+    tables: list[ReportTable] = Field(default=[], max_length=10)
+    timeline: bool = True
+
+
+class TableRows(Answered):
+    name: str
+    rows: list[dict[str, Any]]
+
+
+class PersonEvent(Answered):
+    time: str
+    event: str
+    path: str | None
+
+
+class PersonResult(Envelope):
+    kind: Literal["person"] = "person"
+    first_seen: str | None
+    last_seen: str | None
+    events: int
+    traits: dict[str, str | None]
+    numbers: dict[str, float | int | str | None]
+    tables: list[TableRows]
+    timeline: list[PersonEvent] = Field(description="The newest 200 events, newest first.")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"name": name, "value": value} for name, value in self.numbers.items()]
+
+
+def answer(question: PersonQuery, asked: Asked) -> PersonResult:
+    """Raises `Unprocessable` for the anonymous lane, and where groups of one may not be shown."""
+    require_subjects(asked)
+    asked.refuse_single("A report on one subject shows a group of one.")
+    period = asked.period("day")
+    run = _Run(question, asked, period)
+    seen = run.query("min(epoch_us(e.time)) AS a, max(epoch_us(e.time)) AS b, count(*) AS n")
+    first, last = _least(seen["a"]), _most(seen["b"])
+    return PersonResult(
+        **asked.envelope(period, interval=False),
+        first_seen=None if first is None else asked.label(first),
+        last_seen=None if last is None else asked.label(last),
+        events=sum(seen["n"]),
+        traits={name: run.trait(name) for name in question.traits},
+        numbers={number.name: run.number(number) for number in question.numbers},
+        tables=[TableRows(name=table.name, rows=run.table(table)) for table in question.tables],
+        timeline=run.timeline() if question.timeline else [],
+    )
+
+
+class _Run:
+    def __init__(self, question: PersonQuery, asked: Asked, period: Period) -> None:
+        self._question, self._asked = question, asked
+        self._span = Span(period.since, period.until)
+        self._execution = asked.execution.of_bucket(bucket_of(min(int(question.subject), MAX_SUBJECT)))
+
+    def query(self, selected: str, source: Source | None = None, where: str = "true", rest: str = "") -> dict[str, list[Any]]:
+        source = source or Source(self._asked.setting)
+        own = f"e.subject = {int(self._question.subject)}"
+        conditions = [own, where, *([] if self._question.where is None else [source.holds(self._question.where)])]
+        statement = f"SELECT {selected} FROM {source.sql} WHERE {' AND '.join(conditions)} {rest}"
+        return self._execution.gather(statement, self._span).to_pydict()  # type: ignore[no-any-return]
+
+    def trait(self, name: str) -> str | None:
+        source = Source(self._asked.setting)
+        found = self.query(f"any_value({source.trait(name, 'latest').text}) AS v", source)["v"]
+        return next((value for value in found if value is not None), None)
+
+    def number(self, number: Number) -> Any:
+        source = Source(self._asked.setting)
+        found = self.query(f"{_sql(number)} AS v", source, source.matches(number))["v"]
+        nothing = 0 if number.of in {"count", "sum", "distinct"} else None
+        return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
+
+    def table(self, table: ReportTable) -> list[dict[str, Any]]:
+        source = Source(self._asked.setting)
+        truths = [source.matches(column) for column in table.columns]
+        columns = ", ".join(
+            f"{_sql(c, f' FILTER ({truth})')} AS c{n}" for n, (c, truth) in enumerate(zip(table.columns, truths, strict=True))
+        )
+        key = field_of(table.by).text
+        rest = f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {table.limit}"
+        found = self.query(f"{key} AS k, {columns}", source, f"{key} IS NOT NULL AND ({' OR '.join(truths)})", rest)
+        return [
+            {"value": key, **{c.name: _rounded(found[f"c{n}"][row], c) for n, c in enumerate(table.columns)}}
+            for row, key in enumerate(found["k"])
+        ]
+
+    def timeline(self) -> list[PersonEvent]:
+        found = self.query(
+            "epoch_us(e.time) AS t, e.event AS n, e.path AS p", rest=f"ORDER BY e.time DESC, e.event_id LIMIT {_TIMELINE}"
+        )
+        rows = zip(found["t"], found["n"], found["p"], strict=True)
+        return [PersonEvent(time=self._asked.label(time), event=event, path=path) for time, event, path in rows]
+
+
+def _sql(number: Number, only: str = "") -> str:
+    if number.property is None:
+        return f"count(*){only}"
+    text = field_of(number.property).text
+    match number.of:
+        case "sum":
+            return f"coalesce(fsum({as_number(text)}){only}, 0)"
+        case "mean":
+            return f"avg({as_number(text)}){only}"
+        case "distinct":
+            return f"count(DISTINCT {text}){only}"
+        case _:
+            return f"last({text} ORDER BY e.time, e.event_id){only}"
+
+
+def _rounded(value: Any, number: Number) -> Any:
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and number.of != "last":
+        value = value / number.divide if number.divide != 1 else value
+        return round(value, number.decimals) if number.decimals is not None else value
+    return value
+
+
+def _least(values: list[int | None]) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _most(values: list[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,159 @@
+"""A web site at a glance: visitors, visits, pages, sources and goals (section 1.18)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import NONE_LABEL
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.kinds.sessions import PageCount, SessionRules, SessionTotals, measure, top_pages, totals_of
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period
+from consentryd.analytics.question import Answered, Envelope
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.shape import Shape, Text
+from consentryd.analytics.source import Source
+from consentryd.analytics.trends.measuring import scaled
+from consentryd.analytics.view import EVENTS
+from consentryd.model.clock import MINUTE
+
+LIVE: Final = 5 * MINUTE
+DIMENSIONS: Final = ("path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "country", "device", "os", "browser")
+
+
+class Goal(Shape):
+    name: Text
+    event: Matcher
+
+
+class WebQuery(SessionRules):
+    """Visitors are subjects; what was counted without a person is told apart. `where` narrows all of it, goals' denominators too."""
+
+    kind: Literal["web"]
+    goals: list[Goal] = Field(default=[], max_length=20)
+    limit: int = Field(10, ge=1, le=100, description="How many values of each dimension.")
+
+
+class ValueCount(Answered):
+    value: str
+    visitors: int
+    page_views: int
+
+
+class GoalCount(Answered):
+    """`conversion`: visitors who did it by all visitors of the filtered set."""
+
+    name: str
+    visitors: int | None
+    events: int | None
+    conversion: float | None
+
+
+class WebResult(Envelope):
+    kind: Literal["web"] = "web"
+    visitors: int | None
+    live_visitors: int | None = Field(description="Seen in the last 5 minutes.")
+    page_views: int
+    views_per_visit: float | None
+    visits: SessionTotals
+    bounce: str
+    anonymous_page_views: int = Field(description="Of visitors who are counted without being known; in no other number here.")
+    entries: list[PageCount]
+    exits: list[PageCount]
+    top: dict[str, list[ValueCount]]
+    goals: list[GoalCount]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"dimension": name, **value.model_dump()} for name, values in self.top.items() for value in values]
+
+
+def answer(question: WebQuery, asked: Asked) -> WebResult:
+    """Raises `Unprocessable` for the anonymous lane, which has its own number."""
+    require_subjects(asked)
+    period = asked.period("day")
+    sessions = measure(question, period, asked)
+    totals = totals_of(sessions, asked)
+    visitors, views = _counts(question, Span(period.since, period.until), asked)
+    live, _ = _counts(question, Span(asked.now - LIVE, asked.now + 1), asked)
+    return WebResult(
+        **asked.envelope(period, interval=False),
+        visitors=_shown(visitors, asked),
+        live_visitors=_shown(live, asked),
+        page_views=scaled(views, asked.scale),
+        views_per_visit=totals.pages_per_session,
+        visits=totals,
+        bounce=question.bounce,
+        anonymous_page_views=_anonymous(question, period, asked),
+        entries=top_pages(sessions.entries, asked),
+        exits=top_pages(sessions.exits, asked),
+        top={name: _top(name, question, period, asked) for name in DIMENSIONS},
+        goals=[_goal(goal, question, period, visitors, asked) for goal in question.goals],
+    )
+
+
+def _counts(question: WebQuery, span: Span, asked: Asked) -> tuple[int, int]:
+    """Visitors and page views."""
+    source = Source(asked.setting)
+    page = source.matches(question.page)
+    where = "true" if question.where is None else source.holds(question.where)
+    statement = f"SELECT count(DISTINCT e.subject) AS v, count(*) FILTER ({page}) AS p FROM {source.sql} WHERE {where}"
+    table = asked.execution.gather(statement, span)
+    return sum(table["v"].to_pylist()), sum(table["p"].to_pylist())
+
+
+def _anonymous(question: WebQuery, period: Period, asked: Asked) -> int:
+    rules = replace(asked.execution.rules, lanes="anonymous")
+    source = Source(asked.setting)
+    statement = f"SELECT count(*) AS p FROM {EVENTS} e WHERE {source.matches(question.page)}"
+    table = asked.execution.with_rules(rules).gather(statement, Span(period.since, period.until))
+    return sum(table["p"].to_pylist())
+
+
+def _top(name: str, question: WebQuery, period: Period, asked: Asked) -> list[ValueCount]:
+    """The values with the most visitors. A visitor may be in several."""
+    source = Source(asked.setting)
+    page = source.matches(question.page)
+    where = "true" if question.where is None else source.holds(question.where)
+    statement = (
+        f"SELECT e.{name} AS value, count(DISTINCT e.subject) AS v, count(*) FILTER ({page}) AS p FROM {source.sql}"
+        f" WHERE {where} GROUP BY e.{name}"
+    )
+    visitors: Counter[str | None] = Counter()
+    views: Counter[str | None] = Counter()
+    for row in asked.execution.gather(statement, Span(period.since, period.until)).to_pylist():
+        visitors[row["value"]] += row["v"]
+        views[row["value"]] += row["p"]
+    ranked = sorted(visitors, key=lambda value: (-visitors[value], value or ""))
+    return [
+        ValueCount(
+            value=NONE_LABEL if value is None else value,
+            visitors=scaled(visitors[value], asked.scale),
+            page_views=scaled(views[value], asked.scale),
+        )
+        for value in ranked[: question.limit]
+        if visitors[value] >= max(asked.least, 1)
+    ]
+
+
+def _goal(goal: Goal, question: WebQuery, period: Period, visitors: int, asked: Asked) -> GoalCount:
+    source = Source(asked.setting)
+    conditions = [source.matches(goal.event), *([] if question.where is None else [source.holds(question.where)])]
+    statement = f"SELECT count(DISTINCT e.subject) AS v, count(*) AS n FROM {source.sql} WHERE {' AND '.join(conditions)}"
+    table = asked.execution.gather(statement, Span(period.since, period.until))
+    converted = sum(table["v"].to_pylist())
+    shown = _shown(converted, asked)
+    return GoalCount(
+        name=goal.name,
+        visitors=shown,
+        events=None if shown is None else scaled(sum(table["n"].to_pylist()), asked.scale),
+        conversion=converted / visitors if visitors and shown is not None else None,
+    )
+
+
+def _shown(count: int, asked: Asked) -> int | None:
+    return None if 0 < count < asked.least else scaled(count, asked.scale)
