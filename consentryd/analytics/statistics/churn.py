@@ -60,7 +60,7 @@ def churn(subject: Ints, time: Ints, edges: Ints, quiet: int = QUIET) -> Churn:
     buckets = len(starts)
     return Churn(
         active=_over(past, np.minimum(still, before_next), buckets),
-        churned=_over(past, np.minimum(np.minimum(still, before_next), unheard), buckets),
+        churned=_over(past, np.minimum(still, unheard), buckets),
         pool=_over(gone, before_next, buckets),
         returned=np.bincount(bucket[returned], minlength=buckets).astype(np.int64),
         resurrected=np.bincount(bucket, minlength=buckets).astype(np.int64),

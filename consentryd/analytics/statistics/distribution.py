@@ -168,11 +168,11 @@ def _poisson(a: float, x: float) -> float:
 
 
 def _stirling_rest(n: float) -> float:
-    """ln(n!) less Stirling's formula; the series' error from 15 on is below 1e-16."""
+    """ln(n!) less Stirling's formula; the series' error from 15 on is below 3e-16."""
     if n < _SERIES_FROM:
         return lgamma(n + 1) - (n + 0.5) * log(n) + n - 0.5 * log(2 * pi)
     m = n * n
-    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - (1 / 1188 - 691 / 360360 / m) / m) / m) / m) / m) / n
+    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / m) / m) / m) / m) / n
 
 
 def _deviance(x: float, mean: float) -> float:

@@ -61,7 +61,7 @@ def test_decay_does_not_vanish_when_all_is_long_ago():
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(paths)
 def test_credit_of_a_conversion_sums_to_one(model, given_):
     found = [sorted(path, key=lambda touch: -touch[1]) for path in given_]
@@ -85,7 +85,7 @@ def test_the_quoted_markov_chain():
     assert credit.conversions == pytest.approx([1 / 7, 3 / 7, 3 / 7])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(paths, paths)
 def test_the_chain_converts_as_often_as_the_journeys_did(won, lost):
     won, lost = ([[c for c, _ in path] for path in some if path] for some in (won, lost))
@@ -179,7 +179,7 @@ def listed(found):
     ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(rows, st.integers(0, 8), st.sampled_from([(), (0,)]))
 def test_journeys_are_those_of_a_plain_reading(events, look_back, direct):
     stream, touching = stream_of(events), Touching(TOUCH, "channel", "session", direct)

@@ -40,7 +40,7 @@ def test_the_quoted_mean():
     assert found.interval == pytest.approx((-0.0873, 1.36026), abs=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(small, small, small, small)
 def test_chances_are_exact(a, b, c, d):
     treatment, control = bayes.Beta(a, b), bayes.Beta(c, d)
@@ -56,7 +56,7 @@ def test_arms_of_very_different_sizes_are_exact(treatment, control):
     assert bayes.above(treatment, control) == pytest.approx(exact_chance(treatment, control), rel=1e-8, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(small, small, small, small)
 def test_losses_are_the_integrals(a, b, c, d):
     found = bayes.rates(bayes.Beta(c, d), bayes.Beta(a, b))

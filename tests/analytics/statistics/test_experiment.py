@@ -112,6 +112,12 @@ def test_too_few_are_said_to_be_too_few(metric, plan):
     assert row.p_value is None
 
 
+def test_arms_as_good_as_equal_are_not_called_better():
+    row = row_of(conversion((5_000_000, 50_000_000), (5_000_900, 50_000_000)), Plan(method="bayesian"))
+    assert row.expected_loss < 0.005
+    assert row.status == "inconclusive"
+
+
 def test_few_conversions_at_a_fixed_horizon_are_decided_exactly():
     row = row_of(conversion((1, 300), (14, 300)))
     assert (row.test, row.status) == ("fisher", "better")

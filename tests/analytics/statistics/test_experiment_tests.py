@@ -66,7 +66,7 @@ def test_the_quoted_splits(exposed, p_value, level):
     assert found.level == level
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 10_000), min_size=2, max_size=6), st.data())
 def test_the_split_is_scipys_chi_square(exposed, data):
     weights = data.draw(st.lists(st.integers(1, 9), min_size=len(exposed), max_size=len(exposed)))
@@ -88,13 +88,21 @@ def test_a_split_needs_positive_weights_and_two_arms():
     assert srm.split([5], [1]) is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(arms(), arms())
 def test_fishers_test_is_scipys(control, treatment):
     assert proportion.fisher(control, treatment) == pytest.approx(stats.fisher_exact(table(control, treatment)).pvalue, rel=1e-7)
 
 
-@settings(deadline=None)
+@pytest.mark.parametrize("n", [7, 24, 60])
+def test_tables_that_are_mirror_images_are_equally_likely(n):
+    for first in range(n + 1):
+        for second in (first + 2, n - first, n // 2):
+            pair_of = Proportion(first, n), Proportion(min(second, n), n)
+            assert proportion.fisher(*pair_of) == pytest.approx(stats.fisher_exact(table(*pair_of)).pvalue, rel=1e-7)
+
+
+@settings(deadline=None, max_examples=50)
 @given(arms(), arms())
 def test_the_score_test_is_the_pooled_z_of_statsmodels(control, treatment):
     total = control.merge(treatment)
@@ -105,7 +113,7 @@ def test_the_score_test_is_the_pooled_z_of_statsmodels(control, treatment):
     assert proportion.score(control, treatment) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(arms(), arms())
 def test_few_conversions_are_decided_exactly(control, treatment):
     each = min(control.successes, control.n - control.successes, treatment.successes, treatment.n - treatment.successes)
@@ -117,7 +125,7 @@ def test_nobody_in_an_arm_decides_nothing():
     assert proportion.decide(Proportion(0, 0), Proportion(3, 9)) is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(arms(), arms(), st.sampled_from([0.01, 0.05, 0.2]))
 def test_intervals_of_rates_are_those_of_statsmodels(control, treatment, alpha):
     counts = (treatment.successes, treatment.n, control.successes, control.n)
@@ -136,7 +144,7 @@ def test_the_ratio_of_risks_is_katz_by_the_table_of_statsmodels():
     assert proportion.katz(CONTROL, TREATMENT) == pytest.approx((low - 1, high - 1), rel=1e-10)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30),
     st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30),
@@ -152,7 +160,7 @@ def test_welchs_test_is_scipys(a, b, offset):
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.lists(st.floats(-1e6, 1e6), max_size=30))
 def test_moments_add_up_over_buckets(a, b):
     whole, parts = moments(np.array(a + b)), moments(np.array(a)).merge(moments(np.array(b)))
@@ -198,7 +206,7 @@ def test_a_ratio_is_a_mean_when_every_denominator_is_one():
     assert ratio(pair(values, np.zeros(4))) is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_of_bonferroni(values):
     found = multiplicity.holm(np.array([np.nan if value is None else value for value in values]))
@@ -222,7 +230,7 @@ def test_the_quoted_holm():
     assert multiplicity.holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(20, 200), st.integers(20, 200), st.integers(0, 1_000))
 def test_cuped_is_the_regression_on_arm_and_past(m, n, seed):
     rng = np.random.default_rng(seed)
@@ -267,7 +275,7 @@ def test_twenty_looks_fool_the_fixed_horizon_and_not_the_confidence_sequence():
     assert (np.abs(effect) > halves * error).any(axis=1).mean() == pytest.approx(0.010, abs=0.007)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.floats(-5, 5), st.floats(0.1, 2), st.integers(10, 100_000), st.floats(0.001, 0.3))
 def test_the_always_valid_p_agrees_with_its_interval(effect, error, n, alpha):
     found = sequential.sequence(effect, error, n, alpha)
@@ -295,7 +303,7 @@ def test_the_sample_size_is_the_formulas():
     assert power.sample_size_of_mean(10, 1) == int(np.ceil(2 * (z * 10) ** 2)) == 1570
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.floats(0.001, 0.999), st.integers(5, 1_000_000), st.sampled_from(["increase", "decrease"]))
 def test_the_detectable_effect_needs_just_the_sample_there_is(base, n, direction):
     found = power.detectable(base, n, direction=direction)

@@ -22,7 +22,7 @@ def stream_of(events):
     return Stream(columns[0], columns[1], columns[2].astype(np.int16), one_definition_each(3), values, {})
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(rows, st.sampled_from([None, 0, 3]), st.integers(0, 5))
 def test_arms_and_outcomes_are_those_of_a_plain_reading(events, window, lookback):
     stream = stream_of(events)

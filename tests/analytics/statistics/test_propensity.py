@@ -51,7 +51,7 @@ def test_classes_that_separate_keep_finite_weights():
     assert logistic.probability(np.array([-1e4, 0.0, 1e4])).tolist() == [0, 0.5, 1]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40))
 def test_ranking_is_what_its_definition_says(pairs):
     scores, did = np.array([s for s, _ in pairs], float), np.array([d for _, d in pairs])
@@ -134,6 +134,12 @@ def test_platts_correction_undoes_optimism():
     assert quality(model.chance(later), outcome).calibration_error < 0.7 * raw.calibration_error
 
 
+def test_of_many_subjects_every_kth_is_used():
+    table, did = sample(11, n=propensity.MAX_ROWS + 1)
+    half = propensity.fitted(table.take(np.arange(0, len(did), 2)), did[::2], 65, 7)
+    assert propensity.fitted(table, did, 65, 7).version == half.version
+
+
 def test_explanations_name_the_strongest_contributions_which_add_up():
     table, did = sample(3)
     model = propensity.fitted(table, did, 65, 7)
@@ -155,7 +161,7 @@ def test_the_split_is_by_time():
 rollup = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 1), st.integers(50, 105), st.integers(1, 9)), max_size=25)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(rollup, st.sets(st.integers(1, 4)))
 def test_features_are_those_of_a_plain_reading_of_the_past(rows, excluded):
     cutoff = 100
