@@ -7,6 +7,7 @@ from bisect import bisect_left
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank
+from consentryd.analytics.kernel.change import firsts
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.matching import most
 from consentryd.analytics.kernel.trail import Trail, trail_of
@@ -65,14 +66,22 @@ def _slide(trail: Trail, starts: Ints, line: Ints, found: Chains, funnel: Funnel
     place.sort(axis=1)
     done = place != NEVER
     depth = done.sum(axis=1)
-    ended = place[np.arange(len(starts)), depth - 1]
-    order = np.lexsort((-starts, trail.time[ended], -depth, line))
-    chosen = order[np.flatnonzero(np.diff(line[order], prepend=-1))]
+    chosen = _chosen(line, depth, trail.time[place[np.arange(len(starts)), depth - 1]])
     lines = line[chosen]
     found.depth[lines], found.reached[lines] = depth[chosen], done[chosen]
     known = np.where(done[chosen], place[chosen], 0)
     found.time[lines] = np.where(done[chosen], trail.time[known], ABSENT)
     found.row[lines] = np.where(done[chosen], trail.row[known], ABSENT)
+
+
+def _chosen(line: Ints, depth: Ints, ended: Ints) -> Ints:
+    """Of each line, which are together, the start of the greatest depth that ends first, and of several such the last."""
+    first = firsts(line)
+    number = np.repeat(np.arange(len(first)), np.diff(first, append=len(line)))
+    ends = np.where(depth == np.maximum.reduceat(depth, first)[number], ended, NEVER)
+    best = np.flatnonzero(ends == np.minimum.reduceat(ends, first)[number])
+    last: Ints = best[np.append(firsts(line[best])[1:], len(best)) - 1]
+    return last
 
 
 def _rewrite(trail: Trail, may_start: Bools, found: Chains, line: int, events: slice, funnel: Funnel) -> None:
@@ -93,8 +102,8 @@ def _rewrite(trail: Trail, may_start: Bools, found: Chains, line: int, events: s
     found.row[line, :depth] = [rows[event] for event in best]
 
 
-def _rank(done: list[int], times: list[int]) -> tuple[int, int, int]:
-    return (-len(done), times[done[-1]], -times[done[0]])
+def _rank(done: list[int], times: list[int]) -> tuple[int, int, int, list[int]]:
+    return (-len(done), times[done[-1]], -times[done[0]], [times[event] for event in done])
 
 
 def _completions(times: list[int], masks: list[int], alike: dict[int, list[int]], start: int, funnel: Funnel) -> list[int]:

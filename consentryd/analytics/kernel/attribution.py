@@ -12,7 +12,7 @@ from consentryd.analytics.kernel.conversion import Conversion, Pair, conversion
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.hold import held, present
 from consentryd.analytics.kernel.solution import chains_of
-from consentryd.analytics.kernel.start import marked, start_rows, taken
+from consentryd.analytics.kernel.start import marked, relevant, start_rows, taken
 from consentryd.analytics.stream import NONE, Stream, Values
 
 
@@ -48,7 +48,7 @@ def at_step(chains: Chains, column: Values, step: int) -> Grouped:
 
 def all_steps(stream: Stream, funnel: Funnel, name: str) -> Grouped:
     """The funnel run once for each value, over the events that have it."""
-    parts = held(stream, [name], with_missing=True)
+    parts = held(stream, [name], relevant(stream, funnel), with_missing=True)
     chains = chains_of(parts.stream, funnel)
     first = firsts(parts.stream.subject)
     return Grouped(parts.restored(chains), parts.stream.values[name][first][chains.subject], overlap=True)
@@ -56,6 +56,13 @@ def all_steps(stream: Stream, funnel: Funnel, name: str) -> Grouped:
 
 def at_first_step(stream: Stream, funnel: Funnel, name: str) -> Grouped:
     """The funnel run once for each value on a subject's entering events, these being its first step: a subject is in each such group."""
+    whole = np.flatnonzero(relevant(stream, funnel))
+    found = _at_first_step(taken(stream, whole), funnel, name)
+    row = np.where(found.chains.row == ABSENT, ABSENT, np.append(whole, ABSENT)[found.chains.row])
+    return found._replace(chains=found.chains._replace(row=row))
+
+
+def _at_first_step(stream: Stream, funnel: Funnel, name: str) -> Grouped:
     rows = start_rows(stream, funnel)
     column = stream.values[name]
     rows = rows[np.lexsort((column[rows], stream.subject[rows]))]

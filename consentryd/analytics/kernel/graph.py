@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.paths import ELLIPSIS, Paths, Walk, shortened, walk_of
 from consentryd.analytics.stream import Stream
+
+_TABLE: Final = 8
 
 
 class Edges(NamedTuple):
@@ -59,14 +61,30 @@ class Nodes(NamedTuple):
 
 
 def _numbered(*columns: Ints) -> tuple[Ints, Ints]:
-    """Positions of the first line of each combination, these ascending, and by line the number of its combination."""
-    order = np.lexsort(columns[::-1])
-    new = np.zeros(len(order), np.bool_)
+    """Positions of a line of each combination, these ascending, and by line the number of its combination.
+
+    Combinations are packed into one number; a table of all there could be beats sorting them while it is no longer than a few lines each.
+    """
+    packed, room = _packed(columns)
+    if room > _TABLE * (len(packed) + 1):
+        _, first, number = np.unique(packed, return_index=True, return_inverse=True)
+        return first, number.astype(np.int64)
+    place = np.full(room, -1, np.int64)
+    place[packed] = np.arange(len(packed))
+    there = place >= 0
+    number = (np.cumsum(there) - 1)[packed]
+    return place[there], number
+
+
+def _packed(columns: tuple[Ints, ...]) -> tuple[Ints, int]:
+    """The columns as one, in the same order, and the room of its values. Steps and items are few, so 63 bits hold them."""
+    packed, room = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:
-        new |= changes(column[order])
-    number = np.empty(len(order), np.int64)
-    number[order] = np.cumsum(new) - 1
-    return order[new], number
+        low = int(column.min(initial=0))
+        span = int(column.max(initial=0)) - low + 1
+        packed, room = packed * span + (column - low), room * span
+    assert room < 1 << 63
+    return packed, room
 
 
 def _summed(number: Ints, values: Ints, size: int) -> Ints:
@@ -91,13 +109,14 @@ def graph_of(walk: Walk, step: Ints) -> tuple[Nodes, Edges]:
     origin, target, subject = walk.item[place], walk.item[place + 1], walk.subject[place]
     by, number = _numbered(step[place], origin, target)
     order = np.argsort(number, kind="stable")
-    per_subject, _ = _numbered(number, subject)
+    grouped = number[order]
+    new = changes(grouped) | changes(subject[order])  # within an edge passages are still by subject
     edges = Edges(
         step=step[place][by],
         origin=origin[by],
         target=target[by],
         passages=np.bincount(number, minlength=len(by)),
-        subjects=np.bincount(number[per_subject], minlength=len(by)),
+        subjects=np.bincount(grouped[new], minlength=len(by)),
         taken=(walk.time[place + 1] - walk.time[place])[order],
     )
     return nodes, edges

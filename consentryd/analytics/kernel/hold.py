@@ -11,7 +11,7 @@ from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, ends
 from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.solution import chains_of
-from consentryd.analytics.kernel.start import taken
+from consentryd.analytics.kernel.start import relevant, taken
 from consentryd.analytics.stream import NONE, Stream, Values
 
 
@@ -28,14 +28,14 @@ class Held(NamedTuple):
         return chains._replace(subject=self.owner[chains.subject], row=row)
 
 
-def held(stream: Stream, names: Sequence[str], *, with_missing: bool = False) -> Held:
-    """Parts subjects by the values of columns; events without one of them are left out, or have the value `NONE`."""
+def held(stream: Stream, names: Sequence[str], wanted: Bools, *, with_missing: bool = False) -> Held:
+    """Parts subjects by the values of columns, of the wanted events; those without a value are left out, or have the value `NONE`."""
     columns = [stream.values[name] for name in names]
-    known = np.ones(len(stream.subject), np.bool_)
+    known = wanted.copy()
     for column in columns:
         known &= with_missing | present(column)
     rows = np.flatnonzero(known)
-    order = rows[np.lexsort((stream.time[rows], *(column[rows] for column in columns), stream.subject[rows]))]
+    order = rows[np.lexsort((*(column[rows] for column in columns), stream.subject[rows]))]
     found = taken(stream, order)
     new = changes(found.subject)
     for name in names:
@@ -51,7 +51,7 @@ def present(column: Values) -> Bools:
 
 def held_chains(stream: Stream, funnel: Funnel, names: Sequence[str]) -> Chains:
     """One line for each subject, of its value that goes deepest; or every attempt of every value."""
-    parts = held(stream, names)
+    parts = held(stream, names, relevant(stream, funnel))
     found = parts.restored(chains_of(parts.stream, funnel))
     if funnel.count_entries:
         return found.take(np.lexsort((found.time[:, 0], found.subject)))

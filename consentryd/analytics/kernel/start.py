@@ -10,7 +10,7 @@ import numpy as np
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.funnel import Funnel, Step
 from consentryd.analytics.kernel.ordered import starts_of
-from consentryd.analytics.kernel.trail import trail_of
+from consentryd.analytics.kernel.trail import bits, trail_of
 from consentryd.analytics.stream import MAX_DEFINITIONS, Stream
 
 #: The definition of marked events: the one bit of a mask that no query uses.
@@ -22,6 +22,16 @@ def start_rows(stream: Stream, funnel: Funnel) -> Ints:
     trail = trail_of(stream, funnel)
     rows: Ints = np.sort(trail.row[starts_of(trail, funnel)])
     return rows
+
+
+def relevant(stream: Stream, funnel: Funnel) -> Bools:
+    """Which events a funnel looks at: those of its steps and exclusions, or all if the steps must follow each other directly."""
+    if funnel.order == "strict":
+        return np.ones(len(stream.code), np.bool_)
+    looked = bits(stream.masks, [step.definition for step in funnel.steps])
+    looked |= bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
+    found: Bools = (looked != 0)[stream.code]
+    return found
 
 
 def marked(stream: Stream, marks: Bools, funnel: Funnel) -> tuple[Stream, Funnel]:

@@ -121,7 +121,7 @@ def ambiguous(history, question):
 
 @pytest.mark.parametrize("make", CONFIGURATIONS)
 def test_histories_give_the_numbers_and_times_of_the_definitions(make):
-    compare(make, 1, 80)
+    compare(make, 1, 160)
 
 
 @pytest.mark.slow

@@ -242,7 +242,7 @@ funnels = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(histories, funnels)
 def test_parts_of_disjoint_subjects_add_up_to_the_whole(known, question):
     pairs = question.pairs()
@@ -255,7 +255,7 @@ def test_parts_of_disjoint_subjects_add_up_to_the_whole(known, question):
     assert all(sorted(merged.waits[pair].tolist()) == sorted(whole.waits[pair].tolist()) for pair in pairs)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(histories, funnels)
 def test_counts_never_rise_and_a_wider_window_never_loses(known, question):
     found = conversion(chains_of(stream_of(known), question)).counts
