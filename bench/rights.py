@@ -142,9 +142,10 @@ def shop_table(own: np.ndarray, heavy: int, count: int, heavy_count: int, month:
 
 @contextlib.contextmanager
 def timed(what: str, target: str) -> Iterator[None]:
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     yield
-    print(f"{what:<58} {time.perf_counter() - started:8.2f} s   (target {target})", flush=True)
+    wall, cpu = time.perf_counter() - started, time.process_time() - busy
+    print(f"{what:<58} {wall:8.2f} s, {cpu:.2f} s of CPU with ingestion's   (target {target})", flush=True)
 
 
 async def ingest(house: House, stop: asyncio.Event) -> tuple[int, float]:

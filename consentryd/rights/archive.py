@@ -90,7 +90,7 @@ def _csv(regions: Mapping[str, Lines]) -> Iterator[bytes]:
     table = csv.writer(buffer)
     table.writerow(CSV_COLUMNS)
     for event in _events(regions):
-        table.writerow([_cell(event.get(name)) for name in CSV_COLUMNS])
+        table.writerow([None if (value := event.get(name)) is None else _cell(value) for name in CSV_COLUMNS])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
