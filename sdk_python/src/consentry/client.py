@@ -81,7 +81,8 @@ class Consentry:
         store: Store = MemoryStore(queue_events, queue_bytes) if spool is None else self._open_spool(spool, spool_bytes, fsync)
         self._delivery = Delivery(store, transport or HttpTransport(host, timeout, tls), write_key, pace, on_failure)
         _open.add(self)
-        if spool is not None:
+        if store.lasting:
+            store.look_after()
             self._delivery.start()
 
     def _open_spool(self, spool: Union[str, os.PathLike[str]], most_bytes: int, fsync: str) -> Store:

@@ -133,6 +133,7 @@ class Delivery:
     def flush(self, timeout: Optional[float]) -> bool:
         """Sends now; whether everything that was accepted before is settled within `timeout` seconds."""
         with self._changed:
+            self._store.welcome()
             goal = self._settled + self._store.waiting + len(self._out)
             self._hurries += 1
             self._changed.notify_all()
@@ -196,7 +197,6 @@ class Delivery:
 
     def _run(self) -> None:
         failures = 0
-        self._store.look_after()
         while self._await_batch():
             batch = self._take()
             try:

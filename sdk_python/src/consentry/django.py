@@ -13,6 +13,7 @@ from typing import Any, Union
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponseBase
 
 from consentry.bound import Bound
@@ -50,7 +51,11 @@ class ConsentryMiddleware:
         return response
 
     def _bind(self, request: HttpRequest) -> Bound:
-        url, peer = request.build_absolute_uri(), request.META.get("REMOTE_ADDR")
+        try:
+            url = request.build_absolute_uri()
+        except DisallowedHost:  # Django answers it by itself
+            url = request.get_full_path()
+        peer = request.META.get("REMOTE_ADDR")
         bound = self._watch.bind(self._client, request, url, request.headers.get, peer)
         request.consentry = bound
         return bound

@@ -62,11 +62,10 @@ def _redact_dict(value: dict[Any, Any]) -> dict[Any, Any]:
 
 def redact_text(text: str) -> str:
     """E-mail addresses, and digit runs of 12 and more (9 after a plus): an order number or a time in seconds stays."""
-    if "@" in text or "%40" in text:
-        text = _EMAIL.sub("[email]", text)
-    if _DIGITS.search(text):
-        text = _DIGITS.sub(_long_run, text)
-    return text
+    clean = _EMAIL.sub("[email]", text) if "@" in text or "%40" in text else text
+    if _DIGITS.search(clean):
+        clean = _DIGITS.sub(_long_run, clean)
+    return text if clean == text else clean
 
 
 def redact_url(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Generic, Optional, TypeVar
@@ -11,7 +12,10 @@ from consentry.bound import Bound, Calls
 from consentry.consent import Consent, ConsentLike
 from consentry.redact import redact_text, redact_url
 
+_log = logging.getLogger("consentry")
+
 R = TypeVar("R")
+T = TypeVar("T")
 Headers = Callable[[str], Optional[str]]
 
 _OK = 200
@@ -37,17 +41,27 @@ class Watch(Generic[R]):
     def bind(self, client: Calls, request: R, url: str, header: Headers, peer: Optional[str]) -> Bound:
         """The client with everything that is known of the request."""
         ids = {"user_id": self.user_id, "anonymous_id": self.anonymous_id, "session_id": self.session_id}
-        known = {name: ask(request) for name, ask in ids.items() if ask is not None}
+        known = {name: _asked(ask, request) for name, ask in ids.items()}
         given: dict[str, Any] = {name: str(value) for name, value in known.items() if value is not None}
-        consent = self.consent(request) if self.consent else None
-        given["consent"] = with_browser(consent, header)
-        given["context"] = context_of(url, header, self.address(request) if self.address else peer)
+        given["consent"] = with_browser(_asked(self.consent, request), header)
+        given["context"] = context_of(url, header, _asked(self.address, request) if self.address else peer)
         return Bound(client, given)
 
     def see(self, bound: Bound, method: str, status: int, content_type: Optional[str]) -> None:
         """Tracks the page view, if it is one."""
         if self.pages and method == "GET" and _OK <= status < _REDIRECT and (content_type or "").startswith("text/html"):
             bound.page()
+
+
+def _asked(ask: Optional[Callable[[R], Optional[T]]], request: R) -> Optional[T]:
+    """The answer; none where asking fails: no error of ours breaks a request, and nobody agreed by an error."""
+    if ask is None:
+        return None
+    try:
+        return ask(request)
+    except Exception:  # noqa: BLE001 -- whatever it is
+        _log.exception("a middleware's question about a request failed")
+        return None
 
 
 def with_browser(consent: Optional[ConsentLike], header: Headers) -> Consent:

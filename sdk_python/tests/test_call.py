@@ -1,0 +1,206 @@
+"""What a call becomes on the wire."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import consentry
+import pytest
+from consentry import Consent, Consentry
+from consentry.testing import MemoryTransport
+
+SOURCES = sorted(Path(consentry.__file__).parent.glob("*.py"))
+
+
+def test_every_call_has_its_shape(client, transport):
+    assert client.track("order_completed", {"revenue": 19.9}, user_id="u", anonymous_id="a", session_id="s")
+    assert client.identify("u", {"plan": "pro"}, anonymous_id="a")
+    assert client.page("Pricing", {"tab": 2}, user_id="u")
+    assert client.screen("Cart", user_id="u")
+    assert client.group("g", {"seats": 3}, user_id="u")
+    assert client.alias("u", "a")
+    assert client.flush()
+    sent = [
+        {name: value for name, value in event.items() if name not in {"messageId", "timestamp"}} for event in transport.events
+    ]
+    assert sent == [
+        {
+            "type": "track",
+            "event": "order_completed",
+            "userId": "u",
+            "anonymousId": "a",
+            "sessionId": "s",
+            "properties": {"revenue": 19.9},
+        },
+        {"type": "identify", "userId": "u", "anonymousId": "a", "traits": {"plan": "pro"}},
+        {"type": "page", "name": "Pricing", "userId": "u", "properties": {"tab": 2}},
+        {"type": "screen", "name": "Cart", "userId": "u"},
+        {"type": "group", "groupId": "g", "userId": "u", "traits": {"seats": 3}},
+        {"type": "alias", "userId": "u", "previousId": "a"},
+    ]
+
+
+def test_every_event_has_an_id_of_its_own_and_a_time(client, transport):
+    before = datetime.now(UTC)
+    for _ in range(50):
+        client.track("seen", user_id="u")
+    client.flush()
+    assert len({event["messageId"] for event in transport.events}) == 50
+    times = [datetime.fromisoformat(event["timestamp"]) for event in transport.events]
+    assert all(before - timedelta(milliseconds=1) <= time <= datetime.now(UTC) for time in times)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event["timestamp"]) for event in transport.events)
+
+
+def test_an_id_and_a_time_can_be_given(client, transport):
+    at = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
+    client.track("seen", user_id="u", message_id='m"1', timestamp=at)
+    client.flush()
+    assert (transport.events[0]["messageId"], transport.events[0]["timestamp"]) == ('m"1', "2026-03-01T10:00:00.000005Z")
+
+
+def test_what_is_changed_after_the_call_changes_nothing(client, transport):
+    properties = {"items": [{"id": 1}]}
+    client.track("seen", properties, user_id="u")
+    properties["items"][0]["id"] = 2
+    client.flush()
+    assert transport.events[0]["properties"] == {"items": [{"id": 1}]}
+
+
+@dataclasses.dataclass
+class Money:
+    amount: Decimal
+
+
+class Plan(enum.Enum):
+    PRO = "pro"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+        (Decimal("19.99"), 19.99),
+        (Plan.PRO, "pro"),
+        ({"b", "a"}, ["a", "b"]),
+        (Money(Decimal("1.5")), {"amount": 1.5}),
+        ((1, 2), [1, 2]),
+        ("tea \U0001f375 \u00e9", "tea \U0001f375 \u00e9"),
+    ],
+)
+def test_common_values_are_written_as_json(client, transport, value, sent):
+    assert client.track("seen", {"value": value}, user_id="u")
+    client.flush()
+    assert transport.events[0]["properties"]["value"] == sent
+
+
+def _endless():
+    value = {}
+    value["self"] = value
+    return value
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), {(1, 2): 3}, _endless()], ids=repr)
+def test_what_is_not_json_is_lost_told_and_counted_and_nothing_is_raised(make, transport, value):
+    failures = []
+    client = make(on_failure=failures.append)
+    assert client.track("seen", {"value": value}, user_id="u") is False
+    assert [failure.reason for failure in failures] == ["not_json"]
+    client.track("seen", user_id="u")
+    client.flush()
+    assert (client.stats.lost, transport.dropped, len(transport.events)) == (1, 1, 1)
+
+
+def test_an_event_above_the_gateways_limit_is_lost_at_once(make):
+    failures = []
+    client = make(on_failure=failures.append)
+    assert client.track("seen", {"text": "x" * 40_000}, user_id="u") is False
+    assert (failures[0].reason, failures[0].event["event"]) == ("too_large", "seen")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.track(""),
+        lambda client: client.identify(""),
+        lambda client: client.group(""),
+        lambda client: client.alias("u", ""),
+        lambda _client: Consentry(""),
+        lambda _client: Consentry("k", "events.example.com"),
+        lambda _client: Consentry("k", "ftp://events.example.com"),
+        lambda _client: Consentry("k", batch_events=0),
+        lambda _client: Consentry("k", fsync="sometimes", spool="unused"),
+    ],
+)
+def test_a_call_that_cannot_be_meant_is_told_at_once(client, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"\w"):
+        call(client)
+
+
+def test_consent_goes_with_the_event_and_one_of_its_own_wins(make, transport):
+    client = make(consent={"analytics": True})
+    given = [
+        None,
+        {"analytics": False},
+        {"analytics": True, "marketing": None},
+        Consent(purposes={"analytics": True}, notice="2026-11", at=datetime(2026, 11, 1, tzinfo=UTC), gpc=True),
+        Consent(tcf="CP...", gpp="DB...", gpp_sid="7"),
+    ]
+    for consent in given:
+        client.track("seen", user_id="u", consent=consent)
+    client.track("seen", user_id="u", context={"ip": "203.0.113.7"})
+    client.flush()
+    assert [event["context"]["consent"] for event in transport.events] == [
+        {"purposes": {"analytics": True}},
+        {"purposes": {"analytics": False}},
+        {"purposes": {"analytics": True, "marketing": None}},
+        {"purposes": {"analytics": True}, "notice": "2026-11", "at": "2026-11-01T00:00:00Z", "gpc": True},
+        {"tcf": "CP...", "gpp": "DB...", "gpp_sid": "7"},
+        {"purposes": {"analytics": True}},
+    ]
+    assert transport.events[-1]["context"]["ip"] == "203.0.113.7"
+
+
+def test_what_only_equals_a_grant_is_never_sent_as_one(client, transport):
+    for value in (True, 1, 1.0):
+        client.track("seen", user_id="u", consent={"analytics": value})
+    client.flush()
+    sent = [event["context"]["consent"]["purposes"]["analytics"] for event in transport.events]
+    assert [type(value) for value in sent] == [bool, int, float]
+
+
+def test_a_bound_client_gives_what_it_was_given(client, transport):
+    bound = client.bind(user_id="u", session_id="s", consent={"analytics": True})
+    bound.track("seen")
+    bound.bind(session_id="t").page("Home")
+    bound.identify("v")
+    bound.alias("v", "a")
+    client.flush()
+    assert [(event["userId"], event.get("sessionId")) for event in transport.events] == [
+        ("u", "s"), ("u", "t"), ("v", "s"), ("v", "s"),
+    ]  # fmt: skip
+    assert all(event["context"]["consent"]["purposes"] == {"analytics": True} for event in transport.events)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_the_source_is_python_3_9(source):
+    ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+def test_a_transport_for_tests_tells_duplicates(make):
+    transport = MemoryTransport()
+    client = make(transport=transport)
+    for _ in range(2):
+        client.track("seen", user_id="u", message_id="m")
+    assert client.flush()
+    assert len(transport.named("seen")) == 1
+    assert client.stats.delivered == 2

@@ -1,0 +1,328 @@
+"""Batches, retries, losses, and the ends of a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import consentry
+import pytest
+from consentry import Consentry, ConsentryError
+from consentry.testing import MemoryTransport
+from consentry.transport import Answer
+
+SOURCE = str(Path(consentry.__file__).parent.parent)
+
+
+def numbers(transport):
+    return [event["properties"]["n"] for event in transport.events]
+
+
+def test_a_batch_goes_when_it_is_full(make, transport, until):
+    client = make(batch_events=10, batch_age=3600)
+    for n in range(25):
+        client.track("seen", {"n": n}, user_id="u")
+    until(lambda: len(transport.events) == 20)
+    assert transport.requests == 2
+    client.flush()
+    assert numbers(transport) == list(range(25))
+
+
+def test_a_batch_goes_when_it_is_big(make, transport, until):
+    client = make(batch_bytes=10_000, batch_age=3600)
+    for n in range(25):
+        client.track("seen", {"n": n, "text": "x" * 1000}, user_id="u")
+    until(lambda: len(transport.events) >= 9)
+    assert transport.requests >= 1
+
+
+def test_a_batch_goes_when_it_is_old(make, transport, until):
+    client = make(batch_age=0.05)
+    client.track("seen", user_id="u")
+    until(lambda: transport.events)
+
+
+def test_large_batches_are_gzipped_and_small_ones_are_not(make, transport):
+    client = make(batch_age=3600)
+    client.track("seen", user_id="u")
+    client.flush()
+    for _ in range(100):
+        client.track("seen", user_id="u")
+    client.flush()
+    assert [headers.get("Content-Encoding") for headers in transport.headers] == [None, "gzip"]
+    assert transport.headers[0]["Authorization"] == "Bearer csy_server_test"
+    assert transport.headers[0]["User-Agent"].startswith("consentry-python/")
+
+
+@pytest.mark.parametrize("trouble", ["down", 401, 403, 408, 429, 500, 503])
+def test_events_wait_while_the_gateway_cannot_take_them(client, transport, until, trouble):
+    if trouble == "down":
+        transport.down = True
+    else:
+        transport.status = trouble
+    for n in range(5):
+        client.track("seen", {"n": n}, user_id="u")
+    until(lambda: transport.requests >= 3)
+    assert client.stats.waiting == 5
+    transport.down, transport.status = False, 200
+    assert client.flush()
+    assert numbers(transport) == list(range(5))
+    assert client.stats == (5, 5, 0, 0, 0)
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 421, 422])
+def test_a_refused_batch_is_lost_told_and_reported_with_the_next(make, transport, status):
+    failures = []
+    client = make(on_failure=failures.append)
+    transport.status = status
+    client.track("seen", {"n": 1}, user_id="u")
+    client.flush()
+    assert [(failure.reason, failure.status, failure.event["properties"]) for failure in failures] == [
+        ("refused", status, {"n": 1})
+    ]
+    transport.status = 200
+    client.track("seen", {"n": 2}, user_id="u")
+    client.flush()
+    client.track("seen", {"n": 3}, user_id="u")
+    client.flush()
+    assert transport.dropped == 1
+    assert client.stats == (3, 2, 0, 1, 0)
+
+
+def test_a_batch_that_is_too_large_is_halved(make):
+    class Narrow(MemoryTransport):
+        def send(self, path, body, headers, *, keep=True):
+            answer = super().send(path, body, headers, keep=keep) if self.most(body, headers) <= 3 else Answer(413)
+            return answer
+
+        def most(self, body, headers):
+            probe = MemoryTransport()
+            probe.send("/v1/batch", body, headers)
+            return len(probe.events)
+
+    transport = Narrow()
+    client = make(transport=transport, batch_age=3600)
+    for n in range(10):
+        client.track("seen", {"n": n}, user_id="u")
+    assert client.flush()
+    assert sorted(numbers(transport)) == list(range(10))
+    assert client.stats.lost == 0
+
+
+def test_the_gateways_retry_after_is_obeyed(make, transport, until):
+    client = make()
+    transport.status, transport.retry_after = 429, 3600.0
+    client.track("seen", user_id="u")
+    until(lambda: transport.requests == 1)
+    assert client.flush(0.2) is False
+    client.close(0.1)
+    assert transport.requests == 1
+    assert client.stats.lost == 1
+
+
+def test_each_event_has_the_fate_that_the_answer_gives_it(make, transport, until):
+    failures = []
+    client = make(on_failure=failures.append, batch_age=3600)
+    retries = iter([("retry", "unavailable")] * 3)
+    fates = {
+        0: lambda: ("stored", None),
+        1: lambda: ("anonymous", None),
+        2: lambda: ("dropped", "no_consent"),
+        3: lambda: ("rejected", "invalid_time"),
+        4: lambda: next(retries, ("stored", None)),
+    }
+    transport.fate = lambda event: fates[event["properties"]["n"]]()
+    for n in range(5):
+        client.track("seen", {"n": n}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [0, 1, 4]
+    assert [(failure.reason, failure.event["properties"]["n"]) for failure in failures] == [("invalid_time", 3)]
+    assert client.stats == (5, 3, 1, 1, 0)
+    assert transport.dropped == 0
+
+
+def test_an_answer_that_is_not_the_gateways_counts_for_nothing(make):
+    class Portal(MemoryTransport):
+        def send(self, path, body, headers, *, keep=True):
+            if self.requests < 2:
+                self.requests += 1
+                return Answer(200, b"<html>please log in</html>")
+            return super().send(path, body, headers, keep=keep)
+
+    transport = Portal()
+    client = make(transport=transport)
+    client.track("seen", {"n": 1}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [1]
+
+
+def test_what_does_not_fit_is_refused_counted_and_reported(make, transport):
+    failures = []
+    client = make(queue_events=3, on_failure=failures.append)
+    transport.down = True
+    answers = [client.track("seen", {"n": n}, user_id="u") for n in range(5)]
+    assert answers == [True, True, True, False, False]
+    assert [failure.reason for failure in failures] == ["queue_full"] * 2
+    transport.down = False
+    client.flush()
+    client.track("seen", {"n": 9}, user_id="u")
+    client.flush()
+    assert numbers(transport) == [0, 1, 2, 9]
+    assert transport.dropped == 2
+
+
+def test_the_queue_is_bounded_in_bytes_too(make, transport):
+    client = make(queue_bytes=5000)
+    transport.down = True
+    answers = [client.track("seen", {"text": "x" * 1000}, user_id="u") for _ in range(10)]
+    assert answers == [True] * 4 + [False] * 6
+
+
+def test_closing_sends_what_waits_and_refuses_what_comes(make, transport):
+    failures = []
+    client = make(batch_age=3600, on_failure=failures.append)
+    client.track("seen", {"n": 1}, user_id="u")
+    client.close()
+    assert numbers(transport) == [1]
+    assert client.track("seen", {"n": 2}, user_id="u") is False
+    assert [failure.reason for failure in failures] == ["closed"]
+    client.close()
+
+
+def test_what_cannot_be_sent_until_the_close_is_told(make, transport):
+    failures = []
+    transport.down = True
+    with make(batch_age=3600, close_timeout=0.1, on_failure=failures.append) as client:
+        for n in range(3):
+            client.track("seen", {"n": n}, user_id="u")
+    assert [(failure.reason, failure.event["properties"]["n"]) for failure in failures] == [("closed", n) for n in range(3)]
+    assert transport.requests >= 1
+
+
+def test_a_callback_that_fails_breaks_nothing(make, transport, caplog):
+    def explode(_failure):
+        raise RuntimeError("mine")
+
+    client = make(on_failure=explode)
+    transport.fate = lambda event: ("rejected", "invalid_id") if event["properties"]["n"] == 0 else ("stored", None)
+    for n in range(3):
+        client.track("seen", {"n": n}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [1, 2]
+    assert "on_failure failed" in caplog.text
+
+
+def test_many_threads_lose_and_double_nothing(make, transport):
+    client = make(batch_events=50)
+
+    def work(start):
+        for n in range(start, start + 500):
+            client.track("seen", {"n": n}, user_id="u")
+
+    threads = [threading.Thread(target=work, args=(500 * number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.flush()
+    assert sorted(numbers(transport)) == list(range(4000))
+
+
+def test_a_choice_is_recorded_at_once_or_the_caller_learns_it(client, transport):
+    answer = client.set_consent({"analytics": True, "marketing": False}, user_id="u", notice="2026-11")
+    assert answer["in_force"] == {"analytics": "granted", "marketing": "refused"}
+    assert transport.choices == [{"purposes": {"analytics": True, "marketing": False}, "userId": "u", "notice": "2026-11"}]
+    transport.status = 422
+    with pytest.raises(ConsentryError) as refused:
+        client.set_consent({"analytics": True}, user_id="u")
+    assert (refused.value.status, refused.value.code) == (422, "refused")
+    transport.down = True
+    with pytest.raises(ConsentryError, match="reached"):
+        client.set_consent({"analytics": True}, user_id="u")
+
+
+def test_neither_logs_nor_errors_tell_events_or_ids(make, transport, caplog, until):
+    client = make()
+    transport.status = 401
+    client.track("canary", {"text": "canary"}, user_id="canary")
+    until(lambda: transport.requests >= 2)
+    transport.status = 400
+    client.flush()
+    assert "refuses the key" in caplog.text
+    assert "canary" not in caplog.text
+    assert "csy_server_test" not in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork_parent_and_child_send_their_own_events_once(tmp_path):
+    program = """
+import json, os, sys
+from consentry import Consentry
+from consentry.testing import MemoryTransport
+
+transport = MemoryTransport()
+client = Consentry("key", transport=transport, batch_age=3600)
+client.track("before", user_id="u")
+child = os.fork()
+client.track("child" if child == 0 else "parent", user_id="u")
+client.close()
+with open(sys.argv[1] + ("/child" if child == 0 else "/parent"), "w") as out:
+    json.dump([(event["event"], event["messageId"]) for event in transport.events], out)
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, tmp_path], check=True, env={**os.environ, "PYTHONPATH": SOURCE}
+    )
+    import json
+
+    parent, child = (json.loads((tmp_path / name).read_text()) for name in ("parent", "child"))
+    assert [event for event, _ in parent] == ["before", "parent"]
+    assert [event for event, _ in child] == ["child"]
+    assert len({message for _, message in parent + child}) == 3
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "import threading; threading.Thread(target=client.track, args=('late',)).start()", "sys.exit(3)"]
+)
+def test_what_waits_at_the_end_of_a_program_is_sent(tmp_path, ending):
+    program = f"""
+import sys
+from consentry import Consentry
+from consentry.testing import MemoryTransport
+
+class Told(MemoryTransport):
+    def close(self):
+        with open(sys.argv[1], "w") as out:
+            out.write(" ".join(event["event"] for event in self.events))
+
+client = Consentry("key", transport=Told(), batch_age=3600)
+client.track("last", user_id="u")
+{ending}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "out"], check=False, env={**os.environ, "PYTHONPATH": SOURCE}, timeout=60
+    )
+    assert done.returncode == (3 if "exit" in ending else 0)
+    assert (tmp_path / "out").read_text().startswith("last")
+
+
+def test_events_older_than_the_gateways_memory_are_given_up(make, transport, monkeypatch):
+    failures = []
+    client = make(on_failure=failures.append)
+    transport.down = True
+    client.track("seen", {"n": 1}, user_id="u")
+    now = client._delivery._clock
+    client._delivery._clock = lambda: now() + 8 * 86_400
+    transport.down = False
+    client.flush()
+    assert [failure.reason for failure in failures] == ["expired"]
+    assert transport.events == []
+
+
+def test_a_client_needs_no_gateway_to_be_made_and_thrown_away():
+    Consentry("key", "http://127.0.0.1:9").close()

@@ -1,0 +1,215 @@
+"""The spool directory: what was accepted outlives the gateway, the process and torn files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import consentry
+import pytest
+from consentry.lane import Lane, line_of, record_of
+from consentry.spool import SpoolStore
+from consentry.store import MemoryStore, Record
+
+SOURCE = str(Path(consentry.__file__).parent.parent)
+
+
+def numbers(transport):
+    return [event["properties"]["n"] for event in transport.events]
+
+
+def files(spool):
+    return sorted(path.name for path in spool.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("fsync", ["never", "interval", "always"])
+def test_events_go_through_the_spool_and_leave_nothing(make, transport, tmp_path, fsync):
+    client = make(spool=tmp_path / "spool", fsync=fsync)
+    for n in range(100):
+        assert client.track("seen", {"n": n}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == list(range(100))
+    client.close()
+    assert files(tmp_path / "spool") == []
+
+
+def test_what_waits_when_the_client_closes_is_sent_by_the_next(make, transport, tmp_path):
+    transport.down = True
+    failures = []
+    with make(spool=tmp_path, on_failure=failures.append, close_timeout=0.1) as first:
+        for n in range(50):
+            first.track("seen", {"n": n}, user_id="u")
+    assert first.stats.lost == 0
+    assert failures == []
+    transport.down = False
+    second = make(spool=tmp_path)
+    second.track("seen", {"n": 50}, user_id="u")
+    assert second.flush()
+    assert sorted(numbers(transport)) == list(range(51))
+
+
+def test_what_a_process_left_is_adopted_without_a_new_event(make, transport, tmp_path, until):
+    transport.down = True
+    make(spool=tmp_path, close_timeout=0.0).track("seen", {"n": 1}, user_id="u")
+    first = make(spool=tmp_path, close_timeout=0.0)
+    first.track("seen", {"n": 2}, user_id="u")
+    first.close()
+    transport.down = False
+    make(spool=tmp_path)
+    until(lambda: sorted(numbers(transport))[-1:] == [2])
+
+
+def test_a_spool_in_use_is_left_to_its_owner(make, transport, tmp_path):
+    transport.down = True
+    owner = make(spool=tmp_path)
+    owner.track("seen", {"n": 1}, user_id="u")
+    other = make(spool=tmp_path)
+    other.track("seen", {"n": 2}, user_id="u")
+    assert (owner.stats.waiting, other.stats.waiting) == (1, 1)
+    transport.down = False
+    assert owner.flush()
+    assert other.flush()
+    assert sorted(numbers(transport)) == [1, 2]
+
+
+def test_an_accepted_event_survives_kill_9(make, transport, tmp_path):
+    program = """
+import sys
+from consentry import Consentry
+client = Consentry("key", "http://127.0.0.1:9", spool=sys.argv[1], fsync="never")
+for n in range(200):
+    assert client.track("seen", {"n": n}, user_id="u")
+print("accepted", flush=True)
+import time; time.sleep(60)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": SOURCE}) as child:
+        assert child.stdout.readline() == b"accepted\n"
+        child.send_signal(signal.SIGKILL)
+    client = make(spool=tmp_path)
+    assert client.flush()
+    assert sorted(numbers(transport)) == list(range(200))
+    client.close()
+    assert files(tmp_path) == []
+
+
+def test_a_forked_child_has_a_lane_of_its_own(tmp_path):
+    program = """
+import json, os, sys
+from consentry import Consentry
+from consentry.testing import MemoryTransport
+
+transport = MemoryTransport()
+client = Consentry("key", transport=transport, batch_age=3600, spool=sys.argv[1] + "/spool")
+client.track("before", user_id="u")
+child = os.fork()
+client.track("child" if child == 0 else "parent", user_id="u")
+client.close()
+with open(sys.argv[1] + ("/child" if child == 0 else "/parent"), "w") as out:
+    json.dump([event["event"] for event in transport.events], out)
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, tmp_path], check=True, env={**os.environ, "PYTHONPATH": SOURCE}
+    )
+    assert json.loads((tmp_path / "parent").read_text()) == ["before", "parent"]
+    assert json.loads((tmp_path / "child").read_text()) == ["child"]
+    assert files(tmp_path / "spool") == []
+
+
+def test_a_full_spool_refuses_and_takes_again_when_it_is_empty(make, transport, tmp_path):
+    client = make(spool=tmp_path, spool_bytes=3000)
+    transport.down = True
+    answers = [client.track("seen", {"n": n, "text": "x" * 500}, user_id="u") for n in range(8)]
+    assert answers[0]
+    assert not answers[-1]
+    transport.down = False
+    assert client.flush()
+    assert client.track("seen", {"n": 9}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [n for n, accepted in enumerate(answers) if accepted] + [9]
+
+
+def test_a_spool_that_cannot_be_written_refuses_and_tells(make, tmp_path, monkeypatch):
+    failures = []
+    client = make(spool=tmp_path, on_failure=failures.append)
+
+    def full(_descriptor, _line):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("consentry.lane.os.write", full)
+    assert client.track("seen", user_id="u") is False
+    assert [failure.reason for failure in failures] == ["spool_error"]
+    monkeypatch.undo()
+    assert client.track("seen", user_id="u") is True
+
+
+def lane_with(folder, lines):
+    lane = Lane.make(folder)
+    for line in lines:
+        lane.append(line)
+    lane.close()
+
+
+def test_a_torn_or_changed_line_is_left_out_and_counted(make, transport, tmp_path, until):
+    good = [
+        line_of(Record(4_000_000_000, b'{"messageId":"m%d","type":"track","properties":{"n":%d}}' % (n, n))) for n in range(3)
+    ]
+    bad = good[1].replace(b'"track"', b'"TRACK"')
+    lane_with(tmp_path / "left", [good[0], bad, b"nonsense\n", b"\n", good[2], good[1][:30]])
+    client = make(spool=tmp_path)
+    until(lambda: len(transport.events) == 2)
+    assert numbers(transport) == [0, 2]
+    until(lambda: client.stats.waiting == 0)
+    assert client.stats.lost == 4
+    client.close()
+    assert files(tmp_path) == []
+
+
+def test_lines_are_read_as_they_were_written():
+    record = Record(5, b'{"messageId":"m"}')
+    assert record_of(line_of(record)) == record
+    for cut in range(len(line_of(record)) - 1):
+        assert record_of(line_of(record)[:cut]) is None
+
+
+def store_of(kind, tmp_path):
+    if kind == "memory":
+        return MemoryStore(10_000, 10**9)
+    return SpoolStore(tmp_path, 10**9, "never", on_torn=lambda _lines: pytest.fail("torn"))
+
+
+@pytest.mark.parametrize("kind", ["memory", "spool"])
+@pytest.mark.parametrize("size", [10, 3000])
+def test_every_store_gives_out_what_it_was_given_in_order_until_it_is_settled(kind, size, tmp_path):
+    store = store_of(kind, tmp_path)
+    records = [Record(n, b'{"n":%d,"text":"%s"}' % (n, b"x" * size)) for n in range(1500)]
+    for record in records[:1000]:
+        assert store.put(record)
+    assert store.waiting == 1000
+    batch = store.take(400, 10**9)
+    assert batch == records[:400]
+    assert store.waiting == 600
+    store.settle(batch)
+    assert store.waiting == 1000
+    assert store.take(10, 10**9)[:10] == records[:10]
+    store.settle(records[7:9])
+    assert store.waiting == 992 if kind == "memory" else store.waiting >= 602
+    for record in records[1000:]:
+        assert store.put(record)
+    seen = []
+    while store.waiting:
+        out = store.take(100, 50_000)
+        seen += out
+        store.settle([])
+    assert [record for record in seen if record in records[7:9]] == records[7:9]
+    assert seen[-1] == records[-1]
+    assert (store.waiting, store.waiting_bytes) == (0, 0)
+    assert store.take(10, 10) == []
+    store.close()
