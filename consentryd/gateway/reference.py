@@ -21,6 +21,8 @@ _OUTCOMES: Final = {
 
 _STATUSES: Final = (
     (200, "", "Every event has its outcome. Not 202: some SDKs send again whatever is not exactly 200."),
+    (201, "", "An OpenDSR request was taken."),
+    (202, "", "An OpenDSR request was cancelled."),
     (
         400,
         "`bad_json`, `bad_body`, `bad_encoding`, `bad_parameter`, `bad_request`",

@@ -29,7 +29,8 @@ async def test_what_is_not_there_has_the_error_shape(gateway: Gateway) -> None:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 async def test_wrong_methods_are_told_the_right_ones(gateway: Gateway, endpoint) -> None:
     path = re.sub(r"\{\w+\}", "x", endpoint.path)
-    for method in ("PUT", "DELETE", "PATCH", "PROPFIND"):
+    own = {other.method for other in ENDPOINTS if other.path == endpoint.path}
+    for method in sorted({"PUT", "DELETE", "PATCH", "PROPFIND"} - own):
         async with gateway.request(method, path) as response:
             assert response.status == 405
             assert endpoint.method in response.headers["Allow"]
