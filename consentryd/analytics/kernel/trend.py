@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.ordered import starts_of
 from consentryd.analytics.kernel.solution import chains_of
@@ -56,7 +57,8 @@ def _bucket_by_bucket(stream: Stream, funnel: Funnel, edges: Sequence[int], foun
         marks[start_rows(stream, funnel)] = True
         stream, funnel = marked(stream, marks, funnel)
     for bucket, (since, until) in enumerate(pairwise(edges)):
-        lines = chains_of(stream, replace(funnel, since=since, until=until))
+        near = np.flatnonzero((stream.time >= since) & (stream.time < until + funnel.window))
+        lines = chains_of(taken(stream, near), replace(funnel, since=since, until=until))
         found.reached[bucket] += lines.reached.sum(axis=0)
         found.excluded[bucket] += lines.excluded.sum()
 
@@ -68,12 +70,11 @@ def _quickly(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend)
     starts = starts_of(trail, funnel)
     starts = starts[~hard[trail.key[starts]]]
     bucket = np.searchsorted(edges, trail.time[starts], side="right") - 1
-    depth = _depths(trail, starts, funnel)
-    best = np.zeros(len(trail.subject) * (len(edges) - 1), np.int8)
-    np.maximum.at(best, trail.key[starts] * (len(edges) - 1) + bucket, depth)
-    by_bucket = best.reshape(len(trail.subject), len(edges) - 1)
-    for step in range(len(funnel.steps)):
-        found.reached[:, step] += (by_bucket > step).sum(axis=0)
+    first = np.flatnonzero(changes(trail.key[starts]) | changes(bucket))
+    if len(first):
+        depth = np.maximum.reduceat(_depths(trail, starts, funnel), first)
+        for step in range(len(funnel.steps)):
+            found.reached[:, step] += np.bincount(bucket[first[depth > step]], minlength=len(edges) - 1)
     rows = np.flatnonzero(np.isin(stream.subject, trail.subject[hard]))
     return taken(stream, rows)
 
