@@ -11,7 +11,7 @@ from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
 from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
-from consentryd.privacy.harmless import Harmless
+from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.rules import RuleTable
 
@@ -20,6 +20,8 @@ MOST_KEYS: Final = 20_000
 LONGEST_KEY: Final = 64
 
 _MOST_PARAMETERS: Final = 64
+_NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
+_ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
 #: A key that scrubbing has written.
@@ -67,16 +69,19 @@ class Finder:
         for detector in detectors:
             if detector.sign not in lower or (about.version and detector is IPV4) or (about.location and detector is USER_PATH):
                 continue
-            for finding in detector.find(text):
-                if finding.end - finding.start == len(text):
-                    return [finding]
-                found.append(finding)
+            before = len(found)
+            found += detector.find(text)
+            if len(found) > before and _is_rest_harmless(text, found[before:]):
+                return found
         return found
 
     def has_telling_parameter(self, data: bytes) -> bool:
         """Whether a word before an equals sign tells. Words are remembered, as keys are."""
         position, words = data.find(b"="), 0
         while position >= 0:
+            if data[position + 1 : position + 2] in _NO_VALUE:
+                position = data.find(b"=", position + 1)
+                continue
             word = data[max(0, position - LONGEST_KEY) : position].translate(_WORD_ENDS).rpartition(b" ")[2]
             words += 1
             if words > _MOST_PARAMETERS or (word not in self._words and not self._is_harmless_word(word)):
@@ -91,6 +96,16 @@ class Finder:
             self._words.clear()
         self._words.add(word)
         return True
+
+
+def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
+    """Whether nothing but words stands around what was found: then no other detector need look."""
+    if len(found) > 1:
+        return False
+    start, end, _, _ = found[0]
+    if (start and text[start - 1] != " ") or (end < len(text) and text[end] not in _ENDS):
+        return False  # it may be part of something longer
+    return bool(WORDS.fullmatch(text, 0, start) and WORDS.fullmatch(text, end))
 
 
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:

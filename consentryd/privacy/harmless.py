@@ -22,6 +22,9 @@ LONGEST: Final = 128
 #: The shortest personal datum is an address such as a@b.co.
 SHORTEST_TEXT: Final = 6
 
+#: Words without digits or signs, and what scrubbing puts in the place of data: most texts. Decided in half the time that the gate takes.
+WORDS: Final = re.compile(r"(?:[A-Za-z]{1,13}(?![A-Za-z])|[ ,;:!?'_()-]|\[[a-z_]{2,20}\]|\.(?: |\Z))*")
+
 _ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _HEX_ZEROS: Final = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _UUID: Final = b"00000000-0000-0000-0000-000000000000"

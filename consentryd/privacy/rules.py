@@ -84,6 +84,7 @@ class Scope:
 
     def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule]) -> None:
         self._rules: Final = tuple(rules)
+        self._fitting: Final[dict[tuple[str, str], tuple[Rule, ...]]] = {}
         self.keys: Final = frozenset(keys)
 
     def has(self, key: KeyRule, path: str) -> bool:
@@ -92,8 +93,12 @@ class Scope:
 
     def action(self, detector: str, kind: str, path: str) -> Action:
         """What becomes of a finding of `detector` (of the family `kind`) at `path`."""
-        for rule in self._rules:
-            if rule.detector in {detector, kind, _ANY} and (rule.path is None or rule.path.match(path)):
+        fitting = self._fitting.get((detector, kind))
+        if fitting is None:
+            names = {detector, kind, _ANY}
+            fitting = self._fitting[detector, kind] = tuple(rule for rule in self._rules if rule.detector in names)
+        for rule in fitting:
+            if rule.path is None or rule.path.match(path):
                 return rule.action
         return Action.TYPE
 

@@ -14,6 +14,7 @@ from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.harmless import WORDS
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
@@ -28,8 +29,6 @@ FRAGMENT: Final = "url_fragment"
 _SHORTEST: Final = 4
 #: Findings that take nothing around them.
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
-#: Words without digits or signs, and what scrubbing puts in the place of data: most texts. Decided in half the time that the gate takes.
-_WORDS: Final = re.compile(r"(?:[A-Za-z]{1,13}(?![A-Za-z])|[ ,;:!?'_()-]|\[[a-z_]{2,20}\]|\.(?: |\Z))*")
 _PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
 
 #: Walks JSON found in a text: (value, path, depth, work) -> value.
@@ -50,7 +49,7 @@ class TextCleaner:
         for _ in range(MOST_PASSES):
             if not work.takes(len(text), depth):
                 return work.beyond(path)
-            if _WORDS.fullmatch(text) or is_output(text):
+            if WORDS.fullmatch(text) or is_output(text):
                 return text
             cleaned = self._decode(text, path, about, depth, work)
             if cleaned is DROPPED or cleaned == text:

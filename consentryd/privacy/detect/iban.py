@@ -107,12 +107,12 @@ LENGTHS: Final[dict[str, int]] = {
     )
 }
 
-_GAPS: Final = re.compile(r"[ .-]")
+_GAPS: Final = str.maketrans("", "", " .-")
+_VALUES: Final = {ord(letter): str(value) for value, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", start=10)}
 
 
 def _valid(number: str) -> bool:
-    moved = number[4:] + number[:4]
-    return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
+    return int((number[4:] + number[:4]).translate(_VALUES)) % 97 == 1
 
 
 def _end(match: re.Match[str]) -> int | None:
@@ -120,12 +120,15 @@ def _end(match: re.Match[str]) -> int | None:
     text, length = match[0], LENGTHS.get(match[0][:2].upper())
     if length is None:
         return None
+    compact = text.translate(_GAPS)
+    if len(compact) == length:
+        return match.end() if _valid(compact.upper()) else None
     taken = 0
     for position, character in enumerate(text):
         taken += character.isalnum()
         if taken == length:
             rest = text[position + 1 :]
-            number = _GAPS.sub("", text[: position + 1]).upper()
+            number = text[: position + 1].translate(_GAPS).upper()
             return match.start() + position + 1 if not rest[:1].isalnum() and _valid(number) else None
     return None
 
