@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -95,8 +96,7 @@ def test_a_refused_batch_is_lost_told_and_reported_with_the_next(make, transport
 def test_a_batch_that_is_too_large_is_halved(make):
     class Narrow(MemoryTransport):
         def send(self, path, body, headers, *, keep=True):
-            answer = super().send(path, body, headers, keep=keep) if self.most(body, headers) <= 3 else Answer(413)
-            return answer
+            return super().send(path, body, headers, keep=keep) if self.most(body, headers) <= 3 else Answer(413)
 
         def most(self, body, headers):
             probe = MemoryTransport()
@@ -278,8 +278,6 @@ os.waitpid(child, 0)
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, tmp_path], check=True, env={**os.environ, "PYTHONPATH": SOURCE}
     )
-    import json
-
     parent, child = (json.loads((tmp_path / name).read_text()) for name in ("parent", "child"))
     assert [event for event, _ in parent] == ["before", "parent"]
     assert [event for event, _ in child] == ["child"]

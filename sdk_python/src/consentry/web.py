@@ -64,8 +64,8 @@ def _asked(ask: Optional[Callable[[R], Optional[T]]], request: R) -> Optional[T]
         return None
 
 
-def with_browser(consent: Optional[ConsentLike], header: Headers) -> Consent:
-    """What the visitor chose with what the browser says by itself: Global Privacy Control, Do Not Track."""
+def with_browser(consent: Any, header: Headers) -> Consent:
+    """What the visitor chose (`Consent`, purposes or None) with what the browser says by itself: Global Privacy Control, Do Not Track."""
     said = consent if isinstance(consent, Consent) else Consent(purposes=dict(consent) if consent is not None else None)
     if header("Sec-GPC") == "1":
         said = replace(said, gpc=True)
