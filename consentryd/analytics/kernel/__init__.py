@@ -2,5 +2,5 @@
 
 No I/O, no clock, no DuckDB. Each kernel gives a partial result of one bucket of subjects; `merge` adds results of disjoint buckets.
 Funnels: `funnel` (the question), `solution` (its answer as chains), `conversion` (numbers), `attribution`, `trend`.
-Others: `retention`, `lifecycle`, `stickiness`, `sessions`, `paths` (visits), `graph` (nodes and passages), `sequences` (whole paths, transitions).
+Others: `retention`, `lifecycle`, `stickiness`, `sessions`, `paths` (visits), `graph` (passages), `sequences` (whole paths, transitions).
 """
