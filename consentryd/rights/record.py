@@ -75,7 +75,12 @@ def _site(name: str, site: SiteInventory, settings: Settings) -> dict[str, Any]:
         "regions": dict(site.regions),
         "lanes": dict(site.lanes),
         "countries": dict(site.countries.most_common(_TOP)),
-        "retention_days": {"consented": own.retention.consented_days, "anonymous": own.retention.anonymous_days},
+        "retention_days": {
+            "consented": own.retention.consented_days,
+            "anonymous": own.retention.anonymous_days,
+            "purposes": own.retention.purposes,
+            "regions": own.retention.regions,
+        },
         "anonymous_lane": own.anonymous_lane,
         "columns": {column: round(site.columns[column] / site.count, 4) for column in NAMES if site.columns[column]},
         "redactions": [

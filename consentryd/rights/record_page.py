@@ -74,6 +74,8 @@ def _site(site: Mapping[str, Any]) -> Iterator[str]:
     regions = ", ".join(f"`{name}` {count:,}" for name, count in site["regions"].items())
     days = site["retention_days"]
     yield f"\n- Kept in: {regions}. Consented events for {days['consented']} days, anonymous ones for {days['anonymous']}."
+    for name, limit in (*days["purposes"].items(), *days["regions"].items()):
+        yield f"- Those of `{name}` for at most {limit} days."
     yield "- Countries of visitors: " + ", ".join(f"{name} {count:,}" for name, count in site["countries"].items())
     yield "\n### What every event holds\n"
     yield from _table(

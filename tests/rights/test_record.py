@@ -19,7 +19,8 @@ def made(estate: Estate):
 
 async def test_events_properties_and_redactions_of_log_and_lake_are_counted(tmp_path) -> None:
     rules = [PiiRule(key="internal_.*", action="drop")]
-    with opened(tmp_path / "data", privacy={"rules": rules}, rights={"recipients": ["Hosting Ltd"]}) as estate:
+    kept = {"retention": {"purposes": {"marketing": 30}, "regions": {"us": 90}}}
+    with opened(tmp_path / "data", privacy={"rules": rules}, site=kept, rights={"recipients": ["Hosting Ltd"]}) as estate:
         await estate.send(
             estate.event("u-1", properties={"plan": "pro", "email": EMAIL, "items": [{"sku": 1}, {"sku": "b"}]}),
             estate.event("u-1", properties={"plan": None, "internal_a": 1}),
@@ -42,6 +43,7 @@ async def test_events_properties_and_redactions_of_log_and_lake_are_counted(tmp_
             ("key:internal_.*", "drop", 1),
         }
         assert record["recipients"]["named"] == ["Hosting Ltd"]
+        assert "- Those of `marketing` for at most 30 days.\n- Those of `us` for at most 90 days." in page(record)
         assert [row["held"]["people with a user id"] for row in record["regions"]] == [1, 1]
         assert record["purposes"][0]["let_in_by"] == {"grant": 3}
         for text in (json.dumps(record), page(record)):
