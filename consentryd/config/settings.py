@@ -317,7 +317,7 @@ class Site(Section):
     subject_token_secret: SecretStr | None = Field(
         None, description="Your backend signs short-lived tokens for logged-in people with it (JWT, HS256); 32 bytes or more."
     )
-    subject_token_key: str | None = Field(
+    subject_verifier: str | None = Field(
         None, description="Instead of a secret: the public Ed25519 key of those tokens (JWT, EdDSA), base64 of 32 bytes."
     )
     retention: Retention = Field(default=Retention(), description="How long events are kept.")

@@ -48,8 +48,8 @@ def check_tokens(site: Site) -> None:
     secret = site.subject_token_secret
     if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
         raise ConfigError(f"site.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
-    if site.subject_token_key is not None:
-        _public_key(site.subject_token_key)
+    if site.subject_verifier is not None:
+        _public_key(site.subject_verifier)
 
 
 def _site(text: str, settings: Settings) -> str:
@@ -63,13 +63,13 @@ def _site(text: str, settings: Settings) -> str:
 
 
 def _takes_tokens(site: Site) -> bool:
-    return site.subject_token_secret is not None or site.subject_token_key is not None
+    return site.subject_token_secret is not None or site.subject_verifier is not None
 
 
 def _verified(text: str, site: Site) -> dict[str, Any]:
     options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False, "require": ["exp", "iat"]}
-    if site.subject_token_key is not None:
-        return jwt.decode(text, _public_key(site.subject_token_key), algorithms=["EdDSA"], options=options)
+    if site.subject_verifier is not None:
+        return jwt.decode(text, _public_key(site.subject_verifier), algorithms=["EdDSA"], options=options)
     if site.subject_token_secret is not None:
         return jwt.decode(text, site.subject_token_secret.get_secret_value(), algorithms=["HS256"], options=options)
     raise ValueError
@@ -90,4 +90,4 @@ def _public_key(text: str) -> Ed25519PublicKey:
     try:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
-        raise ConfigError("site.subject_token_key must be base64 of the 32 bytes of an Ed25519 public key.") from None
+        raise ConfigError("site.subject_verifier must be base64 of the 32 bytes of an Ed25519 public key.") from None

@@ -165,11 +165,15 @@ def hold(
     lift: Annotated[bool, typer.Option("--lift", help="End the hold.")] = False,
     site: SitesOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Keep a person from being erased while the law asks for it. Their erasure shows as `on_hold` until `--lift`."""
     bureau = open_bureau(installation.load(config), site)
     identities = read_demand({"type": "erasure", "identities": require(named(user_id, anonymous_id, email))}).named
     bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
+    if as_json:
+        show_json({"held": not lift})
+        return
     say("The hold is lifted; waiting erasures go on." if lift else "Held: an erasure of this person will wait.")
 
 
