@@ -187,7 +187,7 @@ _CONSENT: Final = (
         keys=EXPLAINING,
         request=Supposition.model_json_schema(),
         response=schemas.ANY_OBJECT,
-        statuses=(400, 401, 403, 408, 413, 415, 429, 503),
+        statuses=(400, 401, 403, 413, 415, 429, 503),
     ),
 )
 
