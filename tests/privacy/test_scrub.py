@@ -437,3 +437,25 @@ def test_settings_of_any_kind_will_do() -> None:
     plain = SimpleNamespace(allow={}, dry_run=False, coordinate_decimals=0, phone_countries=())
     result = Scrubber(load_rules(), b"k" * 32, "eu", plain).scrub("x", "s", {"properties": {"lat": 52.52}})
     assert result.fields == {"properties": {"lat": 53.0}}
+
+
+_DIGITS = st.sampled_from("0123456789")
+
+
+@st.composite
+def _alike(draw: st.DrawFn) -> list[str]:
+    """Texts of one shape: a datum, encoded or not, and the same with other digits."""
+    text = draw(st.sampled_from(list(ENCODINGS.values())))(draw(_DATA))
+    others = ["".join(draw(_DIGITS) if character in "0123456789" else character for character in text) for _ in range(3)]
+    return draw(st.permutations([text, *others]))
+
+
+_WARM = scrubber()
+
+
+@settings(max_examples=300, deadline=None)
+@given(_alike(), st.sampled_from(["note", "url", "order_id", "version"]))
+def test_what_is_remembered_never_changes_an_answer(texts: list[str], key: str) -> None:
+    for text in texts:
+        fields = {"properties": {key: text}}
+        assert _WARM.scrub("x", "shop", fields) == scrubber().scrub("x", "shop", fields)
