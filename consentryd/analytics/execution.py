@@ -21,7 +21,7 @@ from consentryd.storage.reader import Snapshot
 #: What a row costs at the worst while it is grouped or sorted: measured 60 to 110 bytes for a subject, a bucket and a group.
 ROW_BYTES: Final = 128
 #: Up to here all buckets of a region are looked at together: a statement costs 30 ms of its own.
-TOGETHER_ROWS: Final = 500_000
+TOGETHER_ROWS: Final = 1_500_000
 
 T = TypeVar("T")
 

@@ -67,8 +67,9 @@ def transitions(walk: Walk) -> Transitions:
     closes = np.append(opens[1:], values=True) if len(opens) else opens
     origin = np.concatenate([walk.item[~closes], np.full(int(opens.sum()), START), walk.item[closes]])
     target = np.concatenate([walk.item[~opens], walk.item[opens], np.full(int(closes.sum()), END)])
-    pairs, count = np.unique(np.stack([origin, target]), axis=1, return_counts=True)
-    return {(int(a), int(b)): int(n) for a, b, n in zip(pairs[0], pairs[1], count, strict=True)}
+    pairs, count = np.unique((origin.astype(np.int64) - END << 32) + (target - END), return_counts=True)
+    both = zip((pairs >> 32) + END, (pairs & 0xFFFF_FFFF) + END, count, strict=True)
+    return {(int(a), int(b)): int(n) for a, b, n in both}
 
 
 def added(some: Transitions, others: Transitions) -> Transitions:

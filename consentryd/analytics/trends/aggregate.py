@@ -67,11 +67,24 @@ def aggregate_of(math: Math) -> Aggregate:
     return _ADDITIVE[math]
 
 
+#: How a column of cells is rolled up to larger ones. Sums of counts stay whole numbers.
+_ROLLED: Final = {"sum": "CAST(sum({0}) AS {1}) AS {0}", "min": "min({0}) AS {0}", "max": "max({0}) AS {0}"}
+
+
+def _is_count(columns: str, number: int) -> bool:
+    return columns.partition(f" AS x{number}")[0].rpartition(", ")[2].startswith("count(")
+
+
 def additive(columns: str, finish: Callable[..., Any], ops: Iterable[str], *, scaled: bool, empty: Any = None) -> Aggregate:
     """Columns `x0`, `x1` ... of a GROUP BY, merged by `ops` (sum, min, max), finished by a function of the merged values of a cell."""
     merges = list(ops)
+    kinds = ["BIGINT" if _is_count(columns, number) else "DOUBLE" for number in range(len(merges))]
+    rolled = ", ".join(_ROLLED[op].format(f"x{number}", kinds[number]) for number, op in enumerate(merges))
 
     def statement(rows: str, levels: Levels) -> str:
+        if "DISTINCT" not in columns:
+            once = f"SELECT g, b, {columns} FROM ({rows}) GROUP BY g, b"
+            return f"SELECT {levels.columns}, {rolled} FROM ({once}) GROUP BY {levels.sets()}"
         return f"SELECT {levels.columns}, {columns} FROM ({rows}) GROUP BY {levels.sets()}"
 
     def merged(table: pa.Table) -> Cells:
