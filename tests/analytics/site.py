@@ -17,6 +17,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.reader import Reader
 from consentryd.storage.seal import Sealer
+from consentryd.storage.withdrawal import note_refusal
 from tests.storage.rows import append_rows
 
 NOW = "2026-03-20T12:00:00"
@@ -82,6 +83,12 @@ class Shop:
 
     def merge(self, person: int, into: int) -> None:
         self.database.execute("INSERT INTO alias VALUES (?, ?, 1)", (subject(person), subject(into)))
+
+    def hide(self, person: int) -> None:
+        self.database.execute("INSERT INTO tombstone (subject, request) VALUES (?, 'r')", (subject(person),))
+
+    def withdraw(self, person: int, purpose: str, until: str) -> None:
+        note_refusal(self.database, subject(person), purpose, instant(until))
 
     def seal(self) -> None:
         Sealer(self.region, self.lake).run()

@@ -32,7 +32,7 @@ async def test_an_acknowledged_event_is_in_the_next_answer(house):
     status, answer = await house.post("/v1/query", TRENDS, key="read")
     assert status == 200, answer
     assert [line["total"] for line in answer["series"]] == [3, 2]
-    assert answer["kind"] == "trends" and answer["site"] == "shop" and answer["timezone"] == "UTC"
+    assert (answer["kind"], answer["site"], answer["timezone"]) == ("trends", "shop", "UTC")
 
 
 @pytest.mark.parametrize(("key", "status"), [("write", 403), ("server", 403), ("privacy", 403), ("nobody", 401)])

@@ -163,3 +163,11 @@ def test_a_report_on_a_subject_is_a_template_of_numbers_and_tables(shop):
     assert [each.event for each in found.timeline][:2] == ["video_watched", "video_watched"]
     with pytest.raises(Exception, match="one subject"):
         shop.ask(kind="person", subject=str(subject(1)), least=5)
+
+
+def test_sessions_of_too_few_subjects_are_not_shown(busy):
+    question = {"kind": "sessions", "range": WEEK}
+    assert busy.ask(**question).totals.sessions == 6
+    found = busy.ask(least=4, **question)
+    assert (found.totals.sessions, found.totals.mean_duration_s) == (None, None)
+    assert {bucket.sessions for bucket in found.buckets} == {0, None}

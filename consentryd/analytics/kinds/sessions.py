@@ -68,7 +68,7 @@ class SessionBucket(Answered):
     """`duration_s` is the mean of all sessions, those of a single event included with 0."""
 
     start: str
-    sessions: int
+    sessions: int | None
     events_per_session: float | None
     pages_per_session: float | None
     duration_s: float | None
@@ -77,8 +77,10 @@ class SessionBucket(Answered):
 
 
 class SessionTotals(Answered):
-    sessions: int
-    subjects: int
+    """All null where there are fewer subjects than may be shown."""
+
+    sessions: int | None
+    subjects: int | None
     events_per_session: float | None
     pages_per_session: float | None
     mean_duration_s: float | None
@@ -164,6 +166,8 @@ def select_without(asked: Asked, matchers: Iterable[Matcher], ignored: Matcher, 
 def totals_of(found: SessionPart, asked: Asked) -> SessionTotals:
     """Over the whole range."""
     counts = found.counts
+    if 0 < found.subjects < asked.least:
+        return SessionTotals(**dict.fromkeys(SessionTotals.model_fields))
     sessions_ = int(counts.sessions.sum())
     return SessionTotals(
         sessions=scaled(sessions_, asked.scale),
@@ -208,18 +212,23 @@ def _pages(rows: Ints, paths: Any, texts: list[str]) -> Counter[str]:
 def _buckets(counts: SessionCounts, period: Period, asked: Asked) -> list[SessionBucket]:
     columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces)
     rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
-    return [
-        SessionBucket(
-            start=start,
-            sessions=scaled(number, asked.scale),
-            events_per_session=_per(events, number),
-            pages_per_session=_per(pages, number),
-            duration_s=_per(microseconds / SECOND, number),
-            bounce_rate=_per(bounces, number),
-            complete=complete,
-        )
-        for start, complete, number, events, pages, microseconds, bounces in rows
-    ]
+    return [_bucket(*row, asked) for row in rows]
+
+
+def _bucket(
+    start: str, complete: bool, number: int, events: int, pages: int, microseconds: int, bounces: int, asked: Asked
+) -> SessionBucket:
+    """Fewer sessions than subjects may be shown for are fewer subjects, too."""
+    shown = 0 if number < asked.least else number
+    return SessionBucket(
+        start=start,
+        sessions=None if 0 < number < asked.least else scaled(number, asked.scale),
+        events_per_session=_per(events, shown),
+        pages_per_session=_per(pages, shown),
+        duration_s=_per(microseconds / SECOND, shown),
+        bounce_rate=_per(bounces, shown),
+        complete=complete,
+    )
 
 
 def top_pages(pages: Counter[str], asked: Asked) -> list[PageCount]:

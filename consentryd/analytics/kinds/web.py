@@ -58,7 +58,7 @@ class WebResult(Envelope):
     kind: Literal["web"] = "web"
     visitors: int | None
     live_visitors: int | None = Field(description="Seen in the last 5 minutes.")
-    page_views: int
+    page_views: int | None
     views_per_visit: float | None
     visits: SessionTotals
     bounce: str
@@ -84,7 +84,7 @@ def answer(question: WebQuery, asked: Asked) -> WebResult:
         **asked.envelope(period, interval=False),
         visitors=_shown(visitors, asked),
         live_visitors=_shown(live, asked),
-        page_views=scaled(views, asked.scale),
+        page_views=None if 0 < visitors < asked.least else scaled(views, asked.scale),
         views_per_visit=totals.pages_per_session,
         visits=totals,
         bounce=question.bounce,
