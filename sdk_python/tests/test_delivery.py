@@ -159,6 +159,22 @@ def test_an_answer_that_is_not_the_gateways_counts_for_nothing(make):
     assert numbers(transport) == [1]
 
 
+def test_a_transport_that_breaks_in_a_way_nobody_foresaw_is_tried_again(make, caplog):
+    class Broken(MemoryTransport):
+        def send(self, path, body, headers, *, keep=True):
+            if self.requests < 2:
+                self.requests += 1
+                raise RuntimeError("unforeseen")
+            return super().send(path, body, headers, keep=keep)
+
+    transport = Broken()
+    client = make(transport=transport)
+    client.track("seen", {"n": 1}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [1]
+    assert "sending failed" in caplog.text
+
+
 def test_what_does_not_fit_is_refused_counted_and_reported(make, transport):
     failures = []
     client = make(queue_events=3, on_failure=failures.append)

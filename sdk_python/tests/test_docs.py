@@ -6,9 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
-import pytest
-
 import consentry
+import pytest
 from consentry import AsyncConsentry, Consent, Consentry
 from consentry.testing import MemoryTransport
 

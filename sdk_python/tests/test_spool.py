@@ -162,13 +162,20 @@ def test_a_torn_or_changed_line_is_left_out_and_counted(make, transport, tmp_pat
         line_of(Record(4_000_000_000, b'{"messageId":"m%d","type":"track","properties":{"n":%d}}' % (n, n))) for n in range(3)
     ]
     bad = good[1].replace(b'"track"', b'"TRACK"')
-    lane_with(tmp_path / "left", [good[0], bad, b"nonsense\n", b"\n", good[2], good[1][:30]])
+    lane_with(tmp_path / ("ab" * 8), [good[0], bad, b"nonsense\n", b"\n", good[2], good[1][:30]])
     client = make(spool=tmp_path)
     until(lambda: len(transport.events) == 2)
     assert numbers(transport) == [0, 2]
     until(lambda: client.stats.waiting == 0)
     assert client.stats.lost == 4
     client.close()
+    assert files(tmp_path) == []
+
+
+def test_other_folders_in_the_directory_are_left_alone(make, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / ("cd" * 8)).mkdir()
+    make(spool=tmp_path)
     assert files(tmp_path) == []
 
 

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional
@@ -198,17 +199,23 @@ class Delivery:
     def _run(self) -> None:
         failures = 0
         while self._await_batch():
-            batch = self._take()
-            try:
-                again, asked = self._deliver(batch)
-            except Exception as error:  # noqa: BLE001 -- the thread must go on: nobody else sends
-                _log.exception("sending failed")
-                again, asked = batch, None
-                self._note(type(error).__name__)
+            again, asked = self._round()
             failures = failures + 1 if again else 0
-            self._settle(again)
             if again and not self._pause(failures, asked):
                 return
+
+    def _round(self) -> tuple[bool, Optional[float]]:
+        """One batch out and settled. Whether something of it has to be sent again, and in how many seconds at the earliest."""
+        try:
+            again, asked = self._deliver(self._take())
+            self._settle(again)
+        except Exception as error:  # noqa: BLE001 -- the thread must go on: nobody else sends
+            _log.exception("sending failed")
+            self._note(type(error).__name__)
+            with suppress(OSError):
+                self._settle(self._out)
+            return True, None
+        return bool(again), asked
 
     def _await_batch(self) -> bool:
         """Waits until a batch is due. False when there is nothing more to do."""

@@ -88,7 +88,7 @@ class Lane:
     def adopt(cls, folder: Path) -> Optional[Lane]:
         """The lane of a process that is gone; None while it lives, or if another took it first."""
         try:
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, _MODE)
+            lock = os.open(folder / "lock", os.O_RDWR)
         except OSError:
             return None
         try:

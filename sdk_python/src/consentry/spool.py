@@ -6,6 +6,7 @@ Each process writes into a lane of its own; what a process left is taken over by
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Callable, Optional
 from consentry.lane import Batch, Lane, line_of
 from consentry.store import Record
 
+_NAME = re.compile(r"[0-9a-f]{16}")  # other folders are none of our business
 _SEGMENT_BYTES = 1024 * 1024
 _SYNC_S = 1.0
 _ADOPT_S = 10.0
@@ -154,12 +156,11 @@ class SpoolStore:
         mine = {lane.folder for lane in [*self._others, *(lane for lane, _, _ in self._found)]}
         if self._own is not None:
             mine.add(self._own.folder)
-        for folder in sorted(self._directory.iterdir()):
-            if folder in mine or folder.name.startswith(".") or not folder.is_dir():
-                continue
-            lane = Lane.adopt(folder)
-            if lane is not None:
-                self._found.append((lane, *lane.count()))
+        with suppress(OSError):  # there will be another time
+            for folder in sorted(self._directory.iterdir()):
+                lane = Lane.adopt(folder) if _NAME.fullmatch(folder.name) and folder not in mine else None
+                if lane is not None:
+                    self._found.append((lane, *lane.count()))
 
     def welcome(self) -> None:
         while self._found:
