@@ -42,7 +42,7 @@ class Prefilter:
         parts = self._plain.get(scope.keys)
         if parts is None:
             parts = self._plain[scope.keys] = {}
-        top = _of(parts, "", scope.keys)
+        top = parts.get("") or _of(parts, "", scope.keys)
         if not top.keys.issuperset(fields) and not self._are_plain(fields, top):
             return False
         fresh: list[str] = []

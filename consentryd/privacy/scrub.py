@@ -81,6 +81,8 @@ class Scrubber:
         body = None if properties is None else _dumps(properties)
         scope = self._rules.scope(site, event)
         if self._prefilter.clears(narrowed, scope):
+            if not dropped:
+                return Scrubbed(narrowed, (), body)
             return self._result(fields, narrowed, tuple(dropped), body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)

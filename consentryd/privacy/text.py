@@ -51,41 +51,42 @@ class TextCleaner:
                 return work.beyond(path)
             if WORDS.fullmatch(text) or is_output(text):
                 return text
-            cleaned = self._decode(text, path, about, depth, work)
-            if cleaned is DROPPED or cleaned == text:
+            cleaned, settled = self._decode(text, path, about, depth, work)
+            if settled or cleaned is DROPPED or cleaned == text:
                 return cleaned
             text = cleaned
         return work.beyond(path)
 
-    def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+    def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
+        """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
         raw = text.encode("utf-8", "replace")
         gate = gate_of(raw)
         if not gate:
             self._finder.harmless.remember(text)
-            return text
+            return text, True
         if text[0] in "{[" and text[-1] in "}]":
             return self._json(text, path, about, depth, work)
         if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(raw)):
             decoded = _decoded(text)
             if decoded is None:
-                return work.beyond(path)
+                return work.beyond(path), True
             if decoded != text:
                 cleaned = self.clean(decoded, path, about, depth + 1, work)
                 if cleaned != decoded:
-                    return cleaned
-        return self._search(text, gate, path, about, depth, work)
+                    return cleaned, True
+        return self._search(text, gate, path, about, depth, work), False
 
-    def _json(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+    def _json(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         try:
             value = orjson.loads(text)
         except ValueError:
-            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work)
+            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work), False
         outer, work.anchor = work.anchor, work.anchor or path
         cleaned = self._nested(value, path, depth + 1, work)
         work.anchor = outer
         if cleaned is value:
-            return text
-        return cleaned if cleaned is DROPPED else orjson.dumps(cleaned).decode()
+            return text, True
+        return (cleaned if cleaned is DROPPED else orjson.dumps(cleaned).decode()), True
 
     def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text

@@ -118,7 +118,7 @@ def _masked(detector: str, kind: str, text: str) -> str:
         domain = _DOMAIN.search(text)
         return _token(detector) if domain is None else f"***@{domain[1]}"
     kept = _NOT_ALNUM.sub("", text)
-    if (detector in _MASKED or kind in _MASKED) and len(kept) >= _LEAST_MASKED:
+    if (detector in _MASKED or kind in _MASKED) and len(kept) >= _LEAST_MASKED and kept[-_KEPT:].isascii():
         return "****" + kept[-_KEPT:]
     return _token(detector)
 

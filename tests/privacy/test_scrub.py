@@ -302,6 +302,7 @@ def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:
         (EMAIL, "note", "***@example.com"),
         ("4111 1111 1111 1111", "note", "****1111"),
         ("+49 30 901820", "note", "****1820"),
+        ("C01X0000\u00b9", "passportNumber", "[national_id]"),
         ("AKIAIOSFODNN7EXAMPLE", "note", "[provider_key]"),
         ("Anna", "first_name", "[name]"),
     ],
