@@ -56,6 +56,36 @@ def test_cohorts_have_sizes_and_overlaps(busy):
         ({"type": "first_did", "event": "exported", "window": {"from": "2026-03-01"}}, 2),
         ({"type": "did_then", "first": {"event": "signed_up"}, "then": {"event": "exported"}, "within_days": 1}, 1),
         ({"type": "did_then", "first": {"event": "signed_up"}, "then": {"event": "exported"}, "within_days": 4}, 2),
+        (
+            {
+                "type": "did_then",
+                "first": {"event": "signed_up"},
+                "then": {"event": "exported"},
+                "without": {"event": "x"},
+                "within_days": 9,
+            },
+            2,
+        ),
+        (
+            {
+                "type": "did_then",
+                "first": {"event": "signed_up"},
+                "then": {"event": "exported"},
+                "without": {"event": "signed_up"},
+                "within_days": 9,
+            },
+            2,
+        ),
+        (
+            {
+                "type": "did_then",
+                "first": {"event": "exported"},
+                "then": {"event": "exported"},
+                "without": {"event": "viewed"},
+                "within_days": 9,
+            },
+            1,
+        ),
         ({"type": "did_regularly", "event": "exported", "period": "week", "periods": 8, "least": 2}, 0),
         ({"type": "did_regularly", "event": "exported", "period": "day", "periods": 20, "least": 2}, 1),
         ({"type": "restarted", "event": "exported", "history_days": 60, "recent_days": 20, "gap_days": 10}, 0),
@@ -171,3 +201,17 @@ def test_sessions_of_too_few_subjects_are_not_shown(busy):
     found = busy.ask(least=4, **question)
     assert (found.totals.sessions, found.totals.mean_duration_s) == (None, None)
     assert {bucket.sessions for bucket in found.buckets} == {0, None}
+
+
+def test_what_comes_between_breaks_a_sequence(shop):
+    shop.add(
+        (1, "2026-03-01"),
+        (1, "2026-03-02", "cancelled"),
+        (1, "2026-03-03", "bought"),
+        (2, "2026-03-01"),
+        (2, "2026-03-03", "bought"),
+    )
+    sequence = {"type": "did_then", "first": {"event": "viewed"}, "then": {"event": "bought"}, "within_days": 9}
+    without = {**sequence, "without": {"event": "cancelled"}}
+    sizes = [cohort.subjects for cohort in shop.ask(kind="cohorts", cohorts=[sequence, without]).cohorts]
+    assert sizes == [2, 1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from consentryd.analytics.control import Control
@@ -72,7 +74,7 @@ ESCAPES = [
     "SELECT * FROM read_parquet('{lake}')",
     "SELECT * FROM parquet_metadata('{lake}')",
     "SELECT * FROM glob('/*')",
-    "SELECT * FROM (WITH \"{lake}\" AS (SELECT 1) SELECT 1) a, \"{lake}\"",
+    'SELECT * FROM (WITH "{lake}" AS (SELECT 1) SELECT 1) a, "{lake}"',
     "WITH duckdb_settings AS (SELECT 1) SELECT * FROM duckdb_settings",
     "SELECT * FROM duckdb_settings()",
     "SELECT * FROM duckdb_tables",
@@ -158,3 +160,27 @@ def test_nothing_but_reading_the_views_is_possible(busy, sql):
 )
 def test_ordinary_analysis_is_possible(busy, sql):
     assert ask(busy, sql).table.num_rows > 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "COPY (SELECT 1) TO 'consentry-escape'",
+        "ATTACH 'consentry-escape.db'",
+        "SET threads = 7",
+        "SET enable_external_access = true",
+        "SELECT * FROM leaked",
+    ],
+)
+def test_a_locked_connection_refuses_even_what_the_check_would_miss(busy, sql, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    leaked = pa.table({"secret": [1]})
+    busy.seal()
+    with busy.reader.snapshot() as snapshot:
+        snapshot.query("SELECT 1")
+        snapshot.lock()
+        assert snapshot.connection.sql("SELECT count(*) AS n FROM events").to_arrow_table()["n"].to_pylist() == [6]
+        with pytest.raises(duckdb.Error):
+            snapshot.connection.execute(sql)
+    assert leaked.num_rows == 1

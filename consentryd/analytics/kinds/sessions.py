@@ -212,13 +212,15 @@ def _pages(rows: Ints, paths: Any, texts: list[str]) -> Counter[str]:
 def _buckets(counts: SessionCounts, period: Period, asked: Asked) -> list[SessionBucket]:
     columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces)
     rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
-    return [_bucket(*row, asked) for row in rows]
+    return [
+        _bucket(start, [number, events, pages, microseconds, bounces], asked, complete=complete)
+        for start, complete, number, events, pages, microseconds, bounces in rows
+    ]
 
 
-def _bucket(
-    start: str, complete: bool, number: int, events: int, pages: int, microseconds: int, bounces: int, asked: Asked
-) -> SessionBucket:
+def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool) -> SessionBucket:
     """Fewer sessions than subjects may be shown for are fewer subjects, too."""
+    number, events, pages, microseconds, bounces = counts
     shown = 0 if number < asked.least else number
     return SessionBucket(
         start=start,

@@ -19,6 +19,7 @@ from consentryd.gateway.cli.console import say, show
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
+from consentryd.storage.saved import SavedStore
 
 if TYPE_CHECKING:
     from consentryd.analytics.engine import Engine
@@ -33,7 +34,12 @@ class Form(StrEnum):
 
 
 def query(
-    question: Annotated[str, typer.Argument(help="A file with the query as JSON, `-` for standard input.", metavar="FILE")],
+    question: Annotated[
+        str,
+        typer.Argument(
+            help="A file with the query as JSON, `-` for standard input, or the name of a saved query.", metavar="FILE|NAME"
+        ),
+    ],
     config: ConfigOption = DEFAULT_CONFIG,
     site: Annotated[str, typer.Option("--site", help="The site to ask about.", metavar="NAME")] = installation.FIRST_SITE,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to print the answer.")] = Form.TABLE,
@@ -47,7 +53,7 @@ def query(
     from consentryd.analytics.query import parse  # noqa: PLC0415 -- the same
 
     settings = installation.load(config)
-    parsed = parse(_read(question))
+    parsed = parse(_read(question, settings, site))
     with ExitStack() as stack:
         result = open_engine(settings, stack).ask(parsed, site, SystemClock().now())
     if form is Form.JSON:
@@ -132,10 +138,13 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
 
 
-def _read(question: str) -> bytes:
+def _read(question: str, settings: Settings, site: str) -> bytes:
     if question == "-":
         return sys.stdin.buffer.read()
-    try:
+    if Path(question).is_file():
         return Path(question).read_bytes()
-    except OSError:
-        raise ConfigError(f"There is no file {question} to read a query from.") from None
+    with closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())) as store:
+        for saved in [*store.all(site, "query"), *store.all(site, "funnel")]:
+            if question in {saved.name, saved.id}:
+                return orjson.dumps(orjson.loads(saved.body)["definition"])
+    raise ConfigError(f"There is neither a file nor a saved query {question}.")

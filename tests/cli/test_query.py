@@ -1,0 +1,53 @@
+"""`consentry query` and `consentry sql`: questions asked of what is stored here."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+
+from consentryd.model.clock import SystemClock
+from consentryd.storage.database import open_database
+from consentryd.storage.saved import SavedStore
+from tests.storage.rows import append_rows, event
+
+TRENDS = {"kind": "trends", "series": [{}], "range": {"from": "2026-01-01", "to": "2026-03-01"}, "interval": "month"}
+
+
+@pytest.fixture
+def filled(here, run):
+    assert run("init").code == 0
+    folder = here / "data" / "eu"
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(open_database(folder / "region.db", "region")) as connection:
+        append_rows(connection, [event(number, site="default") for number in range(50)])
+    (here / "q.json").write_text(json.dumps(TRENDS))
+    return here
+
+
+def test_a_query_is_answered_as_a_table_as_csv_or_as_json(filled, run):
+    table = run("query", "q.json")
+    assert (table.code, "total of any event" in table.out, "40" in table.out) == (0, True, True), table.err
+    assert sum(int(row.split(",")[4]) for row in run("query", "q.json", "--format", "csv").out.splitlines()[1:]) == 40
+    assert run("query", "q.json", "--format", "json").json["series"][0]["total"] == 40
+
+
+def test_a_saved_query_is_asked_by_its_name(filled, run):
+    with closing(SavedStore(filled / "data" / "control.db", SystemClock())) as store:
+        store.create("default", "query", "monthly", json.dumps({"name": "monthly", "definition": TRENDS}), "key_1")
+    assert run("query", "monthly", "--format", "json").json["series"][0]["total"] == 40
+
+
+def test_mistakes_are_one_line(filled, run):
+    assert run("query", "nothing").err.strip() == "There is neither a file nor a saved query nothing."
+    (filled / "q.json").write_text('{"kind": "trends"}')
+    found = run("query", "q.json")
+    assert (found.code, found.err.strip()) == (1, "`trends.series`: Field required.")
+
+
+def test_sql_reads_the_views_and_nothing_else(filled, run):
+    found = run("sql", "SELECT count(*) AS n FROM events WHERE lane = 'consented'", "--format", "json")
+    assert (found.code, found.json) == (0, [{"n": 40}]), found.err
+    refused = run("sql", "SELECT * FROM '/etc/passwd'")
+    assert (refused.code, refused.out) == (1, "")
