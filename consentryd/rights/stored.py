@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -36,7 +36,7 @@ def stored_events(region: Path, columns: Sequence[str], progress: Progress) -> I
     reader = Reader(region, lake, tail_events=0)
     try:
         with reader.snapshot(restricted=False) as snapshot:
-            tail, total = snapshot.tail.select(list(columns)), snapshot.events
+            tail, total, files = snapshot.tail.select(list(columns)), snapshot.events, snapshot.state.files
     finally:
         reader.close()
     done = 0
@@ -44,7 +44,7 @@ def stored_events(region: Path, columns: Sequence[str], progress: Progress) -> I
         yield Place.LOG, batch
         done += batch.num_rows
         progress(f"{Place.LOG} of {region.name}", done, total)
-    for file, tables in _files(lake, columns):
+    for file, tables in _files(lake, files, columns):
         total = max(total, done + file.events)
         for batch in (batch for table in tables for batch in table.to_batches(BATCH_ROWS)):
             yield Place.LAKE, batch
@@ -52,13 +52,15 @@ def stored_events(region: Path, columns: Sequence[str], progress: Progress) -> I
             progress(f"{Place.LAKE} of {region.name}", done, total)
 
 
-def _files(lake: DeltaLake, columns: Sequence[str]) -> Iterator[tuple[LakeFile, Iterator[pa.Table]]]:
-    """Each file of the lake under a lease of its own; what was merged or written meanwhile as well."""
-    seen: set[str] = set()
-    while True:
+def _files(lake: DeltaLake, first: Iterable[LakeFile], columns: Sequence[str]) -> Iterator[tuple[LakeFile, Iterator[pa.Table]]]:
+    """The files `first`, each under a lease of its own; if one was merged or rewritten before its turn, whatever is new as well."""
+    due, seen = {file.path for file in first}, set[str]()
+    while due:
         with lake.reading():
-            file = next((file for file in lake.state().files if file.path not in seen), None)
-            if file is None:
-                return
-            seen.add(file.path)
-            yield file, lake.read(file, columns, rows=BATCH_ROWS)
+            present = {file.path: file for file in lake.state().files}
+            if not due <= present.keys():
+                due = present.keys() - seen
+            for path in sorted(due)[:1]:
+                seen.add(path)
+                yield present[path], lake.read(present[path], columns, rows=BATCH_ROWS)
+            due = due - seen

@@ -17,7 +17,9 @@ from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.seal import MemorySubjectKeys
 from consentryd.rights.audit import AuditReport, Hit, Place, audit
+from consentryd.rights.stored import stored_events
 from consentryd.storage import rejected
+from consentryd.storage.compaction import compact
 from consentryd.storage.database import open_database
 from consentryd.storage.rejected import Letter
 from tests.privacy.positive import POSITIVE
@@ -51,6 +53,26 @@ async def test_what_rules_keep_is_found_in_log_and_lake_with_its_form_and_not_it
     assert set(report.shapes.values()) == {"aaaa.aaaaa@aaaaaaa.aaa"}
     assert EMAIL not in json.dumps(report.to_json())
     assert report.looked_at == {Place.LAKE: 3, Place.LOG: 1, Place.LETTERS: 0, Place.FILES: 0}
+
+
+async def test_each_event_counts_once_though_a_seal_and_a_merge_come_between(leaky: Estate) -> None:
+    for start in range(2):
+        await leaky.send(*(leaky.event("u-1", properties={"contact": EMAIL}) for _ in range(3)))
+        if not start:
+            leaky.seal()
+
+    def seal(what: str, _done: int, _of: int) -> None:
+        if what.startswith("log"):
+            leaky.seal()
+
+    report = audit({"eu": leaky.path / "eu"}, leaky.settings.privacy, progress=seal)
+    assert report.looked_at == {Place.LOG: 3, Place.LAKE: 3, Place.LETTERS: 0, Place.FILES: 0}
+    lake, batches = leaky.offices["eu"].lake, []
+    for _, batch in stored_events(leaky.path / "eu", ["event_id"], lambda _what, _done, _of: None):
+        batches.append(batch)
+        if len(batches) == 1:
+            compact(leaky.path / "eu", lake, files=2)
+    assert {row["event_id"] for batch in batches for row in batch.to_pylist()} == {f"m-{number}" for number in range(1, 7)}
 
 
 async def test_our_own_ids_digests_and_redactions_give_no_alarm(estate: Estate) -> None:
