@@ -16,7 +16,7 @@ from rich.table import Table
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show
-from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
+from consentryd.gateway.cli.option import ConfigOption, DEFAULT_CONFIG, JsonOption
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.storage.saved import SavedStore
@@ -43,6 +43,7 @@ def query(
     config: ConfigOption = DEFAULT_CONFIG,
     site: Annotated[str, typer.Option("--site", help="The site to ask about.", metavar="NAME")] = installation.FIRST_SITE,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to print the answer.")] = Form.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
     """Answer a query from the log and the lake, as `POST /v1/query` does, and print a table.
 
@@ -56,7 +57,7 @@ def query(
     parsed = parse(_read(question, settings, site))
     with ExitStack() as stack:
         result = open_engine(settings, stack).ask(parsed, site, SystemClock().now())
-    if form is Form.JSON:
+    if as_json or form is Form.JSON:
         sys.stdout.write(forms.encode(result, forms.JSON).decode() + "\n")
     elif form is Form.CSV:
         sys.stdout.write(forms.encode(result, forms.CSV).decode())

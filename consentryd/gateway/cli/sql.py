@@ -11,7 +11,7 @@ import typer
 
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say
-from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
+from consentryd.gateway.cli.option import ConfigOption, DEFAULT_CONFIG, JsonOption
 from consentryd.gateway.cli.query import Form, open_engine, show_rows
 from consentryd.model.clock import SystemClock
 
@@ -22,6 +22,7 @@ def sql(
     site: Annotated[str, typer.Option("--site", help="The site to ask about.", metavar="NAME")] = installation.FIRST_SITE,
     region: Annotated[str | None, typer.Option("--region", help="Needed where there are several.", metavar="NAME")] = None,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to print the rows.")] = Form.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
     """Run read-only SQL (DuckDB's) over the views of one site, as `POST /v1/sql` does.
 
@@ -40,9 +41,9 @@ def sql(
         control = Control(settings.analytics.sql_seconds)
         found = engine.sql(text, site, SystemClock().now(), control, nonce=secrets.randbits(62), region=region)
     rows = found.table.to_pylist()
-    if form is Form.CSV:
+    if form is Form.CSV and not as_json:
         sys.stdout.write(forms.encode_table(found.table, forms.CSV).decode())
-    elif form is Form.JSON:
+    elif as_json or form is Form.JSON:
         sys.stdout.write(orjson.dumps(rows, default=str, option=orjson.OPT_APPEND_NEWLINE).decode())
     else:
         show_rows(
