@@ -73,7 +73,7 @@ def _values(series: Sequence[Series], frame: Frame, breakdown: ByProperties, ask
         large = ranked
     top = tuple(large[: breakdown.limit])
     if len(top) == len(ranked):
-        return Shown(replace(frame, shown=top, other=False), top)
+        return Shown(frame, top)
     chosen = replace(frame, shown=top, other=True)
     if asked.least and subjects_by_group(series, chosen, asked).get(OTHER, 0) < asked.least:
         asked.warn("total_excludes_suppressed")
