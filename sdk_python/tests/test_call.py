@@ -108,7 +108,11 @@ def _endless():
     return value
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), {(1, 2): 3}, _endless()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), float("nan"), float("inf"), {(1, 2): 3}, _endless()],
+    ids=["object", "nan", "infinite", "tuple as key", "endless"],
+)
 def test_what_is_not_json_is_lost_told_and_counted_and_nothing_is_raised(make, transport, value):
     failures = []
     client = make(on_failure=failures.append)
