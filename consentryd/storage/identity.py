@@ -8,7 +8,7 @@ from typing import Final
 from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
 
-CACHED: Final = 50_000
+CACHED: Final = 25_000
 
 
 class SqliteIdentityTable:

@@ -24,7 +24,7 @@ from consentryd.storage.lease import Busy
 from consentryd.storage.spill import Spill
 from consentryd.storage.tail import read_log
 
-SLICE_EVENTS: Final = 200_000
+SLICE_EVENTS: Final = 100_000
 _DELETE_BYTES: Final = 512 * 1024
 
 
