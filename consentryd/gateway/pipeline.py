@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.passage import Passage
@@ -12,6 +12,10 @@ from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
 from consentryd.model.event import CleanEvent, RawEvent
 from consentryd.model.outcome import Reason
+
+#: Events that go through a stage before the next stage sees them. Measured: one by one, a stage's code is cold each time (152 us an event);
+#: a hundred abreast, the events are (104 us); between, both stay in the processor's caches (77 us).
+ABREAST: Final = 32
 
 Stage = Callable[[Any, Passage], Any]
 
@@ -30,8 +34,14 @@ class Pipeline:
         self._place = place
 
     def run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
-        """A clean event or a reason for each, in order. Stage by stage over the batch: the caches of a small machine like it so."""
+        """A clean event or a reason for each, in order."""
         self._place.look_ahead(events, passage)
+        found: list[CleanEvent | Reason] = []
+        for start in range(0, len(events), ABREAST):
+            found += self._run(events[start : start + ABREAST], passage)
+        return found
+
+    def _run(self, events: Sequence[RawEvent], passage: Passage) -> list[Any]:
         items: list[Any] = list(events)
         for stage in self.stages:
             items = [item if isinstance(item, Reason) else stage(item, passage) for item in items]
