@@ -16,7 +16,7 @@ from rich.table import Table
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show
-from consentryd.gateway.cli.option import ConfigOption, DEFAULT_CONFIG, JsonOption
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.storage.saved import SavedStore

@@ -11,7 +11,7 @@ import typer
 
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say
-from consentryd.gateway.cli.option import ConfigOption, DEFAULT_CONFIG, JsonOption
+from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.query import Form, open_engine, show_rows
 from consentryd.model.clock import SystemClock
 
