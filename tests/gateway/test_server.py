@@ -39,7 +39,7 @@ class Process:
 
     def workers(self) -> set[int]:
         listing = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.child.pid)], capture_output=True, text=True, check=False
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.child.pid)], capture_output=True, text=True, check=False
         )
         return {int(line.split()[0]) for line in listing.stdout.splitlines() if "spawn_main" in line}
 
