@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what the tests need from Debian and PyPI cannot give: a browser. Does nothing where it is there already.
+# Installs what the tests need from Debian and PyPI cannot give: a browser, and ps. Does nothing where they are there already.
 set -eu
 
 missing=""
 command -v chromium >/dev/null || missing="$missing chromium"
+command -v ps >/dev/null || missing="$missing procps"
 [ -z "$missing" ] && exit 0
 
 as_root=""
