@@ -19,8 +19,8 @@ from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.durable import sync_folder
 from consentryd.storage.ledger import iso
-from consentryd.storage.parquet import sync_folder
 
 MANIFEST: Final = "backup.json"
 VERSION: Final = 1

@@ -26,10 +26,11 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage.durable import sync_folder
 from consentryd.storage.exchange import MOST, described, exchange, groups_with
 from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
 from consentryd.storage.lease import Lease
-from consentryd.storage.parquet import read_parquet, sync_folder, write_parquet
+from consentryd.storage.parquet import read_parquet, write_parquet
 from consentryd.storage.schema import EVENT_SCHEMA
 
 APPLICATION: Final = "consentry-log"

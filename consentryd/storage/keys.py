@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -18,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import ConfigError
+from consentryd.storage.durable import place_private, replace_private
 from consentryd.storage.master import MasterKey
 
 RING_VERSION: Final = 1
@@ -64,7 +64,7 @@ def rotate_master(root: Path, old: MasterKey, new: MasterKey) -> list[str]:
         wraps = document["wraps"]
         if new.id not in wraps:
             wraps[new.id] = _wrap(_unwrap(document, region, old, path), region, new)
-            _replace(path, document)
+            replace_private(path, json.dumps(document, indent=1))
         _unwrap(document, region, new, path)
         regions.append(region)
     return regions
@@ -77,7 +77,7 @@ def retire_masters(root: Path, keep: MasterKey) -> None:
         _unwrap(document, region, keep, path)
     for path, _region, document in rings:
         document["wraps"] = {keep.id: document["wraps"][keep.id]}
-        _replace(path, document)
+        replace_private(path, json.dumps(document, indent=1))
 
 
 def _check_may_create(root: Path, region: str, master: MasterKey) -> None:
@@ -91,16 +91,8 @@ def _check_may_create(root: Path, region: str, master: MasterKey) -> None:
 
 def _create(path: Path, region: str, master: MasterKey) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = _write(
-        path, {"version": RING_VERSION, "region": region, "wraps": {master.id: _wrap(RegionKeys.generate(), region, master)}}
-    )
-    try:
-        os.link(fresh, path)  # fails if another process was first, whose keys are then the keys
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    _sync_folder(path.parent)
+    ring = {"version": RING_VERSION, "region": region, "wraps": {master.id: _wrap(RegionKeys.generate(), region, master)}}
+    place_private(path, json.dumps(ring, indent=1))
 
 
 def _wrap(keys: RegionKeys, region: str, master: MasterKey) -> dict[str, str]:
@@ -154,26 +146,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise ConfigError(f"The key ring {path} cannot be read as one of version {RING_VERSION}. Restore the file from a backup.")
-
-
-def _write(path: Path, document: dict[str, Any]) -> Path:
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    return fresh
-
-
-def _replace(path: Path, document: dict[str, Any]) -> None:
-    _write(path, document).replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

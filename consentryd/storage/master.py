@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from consentryd.model.error import ConfigError
+from consentryd.storage.durable import place_private, replace_private
 
 DEFAULT_FILE: Final = "master.key"
 COMMAND_TIMEOUT_S: Final = 30
@@ -79,10 +79,7 @@ def load_master(spec: str | None, data_dir: Path, environ: Mapping[str, str]) ->
 def write_master(path: Path, master: MasterKey) -> None:
     """Write a key file, mode 0600, in place of an older one at once or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    _write_private(fresh, master)
-    fresh.replace(path)
-    _sync_folder(path.parent)
+    replace_private(path, master.text() + "\n")
 
 
 def _default_file(data_dir: Path) -> MasterKey:
@@ -93,15 +90,7 @@ def _default_file(data_dir: Path) -> MasterKey:
                 f"The master key {path} is gone but regions have keys wrapped by it. Restore the file from a backup."
             )
         data_dir.mkdir(parents=True, exist_ok=True)
-        fresh = data_dir / f"{DEFAULT_FILE}.{secrets.token_hex(4)}"
-        _write_private(fresh, MasterKey.generate())
-        try:
-            os.link(fresh, path)  # fails if another process was first, whose key is then the key
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-        _sync_folder(data_dir)
+        place_private(path, MasterKey.generate().text() + "\n")
     return _read_file(path)
 
 
@@ -123,19 +112,3 @@ def _run_command(command: str) -> MasterKey:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise ConfigError(f"The command of keys.master failed: {type(error).__name__}.") from None
     return MasterKey.parse(done.stdout, "the command of keys.master")
-
-
-def _write_private(path: Path, master: MasterKey) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(master.text() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -72,12 +72,3 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
             count -= rows
     if count:
         yield pa.concat_tables(pending)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,11 +17,11 @@ from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.backup import MANIFEST, check_backup
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.master import DEFAULT_FILE, MasterKey
-from consentryd.storage.parquet import sync_folder
 from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
 from consentryd.storage.seal import Sealer

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError
+from consentryd.storage.durable import replace_private
 from consentryd.storage.note import Verifier, sign_note
 
 FILE_VERSION: Final = 1
@@ -104,7 +105,7 @@ class SigningKeys:
                 key["retired_at"] = key["retired_at"] or now
                 key["secret"] = None
             document["keys"].append(self._new_key(document["origin"], now))
-            _replace(self._path, document)
+            replace_private(self._path, json.dumps(document, indent=1))
         *_, old, new = public_keys(self._path)
         return old, new
 
@@ -113,7 +114,7 @@ class SigningKeys:
             if not self._path.exists():
                 origin = f"consentry/{self._region}/{secrets.token_hex(4)}"
                 keys = [self._new_key(origin, self._clock.now())]
-                _replace(self._path, {"version": FILE_VERSION, "origin": origin, "keys": keys})
+                replace_private(self._path, json.dumps({"version": FILE_VERSION, "origin": origin, "keys": keys}, indent=1))
 
     def _new_key(self, origin: str, now: int) -> dict[str, Any]:
         key = Ed25519PrivateKey.generate()
@@ -169,21 +170,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, document: dict[str, Any]) -> None:
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _encode(data: bytes) -> str:

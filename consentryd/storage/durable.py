@@ -1,0 +1,50 @@
+"""Files and folder entries that are on the disk when the call returns. What is private is readable by its owner only (mode 0600)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_private(path: Path, text: str) -> None:
+    """A new private file. Raises `FileExistsError`; its folder's entry is the caller's to sync."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def place_private(path: Path, text: str) -> None:
+    """A private file at `path` unless another process was first, whose file then stays."""
+    fresh = _beside(path)
+    write_private(fresh, text)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    sync_folder(path.parent)
+
+
+def replace_private(path: Path, text: str) -> None:
+    """A private file in the place of what was there, old or new but never half."""
+    fresh = _beside(path)
+    write_private(fresh, text)
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}")
