@@ -56,7 +56,7 @@ from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 from consentryd.storage.region import RegionStore
 from consentryd.storage.rejected import Letter
-from consentryd.storage.schema import use_system_memory
+from consentryd.storage.schema import keep_pandas_out, use_system_memory
 
 #: How long an erasure waits for queries before it lets other work go first and comes back.
 RIGHTS_WAIT_S: Final = 5.0
@@ -133,6 +133,7 @@ class _Rejections:
 
 def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock) -> dict[str, RegionStore]:
     """The regions this process serves, open. Raises `ConfigError`, `CorruptStore`."""
+    keep_pandas_out()
     root = settings.storage.data_dir
     root.mkdir(parents=True, exist_ok=True)
     master = load_master(settings.keys.master, root, os.environ)
