@@ -80,10 +80,15 @@ class Engine:
         with self.asking(question, site, now, control) as asked:
             return subjects_of(question, point, asked)
 
-    def sql(self, text: str, site: str, now: int, control: Control, *, nonce: int, region: str | None = None) -> SqlAnswer:
-        """What analysts' SQL gives, of one region: the only one, or the one named. Raises as `ask` does."""
-        if self._settings.min_group_size:
-            raise Unprocessable("invalid", "SQL shows single rows, which `analytics.min_group_size` rules out.", field="sql")
+    def sql(
+        self, text: str, site: str, now: int, control: Control, *, nonce: int, region: str | None = None, least: int = 0
+    ) -> SqlAnswer:
+        """What analysts' SQL gives, of one region: the only one, or the one named. Raises as `ask` does, and where `least` or the setting
+        rules out single rows."""
+        if max(least, self._settings.min_group_size) > 1:
+            raise Unprocessable(
+                "invalid", "SQL shows single rows, which the key's or the setting's `min_group_size` rules out.", field="sql"
+            )
         if region is None and len(self._readers) == 1:
             region = next(iter(self._readers))
         if region is None or region not in self._readers:

@@ -99,7 +99,7 @@ class Querying:
         control.check()
         if isinstance(question, PersonQuery):
             self.saved.note_access(key.site, key.id, "person", "")
-        result = self.engine.ask(question, key.site, self._clock.now(), control)
+        result = self.engine.ask(question, key.site, self._clock.now(), control, least=key.min_group_size)
         result.query_id = f"run_{self._token(8).hex()}"
         self.saved.note_asked(result.query_id, key.site, question.model_dump_json(by_alias=True))
         return result

@@ -35,7 +35,9 @@ async def post_sql(request: web.Request) -> web.StreamResponse:
         key,
         control,
         gone_of(request),
-        lambda: querying.engine.sql(statement.sql, key.site, now, control, nonce=nonce, region=statement.region),
+        lambda: querying.engine.sql(
+            statement.sql, key.site, now, control, nonce=nonce, region=statement.region, least=key.min_group_size
+        ),
     )
     media_type = wanted(request.headers.get("Accept"), forms.MEDIA_TYPES)
     if media_type == forms.JSON:

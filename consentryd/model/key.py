@@ -18,7 +18,8 @@ class KeyKind(StrEnum):
 class ApiKey(NamedTuple):
     """A key as the gateway knows it. The secret is not here: only its SHA-256 is stored.
 
-    `region` pins all events of the key to a region. `origins` is the CORS allow-list (empty: any origin).
+    `region` pins all events of the key to a region. `origins` is the CORS allow-list (empty: any origin). `min_group_size` is the smallest
+    group of people that answers to a read key may show; the setting's or the question's holds where it is larger.
     """
 
     id: str
@@ -29,3 +30,4 @@ class ApiKey(NamedTuple):
     origins: tuple[str, ...]
     created_at: int
     revoked_at: int | None
+    min_group_size: int = 0

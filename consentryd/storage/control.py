@@ -50,7 +50,13 @@ class ControlStore:
         self._connection.close()
 
     def create_key(
-        self, kind: KeyKind, site: str, name: str, region: str | None = None, origins: Iterable[str] = ()
+        self,
+        kind: KeyKind,
+        site: str,
+        name: str,
+        region: str | None = None,
+        origins: Iterable[str] = (),
+        min_group_size: int = 0,
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, `csy_<kind>_` and 43 URL-safe characters, which nothing can show again.
 
@@ -61,10 +67,12 @@ class ControlStore:
                 f"{site!r} is not a site name: use 1 to 63 lower-case letters, digits, dots, dashes and underscores."
             )
         secret = f"csy_{kind}_{urlsafe_b64encode(self._token(SECRET_BYTES)).rstrip(b'=').decode()}"
-        key = ApiKey(f"key_{self._token(6).hex()}", kind, site, name, region, tuple(origins), self._clock.now(), None)
+        now = self._clock.now()
+        key = ApiKey(f"key_{self._token(6).hex()}", kind, site, name, region, tuple(origins), now, None, min_group_size)
         self._connection.execute(
-            "INSERT INTO api_key (id, kind, site, name, region, origins, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (key.id, kind.value, site, name, region, json.dumps(key.origins), _digest(secret), key.created_at),
+            "INSERT INTO api_key (id, kind, site, name, region, origins, hash, created_at, min_group_size)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (key.id, kind.value, site, name, region, json.dumps(key.origins), _digest(secret), now, min_group_size),
         )
         self._reload()
         return key, secret
@@ -112,12 +120,12 @@ class ControlStore:
         self._by_secret = {}
 
 
-_FIELDS: Final = "id, kind, site, name, region, origins, created_at, revoked_at"
+_FIELDS: Final = "id, kind, site, name, region, origins, created_at, revoked_at, min_group_size"
 
 
-def _key(row: tuple[str, str, str, str, str | None, str, int, int | None]) -> ApiKey:
-    key_id, kind, site, name, region, origins, created_at, revoked_at = row
-    return ApiKey(key_id, KeyKind(kind), site, name, region, tuple(json.loads(origins)), created_at, revoked_at)
+def _key(row: tuple[str, str, str, str, str | None, str, int, int | None, int]) -> ApiKey:
+    key_id, kind, site, name, region, origins, created_at, revoked_at, least = row
+    return ApiKey(key_id, KeyKind(kind), site, name, region, tuple(json.loads(origins)), created_at, revoked_at, least)
 
 
 def _digest(secret: str) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.house import open_house
+from tests.kit import KEYS
 
 TRENDS = {
     "kind": "trends",
@@ -109,3 +110,24 @@ async def test_who_is_behind_a_number_takes_a_privacy_key_and_is_on_record(house
     assert not any(subject in entry.detail for subject in found["subjects"])
     assert (await house.post("/v1/query/run_unknown/subjects", {"series": "A"}, key="privacy"))[0] == 404
     assert (await house.post(path, {"step": 0}, key="privacy"))[0] == 422
+
+
+@pytest.mark.parametrize(("key", "asked", "least"), [(3, None, 3), (3, 2, 3), (2, 3, 3), (0, None, 0)])
+async def test_the_larger_of_key_and_question_is_the_smallest_group_shown(house, key, asked, least):
+    house.keys.keys["careful"] = KEYS["read"]._replace(min_group_size=key)
+    status, answer = await house.post("/v1/query", {**TRENDS, "min_group_size": asked}, key="careful")
+    assert (status, answer["min_group_size"]) == (200, least)
+    assert [line["total"] for line in answer["series"]] == ([3, 2] if least < 3 else [None, None])
+
+
+async def test_the_settings_group_size_holds_for_keys_that_allow_smaller_ones(tmp_path):
+    async with open_house(tmp_path, analytics={"min_group_size": 4}) as opened:
+        opened.keys.keys["careful"] = KEYS["read"]._replace(min_group_size=2)
+        assert (await opened.post("/v1/query", TRENDS, key="careful"))[1]["min_group_size"] == 4
+
+
+async def test_a_key_with_a_group_size_is_given_no_single_rows(house):
+    house.keys.keys["careful"] = KEYS["read"]._replace(min_group_size=3)
+    for path, body in (("/v1/sql", {"sql": "SELECT 1"}), ("/v1/query", {"kind": "person", "subject": "1"})):
+        status, answer = await house.post(path, body, key="careful")
+        assert (status, answer["error"]["code"]) == (422, "invalid")

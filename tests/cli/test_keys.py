@@ -31,6 +31,14 @@ def test_a_key_is_made_shown_once_and_listed_without_its_secret(run, installed, 
     assert len(run("keys", "list", "--json").json) == 5
 
 
+def test_a_read_key_may_be_made_that_shows_no_small_group(run, installed, knows):
+    made = run("keys", "create", "read", "--min-group-size", "5", "--json").json
+    assert made["min_group_size"] == knows(made["secret"]).min_group_size == 5
+    refused = run("keys", "create", "write", "--min-group-size", "5")
+    assert (refused.code, refused.out) == (1, "")
+    assert "read keys" in refused.err
+
+
 def test_the_secret_stands_alone_on_the_last_line(run, installed, knows):
     assert knows(run("keys", "create", "server").out.splitlines()[-1]).kind == "server"
 

@@ -48,6 +48,14 @@ def test_a_key_is_found_by_its_secret_and_by_nothing_else(open_store):
         assert store.lookup(wrong) is None
 
 
+def test_a_read_key_keeps_its_group_size_over_a_restart(open_store):
+    key, secret = open_store().create_key(KeyKind.READ, "shop", "shared link", min_group_size=5)
+    again = open_store()
+    assert again.lookup(secret) == key == again.keys()[0]
+    assert again.lookup(secret).min_group_size == 5
+    assert again.create_key(KeyKind.READ, "shop", "analyst")[0].min_group_size == 0
+
+
 def test_no_secret_stands_in_any_file(open_store, tmp_path):
     secrets = [open_store().create_key(kind, "shop", "x")[1] for kind in KeyKind]
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -14,6 +14,8 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 from consentryd.model.key import ApiKey, KeyKind
+
+MAX_GROUP_SIZE: Final = 1_000
 
 app = typer.Typer(help="Make, list and revoke API keys.")
 
@@ -34,15 +36,23 @@ def create(
         list[str] | None,
         typer.Option(help="A web origin that may use it, such as `https://shop.example`; repeatable. Default: any."),
     ] = None,
+    min_group_size: Annotated[
+        int,
+        typer.Option(
+            min=0, max=MAX_GROUP_SIZE, help="For read keys: answers show no group of fewer people. SQL needs a key without."
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is stored. Running gateways take it within a second."""
     settings = installation.load(config)
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
+    if min_group_size and kind is not KeyKind.READ:
+        raise ConfigError("--min-group-size is for read keys: other keys are given no answers about groups.")
     origins = [check_origin(text) for text in origin or []]
     with installation.control(settings) as store:
-        key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins)
+        key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins, min_group_size)
     if as_json:
         show_json({**described(key), "secret": secret})
         return
@@ -59,9 +69,10 @@ def list_keys(config: ConfigOption = DEFAULT_CONFIG, site: SiteOption = None, as
     if as_json:
         show_json([described(key) for key in keys])
         return
-    table = Table("id", "kind", "site", "name", "region", "origins", "made", "revoked", box=None)
+    table = Table("id", "kind", "site", "name", "region", "origins", "group size", "made", "revoked", box=None)
     for key in keys:
         shown = [key.id, key.kind, key.site, key.name, key.region or "", " ".join(key.origins) or "any"]
+        shown.append(str(key.min_group_size or ""))
         table.add_row(*shown, _time(key.created_at), _time(key.revoked_at), style="dim" if key.revoked_at else None)
     show(table)
 
