@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from consentryd.gateway.app import create_app
-from consentryd.gateway.compose import House, open_stores
+from consentryd.gateway.compose import House, open_rights, open_stores
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.listener import address_of, bind, listen
 from consentryd.gateway.logs import open_logger
+from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
 from consentryd.model.clock import ManualClock
 from consentryd.model.event import POSITION
@@ -47,11 +49,30 @@ class OpenHouse(Gateway):
 
 
 @asynccontextmanager
+async def _keeping(rights: Rights | None) -> AsyncIterator[None]:
+    """Requests of people are worked on meanwhile."""
+    if rights is None:
+        yield
+        return
+    task = asyncio.create_task(rights.keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        for office in rights.desk.offices.values():
+            office.close()
+
+
+@asynccontextmanager
 async def open_house(
     root: Path,
     clock: ManualClock | None = None,
     served: list[str] | None = None,
     day_keys: DayKeys | None = None,
+    *,
+    rights: bool = False,
     **sections: Any,
 ) -> AsyncIterator[OpenHouse]:
     storage = {"data_dir": str(root), "min_free_bytes": 0, "commit_interval_ms": 0, **sections.pop("storage", {})}
@@ -73,10 +94,15 @@ async def open_house(
             proving=house.proving,
             visitors=house.visitors,
             querying=house.querying,
+            rights=open_rights(house, logger, ticks=False) if rights else None,
         )
         listening = bind(settings.server)
         serving = listen(create_app(services, logger), listening, settings.server, logger)
-        async with serving, aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with (
+            serving,
+            _keeping(services.rights),
+            aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+        ):
             gateway = OpenHouse(address_of(listening), services, session, io.StringIO(), doubles)
             gateway.house = house
             yield gateway

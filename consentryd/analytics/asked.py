@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from consentryd.analytics.calendar import Interval, label_of
 from consentryd.analytics.currency import Rates
 from consentryd.analytics.execution import Execution
+from consentryd.analytics.membership import Audience
 from consentryd.analytics.period import Period, Range, resolve
 from consentryd.analytics.question import Envelope, Question, ResolvedRange, Sampling, Warned
-from consentryd.analytics.source import Audience, Setting
+from consentryd.analytics.source import Setting
 from consentryd.model.error import Unprocessable
 
 _WARNINGS: Final[dict[str, str]] = {

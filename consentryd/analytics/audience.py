@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+from consentryd.analytics.membership import Audience, Roll, roll_of
 from consentryd.analytics.saved import SavedCohort
-from consentryd.analytics.source import Audience
 from consentryd.storage.database import open_database
-from consentryd.storage.member import read_members, write_members
-from consentryd.storage.saved import SavedStore
+from consentryd.storage.member import (
+    Reckoning,
+    Spell,
+    forget_cohort,
+    read_reckonings,
+    read_spells,
+    record_members,
+)
+from consentryd.storage.saved import Saved, SavedStore
 
 
 class SavedAudiences(Mapping[str, Audience]):
-    """Looks a cohort up when a query names it. `regions` are the folders in which frozen members are kept."""
+    """Looks a cohort up when a query names it. `regions` are the folders in which members are kept."""
 
     def __init__(self, store: SavedStore, regions: Mapping[str, Path], site: str) -> None:
         self._store = store
@@ -25,9 +33,8 @@ class SavedAudiences(Mapping[str, Audience]):
         for saved in self._store.all(self._site, "cohort"):
             if which in {saved.id, saved.name}:
                 cohort = SavedCohort.model_validate_json(saved.body)
-                if not cohort.static:
-                    return Audience(definition=cohort.definition)
-                return Audience(members=tuple(sorted(self._members(saved.id))))
+                rule = None if cohort.static else cohort.definition
+                return Audience(rule, partial(self.roll, saved.id))
         raise KeyError(which)
 
     def __iter__(self) -> Iterator[str]:
@@ -36,19 +43,38 @@ class SavedAudiences(Mapping[str, Audience]):
     def __len__(self) -> int:
         return len(self._store.all(self._site, "cohort"))
 
-    def freeze(self, cohort: str, members: Mapping[str, list[int]]) -> None:
-        """Keep the members of a static cohort, by region."""
+    def record(self, cohort: Saved, members: Mapping[str, list[int]], at: int) -> None:
+        """From `at` on these are a cohort's members, by region."""
         for region, root in self._regions.items():
             with closing(open_database(root / "region.db", "region")) as connection:
-                write_members(connection, cohort, members.get(region, []))
+                record_members(connection, cohort.id, cohort.version, members.get(region, []), at)
 
-    def _members(self, cohort: str) -> set[int]:
-        found: set[int] = set()
+    def forget(self, cohort: str) -> None:
+        """A deleted cohort leaves no members behind."""
         for root in self._regions.values():
-            if (root / "region.db").exists():
-                with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
-                    found |= read_members(connection, cohort)
-        return found
+            with closing(open_database(root / "region.db", "region")) as connection:
+                forget_cohort(connection, cohort)
+
+    def roll(self, cohort: str) -> Roll:
+        """Who was a member when, over all regions."""
+        spells: list[Spell] = []
+        reckonings: list[Reckoning] = []
+        for root in self._present():
+            with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+                spells += read_spells(connection, cohort)
+                reckonings += read_reckonings(connection, cohort)
+        return roll_of(spells, reckonings)
+
+    def reckoned(self, cohort: str) -> Reckoning | None:
+        """When a cohort's members were looked up last."""
+        found: list[Reckoning] = []
+        for root in self._present():
+            with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+                found += read_reckonings(connection, cohort)
+        return max(found, default=None)
+
+    def _present(self) -> Iterator[Path]:
+        return (root for root in self._regions.values() if (root / "region.db").exists())
 
 
 class AudienceBook:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from consentryd.analytics.period import Moment
 from consentryd.analytics.shape import EventName, PropertyName, Shape, Text
 
 MAX_DEPTH: Final = 5
@@ -93,11 +94,12 @@ class SessionIs(Comparison):
 
 
 class InCohort(Shape):
-    """The subject is a member of a saved cohort, or is not."""
+    """The subject is a member of a saved cohort, or is not; with `as_of`, was or was not by what is on record."""
 
     type: Literal["cohort"]
     cohort: Text
     member: bool = True
+    as_of: Moment | None = Field(None, description="At this local time, or at the end of this day or period.")
 
 
 class Window(Shape):

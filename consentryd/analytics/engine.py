@@ -13,12 +13,13 @@ from consentryd.analytics.condition import Condition
 from consentryd.analytics.control import Control
 from consentryd.analytics.currency import load_rates
 from consentryd.analytics.execution import Execution
+from consentryd.analytics.membership import Audience
 from consentryd.analytics.query import ANSWERS
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
-from consentryd.analytics.source import Audience, Source, members_sql
+from consentryd.analytics.source import Source, members_sql
 from consentryd.analytics.subjects import Point, subjects_of
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
@@ -105,6 +106,14 @@ class Engine:
             for region, table in asked.execution.partials(statement, Span(0, now + DAY)):
                 found.setdefault(region, []).extend(table["subject"].to_pylist())
             return found
+
+    def behind(
+        self, question: Question, point: Point, site: str, now: int, control: Control | None = None
+    ) -> dict[str, list[int]]:
+        """The subjects behind a number of a query as of now. Those of all regions under each: a region keeps those it knows."""
+        with self.asking(question, site, now, control) as asked:
+            found = subjects_of(question, point, asked, most=None)
+        return dict.fromkeys(self._readers, found)
 
     def _rules(self, question: Question, site: str, now: int) -> Rules:
         traffic = () if question.test_traffic else marks(self._settings.test_traffic)

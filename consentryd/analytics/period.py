@@ -108,6 +108,12 @@ def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, 
     return Period(bounds, interval, zone, week_start)
 
 
+def named_instant(text: str, zone: ZoneInfo, now: int, week_start: int) -> int:
+    """The local time that a text names, or the last instant of the day or period that it names; never later than `now`."""
+    start, end = _parse(text, local_of(now, zone), week_start)
+    return min(instant_of(start, zone) if end is None else instant_of(end, zone) - 1, now)
+
+
 def previous(period: Period) -> Period:
     """As many buckets, immediately before."""
     start = local_of(period.since, period.zone)

@@ -15,6 +15,7 @@ from consentryd.analytics.kinds import (
     adoption,
     attribution,
     churn,
+    cohort,
     dashboard,
     experiment,
     kpi,
@@ -31,6 +32,7 @@ from consentryd.analytics.kinds import (
 from consentryd.analytics.kinds.adoption import AdoptionQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
+from consentryd.analytics.kinds.cohort import CohortHistoryQuery
 from consentryd.analytics.kinds.dashboard import DashboardQuery
 from consentryd.analytics.kinds.experiment import ExperimentQuery
 from consentryd.analytics.kinds.kpi import KpiQuery
@@ -58,6 +60,7 @@ Query = Annotated[
     | KpiQuery
     | AdoptionQuery
     | CohortsQuery
+    | CohortHistoryQuery
     | RfmQuery
     | ChurnQuery
     | PathsQuery
@@ -80,6 +83,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     KpiQuery: kpi.answer,
     AdoptionQuery: adoption.answer,
     CohortsQuery: segment.answer_cohorts,
+    CohortHistoryQuery: cohort.answer,
     RfmQuery: segment.answer_rfm,
     ChurnQuery: churn.answer,
     PathsQuery: paths.answer,
@@ -100,6 +104,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     kpi.KpiResult,
     adoption.AdoptionResult,
     segment.CohortsResult,
+    cohort.CohortHistoryResult,
     segment.RfmResult,
     churn.ChurnResult,
     paths.PathsResult,

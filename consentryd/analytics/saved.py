@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.condition import (
     MAX_DEPTH,
     All,
@@ -19,7 +21,7 @@ from consentryd.analytics.condition import (
 )
 from consentryd.analytics.query import Query, checked
 from consentryd.analytics.shape import Shape, Text
-from consentryd.analytics.source import Audience
+from consentryd.analytics.subjects import Point
 from consentryd.model.error import Unprocessable
 from consentryd.storage.saved import SavedType
 
@@ -31,16 +33,30 @@ class SavedQuery(Shape):
     definition: Query
 
 
+class Behind(Shape):
+    """The subjects behind a number of a query: who dropped at a step, came back in a period, fell dormant in a bucket."""
+
+    query: Query
+    point: Point
+
+
 class SavedCohort(Shape):
-    """A rule about subjects. A static cohort keeps the members that it has when it is saved; a dynamic one follows the rule."""
+    """Subjects of whom a rule is true, or those behind a number of a query.
+
+    A static cohort keeps the members that it has when it is saved. A dynamic one follows its rule; behind a number it follows as often as
+    it is reckoned anew (`analytics.cohort_hours`). Who was a member when is kept of both.
+    """
 
     name: Name
-    definition: Condition
+    definition: Condition | None = None
+    behind: Behind | None = None
     static: bool = False
 
     @model_validator(mode="after")
     def _about_subjects(self) -> Self:
-        if depth_of(self.definition) > MAX_DEPTH:
+        if (self.definition is None) == (self.behind is None):
+            raise ValueError("takes either a `definition` or what it is `behind`")
+        if self.definition is not None and depth_of(self.definition) > MAX_DEPTH:
             raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
         if _about_events(self.definition):
             raise ValueError("a cohort is made of what subjects are and did: name event properties within a `did`")
@@ -57,25 +73,42 @@ _MODELS: Final[dict[SavedType, TypeAdapter[Any]]] = {
 def read_saved(kind: SavedType, value: Any) -> SavedQuery | SavedCohort:
     """A definition to save. Raises `Unprocessable` that names the field at fault."""
     found: SavedQuery | SavedCohort = checked(_MODELS[kind], value)
+    if isinstance(found, SavedQuery) and found.definition.kind == "person":
+        raise Unprocessable(
+            "invalid", "A report on one subject is not saved: it would outlast the subject.", field="definition.kind"
+        )
     if kind == "funnel" and isinstance(found, SavedQuery) and found.definition.kind != "funnel":
         raise Unprocessable("invalid", "A funnel's definition is a query of the kind `funnel`.", field="definition.kind")
     return found
 
 
-def names_cohorts(condition: Any) -> set[str]:
-    """The cohorts that a condition names anywhere within."""
-    if isinstance(condition, InCohort):
-        return {condition.cohort}
-    if isinstance(condition, All | Either):
-        return set().union(*(names_cohorts(each) for each in condition.conditions))
-    if isinstance(condition, Not):
-        return names_cohorts(condition.condition)
-    return names_cohorts(condition.where) if getattr(condition, "where", None) is not None else set()
+def check_circle(cohort: SavedCohort, own: Collection[str], others: Callable[[str], SavedCohort | None]) -> None:
+    """Raises `Unprocessable` if a cohort, known by the id and names `own`, would be a member's condition of itself.
+
+    `others` gives a saved cohort by id or name.
+    """
+    due, seen = [cohort], set[str]()
+    while due:
+        current = due.pop()
+        for name in names_cohorts(current.definition) | names_cohorts(current.behind and current.behind.query):
+            if name in own:
+                raise Unprocessable("invalid", "A cohort cannot be made of itself.", field="definition")
+            found = None if name in seen else others(name)
+            seen.add(name)
+            due += [] if found is None else [found]
 
 
-def audience_of(cohort: SavedCohort, members: tuple[int, ...] = ()) -> Audience:
-    """A saved cohort as statements need it."""
-    return Audience(members=members) if cohort.static else Audience(definition=cohort.definition)
+def names_cohorts(part: Any) -> set[str]:
+    """The cohorts that a condition, or a query, names anywhere within."""
+    if isinstance(part, InCohort):
+        return {part.cohort}
+    if isinstance(part, ByCohorts):
+        return set(part.cohorts)
+    if isinstance(part, list | tuple):
+        return set().union(*(names_cohorts(each) for each in part))
+    if isinstance(part, Shape):
+        return set().union(*(names_cohorts(getattr(part, name)) for name in type(part).model_fields))
+    return set()
 
 
 def _about_events(condition: Any) -> bool:

@@ -6,7 +6,7 @@ All events of a subject are in one bucket, so what a subject did, was or belongs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -25,7 +25,8 @@ from consentryd.analytics.condition import (
     SubjectIs,
 )
 from consentryd.analytics.field import Field, field_of, property_of
-from consentryd.analytics.shape import Shape
+from consentryd.analytics.membership import Audience
+from consentryd.analytics.period import named_instant
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
 
@@ -43,13 +44,6 @@ _SESSION: Final[dict[str, str]] = {
 }
 
 _SUBJECTS: Final = f"(SELECT subject, max(time) AS time FROM {HISTORY} WHERE subject IS NOT NULL GROUP BY subject) e"
-
-
-class Audience(Shape):
-    """A saved cohort as statements need it: a rule that is followed now, or the frozen members."""
-
-    definition: Condition | None = None
-    members: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +103,7 @@ class Source:
             case SessionIs():
                 return comparison_sql(self.session(condition.property), condition, self.setting.zone)
             case InCohort():
-                member = self.member(condition.cohort)
+                member = self.member(condition.cohort, condition.as_of)
                 return member if condition.member else f"(NOT {member})"
             case _:
                 from consentryd.analytics.deed import subjects_sql  # noqa: PLC0415 -- deeds are made of sources
@@ -144,14 +138,20 @@ class Source:
         )
         return Field(f"{row}.value")
 
-    def member(self, cohort: str) -> str:
-        """A boolean, never null: the subject is a member."""
+    def member(self, cohort: str, as_of: str | None = None) -> str:
+        """A boolean, never null: the subject is a member, or was by what is on record as of a day or a local time."""
         audience = self.setting.audiences.get(cohort)
         if audience is None:
             raise Unprocessable("invalid", "A query names a cohort that is not there.", field="cohort")
+        if as_of is not None:
+            setting = self.setting
+            return self._listed(audience.roll().at(named_instant(as_of, setting.zone, setting.now, setting.week_start)))
         if audience.definition is None:
-            return self._among(f"SELECT unnest([{', '.join(map(str, audience.members))}]::BIGINT[])")
+            return self._listed(audience.roll().now)
         return self._among(members_sql(audience.definition, self))
+
+    def _listed(self, subjects: Sequence[int]) -> str:
+        return self._among(f"SELECT unnest([{', '.join(map(str, subjects))}]::BIGINT[])")
 
     def _among(self, subjects: str) -> str:
         """Whether the row's subject is one of a subquery's."""

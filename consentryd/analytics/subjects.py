@@ -48,8 +48,8 @@ class Point(Shape):
 POINT: Final = TypeAdapter(Point)
 
 
-def subjects_of(question: Any, point: Point, asked: Asked) -> list[int]:
-    """The subjects, ascending, at most 10,000 of them. Raises `Unprocessable` for a point that the query does not have."""
+def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MAX_SUBJECTS) -> list[int]:
+    """The subjects, ascending, at most so many of them. Raises `Unprocessable` for a point that the query does not have."""
     require_subjects(asked)
     match question:
         case Trends() if point.series is not None:
@@ -62,7 +62,7 @@ def subjects_of(question: Any, point: Point, asked: Asked) -> list[int]:
             found = _of_retention(question, point, asked)
         case _:
             raise Unprocessable("invalid", "This query has no subjects at this point.", field="point")
-    return sorted(found)[:MAX_SUBJECTS]
+    return sorted(set(found))[:most]
 
 
 def _of_trends(question: Trends, point: Point, asked: Asked) -> list[int]:
@@ -92,7 +92,9 @@ def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
         return found
 
     selection = selection_of(question, asked)
-    parts = asked.execution.streams(selection, span_of(question, period, plan), work, ("who", question, point, plan))
+    parts = asked.execution.streams(
+        selection, span_of(question, period, plan), work, ("who", question.definition_hash(), point, plan)
+    )
     return [subject for part in parts for subject in part]
 
 
@@ -101,7 +103,7 @@ def _of_lifecycle(question: LifecycleQuery, point: Point, asked: Asked) -> list[
     edges = (earlier(period, 1).since, *period.edges)
     work = partial(_phase, edges=edges, bucket=point.bucket or 0, status=STATUSES.index(point.status or "new"))
     selection = select(asked, [question.activity])
-    parts = asked.execution.streams(selection, Span(None, period.until), work, ("who", question, point, edges))
+    parts = asked.execution.streams(selection, Span(None, period.until), work, ("who", question.definition_hash(), point, edges))
     return [subject for part in parts for subject in part]
 
 
@@ -119,5 +121,5 @@ def _of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[
         found: list[int] = np.unique(members_of(stream, plan).subjects_at(point.cohort or 0, point.period or 0)).tolist()
         return found
 
-    parts = asked.execution.streams(selection, span, work, ("who", question, point, plan))
+    parts = asked.execution.streams(selection, span, work, ("who", question.definition_hash(), point, plan))
     return [subject for part in parts for subject in part]

@@ -266,6 +266,9 @@ class Analytics(Section):
     late_arrival_minutes: int = Field(
         0, ge=0, le=7 * 24 * 60, description="How long after its end a bucket counts as incomplete."
     )
+    cohort_hours: float = Field(
+        24.0, ge=0, le=24 * 31, description="How often the members of dynamic cohorts are looked up and kept on record; 0: when asked."
+    )
     threads: int = Field(2, ge=1, le=64, description="Threads that one query uses.")
     memory_mb: int = Field(512, ge=64, description="Memory that one query may use; what would need more is refused.")
     cache_mb: int = Field(128, ge=0, description="Memory for results that may be asked for again, per process.")

@@ -19,6 +19,7 @@ from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
 from consentryd.gateway.auditor import Auditor
 from consentryd.gateway.clients import Clients
+from consentryd.gateway.cohorts import Reckoner
 from consentryd.gateway.collector import Collector
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.dry_run import DryRun
@@ -192,8 +193,9 @@ async def open_services(
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
         auditor = Auditor(settings, stores, clock, house.metrics, logger)
+        reckoner = Reckoner(house.querying, clock, logger)
         dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
-        async with _running(house.tally, rights, *dry_run, *((keeper, warden, auditor) if worker.number == 0 else ())):
+        async with _running(house.tally, rights, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())):
             try:
                 yield services
             finally:
@@ -205,7 +207,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | DryRun) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | DryRun) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

@@ -34,13 +34,14 @@ QUERY_SCHEMAS: Final[dict[str, Any]] = components(_REQUESTS, query.RESULTS)
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
 _SAVED: Final = {
     "type": "object",
-    "required": ["id", "type", "name", "version", "definition"],
+    "required": ["id", "type", "name", "version"],
     "properties": {
         "id": {"type": "string"},
         "type": {"enum": ["query", "cohort", "funnel"]},
         "name": {"type": "string"},
         "version": {"type": "integer", "minimum": 1},
-        "definition": {"type": "object"},
+        "definition": {"type": "object", "nullable": True},
+        "computed_at": {"type": "string", "nullable": True, "description": "When a cohort's members were looked up last."},
     },
 }
 _LIST: Final = {"type": "object", "required": ["saved"], "properties": {"saved": {"type": "array", "items": _SAVED}}}
@@ -63,6 +64,10 @@ def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
         ("DELETE", f"{path}/{{id}}", f"Deletes a {kind}; its name is free again.", saved.delete, False),
         ("GET", f"{path}/{{id}}/versions", f"Every version of a {kind}, newest first.", saved.read_versions, False),
     )
+    if kind == "cohort":
+        rows += (
+            ("POST", f"{path}/{{id}}/reckon", "Looks a dynamic cohort's members up now, for its history.", saved.reckon, False),
+        )
     for method, where, summary, work, writes in rows:
         yield Endpoint(
             method=method,
@@ -74,7 +79,7 @@ def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
             parameters=(_ID,) if "{id}" in where else (),
             request=reference(schema) if writes else None,
             response=_LIST if work in {saved.read_all, saved.read_versions} else _SAVED,
-            statuses=_WRITE if writes else _READ,
+            statuses=_WRITE if writes or work is saved.reckon else _READ,
         )
 
 

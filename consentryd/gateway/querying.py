@@ -101,6 +101,8 @@ class Querying:
             self.saved.note_access(key.site, key.id, "person", "")
         result = self.engine.ask(question, key.site, self._clock.now(), control, least=key.min_group_size)
         result.query_id = f"run_{self._token(8).hex()}"
+        if isinstance(question, PersonQuery):
+            return result  # nobody is behind its numbers but its subject, whose number must not be written down
         self.saved.note_asked(result.query_id, key.site, question.model_dump_json(by_alias=True))
         return result
 

@@ -12,16 +12,18 @@ from aiohttp import web
 
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
-from consentryd.analytics.saved import SavedCohort, read_saved
+from consentryd.analytics.saved import SavedCohort, check_circle, read_saved
 from consentryd.gateway import body
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.auth import READING
+from consentryd.gateway.cohorts import Members, members_of
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.endpoint import Handler
 from consentryd.gateway.queries import gone_of, read_body
 from consentryd.gateway.querying import Querying
 from consentryd.gateway.services import SERVICES
 from consentryd.model.clock import SECOND
+from consentryd.model.error import NotFound
 from consentryd.model.key import ApiKey
 from consentryd.storage.saved import Saved, SavedStore, SavedType
 
@@ -40,6 +42,20 @@ class Shelf:
         self.book: AudienceBook = self.querying.book
         self.now = services.clock.now()
 
+    def cohort(self, which: str) -> SavedCohort | None:
+        """A saved cohort by id or name."""
+        try:
+            return SavedCohort.model_validate_json(self.store.get(self.key.site, "cohort", which).body)
+        except NotFound:
+            return None
+
+    def told(self, saved: Saved) -> dict[str, Any]:
+        """A saved thing as clients see it; of a cohort also when its members were looked up last."""
+        if saved.type != "cohort":
+            return describe(saved)
+        last = self.book.of(self.key.site).reckoned(saved.id)
+        return {**describe(saved), "computed_at": None if last is None else _time(last.at)}
+
 
 def handle(kind: SavedType, work: Work) -> Handler:
     """An endpoint of a type of saved things."""
@@ -52,27 +68,36 @@ def handle(kind: SavedType, work: Work) -> Handler:
 
 async def create(shelf: Shelf, request: web.Request) -> Any:
     found = read_saved(shelf.kind, body.parse(await read_body(request)))
-    frozen = await _frozen(shelf, request, found)
+    members = await _members(shelf, request, found, {found.name})
     saved = await asyncio.to_thread(shelf.store.create, shelf.key.site, shelf.kind, found.name, _json(found), shelf.key.id)
-    return await _kept(shelf, saved, frozen)
+    return await _recorded(shelf, saved, members)
 
 
 async def replace(shelf: Shelf, request: web.Request) -> Any:
     found = read_saved(shelf.kind, body.parse(await read_body(request)))
     which = request.match_info["id"]
-    shelf.store.get(shelf.key.site, shelf.kind, which)
-    frozen = await _frozen(shelf, request, found)
+    old = shelf.store.get(shelf.key.site, shelf.kind, which)
+    members = await _members(shelf, request, found, {found.name, old.name, old.id})
     saved = await asyncio.to_thread(shelf.store.update, shelf.key.site, shelf.kind, which, found.name, _json(found), shelf.key.id)
-    return await _kept(shelf, saved, frozen)
+    return await _recorded(shelf, saved, members)
+
+
+async def reckon(shelf: Shelf, request: web.Request) -> Any:
+    """Look the members of a dynamic cohort up now. A static one keeps those it has."""
+    saved = await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"])
+    cohort = SavedCohort.model_validate_json(saved.body)
+    members = None if cohort.static else await _members(shelf, request, cohort, {saved.name, saved.id})
+    return await _recorded(shelf, saved, members)
 
 
 async def read_all(shelf: Shelf, _: web.Request) -> Any:
     saved = await asyncio.to_thread(shelf.store.all, shelf.key.site, shelf.kind)
-    return {"saved": [describe(each) for each in saved]}
+    return {"saved": await asyncio.to_thread(lambda: [shelf.told(each) for each in saved])}
 
 
 async def read_one(shelf: Shelf, request: web.Request) -> Any:
-    return describe(await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"]))
+    saved = await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"])
+    return await asyncio.to_thread(shelf.told, saved)
 
 
 async def read_versions(shelf: Shelf, request: web.Request) -> Any:
@@ -83,7 +108,7 @@ async def read_versions(shelf: Shelf, request: web.Request) -> Any:
 async def delete(shelf: Shelf, request: web.Request) -> Any:
     saved = await asyncio.to_thread(shelf.store.delete, shelf.key.site, shelf.kind, request.match_info["id"])
     if shelf.kind == "cohort":
-        await asyncio.to_thread(shelf.book.of(shelf.key.site).freeze, saved.id, {})
+        await asyncio.to_thread(shelf.book.of(shelf.key.site).forget, saved.id)
     return describe(saved)
 
 
@@ -100,24 +125,24 @@ def describe(saved: Saved) -> dict[str, Any]:
     }
 
 
-async def _frozen(shelf: Shelf, request: web.Request, found: Any) -> dict[str, list[int]] | None:
-    """The members of a cohort as of now; of any cohort, for a rule that cannot be followed must not be saved."""
+async def _members(shelf: Shelf, request: web.Request, found: Any, own: set[str]) -> Members | None:
+    """The members of a cohort as of now: a rule that cannot be followed must not be saved. `own`: its id and names."""
     if not isinstance(found, SavedCohort):
         return None
+    await asyncio.to_thread(check_circle, found, own, shelf.cohort)
     control = Control(shelf.querying.settings.query_seconds)
-    members = await shelf.querying.run(
+    return await shelf.querying.run(
         shelf.key,
         control,
         gone_of(request),
-        lambda: shelf.querying.engine.members(found.definition, shelf.key.site, shelf.now, control),
+        lambda: members_of(shelf.querying, found, shelf.key.site, shelf.now, control),
     )
-    return members if found.static else {}
 
 
-async def _kept(shelf: Shelf, saved: Saved, frozen: dict[str, list[int]] | None) -> dict[str, Any]:
-    if frozen is not None:
-        await asyncio.to_thread(shelf.book.of(shelf.key.site).freeze, saved.id, frozen)
-    return describe(saved)
+async def _recorded(shelf: Shelf, saved: Saved, members: Members | None) -> dict[str, Any]:
+    if members is not None:
+        await asyncio.to_thread(shelf.book.of(shelf.key.site).record, saved, members, shelf.now)
+    return await asyncio.to_thread(shelf.told, saved)
 
 
 def _json(found: Any) -> str:

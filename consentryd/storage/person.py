@@ -22,7 +22,7 @@ class Person(NamedTuple):
 
 
 #: Tables that hold a person's rows, by what ties them to the person. A choice spoken on a shared device stays with whose choice it was.
-_BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restriction", "cohort_member")
+_BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restriction", "cohort_spell")
 _BY_DIGEST: Final = ("identity", "subject_key", "personal_use")
 
 

@@ -97,6 +97,14 @@ class SavedStore:
         """The newest version of each, by name."""
         return self._select(f"{_NEWEST} AND s.site = ? AND s.type = ? ORDER BY s.name", site, kind)
 
+    def everywhere(self, kind: SavedType) -> list[tuple[str, Saved]]:
+        """The newest version of each on every site, with the site."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT DISTINCT site FROM saved WHERE type = ? AND deleted_at IS NULL", (kind,)
+            ).fetchall()
+        return [(site, saved) for (site,) in rows for saved in self.all(site, kind)]
+
     def versions(self, site: str, kind: SavedType, which: str) -> list[Saved]:
         """Every version, newest first. Raises `NotFound`."""
         found = self.get(site, kind, which)

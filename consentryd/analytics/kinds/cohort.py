@@ -1,0 +1,110 @@
+"""A saved cohort over time: how many were in it, entered and left, by what is on record (section 1.4)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.calendar import Interval
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.membership import Roll
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.shape import Text
+from consentryd.analytics.source import Source
+from consentryd.analytics.stream import Bools
+from consentryd.analytics.trends.measuring import scaled
+from consentryd.model.clock import DAY
+from consentryd.model.error import Unprocessable
+
+
+class CohortHistoryQuery(Question):
+    """Members of a saved cohort at the end of each bucket, and who entered and left in it; `where` is about the subjects' events."""
+
+    kind: Literal["cohort_history"]
+    cohort: Text = Field(description="Its id or name.")
+    interval: Interval = "day"
+
+
+class CohortBucket(Answered):
+    """`members` at the end of the bucket, or now; null before the first reckoning, and where they are too few to be shown."""
+
+    start: str
+    members: int | None
+    entered: int | None
+    left: int | None
+    complete: bool
+
+
+class CohortReckoning(Answered):
+    """When members were looked up, and by which version of the definition."""
+
+    at: str
+    version: int
+
+
+class CohortHistoryResult(Envelope):
+    kind: Literal["cohort_history"] = "cohort_history"
+    cohort: str
+    buckets: list[CohortBucket]
+    reckonings: list[CohortReckoning]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [bucket.model_dump() for bucket in self.buckets]
+
+
+def answer(question: CohortHistoryQuery, asked: Asked) -> CohortHistoryResult:
+    """Raises `Unprocessable` for a cohort that is not there, and for the anonymous lane."""
+    require_subjects(asked)
+    audience = asked.audiences.get(question.cohort)
+    if audience is None:
+        raise Unprocessable("invalid", "A query names a cohort that is not there.", field="cohort")
+    period = asked.period(question.interval)
+    roll = audience.roll()
+    known = _visible(roll, question, asked)
+    entered, left = roll.entered[known], roll.left[known]
+    first = roll.reckonings[0].at if roll.reckonings else asked.now + 1
+
+    def bucket(start: int, end: int) -> tuple[int | None, int | None, int | None]:
+        if min(end - 1, asked.now) < first or start > asked.now:
+            return None, None, None
+        members = int(np.count_nonzero((entered < end) & (left >= end)))
+        came = int(np.count_nonzero((entered >= start) & (entered < end)))
+        went = int(np.count_nonzero((left >= start) & (left < end)))
+        return _shown(members, asked), _shown(came, asked), _shown(went, asked)
+
+    edges = zip(period.edges, period.edges[1:], strict=False)
+    return CohortHistoryResult(
+        **asked.envelope(period),
+        cohort=question.cohort,
+        buckets=[
+            CohortBucket(start=label, complete=complete, **dict(zip(("members", "entered", "left"), bucket(*ends), strict=True)))
+            for label, complete, ends in zip(period.labels(), asked.complete(period), edges, strict=True)
+        ],
+        reckonings=[
+            CohortReckoning(at=asked.label(each.at), version=each.version)
+            for each in roll.reckonings
+            if period.since <= each.at < period.until
+        ],
+    )
+
+
+def _visible(roll: Roll, question: CohortHistoryQuery, asked: Asked) -> Bools:
+    """Which spells are of subjects that may be seen: not erased, not restricted, with an event that counts."""
+    source = Source(asked.setting)
+    where = "e.subject IS NOT NULL" if question.where is None else f"e.subject IS NOT NULL AND {source.holds(question.where)}"
+    listed = ", ".join(map(str, np.unique(roll.subject).tolist()))
+    statement = (
+        f"SELECT DISTINCT e.subject AS subject FROM {source.sql} SEMI JOIN (SELECT unnest([{listed}]::BIGINT[]) AS subject) m"
+        f" ON e.subject = m.subject WHERE {where}"
+    )
+    found = asked.execution.gather(statement, Span(None, asked.now + DAY))["subject"].to_numpy()
+    seen: Bools = np.isin(roll.subject, found)
+    return seen
+
+
+def _shown(count: int, asked: Asked) -> int | None:
+    return None if 0 < count < asked.least else scaled(count, asked.scale)
