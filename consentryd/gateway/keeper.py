@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from structlog.typing import FilteringBoundLogger
 
@@ -41,6 +42,7 @@ class Keeper:
         self._metrics = metrics
         self._logger = logger
         self._lakes = {name: DeltaLake(store.root) for name, store in stores.items()}
+        self._zone = ZoneInfo(settings.analytics.timezone)
         self._seals = dict.fromkeys(stores, 0)
         self._retained_at = 0
 
@@ -82,11 +84,11 @@ class Keeper:
             self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
 
     def _seal(self, name: str, store: RegionStore) -> None:
-        report = Sealer(store.root, self._lakes[name]).run()
+        report = Sealer(store.root, self._lakes[name], zone=self._zone).run()
         self._logger.info("sealed", region=name, events=report.events, files=report.files, seconds=round(report.seconds, 3))
         self._seals[name] += 1
         if self._seals[name] % _SEALS_PER_COMPACTION == 0:
-            merged = compact(store.root, self._lakes[name], files=self._settings.storage.compact_files)
+            merged = compact(store.root, self._lakes[name], files=self._settings.storage.compact_files, zone=self._zone)
             if merged.merged:
                 self._logger.info(
                     "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)

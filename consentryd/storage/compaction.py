@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
 from consentryd.storage.order import merge
+from consentryd.storage.rollup_keep import roll_up
 from consentryd.storage.spill import Spill
 
 MOST_FILES: Final = 32
@@ -37,10 +39,12 @@ class CompactionReport:
     seconds: float
 
 
-def compact(region: Path, lake: Lake, *, files: int = 8, everything: bool = False, wait_s: float = 0.0) -> CompactionReport:
+def compact(
+    region: Path, lake: Lake, *, files: int = 8, everything: bool = False, wait_s: float = 0.0, zone: ZoneInfo | None = None
+) -> CompactionReport:
     """Merge where `files` files of about one size came together; `everything` leaves one file per month and bucket.
 
-    Raises `Busy`, `CorruptStore`, `OSError`.
+    With a `zone`, files get their rollups by its days. Raises `Busy`, `CorruptStore`, `OSError`.
     """
     started = time.perf_counter()
     merged: list[LakeFile] = []
@@ -54,6 +58,8 @@ def compact(region: Path, lake: Lake, *, files: int = 8, everything: bool = Fals
         if merged:
             lake.commit(written, merged)
         _clean(lake)
+        if zone is not None:
+            roll_up(lake, zone)
     pa.default_memory_pool().release_unused()
     before, after = (sum(file.size for file in side) for side in (merged, written))
     events = sum(file.events for file in merged)

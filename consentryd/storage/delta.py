@@ -26,11 +26,13 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage import rollup as rollups
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.exchange import MOST, described, exchange, groups_with
 from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
 from consentryd.storage.lease import Lease
 from consentryd.storage.parquet import read_parquet, write_parquet
+from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
 
 APPLICATION: Final = "consentry-log"
@@ -64,7 +66,8 @@ class DeltaLake:
         version = self._newest()
         if version != self._cached.version:
             self._cached = EMPTY if version < 0 else self._load(self._open(), version)
-            self._verified &= {file.path for file in self._cached.files}
+            listed = {file.path for file in self._cached.files}
+            self._verified &= listed | set(map(_rollup_of, listed))
         return self._cached
 
     def heal(self) -> None:
@@ -140,6 +143,20 @@ class DeltaLake:
 
     def paths(self, files: Sequence[LakeFile]) -> list[str]:
         return [str(self.folder / file.path) for file in files]
+
+    def rollup(self, file: LakeFile) -> Rollup | None:
+        name = _rollup_of(file.path)
+        found = rollups.read(self.folder / name, verify=name not in self._verified)
+        if found is not None:
+            self._verified.add(name)
+        return found
+
+    def lay(self, file: LakeFile, rollup: Rollup) -> None:
+        path = self.folder / _rollup_of(file.path)
+        draft = path.with_suffix(f".{self._new_name()}.draft")
+        rollups.write(draft, rollup)
+        draft.replace(path)
+        self._verified.discard(_rollup_of(file.path))
 
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
         for file in files:
@@ -235,17 +252,22 @@ class DeltaLake:
                 (self._log / f"{version:020}.{kind}").unlink()
 
     def _delete_unlisted(self) -> list[str]:
-        """Delete files of no version: those a crash left behind and those that a later version replaced."""
+        """Delete files of no version: those a crash left behind and those that a later version replaced. A file's rollup goes first."""
         listed = {file.path for file in self.state().files}
+        listed |= set(map(_rollup_of, listed))
         deleted = []
-        for path in sorted(self.folder.glob("month=*/bucket=*/*")):
+        for path in sorted(self.folder.glob("month=*/bucket=*/*"), key=lambda path: (path.suffix != rollups.SUFFIX, path)):
             name = str(path.relative_to(self.folder))
             if name not in listed:
                 path.unlink()
                 deleted.append(name)
         for folder in {(self.folder / name).parent for name in deleted}:
             sync_folder(folder)
-        return deleted
+        return [name for name in deleted if not name.endswith(rollups.SUFFIX)]
+
+
+def _rollup_of(path: str) -> str:
+    return path.removesuffix(".parquet") + rollups.SUFFIX
 
 
 def _add(file: LakeFile, changes: bool) -> AddAction:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from consentryd.model.error import CorruptStore
 from consentryd.model.identity import BUCKETS
 from consentryd.storage.lease import Busy
+from consentryd.storage.rollup import Rollup
 
 ANONYMOUS_BUCKET: Final = BUCKETS
 BATCH_ROWS: Final = 8_192
@@ -101,6 +102,14 @@ class Lake(Protocol):
         """Where `files` are on disk; nothing of a lake in memory."""
         ...
 
+    def rollup(self, file: LakeFile) -> Rollup | None:
+        """What a file says about the days of its subjects, if that was worked out and is whole. Use it within `reading()`."""
+        ...
+
+    def lay(self, file: LakeFile, rollup: Rollup) -> None:
+        """Keep a rollup beside its file, and no longer than that. Call within `writing()`."""
+        ...
+
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:
         """Files are there with their size; `deep` reads all of them. Raises `CorruptStore`."""
         ...
@@ -126,6 +135,7 @@ class MemoryLake:
     def __init__(self) -> None:
         self._state = EMPTY
         self._tables: dict[str, pa.Table] = {}
+        self._rollups: dict[str, Rollup] = {}
         self._writer = threading.Lock()
         self._readers = 0
         self._names = 0
@@ -172,6 +182,12 @@ class MemoryLake:
     def paths(self, files: Sequence[LakeFile]) -> list[str]:  # noqa: ARG002 - memory has none
         return []
 
+    def rollup(self, file: LakeFile) -> Rollup | None:
+        return self._rollups.get(file.path)
+
+    def lay(self, file: LakeFile, rollup: Rollup) -> None:
+        self._rollups[file.path] = rollup
+
     def check(self, files: Sequence[LakeFile], *, deep: bool = False) -> None:  # noqa: ARG002 - memory needs no reading
         for file in files:
             self._table(file)
@@ -186,6 +202,7 @@ class MemoryLake:
         unheld = [path for path in self._tables if path not in held]
         for path in unheld:
             del self._tables[path]
+            self._rollups.pop(path, None)
         return unheld
 
     @contextmanager

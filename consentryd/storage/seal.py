@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.dedup import add_run, seen_upto
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
+from consentryd.storage.rollup_keep import roll_up
 from consentryd.storage.spill import Spill
 from consentryd.storage.tail import read_log
 
@@ -39,12 +41,16 @@ class SealReport:
 
 
 class Sealer:
-    """Seals the region in the folder `region`. Any thread or process may run it; `Busy` tells that another one is at it."""
+    """Seals the region in the folder `region`. Any thread or process may run it; `Busy` tells that another one is at it.
 
-    def __init__(self, region: Path, lake: Lake, *, slice_events: int = SLICE_EVENTS) -> None:
+    With a `zone`, files get their rollups by its days.
+    """
+
+    def __init__(self, region: Path, lake: Lake, *, slice_events: int = SLICE_EVENTS, zone: ZoneInfo | None = None) -> None:
         self._path = region / "region.db"
         self._lake = lake
         self._slice_events = slice_events
+        self._zone = zone
 
     def run(self, *, wait_s: float = 0.0) -> SealReport:
         """Seal what the log holds now. Raises `Busy`, `CorruptStore`, `OSError` (disk) and `sqlite3.OperationalError`."""
@@ -53,6 +59,8 @@ class Sealer:
             connection = open_database(self._path, "region")
             try:
                 events, files, upto = self._run(connection)
+                if self._zone is not None:
+                    roll_up(self._lake, self._zone)
             finally:
                 connection.close()
                 pa.default_memory_pool().release_unused()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
@@ -32,7 +33,8 @@ def seal(
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     folders = [folder for folder in installation.regions(settings) if region in {None, folder.name}]
-    reports = {folder.name: Sealer(folder.root, DeltaLake(folder.root)).run(wait_s=WAIT_S) for folder in folders}
+    zone = ZoneInfo(settings.analytics.timezone)
+    reports = {folder.name: Sealer(folder.root, DeltaLake(folder.root), zone=zone).run(wait_s=WAIT_S) for folder in folders}
     if as_json:
         show_json([{"region": name, "events": report.events, "files": report.files} for name, report in reports.items()])
     elif not reports:

@@ -1,0 +1,174 @@
+"""Making a file's rollup from its events, some thousands at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consentryd.model.decision import Lane
+from consentryd.storage.rollup import Days, Rollup, Section, width_of
+
+#: What of an event a rollup is made from.
+READ: Final = ("site", "time", "received_at", "lane", "purpose", "event", "subject")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+Ints = npt.NDArray[np.int64]
+
+
+class Name(NamedTuple):
+    site: str
+    purpose: str
+    event: str | None
+
+
+class _Rows(NamedTuple):
+    """Lines of subject, number of the name, and days."""
+
+    subject: Ints
+    name: Ints
+    days: npt.NDArray[np.uint64]
+
+
+def build(tables: Iterable[pa.Table], first: int, last: int, zone: ZoneInfo) -> Rollup:
+    """The rollup of events (columns `READ`, any order) whose times lie between `first` and `last`, UTC microseconds."""
+    collected = _Collected(day_edges(first, last, zone))
+    for table in tables:
+        collected.add(table)
+    return collected.rollup(zone.key)
+
+
+def day_edges(first: int, last: int, zone: ZoneInfo) -> tuple[int, ...]:
+    """Starts of the local days that hold the two instants and all between, and the end of the last."""
+    day, end = _local_day(first, zone), _local_day(last, zone) + timedelta(days=1)
+    days = [day + timedelta(days=number) for number in range((end - day).days + 1)]
+    starts = [datetime.combine(each, datetime.min.time(), zone).astimezone(UTC) for each in days]
+    return tuple(sorted({(start - _EPOCH) // _MICROSECOND for start in starts}))
+
+
+def _local_day(instant: int, zone: ZoneInfo) -> date:
+    return (_EPOCH + instant * _MICROSECOND).astimezone(zone).date()
+
+
+class _Collected:
+    def __init__(self, edges: tuple[int, ...]) -> None:
+        self._edges = edges
+        self._names: dict[Name, int] = {}
+        self._rows: list[_Rows] = []
+        self._totals: dict[Name, Ints] = {}
+        self._received: list[int] = []
+
+    def add(self, table: pa.Table) -> None:
+        named = pc.and_(pc.is_valid(table["subject"]), pc.is_valid(table["purpose"]))
+        kept = table.filter(pc.and_(pc.equal(table["lane"], Lane.CONSENTED.value), named))
+        if not kept.num_rows:
+            return
+        received = pc.min_max(kept["received_at"].cast(pa.int64())).as_py()
+        self._received += [received["min"], received["max"]]
+        subject, name, day = _ints(kept["subject"]), self._numbered(kept), self._days(_ints(kept["time"]))
+        self._count(name, day)
+        order = np.lexsort((name, subject))
+        self._rows.append(_once(subject[order], name[order], np.uint64(1) << day[order].astype(np.uint64)))
+
+    def _days(self, time: Ints) -> Ints:
+        found: Ints = np.searchsorted(np.asarray(self._edges), time, side="right") - 1
+        return found
+
+    def _numbered(self, table: pa.Table) -> Ints:
+        """By event the number of its name."""
+        codes: Ints = np.zeros(table.num_rows, np.int64)
+        names: list[Any] = [()]
+        for column in Name._fields:
+            own, texts = _encoded(table[column])
+            codes, names = _paired(codes, names, own, texts)
+        numbers = [self._names.setdefault(Name(*name), len(self._names)) for name in names]
+        found: Ints = np.array(numbers, np.int64)[codes]
+        return found
+
+    def _count(self, name: Ints, day: Ints) -> None:
+        days = len(self._edges) - 1
+        counts = np.bincount(name * days + day, minlength=len(self._names) * days).reshape(len(self._names), days)
+        for key, row in zip(self._names, counts, strict=True):
+            if row.any():
+                self._totals[key] = self._totals.get(key, np.zeros(days, np.int64)) + row
+
+    def rollup(self, zone: str) -> Rollup:
+        subject, name, days = self._merged()
+        subjects = np.unique(subject)
+        code = np.searchsorted(subjects, subject)
+        sections: list[Section] = []
+        codes: list[Any] = []
+        bits: list[Any] = []
+        for key, chosen in self._parts(name):
+            part = _once(code[chosen], np.zeros(len(chosen), np.int64), days[chosen])
+            start = sections[-1].end if sections else 0
+            sections.append(Section(*key, start, start + len(part.subject), tuple(self._total(key).tolist())))
+            codes.append(part.subject.astype(np.uint32))
+            bits.append(part.days)
+        received = (min(self._received, default=0), max(self._received, default=0))
+        joined = np.concatenate(codes) if codes else np.empty(0, np.uint32)
+        found: Days = np.concatenate(bits) if bits else np.empty(0, np.uint64)
+        return Rollup(zone, self._edges, received, tuple(sections), subjects, joined, found.astype(width_of(self._edges)))
+
+    def _merged(self) -> _Rows:
+        """All rows, by subject."""
+        if not self._rows:
+            return _Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
+        subject, name, days = (np.concatenate(columns) for columns in zip(*self._rows, strict=True))
+        self._rows = []
+        if np.all(subject[1:] >= subject[:-1]):
+            return _Rows(subject, name, days)
+        order = np.argsort(subject, kind="stable")
+        return _Rows(subject[order], name[order], days[order])
+
+    def _parts(self, name: Ints) -> Iterator[tuple[Name, Ints]]:
+        """Each section's name with its rows: of all events of a site and purpose, then of each event."""
+        pairs: dict[tuple[str, str], list[int]] = {}
+        for key, number in self._names.items():
+            pairs.setdefault((key.site, key.purpose), []).append(number)
+        for (site, purpose), numbers in sorted(pairs.items()):
+            yield Name(site, purpose, None), np.flatnonzero(np.isin(name, numbers))
+        order = np.argsort(name.astype(np.uint16) if len(self._names) <= np.iinfo(np.uint16).max else name, kind="stable")
+        starts = np.searchsorted(name[order], np.arange(len(self._names) + 1))
+        for key, number in sorted((key, number) for key, number in self._names.items() if key.event is not None):
+            yield key, order[starts[number] : starts[number + 1]]
+
+    def _total(self, key: Name) -> Ints:
+        if key.event is not None:
+            return self._totals[key]
+        own = [counts for name, counts in self._totals.items() if (name.site, name.purpose) == (key.site, key.purpose)]
+        found: Ints = np.sum(own, axis=0)
+        return found
+
+
+def _once(subject: Ints, name: Ints, days: npt.NDArray[np.uint64]) -> _Rows:
+    """Neighbours of one subject and name as one row."""
+    changed = (subject[1:] != subject[:-1]) | (name[1:] != name[:-1])
+    first = np.flatnonzero(np.concatenate([np.ones(min(len(subject), 1), np.bool_), changed]))
+    return _Rows(subject[first], name[first], np.bitwise_or.reduceat(days, first) if len(first) else days[:0])
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[Ints, list[Any]]:
+    """Codes of texts, and the texts; null is one of them."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _paired(left: Ints, names: list[Any], right: Ints, texts: list[Any]) -> tuple[Ints, list[Any]]:
+    """Codes of the pairs that there are."""
+    pairs = left * len(texts) + right
+    present = np.unique(pairs) if len(names) > 1 else np.flatnonzero(np.bincount(pairs, minlength=len(texts)))
+    codes: Ints = np.searchsorted(present, pairs)
+    return codes, [(*names[pair // len(texts)], texts[pair % len(texts)]) for pair in present.tolist()]
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    found: Ints = column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False)
+    return found
