@@ -14,7 +14,7 @@ import orjson
 
 from consentryd.model.clock import SECOND
 from consentryd.model.event import COLUMNS
-from consentryd.rights.access import only
+from consentryd.rights.access import EVENT, REGION
 from consentryd.storage.ledger import iso
 
 README: Final = "index.html"
@@ -27,6 +27,9 @@ _TITLES: Final = {
     "events.csv": "Every event as a table, for spreadsheets",
     "about-you.json": "Everything else: profile, choices, receipts, requests, who looked at your data",
 }
+_PLACES: Final = {name: place for place, name in enumerate(CSV_COLUMNS)}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_PART: Final = 64 * 1024
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 #: Gives the lines of a region's vault anew at each call.
@@ -51,7 +54,7 @@ class Head(NamedTuple):
 
 def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> list[Written]:
     """Write the ZIP to `sink`, which need not be able to seek. Holds a few events at a time."""
-    about = [record for lines in regions.values() for record in only(lines(), "region")]
+    about: list[dict[str, Any]] = []
     written: list[Written] = []
     stamp = _stamp(head.at)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -59,13 +62,13 @@ def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> 
         def put(name: str, parts: Iterable[bytes]) -> None:
             digest, size = hashlib.sha256(), 0
             with archive.open(zipfile.ZipInfo(name, stamp), "w", force_zip64=True) as member:
-                for part in parts:
+                for part in _joined(parts):
                     member.write(part)
                     digest.update(part)
                     size += len(part)
             written.append(Written(name, size, digest.hexdigest()))
 
-        put("events.jsonl", _jsonl(regions))
+        put("events.jsonl", _jsonl(regions, about))
         put("events.csv", _csv(regions))
         put("about-you.json", [orjson.dumps(about, option=_OPTIONS)])
         put(README, [_page(head, about).encode()])
@@ -74,14 +77,14 @@ def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> 
     return written
 
 
-def _events(regions: Mapping[str, Lines]) -> Iterator[dict[str, Any]]:
+def _jsonl(regions: Mapping[str, Lines], about: list[dict[str, Any]]) -> Iterator[bytes]:
+    """The events' lines. What the regions say of the person goes to `about`."""
     for lines in regions.values():
-        yield from only(lines(), "event")
-
-
-def _jsonl(regions: Mapping[str, Lines]) -> Iterator[bytes]:
-    for event in _events(regions):
-        yield orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        for line in lines():
+            if line.startswith(EVENT):
+                yield b"{" + line[len(EVENT) :] + b"\n"
+            else:
+                about.append(orjson.loads(b"{" + line[len(REGION) :]))
 
 
 def _csv(regions: Mapping[str, Lines]) -> Iterator[bytes]:
@@ -89,20 +92,45 @@ def _csv(regions: Mapping[str, Lines]) -> Iterator[bytes]:
     buffer = io.StringIO(newline="")
     table = csv.writer(buffer)
     table.writerow(CSV_COLUMNS)
-    for event in _events(regions):
-        table.writerow([None if (value := event.get(name)) is None else _cell(value) for name in CSV_COLUMNS])
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
-    yield buffer.getvalue().encode()
+    for lines in regions.values():
+        for line in lines():
+            if line.startswith(EVENT):
+                table.writerow(_row(orjson.loads(line)))
+                if buffer.tell() > _PART:
+                    yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
+
+
+def _row(event: Mapping[str, Any]) -> list[Any]:
+    row: list[Any] = [None] * len(CSV_COLUMNS)
+    for name, value in event.items():
+        if name in _PLACES:
+            row[_PLACES[name]] = _cell(value)
+    return row
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        return orjson.dumps(value).decode()
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return f"'{value}"
-    return value
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return orjson.dumps(value).decode() if isinstance(value, (dict, list)) else value
+
+
+def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in larger parts."""
+    pending = bytearray()
+    for part in parts:
+        pending += part
+        if len(pending) > _PART:
+            yield bytes(pending)
+            pending.clear()
+    yield bytes(pending)
 
 
 def _page(head: Head, about: Sequence[Mapping[str, Any]]) -> str:
