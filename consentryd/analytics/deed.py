@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydantic import ValidationError
+
 from consentryd.analytics import literal
 from consentryd.analytics.calendar import floor, instant_of, local_of, step
 from consentryd.analytics.condition import (
@@ -160,7 +162,10 @@ def _bounds(window: Window, setting: Setting) -> tuple[int, int]:
         return instant_of(start, setting.zone), instant_of(step(today, "day"), setting.zone)
     if window.from_ is None and window.to is None:
         return 0, setting.now + DAY
-    wanted = Range.model_validate({"from": window.from_ or "1971-01-01", "to": window.to or "today"})
+    try:
+        wanted = Range.model_validate({"from": window.from_ or "1971-01-01", "to": window.to or "today"})
+    except ValidationError:
+        raise Unprocessable("invalid", "`window` names a day that is none.", field="window") from None
     period = resolve(wanted.model_copy(update={"explicit": True}), "year", setting.zone.key, 1, setting.now)
     return period.since, period.until
 
