@@ -52,8 +52,10 @@ class PathsQuery(Question):
     start: Text | None = Field(None, description="Paths begin at the first of this item; sessions without it are left out.")
     end: Text | None = Field(None, description="Paths end at the first of this item.")
     steps: int = Field(5, ge=2, le=20)
-    gap_minutes: float | None = Field(30, gt=0, description="A longer pause begins another path; null: none does.")
-    window_days: float | None = Field(None, gt=0, le=366, description="A path is not longer than this; default 1 day.")
+    gap_minutes: float | None = Field(
+        30, ge=1 / 60, le=366 * 24 * 60, description="A longer pause begins another path; null: none does."
+    )
+    window_days: float | None = Field(None, ge=1 / 86_400, le=366, description="A path is not longer than this; default 1 day.")
     collapse_repeats: bool = True
     limit: int = Field(50, ge=1, le=1_000)
     least: int = Field(1, ge=1, description="Smallest passage shown.")

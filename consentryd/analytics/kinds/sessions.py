@@ -36,9 +36,9 @@ _EDGES: Final = 25
 class SessionRules(Question):
     """How sessions are told apart."""
 
-    gap_minutes: float = Field(30, gt=0, le=24 * 60, description="A pause longer than this ends a session.")
+    gap_minutes: float = Field(30, ge=1 / 60, le=24 * 60, description="A pause longer than this ends a session.")
     gap_closed: bool = Field(False, description="A pause of exactly that long ends one too.")
-    max_hours: float = Field(24, gt=0, le=168, description="A session is not longer than this.")
+    max_hours: float = Field(24, ge=1 / 60, le=168, description="A session is not longer than this.")
     client_sessions: bool = Field(False, description="Also part events by the client's session id.")
     split_on_campaign: bool = Field(False, description="Another campaign begins a session.")
     ignore: list[EventName] = Field(default=[], max_length=100, description="Events that neither begin nor extend a session.")
