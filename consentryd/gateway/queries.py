@@ -10,6 +10,7 @@ from aiohttp import web
 
 from consentryd.analytics import format as forms
 from consentryd.analytics import query
+from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.question import Envelope
 from consentryd.analytics.subjects import MAX_SUBJECTS, POINT
 from consentryd.gateway import body
@@ -17,8 +18,9 @@ from consentryd.gateway.answer import answer, json_answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.querying import Gone
-from consentryd.gateway.services import SERVICES
-from consentryd.model.key import KeyKind
+from consentryd.gateway.services import SERVICES, Services
+from consentryd.model.key import ApiKey, KeyKind
+from consentryd.rights.desk import Caller
 
 NDJSON: Final = "application/x-ndjson"
 MAX_QUERY_BYTES: Final = 256 * 1024
@@ -29,6 +31,8 @@ async def post_query(request: web.Request) -> web.StreamResponse:
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
     question = query.parse(await read_body(request))
     querying = services.require_querying()
+    if isinstance(question, PersonQuery):
+        await note_use(services, key, [int(question.subject)], "report on one subject")
     media_type = wanted(request.headers.get("Accept"), (*forms.MEDIA_TYPES, NDJSON))
     if media_type == NDJSON:
         response = web.StreamResponse(
@@ -52,7 +56,14 @@ async def post_subjects(request: web.Request) -> web.StreamResponse:
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), frozenset({KeyKind.PRIVACY}))
     point = query.checked(POINT, body.parse(await read_body(request)))
     found = await services.require_querying().subjects(request.match_info["id"], point, key, gone_of(request))
+    await note_use(services, key, found, "subjects behind a number")
     return json_answer({"subjects": [str(subject) for subject in found], "more": len(found) == MAX_SUBJECTS})
+
+
+async def note_use(services: Services, key: ApiKey, subjects: Sequence[int], why: str) -> None:
+    """On record in the ledger, and in these people's exports, before anything is shown of them."""
+    if services.rights is not None:
+        await services.rights.ask(services.rights.desk.note_use_of, subjects, why, Caller(key.id, (key.site,)))
 
 
 async def read_body(request: web.Request) -> bytes:

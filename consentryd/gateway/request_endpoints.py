@@ -15,6 +15,7 @@ from consentryd.gateway.requests import (
     get_export,
     get_request,
     get_requests,
+    get_uses,
     post_extension,
     post_hold,
     post_request,
@@ -76,6 +77,32 @@ _STATE: Final[dict[str, Any]] = {
             "description": "Of a completed access: where it waits to be fetched, once.",
         },
         "commitment_nonce": {"type": "string", "description": "Shown this once: ties the certificate to the person."},
+    },
+}
+
+
+_USES: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["uses", "next"],
+    "properties": {
+        "uses": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["region", "entry", "at", "kind", "who"],
+                "properties": {
+                    "region": {"type": "string"},
+                    "entry": {"type": "integer", "description": "Its number in the region's ledger."},
+                    "at": {"type": "string", "format": "date-time"},
+                    "kind": {"enum": ["personal_use", "legal_hold"]},
+                    "who": {"type": "string", "description": "The key's id, or what else acted."},
+                    "why": {"type": "string"},
+                    "commitments": {"type": "array", "items": {"type": "string"}},
+                    "people": {"type": "integer", "description": "How many, where they are too many to be named."},
+                },
+            },
+        },
+        "next": {"type": "string", "nullable": True},
     },
 }
 
@@ -154,5 +181,19 @@ REQUEST_ENDPOINTS: Final = (
         },
         response=schemas.ANY_OBJECT,
         statuses=_WRITE,
+    ),
+    _endpoint(
+        "GET",
+        "uses",
+        "Who used people's data: which key, when, why, and commitments to whom it was about; newest first.",
+        get_uses,
+        response=_USES,
+        statuses=(400, *_READ),
+        parameters=(
+            Parameter(
+                "limit", f"How many; {DEFAULT_LIMIT} if not given.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+            ),
+            Parameter("before", "Only older ones: what an earlier answer called `next`."),
+        ),
     ),
 )

@@ -85,6 +85,14 @@ async def post_hold(request: web.Request) -> web.StreamResponse:
     return json_answer({"held": not lift, "identities": [{"type": identity.kind} for identity in identities]})
 
 
+async def get_uses(request: web.Request) -> web.StreamResponse:
+    """Who used people's data."""
+    rights, caller = _enter(request)
+    _check_officer(caller)
+    limit = _number(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    return json_answer(await rights.ask(rights.desk.uses, caller, max(limit, 1), request.query.get("before")))
+
+
 async def get_export(request: web.Request) -> web.StreamResponse:
     """The ZIP, once: when the last byte was taken, it is destroyed here."""
     rights, caller = _enter(request)

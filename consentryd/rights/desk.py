@@ -24,6 +24,7 @@ from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
 from consentryd.rights.office import Office
+from consentryd.rights.usage import UsageRecord
 from consentryd.storage import person as people
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.request import Casebook, RequestRow
@@ -140,7 +141,9 @@ class Desk:
                         book.update(row.id, now, status=RequestStatus.PENDING)
                 else:
                     people.hold(connection, digests, reason, now)
-                Ledger(connection).append(now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift})
+                Ledger(connection).append(
+                    now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift, "sites": list(caller.sites)}
+                )
 
     def export_size(self, request: str, caller: Caller) -> int:
         """How many events wait in an export. Raises `NotFound` if it is not ready, was fetched, or has expired."""
@@ -163,7 +166,13 @@ class Desk:
         for office in self.offices.values():
             with office.casebook() as book, book.transaction() as connection:
                 book.drop_artifacts([request])
-                facts = {"who": caller.id, "why": "export fetched", "request": request, "commitments": []}
+                facts = {
+                    "who": caller.id,
+                    "why": "export fetched",
+                    "request": request,
+                    "commitments": [],
+                    "sites": list(caller.sites),
+                }
                 entry = Ledger(connection).append(self.clock.now(), EntryKind.PERSONAL_USE, facts)
                 people.note_use(connection, book.digests(request), entry.number, b"")
             office.export_path(request).unlink(missing_ok=True)
@@ -173,6 +182,18 @@ class Desk:
         for office in self.offices.values():
             with office.casebook() as book, book.transaction():
                 self._note_use(book, office, identities, caller.sites, {"who": caller.id, "why": why})
+
+    def note_use_of(self, subjects: Sequence[int], why: str, caller: Caller) -> None:
+        """As `note_use`, of people known by their numbers."""
+        self._usage.note_subjects(subjects, why, caller.id, caller.sites[0])
+
+    def uses(self, caller: Caller, limit: int, before: str | None = None) -> dict[str, Any]:
+        """Who used the data of the caller's sites' people, newest first: a page. Raises `BadRequest`."""
+        return self._usage.page(caller.sites, limit, before)
+
+    @property
+    def _usage(self) -> UsageRecord:
+        return UsageRecord({name: office.root for name, office in self.offices.items()}, self.clock, self.nonce)
 
     def _identities(self, demand: Demand, caller: Caller) -> tuple[NamedIdentity, ...]:
         identities = demand.named or caller.identities or ()
@@ -258,7 +279,11 @@ class Desk:
         nonce = bytes.fromhex(self.nonce())
         named = [(site, identity) for site in sites for identity in identities]
         commitments = [principal(nonce, site, identity.kind, identity.value) for site, identity in named]
-        entry = Ledger(book.connection).append(self.clock.now(), EntryKind.PERSONAL_USE, {**facts, "commitments": commitments})
+        entry = Ledger(book.connection).append(
+            self.clock.now(),
+            EntryKind.PERSONAL_USE,
+            {**facts, "commitments": commitments, "sites": list(dict.fromkeys(site for site, _ in named))},
+        )
         people.note_use(book.connection, [office.digest(site, identity) for site, identity in named], entry.number, nonce)
 
     def _find(self, office: Office, request: str, caller: Caller) -> RequestRow | None:

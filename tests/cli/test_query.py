@@ -51,3 +51,29 @@ def test_sql_reads_the_views_and_nothing_else(filled, run):
     assert (found.code, found.json) == (0, [{"n": 40}]), found.err
     refused = run("sql", "SELECT * FROM '/etc/passwd'")
     assert (refused.code, refused.out) == (1, "")
+
+
+def test_a_report_on_one_subject_from_the_command_line_is_in_the_list_of_uses(filled, run):
+    with closing(open_database(filled / "data" / "eu" / "region.db", "region")) as connection:
+        connection.execute("INSERT INTO identity (digest, subject, known, created_at) VALUES (x'00', 77, 1, 1)")
+    assert run("privacy", "uses").out.strip() == "Nobody's data was used."
+    (filled / "q.json").write_text(json.dumps({"kind": "person", "subject": "77"}))
+    assert run("query", "q.json", "--json").code == 0
+    (use,) = run("privacy", "uses", "--json").json["uses"]
+    assert (use["who"], use["why"], use["sites"], len(use["commitments"])) == (
+        "command line",
+        "report on one subject",
+        ["default"],
+        1,
+    )
+    shown = run("privacy", "uses").out
+    assert "command line" in shown
+    assert "report on one subject" in shown
+
+
+def test_a_query_may_name_a_saved_cohort(filled, run):
+    with closing(SavedStore(filled / "data" / "control.db", SystemClock())) as store:
+        body = {"name": "all", "definition": {"type": "did"}}
+        store.create("default", "cohort", "all", json.dumps(body), "key_1")
+    (filled / "q.json").write_text(json.dumps({**TRENDS, "where": {"type": "cohort", "cohort": "all"}}))
+    assert run("query", "q.json", "--json").json["series"][0]["total"] == 40

@@ -34,6 +34,7 @@ from consentryd.gateway.cli import (
     signing,
     snippet,
     sql,
+    uses,
 )
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
@@ -61,6 +62,7 @@ privacy.app.command("export")(rights.export)
 privacy.app.command("requests")(rights.requests)
 privacy.app.command("request")(rights.request)
 privacy.app.command("hold")(rights.hold)
+privacy.app.command("uses")(uses.uses)
 privacy.app.command("verify")(certificate.verify)
 privacy.app.command("retention")(retention.retention)
 app.add_typer(consent.app, name="consent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -17,6 +18,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.cli.person import OPERATOR
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.storage.saved import SavedStore
@@ -51,10 +53,13 @@ def query(
     docs/analytics/ has a page for every kind. The gateway may run meanwhile.
     """
     from consentryd.analytics import format as forms  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
+    from consentryd.analytics.kinds.person import PersonQuery  # noqa: PLC0415 -- the same
     from consentryd.analytics.query import parse  # noqa: PLC0415 -- the same
 
     settings = installation.load(config)
     parsed = parse(_read(question, settings, site))
+    if isinstance(parsed, PersonQuery):
+        note_use(settings, [int(parsed.subject)], "report on one subject", site)
     with ExitStack() as stack:
         result = open_engine(settings, stack).ask(parsed, site, SystemClock().now())
     if as_json or form is Form.JSON:
@@ -67,6 +72,7 @@ def query(
 
 def open_engine(settings: Settings, stack: ExitStack) -> Engine:
     """An engine over the regions that hold something here; `stack` closes it. Raises `ConfigError` if none does."""
+    from consentryd.analytics.audience import AudienceBook  # noqa: PLC0415 -- the same
     from consentryd.analytics.engine import Engine  # noqa: PLC0415 -- the same
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- the same
     from consentryd.storage.reader import Reader  # noqa: PLC0415 -- the same
@@ -79,7 +85,16 @@ def open_engine(settings: Settings, stack: ExitStack) -> Engine:
         folder.name: stack.enter_context(closing(Reader(folder.root, DeltaLake(folder.root), memory=memory, threads=threads)))
         for folder in folders
     }
-    return Engine(readers, settings.analytics)
+    saved = stack.enter_context(closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())))
+    return Engine(readers, settings.analytics, AudienceBook(saved, {folder.name: folder.root for folder in folders}))
+
+
+def note_use(settings: Settings, subjects: Sequence[int], why: str, site: str) -> None:
+    """On record, as for a key that asks over HTTP, before anything is shown."""
+    from consentryd.rights.usage import UsageRecord  # noqa: PLC0415 -- the same
+
+    regions = {folder.name: folder.root for folder in installation.regions(settings)}
+    UsageRecord(regions, SystemClock(), lambda: secrets.token_hex(32)).note_subjects(subjects, why, OPERATOR, site)
 
 
 def show_result(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
