@@ -46,7 +46,7 @@ class UsageRecord:
         """`uses` of these sites' people, newest first, and `next`: what to give as `before` for those that are older; null at the end."""
         marks = _read_marks(before, self.regions)
         newest = [self._of(name, sites, marks[name]) for name in self.regions]
-        found = []
+        found: list[dict[str, Any]] = []
         for use in heapq.merge(*newest, key=itemgetter("at"), reverse=True):
             if len(found) == limit:
                 return {"uses": found, "next": _write_marks(marks)}
