@@ -30,10 +30,11 @@ from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
-from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
+from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.rollup import SUFFIX
 from consentryd.storage.scan import Needles, ScanReport, scan_files, scan_lake
 from consentryd.storage.seal import Sealer
 from consentryd.storage.tombstone import bury, forget_tombstones
@@ -218,10 +219,18 @@ class Eraser:
         with lake.reading():
             small = self._is_small()
             decoded = scan_lake(lake, needles, everything=small)
-            listed = set() if small else {lake.folder / file.path for file in lake.state().files}
+            listed = set() if small else self._elsewhere(needles)
         scan_dir = self.settings.rights.scan_dir
         raw = scan_files(self.office.root, needles, self._beside(), listed)
         return decoded.plus(raw).plus(scan_files(scan_dir, needles) if scan_dir is not None else ScanReport())
+
+    def _elsewhere(self, needles: Needles) -> set[Path]:
+        """Lake files, and the rollups of those in other people's buckets."""
+        lake = self.office.lake
+        near = set(candidates(lake, needles.subjects.tolist()))
+        paths = [lake.folder / file.path for file in lake.state().files]
+        others = [lake.folder / file.path for file in lake.state().files if file not in near]
+        return {*paths, *(path.with_suffix(SUFFIX) for path in others)}
 
     def _is_small(self) -> bool:
         return sum(file.events for file in self.office.lake.state().files) <= self.settings.rights.scan_events

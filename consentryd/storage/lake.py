@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -138,7 +139,7 @@ class MemoryLake:
         self._rollups: dict[str, Rollup] = {}
         self._writer = threading.Lock()
         self._readers = 0
-        self._names = 0
+        self._names = itertools.count(1)
 
     def state(self) -> LakeState:
         return self._state
@@ -151,9 +152,10 @@ class MemoryLake:
         events = sum(part.num_rows for part in parts)
         if not events:
             return None
-        self._names += 1
         table = pa.concat_tables(parts).combine_chunks()
-        file = describe(f"month={month}/bucket={bucket:02}/{self._names}", month, bucket, [table])._replace(size=table.nbytes)
+        file = describe(f"month={month}/bucket={bucket:02}/{next(self._names)}", month, bucket, [table])._replace(
+            size=table.nbytes
+        )
         self._tables[file.path] = table
         return file
 
