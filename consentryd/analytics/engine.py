@@ -14,6 +14,8 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.currency import load_rates
 from consentryd.analytics.execution import Execution
 from consentryd.analytics.membership import Audience
+from consentryd.analytics.prediction.answer import Scored, scored_tenth
+from consentryd.analytics.prediction.model import PredictionQuery
 from consentryd.analytics.query import ANSWERS
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.region_view import Span
@@ -80,6 +82,11 @@ class Engine:
         """Who is behind a number of an answer that was given at `now`. Whoever asks must be allowed to, and it must be on record."""
         with self.asking(question, site, now, control) as asked:
             return subjects_of(question, point, asked)
+
+    def scores(self, question: PredictionQuery, tenth: int, site: str, now: int, control: Control | None = None) -> list[Scored]:
+        """The subjects of a tenth of those that a prediction scores, with their chances and the reasons. The same holds as of `subjects`."""
+        with self.asking(question, site, now, control) as asked:
+            return scored_tenth(question, tenth, asked)
 
     def sql(
         self, text: str, site: str, now: int, control: Control, *, nonce: int, region: str | None = None, least: int = 0

@@ -17,6 +17,7 @@ from consentryd.analytics.streaming import Selection, Texts, to_stream
 from consentryd.analytics.view import HISTORY
 from consentryd.model.error import Unprocessable
 from consentryd.storage.reader import Snapshot
+from consentryd.storage.stance import Stances
 
 #: What a row costs at the worst while it is grouped or sorted: measured 60 to 110 bytes for a subject, a bucket and a group.
 ROW_BYTES: Final = 128
@@ -53,6 +54,10 @@ class Execution:
     def of_bucket(self, bucket: int) -> Execution:
         """The same, of the subjects of one bucket."""
         return Execution(self._snapshots, self.rules, self._cache, self.control, self._memory, bucket)
+
+    def stances(self, region: str, purpose: str) -> Stances:
+        """Who of a region refuses a purpose, and who grants it."""
+        return self._snapshots[region].stances(purpose)
 
     def gather(self, statement: str, span: Span) -> pa.Table:
         """A statement's rows over all buckets, one after the other; never without columns.

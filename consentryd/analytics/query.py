@@ -45,6 +45,8 @@ from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.kinds.web import WebQuery
+from consentryd.analytics.prediction.answer import answer as answer_prediction
+from consentryd.analytics.prediction.model import PredictionQuery, PredictionResult
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
@@ -69,7 +71,8 @@ Query = Annotated[
     | RevenueQuery
     | WebQuery
     | DashboardQuery
-    | PersonQuery,
+    | PersonQuery
+    | PredictionQuery,
     Field(discriminator="kind"),
 ]
 
@@ -93,6 +96,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     WebQuery: web.answer,
     DashboardQuery: dashboard.answer,
     PersonQuery: person.answer,
+    PredictionQuery: answer_prediction,
 }
 RESULTS: Final[tuple[type[Envelope], ...]] = (
     TrendsResult,
@@ -114,6 +118,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     web.WebResult,
     dashboard.DashboardResult,
     person.PersonResult,
+    PredictionResult,
 )
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)

@@ -19,6 +19,8 @@ from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier
+from consentryd.analytics.prediction.answer import scored_tenth
+from consentryd.analytics.prediction.model import TENTHS, PredictionQuery
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import Shape
@@ -33,7 +35,8 @@ MAX_SUBJECTS: Final = 10_000
 class Point(Shape):
     """A number of the answer; what is numbered counts from 0.
 
-    Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`.
+    Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`;
+    predictions: `tenth`, 0 the likeliest.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")
@@ -43,6 +46,7 @@ class Point(Shape):
     status: Literal["new", "returning", "resurrecting", "dormant"] | None = None
     cohort: int | None = Field(None, ge=0)
     period: int | None = Field(None, ge=0)
+    tenth: int | None = Field(None, ge=0, lt=TENTHS)
 
 
 POINT: Final = TypeAdapter(Point)
@@ -60,6 +64,8 @@ def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MA
             found = _of_lifecycle(question, point, asked)
         case RetentionQuery() if point.cohort is not None and point.period is not None:
             found = _of_retention(question, point, asked)
+        case PredictionQuery() if point.tenth is not None:
+            found = [each.subject for each in scored_tenth(question, point.tenth, asked)]
         case _:
             raise Unprocessable("invalid", "This query has no subjects at this point.", field="point")
     return sorted(set(found))[:most]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -56,8 +56,17 @@ async def post_subjects(request: web.Request) -> web.StreamResponse:
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), frozenset({KeyKind.PRIVACY}))
     point = query.checked(POINT, body.parse(await read_body(request)))
     found = await services.require_querying().subjects(request.match_info["id"], point, key, gone_of(request))
-    await note_use(services, key, found, "subjects behind a number")
-    return json_answer({"subjects": [str(subject) for subject in found], "more": len(found) == MAX_SUBJECTS})
+    await note_use(services, key, found.subjects, "subjects behind a number")
+    shown: dict[str, Any] = {
+        "subjects": [str(subject) for subject in found.subjects[:MAX_SUBJECTS]],
+        "more": len(found.subjects) >= MAX_SUBJECTS,
+    }
+    if found.scores is not None:
+        shown["scores"] = [
+            {"chance": each.chance, "because": [{"feature": name, "adds": adds} for name, adds in each.because]}
+            for each in found.scores[:MAX_SUBJECTS]
+        ]
+    return json_answer(shown)
 
 
 async def note_use(services: Services, key: ApiKey, subjects: Sequence[int], why: str) -> None:

@@ -48,7 +48,24 @@ _LIST: Final = {"type": "object", "required": ["saved"], "properties": {"saved":
 _SUBJECTS: Final = {
     "type": "object",
     "required": ["subjects", "more"],
-    "properties": {"subjects": {"type": "array", "items": {"type": "string"}}, "more": {"type": "boolean"}},
+    "properties": {
+        "subjects": {"type": "array", "items": {"type": "string"}},
+        "more": {"type": "boolean"},
+        "scores": {
+            "type": "array",
+            "description": "Of a prediction: each subject's chance, and the three features that move it most, in log-odds.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "chance": {"type": "number"},
+                    "because": {
+                        "type": "array",
+                        "items": {"type": "object", "properties": {"feature": {"type": "string"}, "adds": {"type": "number"}}},
+                    },
+                },
+            },
+        },
+    },
 }
 _WRITE: Final = (400, 401, 403, 409, 413, 415, 422, 429, 503)
 _READ: Final = (401, 403, 429, 503)

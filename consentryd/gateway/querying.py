@@ -9,18 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
 from consentryd.analytics.engine import Engine
 from consentryd.analytics.kinds.person import PersonQuery
+from consentryd.analytics.prediction.answer import Scored
+from consentryd.analytics.prediction.model import PredictionQuery
 from consentryd.analytics.query import parse
 from consentryd.analytics.question import Envelope, Question
 from consentryd.analytics.subjects import Point
 from consentryd.config.settings import Settings
-from consentryd.model.clock import Clock
-from consentryd.model.error import RateLimited
+from consentryd.model.clock import DAY, Clock
+from consentryd.model.error import NotFound, RateLimited
 from consentryd.model.key import ApiKey
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.reader import Reader
@@ -30,6 +32,13 @@ WATCH_S: Final = 0.05
 
 T = TypeVar("T")
 Gone = Callable[[], bool]
+
+
+class Behind(NamedTuple):
+    """The subjects behind a number; of a prediction, their chances and the reasons as well."""
+
+    subjects: list[int]
+    scores: list[Scored] | None = None
 
 
 class Querying:
@@ -64,7 +73,7 @@ class Querying:
         control = Control(self._settings.query_seconds)
         return await self.run(key, control, gone, lambda: self._answer(question, key, control))
 
-    async def subjects(self, query_id: str, point: Point, key: ApiKey, gone: Gone) -> list[int]:
+    async def subjects(self, query_id: str, point: Point, key: ApiKey, gone: Gone) -> Behind:
         """Who is behind a number of an answer of the last week. Raises what `ask` raises, and `NotFound`."""
         control = Control(self._settings.query_seconds)
         return await self.run(key, control, gone, lambda: self._subjects(query_id, point, key, control))
@@ -106,11 +115,17 @@ class Querying:
         self.saved.note_asked(result.query_id, key.site, question.model_dump_json(by_alias=True))
         return result
 
-    def _subjects(self, query_id: str, point: Point, key: ApiKey, control: Control) -> list[int]:
-        """Raises `NotFound`. On record before anything is read."""
+    def _subjects(self, query_id: str, point: Point, key: ApiKey, control: Control) -> Behind:
+        """Raises `NotFound`, also for scores that have expired. On record before anything is read."""
         text, at = self.saved.asked(key.site, query_id)
+        question = parse(text.encode())
         self.saved.note_access(key.site, key.id, "subjects", f"{query_id} {point.model_dump_json(exclude_defaults=True)}")
-        return self.engine.subjects(parse(text.encode()), point, key.site, at, control)
+        if not isinstance(question, PredictionQuery) or point.tenth is None:
+            return Behind(self.engine.subjects(question, point, key.site, at, control))
+        if at + question.horizon_days * DAY <= self._clock.now():
+            raise NotFound("not_found", "The scores of this prediction have expired; ask again.")
+        scores = self.engine.scores(question, point.tenth, key.site, at, control)
+        return Behind([each.subject for each in scores], scores)
 
     @contextmanager
     def _counted(self, key: ApiKey, control: Control) -> Any:

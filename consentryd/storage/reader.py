@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +20,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
 from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
+from consentryd.storage.stance import Stances, read_stances
 from consentryd.storage.tail import Tail
 from consentryd.storage.tombstone import Hidden, load_hidden
 from consentryd.storage.withdrawal import Withdrawal, load_withdrawals, to_table
@@ -61,7 +62,7 @@ class Reader:
             with self._lock:
                 state, tail, aliases, hidden, withdrawn = self._look(restricted=restricted)
             self._lake.check(state.files)
-            return Snapshot(self._lake, state, tail, aliases, hidden, withdrawn, self._config, stack.pop_all())
+            return Snapshot(self._lake, state, tail, aliases, hidden, withdrawn, self._config, stack.pop_all(), self._path)
 
     def release(self) -> None:
         """Let go of the converted tail; worth calling after a seal, when it is in the lake (about 650 bytes an event)."""
@@ -120,6 +121,7 @@ class Snapshot:
         withdrawn: Sequence[Withdrawal],
         config: dict[str, Any],
         lease: ExitStack,
+        path: Path,
     ) -> None:
         self.state = state
         self.tail = tail
@@ -129,6 +131,7 @@ class Snapshot:
         self._lake = lake
         self._config = config
         self._stack = lease
+        self._path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def __enter__(self) -> Self:
@@ -154,6 +157,11 @@ class Snapshot:
             self._stack.callback(self._connection.close)
             self._connection.execute("SET TimeZone = 'UTC'")
         return self._connection
+
+    def stances(self, purpose: str) -> Stances:
+        """Who refuses a purpose by now and who grants it; younger than the snapshot's events, so that no refusal is missed."""
+        with closing(open_database(self._path, "region", readonly=True)) as connection:
+            return read_stances(connection, purpose, self.aliases)
 
     def lock(self) -> None:
         """From now on the connection reads no file but this snapshot's, reaches nothing else, and keeps its settings: for others' SQL."""

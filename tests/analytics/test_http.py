@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from consentryd.model.clock import DAY
 from tests.house import open_house
 from tests.kit import KEYS
 
@@ -131,3 +132,16 @@ async def test_a_key_with_a_group_size_is_given_no_single_rows(house):
     for path, body in (("/v1/sql", {"sql": "SELECT 1"}), ("/v1/query", {"kind": "person", "subject": "1"})):
         status, answer = await house.post(path, body, key="careful")
         assert (status, answer["error"]["code"]) == (422, "invalid")
+
+
+async def test_the_subjects_of_a_prediction_take_a_privacy_key_and_expire(house):
+    question = {"kind": "prediction", "outcome": "churn", "horizon_days": 1}
+    answer = (await house.post("/v1/query", question, key="read"))[1]
+    assert answer["refusals"] == ["too few positives", "too few negatives"]
+    path = f"/v1/query/{answer['query_id']}/subjects"
+    assert (await house.post(path, {"tenth": 0}, key="read"))[0] == 403
+    assert (await house.post(path, {"tenth": 0}, key="privacy")) == (200, {"subjects": [], "more": False, "scores": []})
+    assert [entry.action for entry in house.house.querying.saved.accesses("shop")] == ["subjects"]
+    assert (await house.post(path, {"tenth": 10}, key="privacy"))[0] == 422
+    house.clock.advance(DAY)
+    assert (await house.post(path, {"tenth": 0}, key="privacy"))[0] == 404

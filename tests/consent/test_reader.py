@@ -12,7 +12,7 @@ from tests.consent.strings import DAY, NOW, tcf
 CATEGORIES = {"C0002": ["analytics", "product"], "Statistik": ["analytics"], "C0004": ["marketing"]}
 POLICY = Policy(Consent(categories=CATEGORIES))
 ADS = {"marketing", "attribution", "location", "sensitive"}
-ALL = ADS | {"analytics", "product", "personalization"}
+ALL = ADS | {"analytics", "product", "personalization", "profiling"}
 GOOD = tcf(publisher=(1, 8, 9))
 
 
