@@ -56,7 +56,7 @@ async def post_subjects(request: web.Request) -> web.StreamResponse:
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), frozenset({KeyKind.PRIVACY}))
     point = query.checked(POINT, body.parse(await read_body(request)))
     found = await services.require_querying().subjects(request.match_info["id"], point, key, gone_of(request))
-    await note_use(services, key, found.subjects, "subjects behind a number")
+    await note_use(services, key, found.subjects[:MAX_SUBJECTS], "subjects behind a number")
     shown: dict[str, Any] = {
         "subjects": [str(subject) for subject in found.subjects[:MAX_SUBJECTS]],
         "more": len(found.subjects) >= MAX_SUBJECTS,
