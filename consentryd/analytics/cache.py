@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ class PartialCache:
         self._limit = limit
         self._lock = threading.Lock()
         self._values: OrderedDict[PartialKey, tuple[Any, int]] = OrderedDict()
+        self._marks: Mapping[str, str] | None = None
         self._bytes = 0
         self.hits = 0
         self.misses = 0
@@ -57,11 +58,48 @@ class PartialCache:
             while self._bytes > self._limit:
                 self._bytes -= self._values.popitem(last=False)[1][1]
 
-    def clear(self) -> None:
-        """Forget everything, as after an erasure."""
+    def as_of(self, marks: Mapping[str, str]) -> DatedCache:
+        """The cache for a query that sees people as `marks` say, by region: who is merged, hidden or has withdrawn.
+
+        What was made when others were seen is forgotten here and now: no key would find it any more, but it would still be there.
+        """
         with self._lock:
-            self._values.clear()
-            self._bytes = 0
+            if marks != self._marks:
+                self._forget()
+                self._marks = dict(marks)
+        return DatedCache(self, marks)
+
+    def put_as_of(self, marks: Mapping[str, str], key: PartialKey, value: Any) -> None:
+        """Keep a partial, unless people are seen otherwise by now."""
+        if self._marks == marks:
+            self.put(key, value)
+
+    def clear(self) -> None:
+        """Forget everything, as after an erasure; also what queries under way have still to put."""
+        with self._lock:
+            self._forget()
+            self._marks = None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _forget(self) -> None:
+        self._values.clear()
+        self._bytes = 0
+
+
+class DatedCache(NamedTuple):
+    """A cache as one query may use it."""
+
+    cache: PartialCache
+    marks: Mapping[str, str]
+
+    def get(self, key: PartialKey) -> Any:
+        """The partial, or None."""
+        return self.cache.get(key)
+
+    def put(self, key: PartialKey, value: Any) -> None:
+        self.cache.put_as_of(self.marks, key, value)
 
 
 def _size(value: Any) -> int:

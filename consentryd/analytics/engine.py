@@ -18,7 +18,7 @@ from consentryd.analytics.prediction.answer import Scored, scored_tenth
 from consentryd.analytics.prediction.model import PredictionQuery
 from consentryd.analytics.query import ANSWERS
 from consentryd.analytics.question import Envelope, Question
-from consentryd.analytics.region_view import Span
+from consentryd.analytics.region_view import Span, mark_of
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Source, members_sql
@@ -64,7 +64,8 @@ class Engine:
         with ExitStack() as stack:
             snapshots = {name: stack.enter_context(reader.snapshot()) for name, reader in self._readers.items()}
             control = control or Control(settings.query_seconds)
-            execution = Execution(snapshots, self._rules(question, site, now), self.cache, control, settings.memory_mb << 20)
+            cache = self.cache.as_of({name: mark_of(snapshot) for name, snapshot in snapshots.items()})
+            execution = Execution(snapshots, self._rules(question, site, now), cache, control, settings.memory_mb << 20)
             yield Asked(
                 question=question,
                 site=site,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from consentryd.analytics.cache import PartialCache, PartialKey
+from consentryd.analytics.cache import DatedCache, PartialCache, PartialKey
 from consentryd.analytics.control import Control
 from consentryd.analytics.region_view import NO_BUCKET, Part, RegionView, Span
 from consentryd.analytics.rules import Rules
@@ -34,7 +34,7 @@ class Execution:
         self,
         snapshots: Mapping[str, Snapshot],
         rules: Rules,
-        cache: PartialCache,
+        cache: PartialCache | DatedCache,
         control: Control,
         memory_bytes: int,
         only: Part = None,
@@ -58,6 +58,24 @@ class Execution:
     def stances(self, region: str, purpose: str) -> Stances:
         """Who of a region refuses a purpose, and who grants it."""
         return self._snapshots[region].stances(purpose)
+
+    @property
+    def views(self) -> Sequence[RegionView]:
+        """Of each region."""
+        return self._views
+
+    @property
+    def memory_bytes(self) -> int:
+        return self._memory
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is about the subjects of one bucket only."""
+        return self._only is not None
+
+    def remembered(self, key: PartialKey, make: Callable[[], T]) -> T:
+        """What was made under the key before, or is made now."""
+        return self._cached(key, make)  # type: ignore[no-any-return]
 
     def gather(self, statement: str, span: Span) -> pa.Table:
         """A statement's rows over all buckets, one after the other; never without columns.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final, NamedTuple
 
 import duckdb
@@ -38,7 +38,7 @@ class RegionView:
         self.snapshot = snapshot
         self._rules = rules
         self._tail = _tail_counts(snapshot, rules.site)
-        self._mark = _mark(snapshot)
+        self._mark = mark_of(snapshot)
         self._names: dict[tuple[Part, Span], str] = {}
 
     def parts(self, span: Span, most: int) -> list[Part]:
@@ -65,6 +65,17 @@ class RegionView:
         try:
             with control.running(self.snapshot.connection):
                 return self.snapshot.connection.sql(ready).to_arrow_table()
+        except duckdb.IOException as error:
+            raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
+
+    def run_on(self, files: Sequence[LakeFile], statement: str, span: Span, control: Control, *, tail: bool) -> pa.Table:
+        """The rows of a statement that reads `EVENTS`, of some files and perhaps the log's tail. Raises what `run` raises."""
+        name = f"some_{id(self):x}_{len(self._names)}"
+        rows = self.snapshot.relation(site=self._rules.site, since=span.since, until=span.until, files=files, tail=tail)
+        rows.set_alias("e").filter(self._rules.sql).create_view(name, replace=True)
+        try:
+            with control.running(self.snapshot.connection):
+                return self.snapshot.connection.sql(statement.replace(EVENTS, name)).to_arrow_table()
         except duckdb.IOException as error:
             raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
 
@@ -101,7 +112,7 @@ def _tail_counts(snapshot: Snapshot, site: str) -> np.ndarray[tuple[int], np.dty
     return np.bincount(buckets, minlength=NO_BUCKET + 1)
 
 
-def _mark(snapshot: Snapshot) -> str:
+def mark_of(snapshot: Snapshot) -> str:
     """Names who is merged, hidden or has withdrawn."""
     digest = hashlib.sha256(snapshot.aliases.subjects.tobytes())
     digest.update(snapshot.aliases.becomes.tobytes())

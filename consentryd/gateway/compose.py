@@ -24,6 +24,7 @@ from consentryd.gateway.collector import Collector
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
+from consentryd.gateway.forgetting import Forgetter
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.pipeline import Pipeline
@@ -194,8 +195,11 @@ async def open_services(
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
         auditor = Auditor(settings, stores, clock, house.metrics, logger)
         reckoner = Reckoner(house.querying, clock, logger)
+        forgetter = Forgetter(house.querying, stores)
         dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
-        async with _running(house.tally, rights, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())):
+        async with _running(
+            house.tally, rights, forgetter, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())
+        ):
             try:
                 yield services
             finally:
@@ -207,7 +211,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | DryRun) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | DryRun) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

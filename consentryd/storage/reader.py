@@ -18,6 +18,7 @@ from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
+from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.stance import Stances, read_stances
@@ -181,14 +182,26 @@ class Snapshot:
             and (buckets is None or file.bucket in buckets)
         )
 
+    def rollup(self, file: LakeFile) -> Rollup | None:
+        """What one of the files says about the days of its subjects, merged and hidden ones as stored; not for longer than the snapshot."""
+        return self._lake.rollup(file)
+
     def relation(
-        self, *, site: str | None = None, since: int | None = None, until: int | None = None, bucket: int | None = None
+        self,
+        *,
+        site: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        bucket: int | None = None,
+        files: Sequence[LakeFile] | None = None,
+        tail: bool = True,
     ) -> duckdb.DuckDBPyRelation:
         """Events as a DuckDB relation of the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones out; filters as in `files`.
 
-        A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order.
+        A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order. `files` are
+        read in place of all; without `tail` the log's tail is left out.
         """
-        source = self._union(self.files(since=since, until=until, bucket=bucket))
+        source = self._union(self.files(since=since, until=until, bucket=bucket) if files is None else files, tail=tail)
         conditions = list(_conditions(site, since, until))
         filtered = source.filter(" AND ".join(conditions)) if conditions else source
         resolved = self._resolve(filtered) if len(self.aliases) else filtered
@@ -225,10 +238,10 @@ class Snapshot:
         visible = self._visible(own) if len(self.hidden) else own
         yield from visible.order("time, event_id").to_arrow_reader(rows)
 
-    def _union(self, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+    def _union(self, files: Sequence[LakeFile], *, tail: bool = True) -> duckdb.DuckDBPyRelation:
         columns = ", ".join(EVENT_SCHEMA.names)
         parts = [self._lake.scan(self.connection, files).project(columns)] if files else []
-        if self.tail.num_rows or not parts:
+        if (tail and self.tail.num_rows) or not parts:
             parts.append(self.connection.from_arrow(self.tail))
         return parts[0] if len(parts) == 1 else parts[0].union(parts[1])
 
