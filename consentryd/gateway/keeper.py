@@ -17,6 +17,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.clock import DAY, SECOND, Clock
 from consentryd.model.error import CorruptStore
+from consentryd.storage import change
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lease import Busy
@@ -104,9 +105,14 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
             else:
+                await self._stores[name].log.transact(_trim_changes)
                 if report.events:
                     await self._stores[name].log.transact(partial(_note_retention, report))
                     self._logger.info("retention deleted", region=name, events=report.events)
+
+
+def _trim_changes(commit: Transaction) -> None:
+    change.trim(commit.connection, commit.now - change.KEPT)
 
 
 def _note_retention(report: RetentionReport, commit: Transaction) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
 
@@ -24,7 +25,8 @@ class SqliteIdentityTable:
         self._young: dict[bytes, Owner] = {}
         self._old: dict[bytes, Owner] = {}
         self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
-        self._last_change = 0
+        self._feed = Feed()
+        self._feed.skip(connection)
 
     def find(self, digest: bytes) -> Owner | None:
         owner = self._young.get(digest)
@@ -46,7 +48,7 @@ class SqliteIdentityTable:
             self._connection.execute(
                 "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
             )
-            self._announce(digest, now)
+            announce(self._connection, [digest], now)
         else:
             self._new_digests[digest] = (digest, owner.subject, owner.known, now)
         self._remember(digest, owner)
@@ -76,11 +78,13 @@ class SqliteIdentityTable:
 
     def refresh(self) -> None:
         """Forget what other connections changed since the last look."""
-        changes = self._connection.execute("SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,))
-        for seq, digest in changes:
+        changed = self._feed.read(self._connection)
+        if changed is None:
+            self._young.clear()
+            self._old.clear()
+        for digest in changed or ():
             self._young.pop(digest, None)
             self._old.pop(digest, None)
-            self._last_change = seq
 
     def forget(self) -> None:
         """Drop the whole cache: its transaction was rolled back."""
@@ -104,7 +108,4 @@ class SqliteIdentityTable:
         )
         for digest in digests:
             self._remember(digest, owner)
-            self._announce(digest, now)
-
-    def _announce(self, digest: bytes, now: int) -> None:
-        self._connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+        announce(self._connection, digests, now)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from consentryd.storage.change import announce
 from consentryd.storage.ledger import Ledger
 
 
@@ -63,7 +64,7 @@ def register(
     )
     for digest in emails:
         note_email(connection, digest, subject, now)
-    connection.executemany("INSERT INTO change (digest, created_at) VALUES (?, ?)", [(digest, now) for digest in identities])
+    announce(connection, identities, now)
     return Person((subject,), (*identities, *emails))
 
 
@@ -98,7 +99,7 @@ def delete_rows(connection: sqlite3.Connection, person: Person, now: int) -> Non
     for digest in person.digests:
         for table in _BY_DIGEST:
             connection.execute(f"DELETE FROM {table} WHERE digest = ?", (digest,))  # noqa: S608 - our own names
-        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+    announce(connection, person.digests, now)
 
 
 def suppress(connection: sqlite3.Connection, digests: Iterable[bytes], until: int | None, now: int) -> list[bytes]:
@@ -116,7 +117,7 @@ def suppress(connection: sqlite3.Connection, digests: Iterable[bytes], until: in
                 "WHERE digest = ?1 AND until IS NOT NULL",
                 (digest, until),
             )
-        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+        announce(connection, [digest], now)
     return new
 
 
@@ -124,7 +125,7 @@ def release(connection: sqlite3.Connection, digests: Iterable[bytes], now: int) 
     """Let the identities in again."""
     for digest in digests:
         connection.execute("DELETE FROM suppression WHERE digest = ?", (digest,))
-        connection.execute("INSERT INTO change (digest, created_at) VALUES (?, ?)", (digest, now))
+        announce(connection, [digest], now)
 
 
 def hold(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str, now: int) -> None:

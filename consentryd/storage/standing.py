@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from consentryd.storage.change import Feed
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
 
 
@@ -21,7 +22,8 @@ class Standings:
         self._by_digest: dict[bytes, Standing] = {}
         self._by_pair: dict[tuple[bytes | None, bytes | None], Standing] = {}
         self._data_version = -1
-        self._last_change = connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()[0]
+        self._feed = Feed()
+        self._feed.skip(connection)
         self.any = False
 
     def refresh(self) -> None:
@@ -32,12 +34,13 @@ class Standings:
         self._data_version = version
         if not self.any:
             self.any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
-        for seq, digest in self._connection.execute(
-            "SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,)
-        ):
+        changed = self._feed.read(self._connection)
+        if changed is None:
+            self._by_digest.clear()
+        for digest in changed or ():
             self._by_digest.pop(digest, None)
+        if changed != []:
             self._by_pair.clear()
-            self._last_change = seq
 
     def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         """What both identities' subjects refused, and the grants that cover either."""

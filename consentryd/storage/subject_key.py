@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage.change import Feed
 from consentryd.storage.database import open_database
 
 KEY_BYTES: Final = 32
@@ -36,7 +37,7 @@ class SqliteSubjectKeys:
         self._fresh: dict[bytes, bytes] = {}
         self._connection: sqlite3.Connection | None = None
         self._data_version = -1
-        self._last_change = 0
+        self._feed = Feed()
 
     def key_for(self, handle: bytes) -> bytes:
         with self._lock:
@@ -79,8 +80,8 @@ class SqliteSubjectKeys:
         if version == self._data_version:
             return
         self._data_version = version
-        for seq, digest in connection.execute("SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last_change,)):
-            self._last_change = seq
+        changed = self._feed.read(connection)
+        for digest in list(self._keys) if changed is None else changed:
             if digest not in self._fresh:
                 self._keys.pop(digest, None)
 
