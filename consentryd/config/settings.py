@@ -104,6 +104,11 @@ class Limits(Section):
             "Sustained requests a second of one client network (v4 /24, v6 /48) with a write key; bursts of five times that."
         ),
     )
+    consents_per_second_per_network: float = Field(
+        20.0,
+        gt=0,
+        description="Of these, sustained choices a second (`POST /v1/consent`), each of which stays on record; bursts of five times that.",
+    )
 
 
 class Storage(Section):
@@ -249,6 +254,9 @@ class Rights(Section):
     opendsr_key: Path | None = Field(None, description="The PEM private key of that certificate (RSA).")
 
 
+PropertyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="the name of a property")]
+
+
 class Analytics(Section):
     timezone: str = Field("UTC", description="The IANA time zone of queries that name none.")
     week_start: int = Field(1, ge=1, le=7, description="The day weeks begin on, 1 Monday to 7 Sunday.")
@@ -262,12 +270,23 @@ class Analytics(Section):
     test_traffic: dict[str, list[str]] = Field(
         default={}, description="Property to values that mark events of tests and staff, which queries leave out unless asked."
     )
+    promoted: list[PropertyName] = Field(
+        default=[],
+        max_length=30,
+        description=(
+            "Properties of events (`plan`, `user.plan`, `/a.b`) that lake files keep as columns, which questions read faster; "
+            "files written before get them when they are merged. Answers do not depend on it."
+        ),
+    )
     min_group_size: int = Field(0, ge=0, le=1000, description="Groups of fewer subjects are not shown to any key.")
     late_arrival_minutes: int = Field(
         0, ge=0, le=7 * 24 * 60, description="How long after its end a bucket counts as incomplete."
     )
     cohort_hours: float = Field(
-        24.0, ge=0, le=24 * 31, description="How often the members of dynamic cohorts are looked up and kept on record; 0: when asked."
+        24.0,
+        ge=0,
+        le=24 * 31,
+        description="How often the members of dynamic cohorts are looked up and kept on record; 0: when asked.",
     )
     threads: int = Field(2, ge=1, le=64, description="Threads that one query uses.")
     memory_mb: int = Field(512, ge=64, description="Memory that one query may use; what would need more is refused.")

@@ -42,7 +42,7 @@ class Keeper:
         self._clock = clock
         self._metrics = metrics
         self._logger = logger
-        self._lakes = {name: DeltaLake(store.root) for name, store in stores.items()}
+        self._lakes = {name: DeltaLake(store.root, promoted=settings.analytics.promoted) for name, store in stores.items()}
         self._zone = ZoneInfo(settings.analytics.timezone)
         self._seals = dict.fromkeys(stores, 0)
         self._retained_at = 0

@@ -38,7 +38,8 @@ class Warden:
         logger: FilteringBoundLogger,
     ) -> None:
         self._sweepers = {
-            name: Sweeper(store, DeltaLake(store.root), policy.purposes, settings) for name, store in stores.items()
+            name: Sweeper(store, DeltaLake(store.root, promoted=settings.analytics.promoted), policy.purposes, settings)
+            for name, store in stores.items()
         }
         self._settings = settings
         self._policy = policy

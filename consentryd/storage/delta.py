@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,8 @@ from consentryd.storage.durable import sync_folder
 from consentryd.storage.exchange import MOST, described, exchange, groups_with
 from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
 from consentryd.storage.lease import Lease
-from consentryd.storage.parquet import read_parquet, write_parquet
+from consentryd.storage.parquet import columns_of, read_parquet, write_parquet
+from consentryd.storage.promoted import events_sql, pointer_of, pointers_in
 from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
 
@@ -53,10 +55,14 @@ _ENTRY: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 class DeltaLake:
     """The lake of the region kept in the folder `region`. One object may be shared by threads."""
 
-    def __init__(self, region: Path, *, new_name: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+    def __init__(
+        self, region: Path, *, promoted: Sequence[str] = (), new_name: Callable[[], str] = lambda: uuid.uuid4().hex
+    ) -> None:
         self.folder = region / "lake"
         self.scratch: Path | None = region / "spill"
         self._log = self.folder / "_delta_log"
+        self._promote = tuple(dict.fromkeys(map(pointer_of, promoted)))
+        self._promoted: dict[str, tuple[str, ...]] = {}
         self._new_name = new_name
         self._lease = Lease(region)
         self._cached = EMPTY
@@ -67,6 +73,7 @@ class DeltaLake:
         if version != self._cached.version:
             self._cached = EMPTY if version < 0 else self._load(self._open(), version)
             listed = {file.path for file in self._cached.files}
+            self._promoted = {path: found for path, found in self._promoted.items() if path in listed}
             self._verified &= listed | set(map(_rollup_of, listed))
         return self._cached
 
@@ -81,6 +88,9 @@ class DeltaLake:
                 entry.unlink()
 
     def write(self, month: str, bucket: int, tables: Iterable[pa.Table]) -> LakeFile | None:
+        return self._write(month, bucket, tables, self._promote)
+
+    def _write(self, month: str, bucket: int, tables: Iterable[pa.Table], promoted: Sequence[str]) -> LakeFile | None:
         seen: list[LakeFile] = []
         name = f"month={month}/bucket={bucket:02}/{self._new_name()}"
 
@@ -92,7 +102,7 @@ class DeltaLake:
 
         draft = self.folder / f"{name}.draft"
         self._make_folders(draft.parent)
-        size = write_parquet(draft, noting(), ROW_GROUP_ROWS)
+        size = write_parquet(draft, noting(), ROW_GROUP_ROWS, promoted)
         if not seen:
             draft.unlink()
             return None
@@ -106,7 +116,8 @@ class DeltaLake:
         name = f"month={file.month}/bucket={file.bucket:02}/{self._new_name()}"
         draft = self.folder / f"{name}.draft"
         if len(groups) > MOST * of or not exchange(path, draft, groups, change):
-            return self.write(file.month, file.bucket, map(change, self.read(file, rows=REWRITE_ROWS)))
+            events = map(change, self.read(file, rows=REWRITE_ROWS))
+            return self._write(file.month, file.bucket, events, self.promoted(file))
         return described(draft, name, file)._replace(path=self._adopt(draft, name))
 
     def _adopt(self, draft: Path, name: str) -> str:
@@ -137,9 +148,27 @@ class DeltaLake:
     def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
         return read_parquet(self.folder / file.path, columns, rows)
 
-    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
+    def scan(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], promoted: Sequence[str] = ()
+    ) -> duckdb.DuckDBPyRelation:
+        self.verify(files)
+        alike: dict[frozenset[str], list[LakeFile]] = {}
+        for file in files:
+            alike.setdefault(frozenset(self.promoted(file)), []).append(file)
+        found = [
+            connection.read_parquet(self.paths(each), hive_partitioning=False).project(events_sql(promoted, held))
+            for held, each in alike.items()
+        ]
+        return reduce(duckdb.DuckDBPyRelation.union, found)
+
+    def promoted(self, file: LakeFile) -> tuple[str, ...]:
+        known = self._promoted.get(file.path)
+        if known is None:
+            known = self._promoted[file.path] = pointers_in(columns_of(self.folder / file.path))
+        return known
+
+    def verify(self, files: Sequence[LakeFile]) -> None:
         self._check_digests([file for file in files if file.path not in self._verified])
-        return connection.read_parquet(self.paths(files), hive_partitioning=False)
 
     def paths(self, files: Sequence[LakeFile]) -> list[str]:
         return [str(self.folder / file.path) for file in files]

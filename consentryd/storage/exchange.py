@@ -14,6 +14,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.storage.graft import NotGraftable, graft
 from consentryd.storage.lake import ROW_GROUP_ROWS, Change, LakeFile, Subjects
 from consentryd.storage.parquet import write_parquet
+from consentryd.storage.promoted import pointers_in
 from consentryd.storage.schema import EVENT_SCHEMA
 
 #: Above this share of a file's row groups, rewriting it streams better.
@@ -78,7 +79,7 @@ def _changed(file: pq.ParquetFile, number: int, draft: Path, change: Change) -> 
     if not table.num_rows:
         return None
     part = draft.with_name(f"{draft.name}.{number}")
-    write_parquet(part, [table], max(ROW_GROUP_ROWS, table.num_rows))
+    write_parquet(part, [table], max(ROW_GROUP_ROWS, table.num_rows), pointers_in(file.schema_arrow.names))
     return part
 
 

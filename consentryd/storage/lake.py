@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from consentryd.model.error import CorruptStore
 from consentryd.model.identity import BUCKETS
 from consentryd.storage.lease import Busy
+from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
 
 ANONYMOUS_BUCKET: Final = BUCKETS
@@ -95,8 +96,19 @@ class Lake(Protocol):
         """A file's events in its order, a few thousand at a time. Raises `CorruptStore`."""
         ...
 
-    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
-        """The events of `files` (one or more), to query."""
+    def scan(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], promoted: Sequence[str] = ()
+    ) -> duckdb.DuckDBPyRelation:
+        """The events of `files` (one or more), to query, with the columns of promoted properties (`storage/promoted.py`) appended,
+        taken out of the JSON where a file has none."""
+        ...
+
+    def promoted(self, file: LakeFile) -> tuple[str, ...]:
+        """The properties, by pointer, of which the file has columns."""
+        ...
+
+    def verify(self, files: Sequence[LakeFile]) -> None:
+        """Files are what was written; looked at once a process. Raises `CorruptStore`."""
         ...
 
     def paths(self, files: Sequence[LakeFile]) -> list[str]:
@@ -178,8 +190,17 @@ class MemoryLake:
         for start in range(0, table.num_rows, rows):
             yield chosen.slice(start, rows)
 
-    def scan(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile]) -> duckdb.DuckDBPyRelation:
-        return connection.from_arrow(pa.concat_tables([self._table(file) for file in files]))
+    def scan(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], promoted: Sequence[str] = ()
+    ) -> duckdb.DuckDBPyRelation:
+        events = connection.from_arrow(pa.concat_tables([self._table(file) for file in files]))
+        return events.project(events_sql(promoted, ()))
+
+    def promoted(self, file: LakeFile) -> tuple[str, ...]:  # noqa: ARG002 - tables in memory have none
+        return ()
+
+    def verify(self, files: Sequence[LakeFile]) -> None:
+        """Memory is what was written."""
 
     def paths(self, files: Sequence[LakeFile]) -> list[str]:  # noqa: ARG002 - memory has none
         return []

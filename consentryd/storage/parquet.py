@@ -1,7 +1,7 @@
 """One Parquet file of events: durable when written, checked when read.
 
-Statistics are kept of the columns that queries prune by (time, site, lane) and of no other: minimum and maximum of `subject`, ids or
-properties would leave personal data in clear in the footer, where a rewrite of rows does not look for it.
+Statistics are kept of the columns that queries prune by (time, site, lane, purpose) and of no other: minimum and maximum of `subject`,
+ids or properties would leave personal data in clear in the footer, where a rewrite of rows does not look for it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage.promoted import fields, promote, texts
 from consentryd.storage.schema import EVENT_SCHEMA
 
-STATISTICS: Final = ["site", "time", "received_at", "lane"]
+STATISTICS: Final = ["site", "time", "received_at", "lane", "purpose"]
 _DELTA_ENCODED: Final = {"time": "DELTA_BINARY_PACKED", "received_at": "DELTA_BINARY_PACKED"}
 _UNIQUE: Final = {"event_id", "properties"}
 _DICTIONARY: Final = [name for name in EVENT_SCHEMA.names if name not in _DELTA_ENCODED and name not in _UNIQUE]
 _READ_BUFFER: Final = 256 * 1024
 
 
-def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int) -> int:
-    """Write events in row groups of `row_group_rows`; the file's bytes reach the disk before this returns. Its size in bytes."""
+def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int, promoted: Sequence[str] = ()) -> int:
+    """Write events in row groups of `row_group_rows`; the file's bytes reach the disk before this returns. Its size in bytes.
+
+    `promoted` are the pointers of properties that get columns of their own (`storage/promoted.py`).
+    """
     with path.open("xb") as sink:
         with pq.ParquetWriter(
             sink,
-            EVENT_SCHEMA,
+            pa.schema([*EVENT_SCHEMA, *fields(promoted)]),
             compression="zstd",
             compression_level=3,
-            use_dictionary=_DICTIONARY,
+            use_dictionary=[*_DICTIONARY, *texts(promoted)],
             column_encoding=_DELTA_ENCODED,
             write_statistics=STATISTICS,
             write_page_checksum=True,
@@ -40,7 +44,7 @@ def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int) -
             store_decimal_as_integer=True,
         ) as writer:
             for group in regroup(tables, row_group_rows):
-                writer.write_table(group, row_group_size=row_group_rows)
+                writer.write_table(promote(group, promoted), row_group_size=row_group_rows)
         sink.flush()
         os.fsync(sink.fileno())
         return sink.tell()
@@ -54,6 +58,14 @@ def read_parquet(path: Path, columns: Sequence[str] | None, rows: int) -> Iterat
             schema = pa.schema([EVENT_SCHEMA.field(name) for name in names])
             for batch in file.iter_batches(rows, columns=names, use_threads=False):
                 yield pa.Table.from_batches([batch]).select(names).cast(schema)
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a file. Raises `CorruptStore`."""
+    try:
+        return list(pq.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 

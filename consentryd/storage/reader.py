@@ -18,8 +18,8 @@ from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
+from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
-from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.stance import Stances, read_stances
 from consentryd.storage.tail import Tail
@@ -182,6 +182,15 @@ class Snapshot:
             and (buckets is None or file.bucket in buckets)
         )
 
+    def promoted(self, files: Sequence[LakeFile]) -> frozenset[str]:
+        """The properties, by pointer, of which any of the files has columns."""
+        return frozenset().union(*map(self._lake.promoted, files))
+
+    def paths(self, files: Sequence[LakeFile]) -> list[str]:
+        """Where files are on disk, which are what was written; nothing of a lake in memory. Raises `CorruptStore`."""
+        self._lake.verify(files)
+        return self._lake.paths(files)
+
     def rollup(self, file: LakeFile) -> Rollup | None:
         """What one of the files says about the days of its subjects, merged and hidden ones as stored; not for longer than the snapshot."""
         return self._lake.rollup(file)
@@ -195,13 +204,14 @@ class Snapshot:
         bucket: int | None = None,
         files: Sequence[LakeFile] | None = None,
         tail: bool = True,
+        promoted: Sequence[str] = (),
     ) -> duckdb.DuckDBPyRelation:
         """Events as a DuckDB relation of the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones out; filters as in `files`.
 
         A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order. `files` are
-        read in place of all; without `tail` the log's tail is left out.
+        read in place of all; without `tail` the log's tail is left out. Columns of the properties `promoted`, by pointer, come last.
         """
-        source = self._union(self.files(since=since, until=until, bucket=bucket) if files is None else files, tail=tail)
+        source = self._union(self.files(since=since, until=until, bucket=bucket) if files is None else files, promoted, tail=tail)
         conditions = list(_conditions(site, since, until))
         filtered = source.filter(" AND ".join(conditions)) if conditions else source
         resolved = self._resolve(filtered) if len(self.aliases) else filtered
@@ -238,28 +248,24 @@ class Snapshot:
         visible = self._visible(own) if len(self.hidden) else own
         yield from visible.order("time, event_id").to_arrow_reader(rows)
 
-    def _union(self, files: Sequence[LakeFile], *, tail: bool = True) -> duckdb.DuckDBPyRelation:
-        columns = ", ".join(EVENT_SCHEMA.names)
-        parts = [self._lake.scan(self.connection, files).project(columns)] if files else []
+    def _union(self, files: Sequence[LakeFile], promoted: Sequence[str] = (), *, tail: bool = True) -> duckdb.DuckDBPyRelation:
+        parts = [self._lake.scan(self.connection, files, promoted)] if files else []
         if (tail and self.tail.num_rows) or not parts:
-            parts.append(self.connection.from_arrow(self.tail))
+            parts.append(self.connection.from_arrow(self.tail).project(events_sql(promoted, ())))
         return parts[0] if len(parts) == 1 else parts[0].union(parts[1])
 
     def _resolve(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         merged = self.connection.from_arrow(self.aliases.to_table()).set_alias("merged")
-        columns = [f"event.{name}" if name != "subject" else _RESOLVED for name in EVENT_SCHEMA.names]
-        return source.set_alias("event").join(merged, "event.subject = merged.subject", how="left").project(", ".join(columns))
+        return source.set_alias("event").join(merged, "event.subject = merged.subject", how="left").project(_RESOLVED)
 
     def _visible(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         hidden = self.connection.from_arrow(self.hidden.to_table()).set_alias("hidden")
-        columns = ", ".join(f"event.{name}" for name in EVENT_SCHEMA.names)
-        return source.set_alias("event").join(hidden, "event.subject = hidden.subject", how="anti").project(columns)
+        return source.set_alias("event").join(hidden, "event.subject = hidden.subject", how="anti").project("event.*")
 
     def _not_withdrawn(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         gone = self.connection.from_arrow(to_table(self.withdrawn)).set_alias("gone")
         meant = "event.subject = gone.subject AND event.purpose = gone.purpose AND event.received_at <= gone.until"
-        columns = ", ".join(f"event.{name}" for name in EVENT_SCHEMA.names)
-        return source.set_alias("event").join(gone, meant, how="anti").project(columns)
+        return source.set_alias("event").join(gone, meant, how="anti").project("event.*")
 
     def _buckets_merged_into(self, bucket: int) -> set[int]:
         if bucket == ANONYMOUS_BUCKET:
@@ -268,7 +274,7 @@ class Snapshot:
         return {bucket_of(int(subject)) for subject in self.aliases.subjects[inside]}
 
 
-_RESOLVED: Final = "coalesce(merged.becomes, event.subject) AS subject"
+_RESOLVED: Final = "event.* REPLACE (coalesce(merged.becomes, event.subject) AS subject)"
 
 
 def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:

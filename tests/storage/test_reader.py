@@ -270,4 +270,4 @@ def test_no_subject_or_identifier_stands_in_statistics(region: Path, append: App
         footer = pa.parquet.read_metadata(lake.folder / file.path)
         group = footer.row_group(0)
         columns = [group.column(index) for index in range(group.num_columns)]
-        assert {column.path_in_schema for column in columns if column.is_stats_set} == {"site", "time", "received_at", "lane"}
+        assert {column.path_in_schema for column in columns if column.is_stats_set} == {"site", "time", "received_at", "lane", "purpose"}

@@ -1,0 +1,119 @@
+"""Properties that lake files keep as columns of their own besides the JSON: what they are called, and how they are made.
+
+A property is named by its JSON pointer. Of each there are three columns: its text as `json_extract_string` gives it, whether it is a list,
+and its number. DuckDB makes them, so that a column and the extraction that it stands for cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from consentryd.storage.schema import EVENT_SCHEMA
+
+_TEXT, _LIST, _NUMBER = "text:", "list:", "number:"
+_TYPES: Final = {_TEXT: pa.string(), _LIST: pa.bool_(), _NUMBER: pa.float64()}
+_MEMORY: Final = "128MB"
+
+
+class Forms(NamedTuple):
+    """SQL of a property's columns: for its text (null where missing), for whether it is a list, and for its number."""
+
+    text: str
+    is_list: str
+    number: str
+
+
+def pointer_of(name: str) -> str:
+    """The JSON pointer (RFC 6901) of a property: `plan`, `user.plan` within an object, or a pointer itself."""
+    if name.startswith("/"):
+        return name
+    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))
+
+
+def extracted(pointer: str, row: str = "") -> Forms:
+    """A property taken out of the JSON of the row `row`."""
+    source, quoted = f"{row}properties", "'" + pointer.replace("'", "''") + "'"
+    text = f"json_extract_string({source}, {quoted})"
+    return Forms(text, f"json_type({source}, {quoted}) = 'ARRAY'", f"TRY_CAST({text} AS DOUBLE)")
+
+
+def kept(pointer: str, row: str = "") -> Forms:
+    """The same where the columns are."""
+    return Forms(*(f"{row}{_quoted(prefix + pointer)}" for prefix in _TYPES))
+
+
+def fields(pointers: Sequence[str]) -> list[pa.Field]:
+    """The columns of promoted properties, in the order of `Forms`."""
+    return [pa.field(prefix + pointer, kind) for pointer in pointers for prefix, kind in _TYPES.items()]
+
+
+def texts(pointers: Sequence[str]) -> list[str]:
+    """Those of them that a dictionary makes small."""
+    return [prefix + pointer for pointer in pointers for prefix in (_TEXT, _NUMBER)]
+
+
+def pointers_in(names: Collection[str]) -> tuple[str, ...]:
+    """Which properties a file with columns of these names has promoted, in its order."""
+    return tuple(name.removeprefix(_TEXT) for name in names if name.startswith(_TEXT))
+
+
+def selected(pointers: Sequence[str], held: Collection[str]) -> list[str]:
+    """Columns of a SELECT: of the properties in `held` as they are, of the others taken out of the JSON."""
+    found = []
+    for pointer in pointers:
+        names = kept(pointer)
+        text, is_list, number = names if pointer in held else extracted(pointer)
+        found += [f"{text} AS {names.text}", f"{is_list} AS {names.is_list}", f"{number} AS {names.number}"]
+    return found
+
+
+def events_sql(pointers: Sequence[str], held: Collection[str]) -> str:
+    """The columns of an event, and of these properties, as the columns of a SELECT."""
+    return ", ".join([*EVENT_SCHEMA.names, *selected(pointers, held)])
+
+
+def promote(events: pa.Table, pointers: Sequence[str]) -> pa.Table:
+    """Events with the columns of these properties appended."""
+    if not pointers:
+        return events
+    schema = pa.schema(fields(pointers))
+    with _instance().cursor() as connection:
+        made = connection.from_arrow(events.select(["properties"])).project(", ".join(_made(pointers)))
+        columns = made.to_arrow_table().cast(schema)
+    for field in schema:
+        events = events.append_column(field, columns[field.name])
+    return events
+
+
+def _made(pointers: Sequence[str]) -> list[str]:
+    """As `selected`; the kind of a value is looked up for texts only that begin as a list does, for it is parsed once more."""
+    found = []
+    for pointer in pointers:
+        names, (text, is_list, number) = kept(pointer), extracted(pointer)
+        flag = f"coalesce(CASE WHEN starts_with({text}, '[') THEN {is_list} END, false)"
+        found += [f"{text} AS {names.text}", f"{flag} AS {names.is_list}", f"{number} AS {names.number}"]
+    return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@cache
+def _instance() -> duckdb.DuckDBPyConnection:
+    """Opened once a process: that takes 20 ms."""
+    return duckdb.connect(
+        config={
+            "threads": 1,
+            "memory_limit": _MEMORY,
+            "temp_directory": "",
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
