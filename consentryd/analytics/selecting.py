@@ -16,9 +16,14 @@ def select(
     columns: Callable[[Source], Sequence[Column]] = lambda _: (),
     *,
     every: bool = False,
+    accounts: bool = False,
 ) -> Selection:
-    """Events that match one of `matchers`, which become definitions 0, 1 ...; `every`: also those that match none."""
+    """Events that match one of `matchers`, which become definitions 0, 1 ...; `every`: also those that match none.
+
+    `accounts`: of those that belong to an account, by account.
+    """
     source = Source(asked.setting)
     definitions = [source.matches(matcher) for matcher in matchers]
     conditions = [] if asked.question.where is None else [source.holds(asked.question.where)]
-    return Selection(source, definitions, tuple(columns(source)), conditions, every=every)
+    account = source.account() if accounts else None
+    return Selection(source, definitions, tuple(columns(source)), conditions, every=every, account=account)

@@ -138,6 +138,17 @@ class Source:
         )
         return Field(f"{row}.value")
 
+    def account(self) -> str:
+        """The group that the event belongs to, as text: the one it names, else the one of the subject's last group call up to then."""
+        own = property_of("group_id", "h").text
+        row = self._join("account")
+        said = (
+            f"SELECT h.subject, h.time, max({own}) AS account FROM {HISTORY} h WHERE h.type = 'group' AND h.subject IS NOT NULL"
+            f" AND nullif({own}, '') IS NOT NULL GROUP BY h.subject, h.time"
+        )
+        self._joins["account"] = f"ASOF LEFT JOIN ({said}) {row} ON e.subject = {row}.subject AND e.time >= {row}.time"
+        return f"coalesce(nullif({property_of('group_id').text}, ''), {row}.account)"
+
     def member(self, cohort: str, as_of: str | None = None) -> str:
         """A boolean, never null: the subject is a member, or was by what is on record as of a day or a local time."""
         audience = self.setting.audiences.get(cohort)

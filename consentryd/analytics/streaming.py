@@ -30,7 +30,8 @@ class Column(NamedTuple):
 class Selection:
     """Which events a kernel gets. `definitions` are conditions on the row `e`; events that match none are left out unless `every`.
 
-    `conditions` must hold for all of them. Conditions and columns are made with `source`, before `statement` is read.
+    `conditions` must hold for all of them. Conditions and columns are made with `source`, before `statement` is read. `account`: SQL for
+    the account that an event belongs to, where it is asked about accounts; events of none are left out.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class Selection:
     columns: Sequence[Column] = ()
     conditions: Sequence[str] = ()
     every: bool = False
+    account: str | None = None
 
     @property
     def has_texts(self) -> bool:
@@ -50,9 +52,12 @@ class Selection:
             raise Unprocessable("invalid", f"A query has more than {MAX_DEFINITIONS} definitions of events.")
         bits = [f"CASE WHEN {definition} THEN {1 << bit}::BIGINT ELSE 0 END" for bit, definition in enumerate(self.definitions)]
         columns = [f"{column.sql} AS v{number}" for number, column in enumerate(self.columns)]
-        selected = ", ".join(["e.subject AS s", "epoch_us(e.time) AS t", f"{' + '.join(bits) or '0'} AS m", *columns])
+        selected = ", ".join(
+            [f"{self.account or 'e.subject'} AS s", "epoch_us(e.time) AS t", f"{' + '.join(bits) or '0'} AS m", *columns]
+        )
         some = [] if self.every else ["(" + " OR ".join(self.definitions) + ")"]
-        where = " AND ".join(["e.subject IS NOT NULL", *self.conditions, *some])
+        known = ["e.subject IS NOT NULL"] if self.account is None else ["e.subject IS NOT NULL", f"{self.account} IS NOT NULL"]
+        where = " AND ".join([*known, *self.conditions, *some])
         return f"SELECT {selected} FROM {self.source.sql} WHERE {where}"
 
 

@@ -85,6 +85,8 @@ def _of_trends(question: Trends, point: Point, asked: Asked) -> list[int]:
 
 
 def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
+    if question.count_by == "group":
+        raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     period = asked.period(question.trend or "day")
     plan = question.plan(period.since, period.until)
     step = point.step or 0
@@ -119,6 +121,8 @@ def _phase(stream: Stream, *, edges: tuple[int, ...], bucket: int, status: int) 
 
 
 def _of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[int]:
+    if question.count_by == "group":
+        raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     plan, selection, span = plan_of(question, asked)
     if (point.cohort or 0) >= plan.cohorts or (point.period or 0) >= plan.periods:
         raise Unprocessable("invalid", "The query has no such cohort or period.", field="cohort")

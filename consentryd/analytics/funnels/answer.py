@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics import literal
+from consentryd.analytics.account import streams_of
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL
 from consentryd.analytics.field import field_of
@@ -93,12 +94,12 @@ class _Run:
     def total(self, pairs: Sequence[tuple[int, int]] | None = None) -> Conversion:
         wanted = self.plan.pairs() if pairs is None else tuple(pairs)
         work = partial(_conversion, plan=self.plan, held=tuple(self.question.held), pairs=wanted)
-        parts = self.asked.execution.streams(self.selection(), self.span, work, ("funnel", self.plan, wanted))
+        parts = streams_of(self.asked, self.selection(), self.span, work, ("funnel", self.plan, wanted))
         return reduce(Conversion.merge, parts, nothing(self.plan, wanted))
 
     def trend(self, period: Period) -> list[EntryBucket]:
         work = partial(_trend, plan=self.plan, edges=period.edges)
-        parts = list(self.asked.execution.streams(self.selection(), self.span, work, ("trend", self.plan, period.edges)))
+        parts = list(streams_of(self.asked, self.selection(), self.span, work, ("trend", self.plan, period.edges)))
         reached = reduce(Trend.merge, parts).reached.tolist()
         done = period.complete(self.asked.now, self.asked.late + self.plan.window)
         return [
@@ -139,7 +140,7 @@ class _Run:
     def _grouped(self, kept: Int32s | None) -> _Grouped:
         """Numbers by code of the group; with `kept`, all other codes are one."""
         work = partial(_by_group, plan=self.plan, question=self.question, kept=kept)
-        parts = list(self.asked.execution.streams(self.selection(grouped=True), self.span, work, None, self.texts))
+        parts = list(streams_of(self.asked, self.selection(grouped=True), self.span, work, None, self.texts))
         merged: dict[int, Conversion] = {}
         for part in parts:
             for code, numbers in part.by_code.items():
@@ -162,7 +163,8 @@ class _Run:
             columns.append(Column(_GROUP, "text", value_of(self.question.breakdown.by, source).text))
         ignored = self.question.ignore
         conditions = [f"e.event NOT IN {literal.texts(ignored)}"] if ignored else []
-        return Selection(source, [*steps, *bars], columns, conditions, every=self.question.order == "strict")
+        account = source.account() if self.question.count_by == "group" else None
+        return Selection(source, [*steps, *bars], columns, conditions, every=self.question.order == "strict", account=account)
 
     def steps(self, numbers: Conversion) -> list[StepCount]:
         first, previous = rates(numbers.counts, self.plan)

@@ -59,7 +59,9 @@ class FunnelQuery(Question):
     window: Window = Window()
     order: kernel.Order = "ordered"
     entry: kernel.Entry = Field("any", description="Which first step may start: any, the first in the range, or the first ever.")
-    count_by: Literal["subject", "session", "entries"] = "subject"
+    count_by: Literal["subject", "session", "group", "entries"] = Field(
+        "subject", description="Who does the steps: a subject, a subject within one session, an account; or count every attempt."
+    )
     strict_ties: bool = Field(False, description="Two steps need two instants.")
     anchor_first: bool = Field(False, description="In any order, but the first step first.")
     exclusions: list[FunnelExclusion] = Field(default=[], max_length=20)
@@ -81,8 +83,8 @@ class FunnelQuery(Question):
             raise ValueError("`breakdown.step` is no step of the funnel")
         if self.breakdown is not None and self.order == "any" and self.breakdown.attribution != "first_touch":
             raise ValueError("in any order only `first_touch` is known")
-        if self.breakdown is not None and (self.hold_constant or self.count_by != "subject"):
-            raise ValueError("a breakdown counts subjects, with no property held")
+        if self.breakdown is not None and (self.hold_constant or self.count_by not in {"subject", "group"}):
+            raise ValueError("a breakdown counts subjects or accounts, with no property held")
         if self.breakdown is not None and (self.breakdown.by.bins or self.breakdown.by.edges):
             raise ValueError("a funnel's groups are values, not bins")
         return self

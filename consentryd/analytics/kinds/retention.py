@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from consentryd.analytics.account import streams_of
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, By
 from consentryd.analytics.condition import Matcher
@@ -19,6 +20,7 @@ from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, later
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.rollup.retention import matrix_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import PropertyName
 from consentryd.analytics.source import Source
@@ -49,6 +51,7 @@ class RetentionQuery(Question):
     period_zero: Literal["all", "returned"] = Field(
         "all", description="What period 0 is: the cohort, or who came back in it later on."
     )
+    count_by: Literal["subject", "group"] = Field("subject", description="Who comes back: a subject, or anybody of an account.")
     metric: Literal["subjects", "events", "sum", "avg"] = "subjects"
     property: PropertyName | None = Field(None, description="The number that `sum` and `avg` are of.")
     mean: Literal["weighted", "simple"] = "weighted"
@@ -151,15 +154,18 @@ class _Run:
 
     def total(self) -> Matrix:
         plan = self.plan()
+        known = None if self.by_account else matrix_of(self.question.start, self.question.back, plan, self.asked)
+        if known is not None:
+            return known
         work = partial(_matrix, plan=plan)
-        return reduce(Matrix.merge, self.asked.execution.streams(self.selection(), self.span, work, ("retention", plan)))
+        return reduce(Matrix.merge, streams_of(self.asked, self.selection(), self.span, work, ("retention", plan)))
 
     def groups(self) -> list[RetentionGroup]:
         """The largest groups; those that are too small are left out."""
         plan = self.plan(grouped=True)
         merged: dict[int, Matrix] = {}
         work = partial(_groups, plan=plan)
-        for part in self.asked.execution.streams(self.selection(grouped=True), self.span, work, None, self.texts):
+        for part in streams_of(self.asked, self.selection(grouped=True), self.span, work, None, self.texts):
             for code, found in part.items():
                 merged[code] = merged[code].merge(found) if code in merged else found
         ranked = sorted(merged, key=lambda code: (-int(merged[code].size.sum()), self._label(code)))
@@ -187,7 +193,11 @@ class _Run:
                 found.append(Column("metric", "number", field_of(question.property).number))
             return found
 
-        return select(self.asked, matchers, columns)
+        return select(self.asked, matchers, columns, accounts=self.by_account)
+
+    @property
+    def by_account(self) -> bool:
+        return self.question.count_by == "group"
 
     def cohorts(self, found: Matrix) -> list[Cohort]:
         complete = self.complete(found)

@@ -68,7 +68,7 @@ class Frame:
         group = group_sql(self.breakdown, source, self.edges)
         value = field_of(measure.property).text if measure.property else "NULL"
         if measure.math == "unique_groups":
-            value = field_of("group_id").text
+            value = source.account()
         subject = VISITOR if self.visitors else "e.subject"
         inner = (
             f"SELECT {subject} AS subject, e.session, epoch_us(e.time) AS t, {group} AS g, {value} AS v, e.revenue, e.currency{extra}"

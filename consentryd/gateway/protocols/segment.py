@@ -58,7 +58,10 @@ def read_event(item: Any, call: str | None) -> RawEvent:
     context = get("context")
     traits = get("traits")
     session_id = get("sessionId") or get("session_id")
+    group_id = _identity(item, "groupId", "group_id")
     if context.__class__ is dict:
+        if group_id is None:
+            group_id = _text(context.get("groupId")) or _text(context.get("group_id"))
         if session_id is None:
             session_id = context.get("sessionId") or context.get("session_id")
         if traits is None and type_ == "identify":
@@ -70,7 +73,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         _identity(item, "userId", "user_id"),
         _identity(item, "anonymousId", "anonymous_id"),
         session_id,
-        _identity(item, "groupId", "group_id"),
+        group_id,
         _identity(item, "previousId", "previous_id"),
         get("timestamp") or get("originalTimestamp") or get("original_timestamp"),
         get("sentAt") or get("sent_at"),
@@ -86,6 +89,11 @@ def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
     if value is None:
         value = item.get(snake)
     return None if value == "" else value
+
+
+def _text(value: Any) -> str | None:
+    """What a context says beside the event is taken if it is a text, and no reason to refuse the event if not."""
+    return value if isinstance(value, str) and value else None
 
 
 def _page_properties(item: dict[str, Any]) -> Any:
