@@ -12,6 +12,8 @@ from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, b
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+_CONTINUES: Final = _WORDS - frozenset(b".+")
+_CHINESE: Final = 17  # digits, before a check digit that may be an X
 _SECONDS: Final = 10
 _MILLISECONDS: Final = 13
 _MOST_RUNS: Final = 24
@@ -30,7 +32,9 @@ _TOKEN: Final = re.compile(
     rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
-_PARTS: Final = bytes.maketrans(b"/.=:;,?&#\"'()[]{}<>|~*!$%^@\\\t\n\r", b" " * 31)
+#: What follows these is a credential or looks like one, whatever parts it.
+_TELLING: Final = (b"bearer", b"basic ", b"sg.", b"ya29.")
+_PARTS: Final = bytes.maketrans(b"/.=:;,?&#\"'()[]{}<>|~*!$%^@\\\t\n\r" + bytes(range(0x80, 0x100)), b" " * (31 + 128))
 
 
 def confirm(data: bytes, gate: int) -> int:
@@ -68,11 +72,14 @@ def _has_number(data: bytes) -> bool:
 
 
 def _is_harmless(data: bytes, start: int, end: int) -> bool:
-    """Part of a longer word, or a time in seconds or milliseconds."""
-    before, after = data[start - 1 : start], data[end : end + 1]
-    if (before and before[0] in _WORDS) or (after and after[0] in _WORDS):
+    """Part of a longer word, or a time in seconds or milliseconds. A full stop ends a sentence, if no digit follows."""
+    before, after, length = data[start - 1 : start], data[end : end + 1], end - start
+    if before and before[0] in _WORDS:
         return before != b"."
-    length = end - start
+    if after and after[0] in _CONTINUES:
+        return not (length == _CHINESE and after in b"xX")
+    if after == b"." and data[end + 1 : end + 2].isdigit():
+        return True
     return (length <= _SECONDS or (length == _MILLISECONDS and data[start : start + 1] == b"1")) and after != b" "
 
 
@@ -83,6 +90,9 @@ def _is_grouped(text: bytes) -> bool:
 
 
 def _has_token(data: bytes) -> bool:
+    lower = data.lower()
+    if any(lower.find(word) >= 0 for word in _TELLING):
+        return True
     for count, (start, end) in enumerate(_runs(data.translate(RUNS), LONG_RUN, b"a")):
         run = data[start:end]
         if count >= _MOST_RUNS:
@@ -91,8 +101,6 @@ def _has_token(data: bytes) -> bool:
             continue
         before = data[max(0, start - _LOOK_BACK) : start].translate(_PARTS).rpartition(b" ")[2]
         if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)):
-            return True
-        if data[max(0, start - 7) : start - 1].lower() in {b"bearer", b" basic", b'"basic'}:
             return True
     return False
 

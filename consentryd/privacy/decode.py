@@ -101,6 +101,11 @@ def base64_spans(text: str, most: int) -> list[tuple[int, int, str]]:
     return found[:most]
 
 
+def whole_base64(text: str) -> str | None:
+    """The readable text that a text is as a whole in base64."""
+    return _from_base64(text) if _BASE64.fullmatch(text) else None
+
+
 def _decoded(token: str, start: int) -> list[tuple[int, int, str]]:
     """The whole token, or else what stands between its slashes: in a URL they part segments."""
     whole = _from_base64(token)

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from consentryd.privacy.decode import base64_spans, may_hide, plain
+from consentryd.privacy.decode import base64_spans, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
+from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
-from consentryd.privacy.harmless import WORDS
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
@@ -25,6 +25,8 @@ MOST_PASSES: Final = 4
 MOST_BASE64: Final = 16
 
 FRAGMENT: Final = "url_fragment"
+#: Longer texts seldom hold one datum only.
+LONGEST: Final = 256
 
 _SHORTEST: Final = 4
 #: Findings that take nothing around them.
@@ -46,10 +48,13 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < _SHORTEST or text in self._finder.harmless.texts:
             return text
+        left = self._usual(text, path, about, depth, work)
+        if left is not None:
+            return left
         for _ in range(MOST_PASSES):
             if not work.takes(len(text), depth):
                 return work.beyond(path)
-            if WORDS.fullmatch(text) or is_output(text):
+            if self._is_harmless(text) or is_output(text):
                 return text
             cleaned, settled = self._decode(text, path, about, depth, work)
             if settled or cleaned is DROPPED or cleaned == text:
@@ -57,15 +62,61 @@ class TextCleaner:
             text = cleaned
         return work.beyond(path)
 
+    def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left of a text that is JSON, base64 or holds one datum; None where a closer look is due."""
+        if text[0] in "{[" and text[-1] in "}]":
+            return self._json(text, path, depth, work)
+        if about.id_like or about.version or len(text) > LONGEST:
+            return None
+        left = self._at_once(text, path, depth, work)
+        if left is not None or " " in text:
+            return left
+        return self._of_one_word(text, path, about, depth, work) if work.takes(len(text), depth) else work.beyond(path)
+
+    def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left of a URL with telling parameters, or of base64."""
+        if "=" in text and "%" not in text:
+            cleaned = self._parameters(text, path, work)
+            if cleaned != text:
+                return self.clean(cleaned, path, about, depth + 1, work)
+        decoded = whole_base64(text)
+        if decoded is None:
+            return None
+        cleaned = self.clean(decoded, path, PLAIN, depth + 1, work)
+        return None if cleaned == decoded else cleaned
+
+    def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
+        """What is left of a text with one datum between harmless words; None where a closer look is due."""
+        if "%" in text or "&" in text or not (text.isascii() or not may_hide(text.encode("utf-8", "replace"))):
+            decoded = _decoded(text)
+            if decoded is None:
+                return None
+            text = decoded
+        found = sole(text)
+        if found is None:
+            return None
+        start, end, name, kind = found
+        before, after = text[:start], text[end:]
+        if (before or after) and not self._is_harmless(f"{before}0{after}"):
+            return None
+        action = work.scope.action(name, kind, path)
+        if action is Action.KEEP:
+            return None
+        if not work.takes(len(text), depth):
+            return work.beyond(path)
+        treated = self._treatment.apply(action, name, kind, text[start:end], work.spot(path))
+        work.record(path, name, action)
+        return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
+
+    def _is_harmless(self, rest: str) -> bool:
+        return rest in self._finder.harmless.texts or self._finder.harmless.clear([rest])
+
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
+        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none
+            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work), False
         raw = text.encode("utf-8", "replace")
         gate = gate_of(raw)
-        if not gate:
-            self._finder.harmless.remember(text)
-            return text, True
-        if text[0] in "{[" and text[-1] in "}]":
-            return self._json(text, path, about, depth, work)
         if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(raw)):
             decoded = _decoded(text)
             if decoded is None:
@@ -76,17 +127,20 @@ class TextCleaner:
                     return cleaned, True
         return self._search(text, gate, path, about, depth, work), False
 
-    def _json(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
+    def _json(self, text: str, path: str, depth: int, work: Work) -> Any:
+        """What is left of JSON; None where it is none."""
+        if not work.takes(len(text), depth):
+            return work.beyond(path)
         try:
             value = orjson.loads(text)
         except ValueError:
-            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work), False
+            return None
         outer, work.anchor = work.anchor, work.anchor or path
         cleaned = self._nested(value, path, depth + 1, work)
         work.anchor = outer
-        if cleaned is value:
-            return text, True
-        return (cleaned if cleaned is DROPPED else orjson.dumps(cleaned).decode()), True
+        if cleaned is value or cleaned is DROPPED:
+            return text if cleaned is value else cleaned
+        return orjson.dumps(cleaned).decode()
 
     def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text
@@ -147,8 +201,8 @@ def _decoded(text: str) -> str | None:
     """The text without its encodings; None when there are more than anyone has reason for."""
     for _ in range(MOST_DECODINGS):
         decoded = plain(text)
-        if decoded == text:
-            return text
+        if decoded == text or (decoded.isascii() and "%" not in decoded and "&" not in decoded):
+            return decoded
         text = decoded
     return None
 

@@ -58,6 +58,8 @@ class Treatment:
     def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:  # noqa: PLR0911  one a case
         """The value that takes the place of `value`, or `DROPPED`. An action that has no form for a detector becomes `type`."""
         match action:
+            case Action.TYPE:  # the usual one
+                return _token(detector)
             case Action.KEEP:
                 return value
             case Action.DROP:
@@ -70,8 +72,6 @@ class Treatment:
                 return _masked(detector, kind, str(value))
             case Action.GENERALISE:
                 return self._generalised(detector, value)
-            case _:
-                return _token(detector)
 
     def hashed(self, detector: str, value: Any) -> str:
         """`[email:...]`: HMAC-SHA256 under the region's property key with the detector as domain label, 128 bits as 32 letters a to p.

@@ -70,14 +70,17 @@ class Detector:
 
 
 def digits_of(text: str) -> str:
-    return text if text.isdecimal() else "".join([character for character in text if character.isdecimal()])
+    """The ASCII digits of a text."""
+    return text if text.isdecimal() else text.encode("ascii", "ignore").translate(None, _NO_DIGITS).decode()
 
 
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B."""
-    odd = sum(map(int, digits[-1::-2]))
-    even = sum(_DOUBLED[int(digit)] for digit in digits[-2::-2])
-    return (odd + even) % 10 == 0
+    values = digits.encode().translate(_VALUES)
+    return (sum(values[-1::-2]) + sum(values[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_DIGITS = b"0123456789"
+_NO_DIGITS = bytes(byte for byte in range(128) if byte not in _DIGITS)
+_VALUES = bytes.maketrans(_DIGITS, bytes(range(10)))
+_DOUBLED = bytes.maketrans(bytes(range(10)), bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))

@@ -55,11 +55,11 @@ _GIT_USERS: Final = frozenset({"git", "hg", "svn"})
 
 
 def _is_address(match: re.Match[str]) -> bool:
-    domain = match["domain"].lower()
+    local, _, domain = match[0].lower().rpartition("@")
     if domain.rpartition(".")[2] in _FILE_SUFFIXES:
         return False
     after = match.string[match.end() : match.end() + 2]
-    return not (match["local"] in _GIT_USERS and after[:1] in {":", "/"} and not after[1:].isdigit())
+    return not (local in _GIT_USERS and after[:1] in {":", "/"} and not after[1:].isdigit())
 
 
 EMAIL: Final = Detector(
@@ -67,8 +67,8 @@ EMAIL: Final = Detector(
     gate=Gate.AT,
     sign="@",
     pattern=re.compile(
-        r"(?<![\w.+-])(?P<local>\w(?:[\w.%'+-]{0,126}[\w+-])?)"
-        r"@(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59}))"
+        r"(?<![\w.+-])(?=[\w.%'+-]{1,128}+@)\w(?:[\w.%'+-]{0,126}[\w+-])?"
+        r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})"
     ),
     check=_is_address,
 )

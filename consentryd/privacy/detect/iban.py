@@ -115,7 +115,7 @@ def _valid(number: str) -> bool:
     return int((number[4:] + number[:4]).translate(_VALUES)) % 97 == 1
 
 
-def _end(match: re.Match[str]) -> int | None:
+def end_of(match: re.Match[str]) -> int | None:
     """Where the number ends in the text, or None. What follows an account number in a sentence may look like more of it."""
     text, length = match[0], LENGTHS.get(match[0][:2].upper())
     if length is None:
@@ -138,7 +138,7 @@ class _Iban(Detector):
 
     def find(self, text: str) -> Iterator[Finding]:
         for match in self.pattern.finditer(text):
-            end = _end(match)
+            end = end_of(match)
             if end is not None:
                 yield Finding(match.start(), end, self.name, self.kind)
 

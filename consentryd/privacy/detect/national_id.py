@@ -60,7 +60,7 @@ def _is_belgian(text: str) -> bool:
     return bool(nn.is_valid(digits_of(text)))
 
 
-class _Number(NamedTuple):
+class Number(NamedTuple):
     """One country's number: its form, and the check of a text of that form. `id_like` forms are digits only."""
 
     name: str
@@ -70,32 +70,32 @@ class _Number(NamedTuple):
 
 
 NUMBERS: Final = (
-    _Number("us_ssn", r"[0-8][0-9]{2}(?P<part>[ -])[0-9]{2}(?P=part)[0-9]{4}", _by(ssn)),
-    _Number("us_itin", r"9[0-9]{2}(?P<part>[ -])[5-9][0-9](?P=part)[0-9]{4}", _by(itin)),
-    _Number("uk_nino", r"(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][ ]?(?:[0-9]{2}[ ]?){3}[A-D]"),
-    _Number("uk_nhs", r"[0-9]{3}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{4}", _by(nhs)),
-    _Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", _by(dni)),
-    _Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", _by(nie)),
-    _Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", _by(codicefiscale)),
-    _Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", _by(nir)),
-    _Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", _by(steuer_id)),
-    _Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", _is_belgian, id_like=True),
-    _Number("se_pnr", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", _by(personnummer)),
-    _Number("fi_hetu", r"[0-3][0-9][01][0-9]{3}[-+ABCDEFUVWXY][0-9]{3}[0-9A-FHJ-NPR-Y]", _by(hetu)),
-    _Number("no_fnr", r"[0-9]{6}[ ]?[0-9]{5}", _by(fodselsnummer), id_like=True),
-    _Number("ch_ahv", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", _by(ahv)),
-    _Number("cz_rc", r"[0-9]{6}/[0-9]{4}", _by(rc)),
-    _Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", _by(cpf)),
-    _Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", _by(cnpj)),
-    _Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", _by(rut)),
-    _Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", _by(curp)),
-    _Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", _by(aadhaar)),
-    _Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", _by(pan)),
-    _Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", _by(ric)),
-    _Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", _by(rrn)),
-    _Number("sg_nric", r"[STFGM][0-9]{7}[A-Z]", _is_nric),
-    _Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", _by(sin)),
-    _Number("au_tfn", r"[0-9]{3} [0-9]{3} [0-9]{3}", _by(tfn)),
+    Number("us_ssn", r"[0-8][0-9]{2}(?P<part>[ -])[0-9]{2}(?P=part)[0-9]{4}", _by(ssn)),
+    Number("us_itin", r"9[0-9]{2}(?P<part>[ -])[5-9][0-9](?P=part)[0-9]{4}", _by(itin)),
+    Number("uk_nino", r"(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][ ]?(?:[0-9]{2}[ ]?){3}[A-D]"),
+    Number("uk_nhs", r"[0-9]{3}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{4}", _by(nhs)),
+    Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", _by(dni)),
+    Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", _by(nie)),
+    Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", _by(codicefiscale)),
+    Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", _by(nir)),
+    Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", _by(steuer_id)),
+    Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", _is_belgian, id_like=True),
+    Number("se_pnr", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", _by(personnummer)),
+    Number("fi_hetu", r"[0-3][0-9][01][0-9]{3}[-+ABCDEFUVWXY][0-9]{3}[0-9A-FHJ-NPR-Y]", _by(hetu)),
+    Number("no_fnr", r"[0-9]{6}[ ]?[0-9]{5}", _by(fodselsnummer), id_like=True),
+    Number("ch_ahv", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", _by(ahv)),
+    Number("cz_rc", r"[0-9]{6}/[0-9]{4}", _by(rc)),
+    Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", _by(cpf)),
+    Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", _by(cnpj)),
+    Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", _by(rut)),
+    Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", _by(curp)),
+    Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", _by(aadhaar)),
+    Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", _by(pan)),
+    Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", _by(ric)),
+    Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", _by(rrn)),
+    Number("sg_nric", r"[STFGM][0-9]{7}[A-Z]", _is_nric),
+    Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", _by(sin)),
+    Number("au_tfn", r"[0-9]{3} [0-9]{3} [0-9]{3}", _by(tfn)),
 )
 
 
@@ -106,29 +106,34 @@ class _NationalIds(Detector):
 
     def find(self, text: str) -> Iterator[Finding]:
         for match in self.pattern.finditer(text):
-            name = _name_of(match[0], match.lastgroup)
+            name = name_of(match[0], match.lastgroup)
             if name is not None:
                 yield Finding(match.start(), match.end(), name, KIND)
 
 
-def _name_of(candidate: str, likely: str | None) -> str | None:
+def name_of(candidate: str, likely: str | None) -> str | None:
     """The number that a candidate is. Forms overlap: the one that matched first is tried first, then all."""
-    number, form = _FORMS[likely or ""]
+    number, form = FORMS[likely or ""]
     if form.fullmatch(candidate) and number.check(candidate):
         return number.name
-    return next((each.name for each, its in _FORMS.values() if its.fullmatch(candidate) and each.check(candidate)), None)
+    return next((each.name for each, its in FORMS.values() if its.fullmatch(candidate) and each.check(candidate)), None)
 
 
 _USUAL: Final = Gate.DIGITS | Gate.SHAPE
 _PART: Final = re.compile(r"\(\?P<part>.*?\)|\(\?P=part\)")
 
 
-def _union(numbers: Iterable[_Number]) -> re.Pattern[str]:
-    forms = "|".join(f"(?P<{number.name}>{_PART.sub('[ -]', number.form)})" for number in numbers)
+def loose(number: Number) -> str:
+    """A number's form in which two equal gaps may differ: fit to stand beside others in one expression."""
+    return _PART.sub("[ -]", number.form)
+
+
+def _union(numbers: Iterable[Number]) -> re.Pattern[str]:
+    forms = "|".join(f"(?P<{number.name}>{loose(number)})" for number in numbers)
     return re.compile(rf"(?<![\w.+-])(?:{forms})(?![\w-])(?!\.[0-9])", re.ASCII)
 
 
-def _family(numbers: tuple[_Number, ...], *, id_like: bool) -> Detector:
+def _family(numbers: tuple[Number, ...], *, id_like: bool) -> Detector:
     return _NationalIds(KIND, _USUAL, _union(numbers), kind=KIND, id_like=id_like)
 
 
@@ -137,7 +142,7 @@ def _rest(gate: int, names: Collection[str]) -> Detector:
     return _NationalIds(KIND, gate, _union(number for number in NUMBERS if number.name in names), kind=KIND, unless=_USUAL)
 
 
-_FORMS: Final = {number.name: (number, re.compile(number.form, re.ASCII)) for number in NUMBERS}
+FORMS: Final = {number.name: (number, re.compile(number.form, re.ASCII)) for number in NUMBERS}
 
 _REST: Final = (_rest(Gate.RUN, {"it_cf"}), _rest(Gate.PLUS, {"se_pnr", "fi_hetu"}))
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from typing import Final
 
 from consentryd.privacy.detect.detector import Detector, Gate
 
 _VERSION_WORD: Final = re.compile(r"(?:\bv|version|release|build|firmware|[A-Za-z]/)[ :=]{0,2}$", re.IGNORECASE)
 _LOOK_BACK: Final = 12
+_OCTETS: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|\Z)){4}")
+_NOBODY: Final = frozenset({bytes(16), bytes(15) + b"\x01"})  # :: and ::1
 
 
 def _is_ipv4(match: re.Match[str]) -> bool:
-    if any(int(part) > 255 or (len(part) > 1 and part[0] == "0") for part in match[0].split(".")):  # noqa: PLR2004  an octet
+    if not _OCTETS.fullmatch(match[0]):
         return False
-    return _VERSION_WORD.search(match.string[max(0, match.start() - _LOOK_BACK) : match.start()]) is None
+    start = match.start()
+    return start == 0 or _VERSION_WORD.search(match.string[max(0, start - _LOOK_BACK) : start]) is None
 
 
 def _is_ipv6(match: re.Match[str]) -> bool:
     try:
-        return int(ipaddress.IPv6Address(match[0].partition("%")[0])) > 1
-    except ValueError:
+        return socket.inet_pton(socket.AF_INET6, match[0].partition("%")[0]) not in _NOBODY
+    except OSError:
         return False
 
 
@@ -52,7 +55,7 @@ MAC: Final = Detector(
     name="mac",
     gate=Gate.ADDRESS,
     pattern=re.compile(
-        r"(?<![\w:-])(?:[0-9A-Fa-f]{2}(?P<part>[:-])[0-9A-Fa-f]{2}(?:(?P=part)[0-9A-Fa-f]{2}){4}"
+        r"(?<![\w:-])(?:[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}"
         r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])",
         re.ASCII,
     ),

@@ -1,0 +1,100 @@
+"""The usual case at once: a text that is one datum, or holds one between words. All forms are tried in one search.
+
+What it finds is what the detectors one by one would find; where it is not sure it finds nothing, and they must look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from consentryd.privacy.detect import card, crypto, device, email, iban, network, phone, secret
+from consentryd.privacy.detect.detector import Detector, Finding
+from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
+
+_BEFORE: Final = r"(?:\A|(?<=[ =:(<]))"
+_AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
+
+#: What `_BEFORE` makes sure of already, so that an alternative begins with what it is told by.
+_LOOK_BEHIND: Final = re.compile(r"\(\?<!\[[^]:]*\]\)")
+
+
+class _Form(NamedTuple):
+    """One alternative of the search; `read` says what a match is and where it ends, or None if it is none."""
+
+    pattern: str
+    read: Callable[[re.Match[str]], Finding | None]
+
+
+def _form(detector: Detector) -> _Form:
+    check, name, kind = detector.check, detector.name, detector.kind
+    flag = "a" if detector.pattern.flags & re.ASCII else "u"
+    return _Form(
+        f"(?{flag}:{_LOOK_BEHIND.sub('', detector.pattern.pattern)})",
+        lambda match: Finding(match.start(), match.end(), name, kind) if check(match) else None,
+    )
+
+
+def _iban_form() -> _Form:
+    def read(match: re.Match[str]) -> Finding | None:
+        end = iban.end_of(match)
+        return None if end is None else Finding(match.start(), end, iban.IBAN.name, iban.IBAN.kind)
+
+    return _Form(_form(iban.IBAN).pattern, read)
+
+
+def _number_form(number: Number) -> _Form:
+    def read(match: re.Match[str]) -> Finding | None:
+        name = name_of(match[0], number.name)
+        return None if name is None else Finding(match.start(), match.end(), name, KIND)
+
+    return _Form(rf"(?a:(?:{loose(number)})(?![\w-])(?!\.[0-9]))", read)
+
+
+#: By what they begin with, each in the order of `DETECTORS`, but for MAC addresses: whatever has their form is no version 6 address.
+_LETTERED: Final = {"uk_nino", "es_nie", "it_cf", "mx_curp", "in_pan", "sg_nric"}
+_OF_LETTERS: Final = (
+    *map(_form, (secret.JWT, secret.PROVIDER, email.EMAIL, crypto.BASE58, crypto.BECH32)),
+    _iban_form(),
+    *(_number_form(number) for number in NUMBERS if number.name in _LETTERED),
+    *map(_form, (network.MAC, network.IPV6)),
+)
+_NUMBERS_OF_DIGITS: Final = tuple(_number_form(number) for number in NUMBERS if number.name not in _LETTERED)
+_OF_DIGITS: Final = (
+    *map(_form, (email.EMAIL, crypto.BASE58, crypto.ETHEREUM, device.IMEI, card.CARD, phone.PHONE_IDD)),
+    *_NUMBERS_OF_DIGITS,
+    *map(_form, (network.IPV4, network.MAC, network.IPV6)),
+)
+_OTHERS: Final = (_form(phone.PHONE), _form(network.IPV6))
+
+
+_Expression = tuple[re.Pattern[str], tuple[_Form, ...]]
+
+
+def _expression(before: str, *families: tuple[str, tuple[_Form, ...]]) -> _Expression:
+    """All forms of families, each told by its first character; the number of the group that matched is the form's."""
+    forms = tuple(form for _, family in families for form in family)
+    alternatives = "|".join(f"{first}(?:{'|'.join(f'{form.pattern}()' for form in family)})" for first, family in families)
+    return re.compile(f"{before}(?:{alternatives}){_AFTER}"), forms
+
+
+_DIGIT: Final = "(?=[0-9])"
+_SOLE, _FORMS = _expression(_BEFORE, (_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
+#: National numbers in groups of four are no cards, most of the time.
+_NUMBERS, _NUMBER_FORMS = _expression("", (_DIGIT, _NUMBERS_OF_DIGITS))
+
+
+def sole(text: str) -> Finding | None:
+    """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
+    match = _SOLE.search(text)
+    if match is None:
+        return None
+    found = _FORMS[(match.lastindex or 1) - 1].read(match)
+    if found is not None:
+        return found
+    other = _NUMBERS.match(text, match.start())
+    if other is not None:
+        return _NUMBER_FORMS[(other.lastindex or 1) - 1].read(other)
+    other = _SOLE.search(text, match.start() + 1)  # an account number does not begin with the word before a card's
+    return None if other is None else _FORMS[(other.lastindex or 1) - 1].read(other)

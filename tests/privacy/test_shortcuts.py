@@ -1,0 +1,89 @@
+"""The quick looks lose nothing: what the detectors find in a text when they look at all of it, scrubbing takes out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from consentryd.config.settings import Privacy
+from consentryd.privacy.detect import Gate
+from consentryd.privacy.detect.sole import sole
+from consentryd.privacy.finder import Finder
+from consentryd.privacy.key_class import PLAIN
+from consentryd.privacy.rules import load_rules
+from consentryd.privacy.scrub import Scrubber
+from tests.privacy.positive import POSITIVE
+
+#: Other ways to write what `POSITIVE` has, each of which a quick look could take for something else.
+FORMS = {
+    "bare card": "4111111111111111",
+    "card in dashes": "4111-1111-1111-1111",
+    "American Express": "3782 822463 10005",
+    "bare American Express": "378282246310005",
+    "Visa of 13 digits": "4222222222222",
+    "Diners Club": "30569309025904",
+    "Maestro of 12 digits": "501800000009",
+    "Discover of 19 digits": "6011000000000000001",
+    "bare IBAN": "DE89370400440532013000",
+    "IBAN in lower case": "gb29 nwbk 6016 1331 9268 19",
+    "bare phone": "+4930901820",
+    "phone with a trunk zero": "+49 (0)30 901820",
+    "phone by 00": "0049 30 901820",
+    "phone by 011": "011 49 30 901820",
+    "IPv6": "2001:db8:85a3::8a2e:370:7334",
+    "short IPv6": "2001:db8::1",
+    "MAC in dashes": "0a-1b-2c-3d-4e-5f",
+    "IMEI said to be one": "IMEI: 490154203237518",
+    "IMEI in a parameter": "imei=490154203237518",
+    "Chinese number with an X": "11010519491231002X",
+    "NHS number in dashes": "788-762-3286",
+    "bare NINO": "AB123456C",
+    "bare NIR": "117043865584270",
+    "bare Belgian number": "61051039539",
+    "bare Norwegian number": "19036860319",
+    "Finnish number of this century": "120342A614T",
+    "Swedish number of twelve": "19600213-3913",
+    "Swedish centenarian": "600213+3913",
+    "Aadhaar in dashes": "3751-8202-0763",
+    "DNI with a dash": "02734646-S",
+    "bare AHV": "7564231426358",
+    "CURP in lower case": "boxw310820hnerxn09",
+    "Ethereum": "0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359",
+    "Bech32": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "Bech32 in capitals": "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+    "key of Hugging Face": "hf_" + "aB3" * 12,
+    "key of SendGrid": "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",
+    "basic with a slash": "Basic em/Dqzp6QUVBNUNJUmk=",
+    "bearer in lower case": "authorization: bearer mF_9.B5f41JqM0a9b8c7d6",
+    "Windows path": "C:\\Users\\anna\\x.txt",
+}
+
+BEFORE = ("", "see ", "x: ", "(", "id=", "\n", "\u201c", "/")
+AFTER = ("", ".", ". Then", ",", ")", " and", "\u201d", "?", "&x=1", "...")
+
+_FINDER = Finder(load_rules())
+_WARM = Scrubber(load_rules(), b"k" * 32, "eu", Privacy())
+
+
+def texts(value: str) -> list[str]:
+    return [f"{before}{value}{after}" for before in BEFORE for after in AFTER]
+
+
+VALUES = {**FORMS, **{detector: value for detector, (key, value) in POSITIVE.items() if key == "note"}}
+
+
+@pytest.mark.parametrize("form", sorted(VALUES))
+def test_what_the_detectors_find_no_quick_look_passes(form: str) -> None:
+    found = [text for text in texts(VALUES[form]) if _FINDER.find(text, Gate.ALL, PLAIN)]
+    assert len(found) > len(AFTER)
+    for text in found:
+        assert _WARM.scrub("x", "shop", {"properties": {"note": text}}).redactions, text
+
+
+@pytest.mark.parametrize("form", sorted(VALUES))
+def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
+    found = {text: sole(text) for text in texts(VALUES[form])}
+    assert all(finding is None or finding in _FINDER.find(text, Gate.ALL, PLAIN) for text, finding in found.items())
+
+
+def test_most_single_data_are_found_at_once() -> None:
+    assert sum(sole(value) is not None for value in VALUES.values()) > 0.8 * len(VALUES)
