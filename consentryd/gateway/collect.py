@@ -30,19 +30,12 @@ def collect(call: str | None) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         services, door = request.app[SERVICES], request.app[DOOR]
-        headers = request.headers
         network = services.clients.caller(request)
-        origin = headers.get("Origin")
-        secret = door.find_secret(request)
-        key = None
-        if secret is None:
-            door.check_network(network)
-        else:
-            key = door.check_collector(secret, origin, network)
+        key = door.check_head(request, network)
         parsed = await _read_body(request, services)
         envelope = read_envelope(parsed[0], call, services.settings.limits.batch_events)
         if key is None:
-            key = door.check_collector(envelope.key, origin, network, counted=True)
+            key = door.check_collector(envelope.key, request.headers.get("Origin"), network, counted=True)
         intake = _intake(request, services, key, envelope, network)
         intake.size = parsed[1]
         results = await take(request, intake, envelope)

@@ -31,17 +31,13 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     """Answers once the choice is durable, and in force in every process."""
     services, door = request.app[SERVICES], request.app[DOOR]
     proving = services.require_proving()
-    network, origin = services.clients.caller(request), request.headers.get("Origin")
-    secret = door.find_secret(request)
-    key = None
-    if secret is None:
-        door.check_network(network)
-    else:
-        key = door.check_collector(secret, origin, network)
+    network = services.clients.caller(request)
+    key = door.check_head(request, network)
     raw = await body.read(request, BODY_BYTES, services.settings.server.body_timeout_s)
     told = body.parse(body.inflate(raw, request.headers.get("Content-Encoding"), BODY_BYTES))
     if key is None:
-        key = door.check_collector(_secret_in(told), origin, network, counted=True)
+        key = door.check_collector(_secret_in(told), request.headers.get("Origin"), network, counted=True)
+    door.check_consent(key, network)
     visits = key.kind is KeyKind.WRITE
     client = services.clients.describe(network, request.headers.get("User-Agent")) if visits else UNKNOWN_CLIENT
     settings = services.settings

@@ -29,6 +29,9 @@ class Door:
         self._by_network = RateLimit(
             limits.requests_per_second_per_network, limits.requests_per_second_per_network * _NETWORK_BURST
         )
+        self._consents = RateLimit(
+            limits.consents_per_second_per_network, limits.consents_per_second_per_network * _NETWORK_BURST
+        )
 
     def find_secret(self, request: web.BaseRequest) -> str | None:
         """The secret outside of the body."""
@@ -37,6 +40,22 @@ class Door:
     def check_network(self, network: str | None) -> None:
         """Counts a request of a network. Raises `RateLimited`."""
         self._take(self._by_network, network or _NOWHERE, "Too many requests from this network.")
+
+    def check_consent(self, key: ApiKey, network: str | None) -> None:
+        """Counts a choice made with a write key, which is public: each is a signature and an entry that stays. Raises `RateLimited`."""
+        if key.kind is KeyKind.WRITE:
+            self._take(self._consents, network or _NOWHERE, "Too many choices from this network.")
+
+    def check_head(self, request: web.BaseRequest, network: str | None) -> ApiKey | None:
+        """The key in a request's head, if it may collect; None if its body has to tell, whose reading the network's token pays for.
+
+        Raises as `check_collector`, which takes the body's key then, `counted`.
+        """
+        secret = self.find_secret(request)
+        if secret is None:
+            self.check_network(network)
+            return None
+        return self.check_collector(secret, request.headers.get("Origin"), network)
 
     def check_collector(self, secret: str | None, origin: str | None, network: str | None, *, counted: bool = False) -> ApiKey:
         """The key, if it may collect from this origin now; `counted` says that the network's token was taken before.

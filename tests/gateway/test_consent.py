@@ -9,7 +9,7 @@ import pytest
 import rfc8785
 
 from consentryd.consent.receipt import BadReceipt, is_about, principal, verify
-from consentryd.model.clock import DAY, ManualClock
+from consentryd.model.clock import DAY, SECOND, ManualClock
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.note import Verifier
 from consentryd.storage.person import suppress
@@ -48,6 +48,15 @@ async def test_nothing_of_a_purpose_is_stored_after_its_withdrawal(house):
     assert await house.track(anonymousId="a-1", consent=ANALYTICS) == "withdrawn"
     assert await house.track("page_viewed", anonymousId="a-1", consent=ANALYTICS) == "anonymous"
     assert [row["subject"] is None for row in house.rows()] == [False, True]
+
+
+async def test_a_network_may_put_only_so_many_choices_on_record_with_the_public_key(tmp_path):
+    async with open_house(tmp_path, limits={"consents_per_second_per_network": 1}) as house:
+        told = {"anonymousId": "a-1", **GRANT}
+        assert [(await house.post("/v1/consent", told))[0] for _ in range(7)] == [200] * 5 + [429] * 2
+        assert [(await house.post("/v1/consent", told, key="server"))[0] for _ in range(7)] == [200] * 7
+        house.clock.advance(SECOND)
+        assert [(await house.post("/v1/consent", told))[0] for _ in range(2)] == [200, 429]
 
 
 async def test_the_person_may_choose_anew(house):

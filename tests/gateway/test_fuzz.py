@@ -59,7 +59,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
     async def serve() -> None:
         root = tmp_path_factory.mktemp("data")
-        limits = Limits(requests_per_second_per_network=100_000, requests_per_second_per_key=100_000)
+        limits = Limits(
+            requests_per_second_per_network=100_000, requests_per_second_per_key=100_000, consents_per_second_per_network=100_000
+        )
         conf = Settings(limits=limits, server=Server(port=0), storage=Storage(data_dir=root, min_free_bytes=0))
         control, log = ControlStore(root / "control.db", SystemClock()), io.StringIO()
         logger = open_logger(conf.server, log)

@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
-from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show_json
-from consentryd.gateway.cli.ledger import verifiers
+from consentryd.gateway.cli.keyring import read_json, trusted
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import named
 from consentryd.model.error import ConfigError
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import TYPE, BadCertificate, is_about
 from consentryd.rights.certificate import verify as verify_certificate
-from consentryd.storage.note import BadNote, Verifier
 
 
 def verify(
@@ -39,13 +36,13 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check certificates of erasure offline: signature, ledger entry, and its place in the signed ledger. Exit code 1 if one fails."""
-    certificates = list(_certificates(_read(file)))
+    certificates = list(_certificates(read_json(file)))
     if not certificates:
         raise ConfigError(f"{file} holds no certificate of erasure.")
-    trusted = _keys(keys) if keys else _own_keys(config)
+    known = trusted(keys, config)
     person = named(*([value] if value else None for value in (user_id, anonymous_id, email)))
     try:
-        facts = [verify_certificate(certificate, trusted) for certificate in certificates]
+        facts = [verify_certificate(certificate, known) for certificate in certificates]
         for each in facts:
             _check_about(each, nonce, person)
     except BadCertificate as error:
@@ -78,22 +75,3 @@ def _certificates(document: Any) -> Iterator[Any]:
         if document.get("type") == TYPE:
             yield document
         yield from _certificates(document.get("certificates", []))
-
-
-def _own_keys(config: Path) -> list[Verifier]:
-    settings = installation.load(config)
-    return [verifier for region in settings.regions for verifier in verifiers(settings, region)]
-
-
-def _keys(path: Path) -> list[Verifier]:
-    try:
-        return [Verifier.parse(key["vkey"]) for key in _read(path)["keys"]]
-    except (KeyError, TypeError, AttributeError, BadNote):
-        raise ConfigError(f"{path} is not a set of keys as /.well-known/consentry/keys.json gives it.") from None
-
-
-def _read(path: Path) -> Any:
-    try:
-        return orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError:
-        raise ConfigError(f"{path} is not JSON.") from None

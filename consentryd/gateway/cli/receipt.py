@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from consentryd.consent.receipt import BadReceipt, is_about
 from consentryd.consent.receipt import verify as verify_receipt
-from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show_json
-from consentryd.gateway.cli.ledger import verifiers
+from consentryd.gateway.cli.keyring import read_json, trusted
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.error import ConfigError
 from consentryd.model.identity import IdentityKind
-from consentryd.storage.note import BadNote, Verifier
 
 
 def verify(
@@ -31,11 +28,11 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a receipt offline: its signature, that its entry is in the signed ledger, and that both say the same. Exit code 1 if not."""
-    receipt = _read(file)
+    receipt = read_json(file)
     if isinstance(receipt, dict):
         receipt = receipt.get("receipt", receipt)
     try:
-        entry = verify_receipt(receipt, _keys(keys) if keys else _own_keys(config))
+        entry = verify_receipt(receipt, trusted(keys, config))
         _check_about(receipt, IdentityKind.ANONYMOUS_ID, anonymous_id)
         _check_about(receipt, IdentityKind.USER_ID, user_id)
     except BadReceipt as error:
@@ -51,23 +48,3 @@ def verify(
 def _check_about(receipt: dict[str, Any], kind: IdentityKind, value: str | None) -> None:
     if value is not None and not is_about(receipt, kind, value):
         raise BadReceipt("it is somebody else's: the id given is not the one it was issued for")
-
-
-def _own_keys(config: Path) -> list[Verifier]:
-    settings = installation.load(config)
-    return [verifier for region in settings.regions for verifier in verifiers(settings, region)]
-
-
-def _keys(path: Path) -> list[Verifier]:
-    document = _read(path)
-    try:
-        return [Verifier.parse(key["vkey"]) for key in document["keys"]]
-    except (KeyError, TypeError, AttributeError, BadNote):
-        raise ConfigError(f"{path} is not a set of keys as /.well-known/consentry/keys.json gives it.") from None
-
-
-def _read(path: Path) -> Any:
-    try:
-        return orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError:
-        raise ConfigError(f"{path} is not JSON.") from None
