@@ -1,4 +1,4 @@
-"""Addresses of crypto currencies: Base58Check and Bech32 by their checksums, Ethereum by its shape."""
+"""Addresses of crypto currencies: Base58Check, Bech32 and, in letters of both cases, Ethereum by their checksums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from consentryd.privacy.detect.detector import Detector, Gate
+from consentryd.privacy.detect.keccak import keccak_256
 
 _BASE58: Final = {
     character: value for value, character in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
@@ -39,6 +40,16 @@ def _is_bech32(match: re.Match[str]) -> bool:
     return check in _BECH32_CHECKS
 
 
+def _is_ethereum(match: re.Match[str]) -> bool:
+    """EIP-55: a letter is a capital where the hash of the lower-case address has 8 or more. One case only is no checksum."""
+    address = match[0][2:]
+    lower = address.lower()
+    if address in {lower, address.upper()}:
+        return True
+    hashed = keccak_256(lower.encode()).hex()
+    return all(letter.isupper() == (digit >= "8") for letter, digit in zip(address, hashed, strict=False) if letter.isalpha())
+
+
 BASE58: Final = Detector(
     name="crypto",
     gate=Gate.RUN,
@@ -54,7 +65,11 @@ BECH32: Final = Detector(
     check=_is_bech32,
 )
 ETHEREUM: Final = Detector(
-    name="crypto", gate=Gate.RUN, sign="0x", pattern=re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])")
+    name="crypto",
+    gate=Gate.RUN,
+    sign="0x",
+    pattern=re.compile(r"(?<![A-Za-z0-9])0x[0-9A-Fa-f]{40}(?![A-Za-z0-9])"),
+    check=_is_ethereum,
 )
 
 DETECTORS: Final = (BASE58, BECH32, ETHEREUM)
