@@ -6,6 +6,7 @@ again a valid one says what it says. What is guaranteed is that damage is refuse
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -106,7 +107,11 @@ def _core(bits: Bits) -> TcfString:
 
 
 def _restrictions(bits: Bits) -> tuple[Restriction, ...]:
-    found = tuple(Restriction(bits.number(6), bits.number(2), Ids(ranges=bits.ranges())) for _ in range(bits.number(12)))
+    return read_restrictions(bits, lambda: Ids(ranges=bits.ranges()))
+
+
+def read_restrictions(bits: Bits, read_vendors: Callable[[], Ids]) -> tuple[Restriction, ...]:
+    found = tuple(Restriction(bits.number(6), bits.number(2), read_vendors()) for _ in range(bits.number(12)))
     if any(not 1 <= each.purpose <= 24 or each.type > REQUIRE_INTEREST for each in found):
         raise InvalidSignal(Invalid.MALFORMED, "a publisher restriction is not one")
     return found
@@ -160,8 +165,12 @@ def vendor_consents(decoded: TcfString, vendor: int) -> frozenset[int]:
     """The purposes for which this vendor has consent: disclosed, consented to, and not restricted otherwise."""
     if decoded.disclosed is None or not decoded.disclosed.has(vendor) or not decoded.vendors.has(vendor):
         return frozenset()
-    barred = {each.purpose for each in decoded.restrictions if each.type != REQUIRE_CONSENT and each.vendors.has(vendor)}
-    return decoded.consents - barred
+    return unrestricted(decoded.consents, decoded.restrictions, vendor)
+
+
+def unrestricted(consents: frozenset[int], restrictions: Iterable[Restriction], vendor: int) -> frozenset[int]:
+    """The consents that the publisher lets the vendor act on."""
+    return consents - {each.purpose for each in restrictions if each.type != REQUIRE_CONSENT and each.vendors.has(vendor)}
 
 
 def covered(purposes: Purposes, consents: frozenset[int], features: frozenset[int]) -> tuple[frozenset[str], frozenset[str]]:

@@ -15,13 +15,13 @@ from consentryd.consent.signals.tcf import (
     DECISECOND,
     DISCLOSED,
     PUBLISHER,
-    REQUIRE_CONSENT,
-    REQUIRE_INTEREST,
     Publisher,
     Restriction,
     covered,
     read_publisher,
+    read_restrictions,
     scoped,
+    unrestricted,
 )
 
 PADDINGS: Final = frozenset({6, 8})
@@ -85,10 +85,7 @@ def _restrictions(bits: Bits) -> tuple[Restriction, ...]:
     """The reference library writes restrictions behind the core; the specification ends without them."""
     if bits.rest() < 12:
         return ()
-    found = tuple(Restriction(bits.number(6), bits.number(2), bits.ids(fibonacci=True)) for _ in range(bits.number(12)))
-    if any(not 1 <= each.purpose <= 24 or each.type > REQUIRE_INTEREST for each in found):
-        raise InvalidSignal(Invalid.MALFORMED, "a publisher restriction is not one")
-    return found
+    return read_restrictions(bits, lambda: bits.ids(fibonacci=True))
 
 
 def read_canada(decoded: CanadaString, purposes: Purposes, vendor: int | None, freshness: Freshness) -> Reading:
@@ -104,5 +101,4 @@ def read_canada(decoded: CanadaString, purposes: Purposes, vendor: int | None, f
 def _vendor_consents(decoded: CanadaString, vendor: int) -> frozenset[int]:
     if not decoded.vendors.has(vendor) or (decoded.disclosed is not None and not decoded.disclosed.has(vendor)):
         return frozenset()
-    barred = {each.purpose for each in decoded.restrictions if each.type != REQUIRE_CONSENT and each.vendors.has(vendor)}
-    return decoded.consents - barred
+    return unrestricted(decoded.consents, decoded.restrictions, vendor)
