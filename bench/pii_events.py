@@ -25,6 +25,7 @@ from urllib.parse import quote
 import phonenumbers
 
 from consentryd.privacy.detect.iban import LENGTHS
+from consentryd.privacy.detect.keccak import keccak_256
 
 LOCALES = [
     "US",
@@ -240,9 +241,12 @@ class Draw:
         return self.pick([f"IMEI: {digits}", f"{digits[:2]}-{digits[2:8]}-{digits[8:14]}-{digits[14]}"])
 
     def coin(self) -> str:
-        """A Bitcoin or Tron address with its checksum, or an Ethereum one."""
+        """A Bitcoin or Tron address with its checksum, or an Ethereum one in one letter case or in the case that is its checksum."""
         if self.random.random() < 0.3:
-            return "0x" + self.random.randbytes(20).hex()
+            address = self.random.randbytes(20).hex()
+            hashed = keccak_256(address.encode()).hex()
+            cased = "".join(letter.upper() if digit >= "8" else letter for letter, digit in zip(address, hashed, strict=False))
+            return "0x" + self.pick([address, cased])
         raw = self.pick([b"\x00", b"\x05", b"\x41"]) + self.random.randbytes(20)
         number = int.from_bytes(raw + sha256(sha256(raw).digest()).digest()[:4], "big")
         text = ""
@@ -430,6 +434,7 @@ def negative(draw: Draw) -> tuple[str, Any]:
         lambda: ("said", f"order {draw.digits(10)} shipped, ticket #{draw.digits(8)}"),
         lambda: ("bare", draw.digits(12)),
         lambda: ("bare16", draw.digits(16)),
+        lambda: ("handle", "0x" + draw.form("#aB" * 13) + "f"),
         lambda: ("zone", "2026-11-21T10:00:00+0100"),
     ]
     return draw.pick(makers)()
