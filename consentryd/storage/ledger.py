@@ -6,6 +6,7 @@ Entries are RFC 8785 canonical JSON, numbered from 0. An entry and its tree node
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -62,44 +63,46 @@ class BadEntry(NamedTuple):
     problem: str
 
 
-class Ledger:
-    """Reads through any connection to the region's database; writes within the transaction that is open on it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+class LedgerTree(ABC):
+    """What every ledger does, wherever its rows are. `Ledger` keeps them in SQLite, `MemoryLedger` in memory."""
 
     @property
-    def size(self) -> int:
-        row = self._connection.execute("SELECT max(entry) FROM ledger").fetchone()
-        return 0 if row[0] is None else int(row[0]) + 1
+    @abstractmethod
+    def size(self) -> int: ...
+
+    @abstractmethod
+    def entry(self, number: int) -> Entry | None: ...
+
+    @abstractmethod
+    def node(self, level: int, position: int) -> bytes:
+        """The hash of a complete subtree; of an entry at level 0. Raises `KeyError` if it is not there."""
+
+    @abstractmethod
+    def rows(self) -> Iterator[tuple[int, int, str, str, bytes]]:
+        """Number, time, kind, body and leaf of each entry, in order."""
+
+    @abstractmethod
+    def nodes(self) -> int:
+        """How many nodes above level 0 are stored."""
+
+    @abstractmethod
+    def keep_checkpoint(self, note: str, at: int) -> None:
+        """Keep the note as its day's last: what `verify_ledger` later holds the entries against."""
+
+    @abstractmethod
+    def checkpoints(self) -> list[tuple[str, int, str]]:
+        """Day, size and note of each kept checkpoint, oldest first."""
+
+    @abstractmethod
+    def _write(self, entry: Entry, at: int, kind: EntryKind, nodes: Sequence[tuple[int, int, bytes]]) -> None: ...
 
     def append(self, at: int, kind: EntryKind, facts: Mapping[str, Any]) -> Entry:
         """Record a fact of `at` (UTC microseconds). Nothing personal may be in `facts`; `kind` and `at` join them."""
         number = self.size
         body = rfc8785.dumps({**facts, "kind": kind.value, "at": iso(at)})
         entry = Entry(number, body.decode(), leaf_hash(body))
-        self._connection.execute(
-            "INSERT INTO ledger (entry, at, kind, body, leaf) VALUES (?, ?, ?, ?, ?)", (number, at, kind, entry.body, entry.leaf)
-        )
-        self._connection.executemany(
-            "INSERT INTO ledger_node (level, position, hash) VALUES (?, ?, ?)", list(completed(number, entry.leaf, self.node))
-        )
+        self._write(entry, at, kind, list(completed(number, entry.leaf, self.node)))
         return entry
-
-    def entry(self, number: int) -> Entry | None:
-        row = self._connection.execute("SELECT entry, body, leaf FROM ledger WHERE entry = ?", (number,)).fetchone()
-        return None if row is None else Entry(*row)
-
-    def node(self, level: int, position: int) -> bytes:
-        """The hash of a complete subtree. Raises `KeyError` if it is not there."""
-        if level:
-            row = self._connection.execute("SELECT hash FROM ledger_node WHERE level = ? AND position = ?", (level, position))
-        else:
-            row = self._connection.execute("SELECT leaf FROM ledger WHERE entry = ?", (position,))
-        found = row.fetchone()
-        if found is None:
-            raise KeyError(f"the ledger has no node {position} of level {level}")
-        return bytes(found[0])
 
     def root(self, size: int | None = None) -> bytes:
         return root_of(self.size if size is None else size, self.node)
@@ -119,30 +122,70 @@ class Ledger:
         size = self.size
         return signer.sign_note(Checkpoint(signer.origin, size, self.root(size)).text)
 
-    def keep_checkpoint(self, note: str, at: int) -> None:
-        """Keep the note as its day's last: what `verify` later holds the entries against."""
-        size = int(note.split("\n", 2)[1])
-        self._connection.execute(
-            "INSERT INTO ledger_checkpoint (day, size, note) VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET size = excluded.size, note = excluded.note",
-            (iso(at)[:10], size, note),
-        )
-
-    def checkpoints(self) -> list[tuple[str, int, str]]:
-        """Day, size and note of each kept checkpoint, oldest first."""
-        return self._connection.execute("SELECT day, size, note FROM ledger_checkpoint ORDER BY day").fetchall()
-
     def _check(self, size: int) -> None:
         if size > self.size:
             raise ValueError("the ledger is not that long")
 
 
-def verify_ledger(connection: sqlite3.Connection, verifiers: Sequence[Verifier]) -> BadEntry | None:
+class Ledger(LedgerTree):
+    """Reads through any connection to the region's database; writes within the transaction that is open on it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def size(self) -> int:
+        row = self._connection.execute("SELECT max(entry) FROM ledger").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def entry(self, number: int) -> Entry | None:
+        row = self._connection.execute("SELECT entry, body, leaf FROM ledger WHERE entry = ?", (number,)).fetchone()
+        return None if row is None else Entry(*row)
+
+    def node(self, level: int, position: int) -> bytes:
+        if level:
+            row = self._connection.execute("SELECT hash FROM ledger_node WHERE level = ? AND position = ?", (level, position))
+        else:
+            row = self._connection.execute("SELECT leaf FROM ledger WHERE entry = ?", (position,))
+        found = row.fetchone()
+        if found is None:
+            raise KeyError(f"the ledger has no node {position} of level {level}")
+        return bytes(found[0])
+
+    def rows(self) -> Iterator[tuple[int, int, str, str, bytes]]:
+        yield from self._connection.execute("SELECT entry, at, kind, body, leaf FROM ledger ORDER BY entry")
+
+    def nodes(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM ledger_node").fetchone()[0])
+
+    def keep_checkpoint(self, note: str, at: int) -> None:
+        self._connection.execute(
+            "INSERT INTO ledger_checkpoint (day, size, note) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET size = excluded.size, note = excluded.note",
+            (iso(at)[:10], size_of(note), note),
+        )
+
+    def checkpoints(self) -> list[tuple[str, int, str]]:
+        return self._connection.execute("SELECT day, size, note FROM ledger_checkpoint ORDER BY day").fetchall()
+
+    def _write(self, entry: Entry, at: int, kind: EntryKind, nodes: Sequence[tuple[int, int, bytes]]) -> None:
+        self._connection.execute(
+            "INSERT INTO ledger (entry, at, kind, body, leaf) VALUES (?, ?, ?, ?, ?)",
+            (entry.number, at, kind, entry.body, entry.leaf),
+        )
+        self._connection.executemany("INSERT INTO ledger_node (level, position, hash) VALUES (?, ?, ?)", nodes)
+
+
+def size_of(note: str) -> int:
+    """The size that a checkpoint signs."""
+    return int(note.split("\n", 2)[1])
+
+
+def verify_ledger(ledger: LedgerTree, verifiers: Sequence[Verifier]) -> BadEntry | None:
     """Recompute everything from the entries' text and hold it against what is stored; the first thing wrong, or None.
 
     Memory is bounded: the tree is folded while it is read, and its nodes are compared as they complete.
     """
-    ledger = Ledger(connection)
     try:
         heads = [(size, open_checkpoint(note, verifiers), day) for day, size, note in ledger.checkpoints()]
     except BadNote as error:
@@ -150,7 +193,7 @@ def verify_ledger(connection: sqlite3.Connection, verifiers: Sequence[Verifier])
     fold = _Fold(ledger)
     due = iter(sorted(heads))
     head = next(due, None)
-    for row in connection.execute("SELECT entry, at, kind, body, leaf FROM ledger ORDER BY entry"):
+    for row in ledger.rows():
         if problem := fold.add(*row):
             return BadEntry(fold.size, problem)
         while head is not None and head[0] == fold.size:
@@ -159,7 +202,7 @@ def verify_ledger(connection: sqlite3.Connection, verifiers: Sequence[Verifier])
             head = next(due, None)
     if head is not None:
         return BadEntry(fold.size, f"missing: the checkpoint of {head[2]} counts {head[0]} entries, there are {fold.size}")
-    nodes = connection.execute("SELECT count(*) FROM ledger_node").fetchone()[0]
+    nodes = ledger.nodes()
     return None if nodes == fold.nodes else BadEntry(fold.size, f"the tree has {nodes} nodes for {fold.nodes}")
 
 
@@ -173,7 +216,7 @@ def _against(head: tuple[int, Checkpoint, str], root: bytes) -> str | None:
 class _Fold:
     """The tree over the entries read so far, as the hashes of its complete subtrees from left to right."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerTree) -> None:
         self._ledger = ledger
         self._peaks: list[tuple[int, bytes]] = []
         self.size = 0

@@ -20,7 +20,7 @@ from consentryd.model.event import POSITION
 from consentryd.storage import block
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
-from consentryd.storage.ledger import verify_ledger
+from consentryd.storage.ledger import Ledger, verify_ledger
 from consentryd.storage.reader import Reader
 from consentryd.storage.signing import path_of, public_keys
 
@@ -196,7 +196,7 @@ def play(installation, seeds, stops):
     assert visible(root) == 0
     connection = open_database(root / "data" / "eu" / "region.db", "region", readonly=True)
     keys = [key.verifier for key in public_keys(path_of(root / "data", "eu"))]
-    assert verify_ledger(connection, keys) is None
+    assert verify_ledger(Ledger(connection), keys) is None
     connection.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.storage.backup import back_up, check_backup
-from consentryd.storage.ledger import verify_ledger
+from consentryd.storage.ledger import Ledger, verify_ledger
 from consentryd.storage.master import load_master
 from consentryd.storage.restore import Restored, restore
 from consentryd.storage.scan import forms_of
@@ -59,7 +59,7 @@ async def test_an_erased_person_does_not_come_back_and_stays_suppressed_and_a_wi
         assert estate.bytes_with(*(form for subject in subjects for form in forms_of(subject))) == []
         office = estate.offices["eu"]
         with office.casebook() as book:
-            assert verify_ledger(book.connection, [key.verifier for key in office.signing.public()]) is None
+            assert verify_ledger(Ledger(book.connection), [key.verifier for key in office.signing.public()]) is None
 
 
 async def test_after_a_lost_disk_a_later_copy_of_the_database_tells_who_was_erased(tmp_path: Path) -> None:

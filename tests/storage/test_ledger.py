@@ -5,6 +5,7 @@ import pytest
 from consentryd.model.clock import DAY, ManualClock
 from consentryd.storage.database import open_database
 from consentryd.storage.ledger import EntryKind, Ledger, verify_ledger
+from consentryd.storage.memory import MemoryLedger
 from consentryd.storage.merkle import leaf_hash, verify_consistency, verify_inclusion
 from consentryd.storage.note import open_checkpoint
 from consentryd.storage.signing import SigningKeys
@@ -14,12 +15,12 @@ SIZE = 37
 
 
 class Region:
-    def __init__(self, root):
+    def __init__(self, root, in_memory=False):
         self.clock = ManualClock(NOW)
         self.keys = SigningKeys(root, "eu", b"k" * 32, self.clock)
         (root / "eu").mkdir(exist_ok=True)
         self.connection = open_database(root / "eu" / "region.db", "region")
-        self.ledger = Ledger(self.connection)
+        self.ledger = MemoryLedger() if in_memory else Ledger(self.connection)
 
     def fill(self, entries):
         for number in range(entries):
@@ -28,7 +29,7 @@ class Region:
             self.ledger.keep_checkpoint(self.ledger.checkpoint(self.keys.signer()), self.clock.now())
 
     def verify(self):
-        return verify_ledger(self.connection, [key.verifier for key in self.keys.public()])
+        return verify_ledger(self.ledger, [key.verifier for key in self.keys.public()])
 
 
 @pytest.fixture
@@ -38,40 +39,63 @@ def region(tmp_path):
     made.connection.close()
 
 
-def test_entries_are_canonical_and_numbered_from_zero(region):
-    entry = region.ledger.append(NOW + 5, EntryKind.POLICY_CHANGED, {"z": 1, "a": "é"})
+@pytest.fixture(params=["sqlite", "memory"])
+def either(request, tmp_path):
+    """What both implementations promise."""
+    made = Region(tmp_path, in_memory=request.param == "memory")
+    yield made
+    made.connection.close()
+
+
+def test_entries_are_canonical_and_numbered_from_zero(either):
+    entry = either.ledger.append(NOW + 5, EntryKind.POLICY_CHANGED, {"z": 1, "a": "é"})
     assert (entry.number, entry.body) == (0, '{"a":"é","at":"2026-11-21T20:00:00.000005Z","kind":"policy_changed","z":1}')
-    assert region.ledger.entry(0) == entry
+    assert either.ledger.entry(0) == entry
     assert entry.leaf == leaf_hash(entry.body.encode())
 
 
-def test_every_entry_is_included_and_every_head_consistent(region):
+def test_every_entry_is_included_and_every_head_consistent(either):
     roots = []
     for size in range(1, SIZE + 1):
-        region.fill(1)
-        roots.append(region.ledger.root())
-        assert roots[-1] == region.ledger.root(size)
+        either.fill(1)
+        roots.append(either.ledger.root())
+        assert roots[-1] == either.ledger.root(size)
     for first in range(1, SIZE + 1):
-        assert verify_consistency(first, roots[first - 1], SIZE, roots[-1], region.ledger.consistency(first, SIZE))
-        entry = region.ledger.entry(first - 1)
-        assert verify_inclusion(entry.leaf, entry.number, SIZE, region.ledger.inclusion(entry.number, SIZE), roots[-1])
+        assert verify_consistency(first, roots[first - 1], SIZE, roots[-1], either.ledger.consistency(first, SIZE))
+        entry = either.ledger.entry(first - 1)
+        assert verify_inclusion(entry.leaf, entry.number, SIZE, either.ledger.inclusion(entry.number, SIZE), roots[-1])
 
 
-def test_a_checkpoint_verifies_after_its_key_was_rotated(region):
-    region.fill(3)
-    note = region.ledger.checkpoint(region.keys.signer())
-    old, new = region.keys.rotate()
+def test_a_checkpoint_verifies_after_its_key_was_rotated(either):
+    either.fill(3)
+    note = either.ledger.checkpoint(either.keys.signer())
+    old, new = either.keys.rotate()
     assert (old.retired_at is None, new.retired_at) == (False, None)
-    checkpoint = open_checkpoint(note, [key.verifier for key in region.keys.public()])
-    assert (checkpoint.size, checkpoint.root) == (3, region.ledger.root())
-    assert region.keys.signer().id == new.id
+    checkpoint = open_checkpoint(note, [key.verifier for key in either.keys.public()])
+    assert (checkpoint.size, checkpoint.root) == (3, either.ledger.root())
+    assert either.keys.signer().id == new.id
 
 
-def test_an_untouched_ledger_verifies(region):
-    assert region.verify() is None
-    region.fill(SIZE)
-    assert len(region.ledger.checkpoints()) == 5
-    assert region.verify() is None
+def test_an_untouched_ledger_verifies(either):
+    assert either.verify() is None
+    either.fill(SIZE)
+    assert len(either.ledger.checkpoints()) == 5
+    assert either.verify() is None
+
+
+def test_what_is_not_there_is_refused_alike(either):
+    either.fill(3)
+    assert [either.ledger.entry(number) for number in (-1, 3)] == [None, None]
+    for level, position in ((0, 3), (1, 1), (2, 0)):
+        with pytest.raises(KeyError):
+            either.ledger.node(level, position)
+    for wrong in (
+        lambda: either.ledger.inclusion(3, 3),
+        lambda: either.ledger.inclusion(0, 4),
+        lambda: either.ledger.consistency(0, 3),
+    ):
+        with pytest.raises(ValueError, match=r"tree|order|long"):
+            wrong()
 
 
 FLIP = "UPDATE {table} SET {column} = CAST(substr({column}, 1, {at} - 1) || {byte} || substr({column}, {at} + 1) AS {kind}) WHERE {row}"

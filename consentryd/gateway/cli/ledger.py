@@ -114,8 +114,8 @@ def verifiers(settings: Settings, region: str) -> list[Verifier]:
 def _verified(settings: Settings, folder: RegionFolder) -> dict[str, str | int | None]:
     with closing(open_database(folder.database, "region", readonly=True)) as connection:
         connection.execute("BEGIN")
-        bad = verify_ledger(connection, verifiers(settings, folder.name))
         ledger = Ledger(connection)
+        bad = verify_ledger(ledger, verifiers(settings, folder.name))
         return {
             "region": folder.name,
             "entries": ledger.size,
