@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
+
 from consentryd.analytics import literal
 from consentryd.analytics.comparison import comparison_sql
 from consentryd.analytics.condition import PropertyIs
@@ -31,13 +34,24 @@ class Rules:
     @property
     def sql(self) -> str:
         """A condition on the rows `e`."""
-        parts = [f"e.purpose IN {literal.texts(self.purposes)}", f"e.time < make_timestamptz({self.horizon})"]
-        if self.lanes != "all":
-            parts.append(f"e.lane = {literal.text(Lane(self.lanes).value)}")
+        parts = [self.row_sql, f"e.time < make_timestamptz({self.horizon})"]
         if self.sampling < 1.0:
             parts.append(f"(e.subject IS NULL OR (e.subject & {_SAMPLE - 1}) < {round(self.sampling * _SAMPLE)})")
+        return " AND ".join(parts)
+
+    @property
+    def row_sql(self) -> str:
+        """The part of it that looks neither at the time nor at the subject."""
+        parts = [f"e.purpose IN {literal.texts(self.purposes)}"]
+        if self.lanes != "all":
+            parts.append(f"e.lane = {literal.text(Lane(self.lanes).value)}")
         parts += [f"(NOT {_is_one_of(name, values)})" for name, values in self.test_traffic]
         return " AND ".join(parts)
+
+    def in_sample(self, subjects: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which subjects are looked at: `sql` says the same."""
+        found: npt.NDArray[np.bool_] = (subjects & (_SAMPLE - 1)) < round(self.sampling * _SAMPLE)
+        return found
 
     @property
     def scale(self) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from consentryd.analytics.engine import Engine
 from consentryd.analytics.query import read
@@ -57,9 +58,10 @@ def row(number: int, person: int | None, time: str | int, event: str = "viewed",
 
 
 class Shop:
-    """A region on disk, filled by `add`; each `seal` moves what the log holds into the lake."""
+    """A region on disk, filled by `add`; each `seal` moves what the log holds into the lake. Files get rollups where `zone` is set."""
 
     def __init__(self, root: Path, **settings: Any) -> None:
+        self.zone: ZoneInfo | None = None
         self.region = root / "eu"
         self.region.mkdir()
         self.lake = DeltaLake(self.region)
@@ -91,10 +93,10 @@ class Shop:
         note_refusal(self.database, subject(person), purpose, instant(until))
 
     def seal(self) -> None:
-        Sealer(self.region, self.lake).run()
+        Sealer(self.region, self.lake, zone=self.zone).run()
 
     def compact(self) -> None:
-        compact(self.region, self.lake, everything=True)
+        compact(self.region, self.lake, everything=True, zone=self.zone)
 
     def ask(self, now: str = NOW, *, least: int = 0, **query: Any) -> Any:
         return self.engine.ask(read(query), "shop", instant(now), least=least)

@@ -17,7 +17,8 @@ from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, days_of, previous
 from consentryd.analytics.question import Answered, Envelope
-from consentryd.analytics.trends.aggregate import RANGE, UNIQUE, Levels
+from consentryd.analytics.trends.aggregate import RANGE, Levels
+from consentryd.analytics.trends.measuring import subject_cells
 from consentryd.analytics.trends.model import Measure
 from consentryd.analytics.trends.rows import Frame
 
@@ -101,8 +102,7 @@ def _numbers(question: KpiQuery, period: Period, asked: Asked) -> dict[str, int 
 def _distinct(activity: Matcher, period: Period, asked: Asked) -> int | None:
     frame = Frame(asked.setting, period, asked.question.where)
     counted = Measure(event=activity.event, where=activity.where, math="unique")
-    cells = UNIQUE.finish(asked.execution.gather(UNIQUE.statement(frame.rows(counted), Levels(buckets=False)), frame.span))
-    found = int(cells.get(("*", RANGE), 0))
+    found = int(subject_cells(counted, frame, Levels(buckets=False), asked).get(("*", RANGE), 0))
     return None if 0 < found < asked.least else round(found * asked.scale)
 
 

@@ -14,6 +14,7 @@ from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, earlier
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.rollup.activity import lifecycle_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.trends.measuring import scaled
@@ -55,10 +56,12 @@ def answer(question: LifecycleQuery, asked: Asked) -> LifecycleResult:
     period = asked.period(question.interval)
     before = earlier(period, 1)
     edges = (before.since, *period.edges)
-    work = partial(_counts, edges=edges)
-    selection = select(asked, [question.activity])
-    parts = asked.execution.streams(selection, Span(None, period.until), work, ("lifecycle", edges))
-    found = reduce(Lifecycle.merge, parts)
+    found = lifecycle_of(question.activity, edges, asked)
+    if found is None:
+        work = partial(_counts, edges=edges)
+        selection = select(asked, [question.activity])
+        parts = asked.execution.streams(selection, Span(None, period.until), work, ("lifecycle", edges))
+        found = reduce(Lifecycle.merge, parts)
     return LifecycleResult(**asked.envelope(period), buckets=_buckets(found, period, asked))
 
 

@@ -17,6 +17,7 @@ from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, by_day
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.rollup.activity import stickiness_of, trailing_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.trends.measuring import scaled
@@ -75,10 +76,7 @@ def answer(question: StickinessQuery, asked: Asked) -> StickinessResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period = asked.period(question.interval)
-    selection = select(asked, [question.activity])
-    work = partial(_habits, edges=period.edges, times=question.times, comparison=question.comparison)
-    name = ("habits", period.edges, question.times, question.comparison)
-    found = reduce(Stickiness.merge, asked.execution.streams(selection, Span(period.since, period.until), work, name))
+    found = _histogram_of(question, period, asked)
     days = _days(question, period, asked)
     done = [day for day in days if day.complete]
     return StickinessResult(
@@ -92,8 +90,22 @@ def answer(question: StickinessQuery, asked: Asked) -> StickinessResult:
     )
 
 
+def _histogram_of(question: StickinessQuery, period: Period, asked: Asked) -> Stickiness:
+    if question.times == 1 and question.comparison == ">=":
+        known = stickiness_of(question.activity, period.edges, asked)
+        if known is not None:
+            return known
+    selection = select(asked, [question.activity])
+    work = partial(_habits, edges=period.edges, times=question.times, comparison=question.comparison)
+    name = ("habits", period.edges, question.times, question.comparison)
+    return reduce(Stickiness.merge, asked.execution.streams(selection, Span(period.since, period.until), work, name))
+
+
 def active_counts(activity: Matcher, days: Period, asked: Asked) -> dict[int, Ints]:
     """Distinct subjects of the 1, 7 and 30 days that end with each day; `days` begin 29 days ahead of the first that counts."""
+    known = trailing_of(activity, days.edges, _LENGTHS, asked)
+    if known is not None:
+        return {length: found[_LENGTHS[-1] - 1 :] for length, found in known.items()}
     selection = select(asked, [activity])
     work = partial(_trailing, edges=days.edges)
     parts = list(asked.execution.streams(selection, Span(days.since, days.until), work, ("trailing", days.edges)))

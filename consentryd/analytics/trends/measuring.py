@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.trends import revenue, trailing
 from consentryd.analytics.trends.aggregate import NON_NUMERIC, RANGE, UNIQUE, Cells, Levels, aggregate_of, cumulative_unique
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.model import OF_PROPERTY, Measure, Series
+from consentryd.analytics.trends.rolled import rolled_cells, rolled_trailing
 from consentryd.analytics.trends.rows import Frame
 
 _HISTORY: Final = frozenset({"first_time_event", "first_match"})
+_ROLLED: Final = frozenset({"total", *_HISTORY})
 _RATIO: Final = Formula("A / B", "AB")
 
 
@@ -35,6 +38,10 @@ def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, 
     if math == "revenue":
         return _revenue_cells(measure, frame, levels, asked)
     aggregate = UNIQUE if math in trailing.WINDOWS else aggregate_of(math)
+    if aggregate is UNIQUE or math in _ROLLED:
+        known = rolled_cells(measure, frame, asked, buckets=levels.buckets, cumulative=cumulative)
+        if known is not None:
+            return {cell: scaled(value, asked.scale) for cell, value in known.items()}
     rows = frame.rows(measure)
     cells = aggregate.finish(asked.execution.gather(aggregate.statement(rows, levels), frame.span))
     if cumulative and aggregate is UNIQUE:
@@ -48,6 +55,9 @@ def subject_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) 
     counted = Measure(event=measure.event, where=measure.where, math="unique")
     if measure.math in _HISTORY:
         return measure_cells(measure, frame, levels, asked)
+    known = rolled_cells(counted, frame, asked, buckets=levels.buckets, cumulative=False)
+    if known is not None:
+        return known
     return UNIQUE.finish(asked.execution.gather(UNIQUE.statement(frame.rows(counted), levels), frame.span))
 
 
@@ -84,13 +94,18 @@ def _trailing_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked
     """At each bucket's last day; of the whole range, that of the last complete bucket."""
     window = trailing.WINDOWS[measure.math]
     days = trailing.days_of(frame.period, window)
-    rows = replace(frame, period=days).rows(measure)
-    statement = trailing.statement(rows, window, together=levels.together)
-    cells = trailing.active(asked.execution.gather(statement, Span(days.since, days.until)), frame.period, days)
+    known = rolled_trailing(measure, frame, days, window, asked)
+    cells = _trailing_by_events(measure, frame, days, levels, asked) if known is None else known
     complete = [bucket for bucket, done in enumerate(asked.complete(frame.period)) if done]
     if complete:
         cells.update({(group, RANGE): value for (group, bucket), value in list(cells.items()) if bucket == complete[-1]})
     return {cell: scaled(value, asked.scale) for cell, value in cells.items()}
+
+
+def _trailing_by_events(measure: Measure, frame: Frame, days: Period, levels: Levels, asked: Asked) -> Cells:
+    rows = replace(frame, period=days).rows(measure)
+    statement = trailing.statement(rows, trailing.WINDOWS[measure.math], together=levels.together)
+    return trailing.active(asked.execution.gather(statement, Span(days.since, days.until)), frame.period, days)
 
 
 def _revenue_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
