@@ -23,7 +23,6 @@ from consentryd.analytics.kinds import (
     paths,
     person,
     retention,
-    revenue,
     segment,
     sessions,
     stickiness,
@@ -40,7 +39,6 @@ from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.kinds.retention import RetentionQuery
-from consentryd.analytics.kinds.revenue import RevenueQuery
 from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
@@ -48,6 +46,8 @@ from consentryd.analytics.kinds.web import WebQuery
 from consentryd.analytics.prediction.answer import answer as answer_prediction
 from consentryd.analytics.prediction.model import PredictionQuery, PredictionResult
 from consentryd.analytics.question import Envelope, Question
+from consentryd.analytics.revenue.answer import answer as answer_revenue
+from consentryd.analytics.revenue.model import RevenueQuery, RevenueResult
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
 from consentryd.model.error import BadRequest, Unprocessable
@@ -92,7 +92,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     PathsQuery: paths.answer,
     ExperimentQuery: experiment.answer,
     AttributionQuery: attribution.answer,
-    RevenueQuery: revenue.answer,
+    RevenueQuery: answer_revenue,
     WebQuery: web.answer,
     DashboardQuery: dashboard.answer,
     PersonQuery: person.answer,
@@ -114,7 +114,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     paths.PathsResult,
     experiment.ExperimentResult,
     attribution.AttributionResult,
-    revenue.RevenueResult,
+    RevenueResult,
     web.WebResult,
     dashboard.DashboardResult,
     person.PersonResult,

@@ -81,3 +81,7 @@ class Envelope(Answered):
     def rows(self) -> list[dict[str, Any]]:
         """The result as flat rows of one shape, for CSV, Arrow, Parquet and tables."""
         raise NotImplementedError
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """What people are shown, by title: its rows, or where one shape does not do several tables."""
+        return {"": self.rows()}

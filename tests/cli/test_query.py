@@ -77,3 +77,24 @@ def test_a_query_may_name_a_saved_cohort(filled, run):
         store.create("default", "cohort", "all", json.dumps(body), "key_1")
     (filled / "q.json").write_text(json.dumps({**TRENDS, "where": {"type": "cohort", "cohort": "all"}}))
     assert run("query", "q.json", "--json").json["series"][0]["total"] == 40
+
+
+def test_an_answer_of_several_parts_is_printed_as_several_tables(filled, run):
+    span = {"from": "2026-01-01", "to": "2026-02-28"}
+    question = {"kind": "revenue", "recurring": {"event": "order_completed"}, "lifetime": {"ages": 2}, "range": span}
+    (filled / "q.json").write_text(json.dumps(question))
+    found = run("query", "q.json")
+    assert found.code == 0, found.err
+    assert [line for line in found.out.splitlines() if line in {"revenue", "recurring", "lifetime value by age"}] == [
+        "revenue",
+        "recurring",
+        "lifetime value by age",
+    ]
+    assert "currency: EUR" in found.out
+
+
+def test_a_refused_prediction_says_why(filled, run):
+    (filled / "q.json").write_text(json.dumps({"kind": "prediction", "outcome": "churn"}))
+    found = run("query", "q.json")
+    assert "refusals: too few positives, too few negatives" in found.out
+    assert run("query", "q.json", "--json").json["model"] is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,11 @@ from consentryd.storage.saved import SavedStore
 if TYPE_CHECKING:
     from consentryd.analytics.engine import Engine
 
+#: What results have in common, and what is shown in another way.
+_COMMON: Final = frozenset({
+    "kind", "query_id", "definition_hash", "site", "resolved_range", "timezone", "generated_at", "watermark", "sampling",
+    "min_group_size", "suppressed_groups", "warnings",
+})  # fmt: skip
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -67,7 +72,7 @@ def query(
     elif form is Form.CSV:
         sys.stdout.write(forms.encode(result, forms.CSV).decode())
     else:
-        show_result(result.model_dump(), result.rows())
+        show_result(result.model_dump(), result.sheets())
 
 
 def open_engine(settings: Settings, stack: ExitStack) -> Engine:
@@ -97,12 +102,16 @@ def note_use(settings: Settings, subjects: Sequence[int], why: str, site: str) -
     UsageRecord(regions, SystemClock(), lambda: secrets.token_hex(32)).note_subjects(subjects, why, OPERATOR, site)
 
 
-def show_result(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-    """Lines over time as sparklines with their totals, everything else as a table of its rows."""
+def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+    """Lines over time as sparklines with their totals, everything else as its single numbers and its tables."""
     if result["kind"] == "trends":
         _show_lines(result)
     else:
-        show_rows(rows)
+        _show_facts(result)
+        for title, rows in sheets.items():
+            if title:
+                say(f"\n{title}")
+            show_rows(rows)
     for warning in result["warnings"]:
         say(f"{warning['message']} ({warning['count']})", style="yellow")
     if result["suppressed_groups"]:
@@ -116,6 +125,21 @@ def show_rows(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
     show(table)
+
+
+def _show_facts(result: dict[str, Any]) -> None:
+    """What a result says of the whole, one line each; without what every result has."""
+    for name, value in result.items():
+        if name in _COMMON:
+            continue
+        if isinstance(value, dict) and value and all(isinstance(each, str | int | float | None) for each in value.values()):
+            say(f"{name}: {', '.join(f'{key} {_cell(each)}' for key, each in value.items())}")
+        elif isinstance(value, str | int | float) or (isinstance(value, list) and value and all(map(_is_text, value))):
+            say(f"{name}: {', '.join(value) if isinstance(value, list) else _cell(value)}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _show_lines(result: dict[str, Any]) -> None:

@@ -1,0 +1,118 @@
+"""Monthly recurring revenue at the ends of buckets: how it moved, what stayed of it after a year, and why accounts left."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.period import Period, earlier
+from consentryd.analytics.revenue.charge import Accounts, Reasons, cancelled, charged
+from consentryd.analytics.revenue.model import LostBy, RecurringBucket, RevenueQuery
+from consentryd.analytics.statistics.array import Floats
+from consentryd.analytics.statistics.cancellation import Cancellations, Lost, lost
+from consentryd.analytics.statistics.mrr import MOVEMENTS, Movements, kept, movements
+from consentryd.analytics.statistics.subscription import book
+from consentryd.analytics.trends.measuring import scaled
+
+_UNIT: Final = Decimal(10_000)
+_PLACES: Final = Decimal("0.0001")
+
+
+class Recurring(NamedTuple):
+    """`churn`: accounts lost by accounts there were, over the buckets that are over; None of none, and where it tells of too few."""
+
+    buckets: list[RecurringBucket]
+    churn: float | None
+
+
+class _Found(NamedTuple):
+    """Of the instants at and before the first bucket, and at the end of each."""
+
+    moved: Movements
+    net: Floats
+    gross: Floats
+    lost: Lost
+    names: list[str]
+    lag: int
+
+
+def recurring_buckets(question: RevenueQuery, charges: Matcher, period: Period, asked: Asked) -> Recurring:
+    """Instants are the ends of the buckets, and of as many before them as retention looks back."""
+    lag = question.lag
+    instants = np.array([*earlier(period, lag - 1).edges, *period.edges[1:]], np.int64)
+    accounts = Accounts()
+    held = book(charged(question, charges, period.until, accounts, asked), instants)
+    stayed = kept(held, lag)
+    reasons = Reasons(Cancellations(*(np.zeros(0, np.int64),) * 3), [])
+    if question.cancellation is not None:
+        reasons = cancelled(question, question.cancellation, period.until, accounts, asked)
+    gone = lost(held, instants, reasons.told, len(reasons.names))
+    found = _Found(movements(held, instants), stayed.net_retention(), stayed.gross_retention(), gone, reasons.names, lag)
+    over = asked.complete(period)
+    rows = enumerate(zip(period.labels(), over, strict=True))
+    buckets = [_bucket(number, start, found, asked, complete=done) for number, (start, done) in rows]
+    return Recurring(buckets, _churn(found, sum(over), asked))
+
+
+def _churn(found: _Found, over: int, asked: Asked) -> float | None:
+    own = slice(found.lag - 1, found.lag - 1 + over)
+    churned = int(found.moved.accounts[MOVEMENTS.index("churn"), own].sum())
+    before = int(found.moved.paying[own].sum())
+    return None if 0 < churned < asked.least or before < max(1, asked.least) else churned / before
+
+
+def _bucket(number: int, start: str, found: _Found, asked: Asked, *, complete: bool) -> RecurringBucket:
+    """Instant `place` is the bucket's end. Movements of a bucket are shown together or not at all: what is left would tell a lone one."""
+    place = number + found.lag
+    moved, paying = found.moved, found.moved.paying
+    counts = [int(count) for count in moved.accounts[:, place - 1]]
+    small = 0 < paying[place] < asked.least
+    quiet = small or any(0 < count < asked.least for count in counts)
+    before, year_ago = int(paying[place - 1]), int(paying[place - found.lag])
+    churned = counts[MOVEMENTS.index("churn")]
+    return RecurringBucket(
+        start=start,
+        mrr=None if small else _money(moved.mrr[place], asked),
+        accounts=None if small else scaled(int(paying[place]), asked.scale),
+        **{name: None if quiet else _money(moved.amount[row, place - 1], asked) for row, name in enumerate(MOVEMENTS)},
+        accounts_by={name: None if quiet else scaled(count, asked.scale) for name, count in zip(MOVEMENTS, counts, strict=True)},
+        account_churn=None if quiet or before < max(1, asked.least) else churned / before,
+        net_retention=_ratio(found.net[number], year_ago, asked),
+        gross_retention=_ratio(found.gross[number], year_ago, asked),
+        lost=[] if quiet else _lost(found.lost, found.names, place - 1, asked),
+        complete=complete,
+    )
+
+
+def _lost(found: Lost, names: list[str], bucket: int, asked: Asked) -> list[LostBy]:
+    """By reason, the one without last; small ones are counted with it."""
+    counts, amounts = found.accounts[:, bucket].copy(), found.amount[:, bucket].copy()
+    small = np.flatnonzero((counts > 0) & (counts < asked.least))
+    rest = len(names)
+    for reason in small[small < rest]:
+        counts[rest] += counts[reason]
+        amounts[rest] += amounts[reason]
+        counts[reason] = amounts[reason] = 0
+    hidden = 0 < counts[rest] < asked.least
+    return [
+        LostBy(
+            reason=name,
+            accounts=None if hidden and name is None else scaled(int(count), asked.scale),
+            mrr=None if hidden and name is None else _money(amount, asked),
+        )
+        for name, count, amount in zip([*names, None], counts, amounts, strict=True)
+        if count
+    ]
+
+
+def _ratio(value: Any, accounts: int, asked: Asked) -> float | None:
+    return None if np.isnan(value) or accounts < max(1, asked.least) else float(value)
+
+
+def _money(amount: Any, asked: Asked) -> Decimal:
+    found: Decimal = scaled((Decimal(int(amount)) / _UNIT).quantize(_PLACES), asked.scale)
+    return found
