@@ -1,7 +1,7 @@
-"""Random people post to a gateway over HTTP, and its answers are what the definitions give: ties, repeats, late events, merged people, half sealed.
+"""Random people post to a gateway over HTTP, and its answers are what the definitions give.
 
-The references share no code with the kernels. The question is asked as JSON and read back by the query models only to tell the references what
-was asked.
+There are ties, repeats, late events and merged people, half sealed. The references share no code with the kernels; questions are read by
+the query models only to tell the references what was asked.
 """
 
 from __future__ import annotations
