@@ -24,7 +24,8 @@ _NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXk
 _DATE: Final = re.compile(rb"^(?:19|20)[0-9]{2}[-/.][01][0-9][-/.][0-3][0-9](?![0-9])")
 _SHAPE: Final = re.compile(
     rb"[^A-Za-z0-9_.+-](?:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|[0-9]{8}-?[A-Z]|[XYZ]-?[0-9]{7}-?[A-Z]|[STFGM][0-9]{7}[A-Z]"
-    rb"|[A-Z]{5}[0-9]{4}[A-Z]|[0-3][0-9]{5}[A-FU-Y+-][0-9]{3}[0-9A-Y]|[0-9.]{8,10}-[kK])(?![A-Za-z0-9_-])"
+    rb"|[A-Z]{5}[0-9]{4}[A-Z]|[0-3][0-9]{5}[A-FU-Y+-][0-9]{3}[0-9A-Y]|[0-9.]{8,10}-[kK]"
+    rb"|[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2})(?![A-Za-z0-9_-])"
 )
 _TOKEN: Final = re.compile(
     rb"(?:AKIA|ASIA|AGPA|AIDA|AROA|AIza|SK[0-9a-f]{32}|gh[opsur]_|github_pat_|xox[a-z]-|xapp-|[srp]k_|whsec_|ya29\.|SG\.|gl[a-z]+-|npm_|pypi-"
@@ -33,7 +34,8 @@ _TOKEN: Final = re.compile(
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
 #: What follows these is a credential or looks like one, whatever parts it.
-_TELLING: Final = (b"bearer", b"basic ", b"sg.", b"ya29.")
+_TELLING: Final = (b"bearer", b"sg.", b"ya29.")
+_BASIC: Final = re.compile(rb"(?i:basic) [A-Za-z0-9+/][a-z]*[A-Z0-9+/=]")
 _PARTS: Final = bytes.maketrans(b"/.=:;,?&#\"'()[]{}<>|~*!$%^@\\\t\n\r" + bytes(range(0x80, 0x100)), b" " * (31 + 128))
 
 
@@ -91,7 +93,7 @@ def _is_grouped(text: bytes) -> bool:
 
 def _has_token(data: bytes) -> bool:
     lower = data.lower()
-    if any(lower.find(word) >= 0 for word in _TELLING):
+    if any(lower.find(word) >= 0 for word in _TELLING) or (lower.find(b"basic ") >= 0 and _BASIC.search(data)):
         return True
     for count, (start, end) in enumerate(_runs(data.translate(RUNS), LONG_RUN, b"a")):
         run = data[start:end]

@@ -46,9 +46,9 @@ _ASCII: Final = bytes(range(128))
 
 
 def _script(byte: int) -> int:
-    """`a` for a Latin letter, `L` for the first byte of a Greek or Cyrillic one, `T` for a byte that continues, else a space."""
+    """`a` for a Latin letter or a digit, `L` for the first byte of a Greek or Cyrillic one, `T` for a byte that continues, else a space."""
     if byte < _FIRST_FOREIGN:
-        return ord("a" if chr(byte).isalpha() else " ")
+        return ord("a" if chr(byte).isalnum() else " ")
     if byte < _FIRST_LEAD:
         return ord("T")
     return ord("L" if byte in b"\xce\xcf\xd0\xd1\xd2\xd3\xd4" else " ")
@@ -60,7 +60,7 @@ _SCRIPTS: Final = bytes(map(_script, range(256)))
 
 
 def may_hide(data: bytes) -> bool:
-    """Whether UTF-8 text holds characters that hide or imitate others, or mixes Latin with Greek or Cyrillic inside a word."""
+    """Whether UTF-8 text holds characters that hide or imitate others, or mixes Latin or digits with Greek or Cyrillic inside a word."""
     if _HIDES.search(data.translate(None, _ASCII).decode(errors="replace")):
         return True
     scripts = data.translate(_SCRIPTS)

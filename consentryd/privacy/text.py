@@ -125,7 +125,12 @@ class TextCleaner:
                 cleaned = self.clean(decoded, path, about, depth + 1, work)
                 if cleaned != decoded:
                     return cleaned, True
-        return self._search(text, gate, path, about, depth, work), False
+        cleaned = self._search(text, gate, path, about, depth, work)
+        if cleaned == text and gate & Gate.PLUS and gate & Gate.QUERY:
+            spaced = text.replace("+", " ")  # as forms write spaces in a query
+            left = self.clean(spaced, path, about, depth + 1, work)
+            return (text if left == spaced else left), True
+        return cleaned, False
 
     def _json(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of JSON; None where it is none."""

@@ -38,6 +38,8 @@ FORMS = {
     "NHS number in dashes": "788-762-3286",
     "bare NINO": "AB123456C",
     "bare NIR": "117043865584270",
+    "NIR of Corsica": "1 85 05 2A 004 123 56",
+    "bare NIR of Corsica": "185052A00412356",
     "bare Belgian number": "61051039539",
     "bare Norwegian number": "19036860319",
     "Finnish number of this century": "120342A614T",
@@ -87,3 +89,22 @@ def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
 
 def test_most_single_data_are_found_at_once() -> None:
     assert sum(sole(value) is not None for value in VALUES.values()) > 0.8 * len(VALUES)
+
+
+@pytest.mark.parametrize("value", ["4111 1111 1111 1111", "de89 3704 0044 0532 0130 00", "788 762 3286", "0049 30 901820"])
+def test_a_form_that_writes_its_spaces_as_plus_signs_hides_nothing(value: str) -> None:
+    url = f"https://shop.example/find?q={value.replace(' ', '+')}&page=2"
+    stored = _WARM.scrub("x", "shop", {"properties": {"note": url}})
+    assert len(stored.redactions) == 1
+    assert value.partition(" ")[2].replace(" ", "+").encode() not in (stored.properties or b"")
+
+
+@pytest.mark.parametrize("url", ["https://a.example/?q=red+shoes+42&size=9", "https://a.example/?from=2026+11+21", "a=1+1"])
+def test_a_query_with_plus_signs_and_nobody_in_it_stays(url: str) -> None:
+    assert not _WARM.scrub("x", "shop", {"properties": {"note": url}}).redactions
+
+
+def test_cyrillic_letters_among_digits_hide_nothing() -> None:
+    for value in ("0\u0430:1b:2c:3d:4e:5f", "0xfb6916095c\u04301df60bb79ce92ce3ea74c37c5d359"):
+        assert _WARM.scrub("x", "shop", {"properties": {"note": value}}).redactions
+    assert not _WARM.scrub("x", "shop", {"properties": {"note": "\u0434\u043e\u043c 42\u0430"}}).redactions
