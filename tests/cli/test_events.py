@@ -17,6 +17,7 @@ from consentryd.model.clock import DAY, SystemClock
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
+from consentryd.storage.delta import DeltaLake
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 from consentryd.storage.rejected import Letter
@@ -140,6 +141,7 @@ def test_a_healthy_installation_has_nothing_broken(run, store):
     assert list(findings) == ["settings", "keys", "disk", "clock", "eu keys", "eu database", "eu lake"]
     assert {row["state"] for row in told.json} == {"ok"}
     assert findings["eu lake"]["detail"].startswith("3 events")
+    assert findings["eu lake"]["detail"].endswith("3 of 3 files of subjects have a rollup")
     assert "Nothing is broken." in run("doctor").out
 
 
@@ -173,6 +175,19 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     told = run("doctor", "--json")
     assert told.code == 1
     assert {row["check"]: row["state"] for row in told.json}[check] == state
+
+
+def test_a_rollup_that_differs_from_its_file_is_found_by_a_deep_look(run, here, store):
+    store("eu", rows(20))
+    run("seal")
+    lake = DeltaLake(here / "data" / "eu")
+    file = next(file for file in lake.state().files if lake.rollup(file) is not None)
+    honest = lake.rollup(file)
+    lake.lay(file, honest._replace(days=honest.days << 1))
+    assert {row["state"] for row in run("doctor", "--json").json} == {"ok"}
+    told = run("doctor", "--deep", "--json")
+    assert told.code == 1
+    assert f"1 rollups differ from their files, one beside {file.path}" in told.out
 
 
 def test_a_clock_that_was_set_back_is_noticed(run, here, store):

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from consentryd.config.settings import Settings, Storage
 from consentryd.gateway.compose import House, open_stores
@@ -67,7 +68,7 @@ class Estate:
         return self.desk.get(request, OFFICER)
 
     def seal(self, region: str = "eu") -> None:
-        Sealer(self.path / region, self.offices[region].lake).run(wait_s=10)
+        Sealer(self.path / region, self.offices[region].lake, zone=ZoneInfo("UTC")).run(wait_s=10)
 
     def rows(self, region: str = "eu", **options: Any) -> list[dict[str, Any]]:
         with self.offices[region].reader.snapshot(**options) as snapshot:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pyarrow.parquet as pq
@@ -97,7 +98,7 @@ async def plant(estate: Estate, others: int) -> None:
     )
     estate.seal()
     with estate.offices["eu"].lake.reading():
-        compact(estate.path / "eu", estate.offices["eu"].lake, everything=True)
+        compact(estate.path / "eu", estate.offices["eu"].lake, everything=True, zone=ZoneInfo("UTC"))
     await everybody(estate, others // 4, 3)
     await estate.send(own(estate, 3, event=f"Seen {VALUES[2]}"))
     await estate.send({**estate.event(USER, event=f"About {USER}"), "timestamp": "no time", "properties": {VALUES[2]: 1}})
@@ -111,7 +112,7 @@ async def prove(tmp_path: Path, others: int) -> None:
         subjects = {row["subject"] for row in estate.rows() if row["event_id"].startswith("own-")}
         subjects |= {subject for (subject,) in query(estate, "SELECT subject FROM alias")}
         before, left, counts = traces(estate.path, subjects), content(estate, subjects), shares(estate.rows())
-        for store in ("lake/", "(log)", "(rejected)", "(identity)", "(subject)", "-wal"):
+        for store in ("lake/", ".rollup", "(log)", "(rejected)", "(identity)", "(subject)", "-wal"):
             assert any(store in trace for trace in before), f"nothing was planted in {store}"
         mine = shares([row for row in estate.rows() if row["subject"] in subjects])
 

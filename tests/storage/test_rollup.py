@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from consentryd.model.clock import DAY, HOUR
+from consentryd.model.clock import DAY, HOUR, ManualClock
 from consentryd.model.event import POSITION
+from consentryd.storage.backup import back_up
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.erasure import rewrite_without
@@ -225,3 +226,14 @@ def test_more_than_32_days_fit(lake):
     rollup = made_of(lake, put(lake, rows, "2026-10"), UTC_ZONE)
     assert (len(rollup.edges), rollup.days.dtype.itemsize) == (41, 8)
     assert int(rollup.days[0]) == (1 << 40) - 1
+
+
+def test_a_backup_holds_no_rollup_and_its_lake_gets_them_anew(region, tmp_path, append):
+    append([event(number) for number in range(100)])
+    Sealer(region, DeltaLake(region), zone=UTC_ZONE).run()
+    back_up(tmp_path, tmp_path / "copy", ManualClock(JANUARY))
+    restored = tmp_path / "copy" / "eu"
+    assert rollups(region)
+    assert rollups(restored) == []
+    Sealer(restored, DeltaLake(restored), zone=UTC_ZONE).run()
+    assert [path.name for path in rollups(restored)] == [path.name for path in rollups(region)]

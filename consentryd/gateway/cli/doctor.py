@@ -161,12 +161,21 @@ def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State
 def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
     from consentryd.storage.reader import verify  # noqa: PLC0415 -- the same
+    from consentryd.storage.rollup_keep import standing, wrong  # noqa: PLC0415 -- the same
 
     lake = DeltaLake(region.root)
     verify(region.root, lake, deep=deep)
-    state = lake.state()
+    with lake.reading():
+        state, rolled = lake.state(), standing(lake)
+        differing = wrong(lake) if deep else []
+    if differing:
+        return (
+            State.FAIL,
+            f"{len(differing)} rollups differ from their files, one beside {differing[0]}. Delete them: they are made anew.",
+        )
     events = sum(file.events for file in state.files)
-    return State.OK, f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there'}"
+    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there'}"
+    return State.OK, f"{said}; {rolled.rolled} of {rolled.files} files of subjects have a rollup"
 
 
 def _show(findings: list[Finding]) -> None:
