@@ -23,7 +23,9 @@ from consentryd.analytics.kinds import (
     paths,
     person,
     retention,
+    rfm,
     segment,
+    segmentation,
     sessions,
     stickiness,
     web,
@@ -39,7 +41,9 @@ from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.kinds.retention import RetentionQuery
-from consentryd.analytics.kinds.segment import CohortsQuery, RfmQuery
+from consentryd.analytics.kinds.rfm import RfmQuery
+from consentryd.analytics.kinds.segment import CohortsQuery
+from consentryd.analytics.kinds.segmentation import SegmentationQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.kinds.web import WebQuery
@@ -72,7 +76,8 @@ Query = Annotated[
     | WebQuery
     | DashboardQuery
     | PersonQuery
-    | PredictionQuery,
+    | PredictionQuery
+    | SegmentationQuery,
     Field(discriminator="kind"),
 ]
 
@@ -87,7 +92,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     AdoptionQuery: adoption.answer,
     CohortsQuery: segment.answer_cohorts,
     CohortHistoryQuery: cohort.answer,
-    RfmQuery: segment.answer_rfm,
+    RfmQuery: rfm.answer,
     ChurnQuery: churn.answer,
     PathsQuery: paths.answer,
     ExperimentQuery: experiment.answer,
@@ -97,6 +102,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     DashboardQuery: dashboard.answer,
     PersonQuery: person.answer,
     PredictionQuery: answer_prediction,
+    SegmentationQuery: segmentation.answer,
 }
 RESULTS: Final[tuple[type[Envelope], ...]] = (
     TrendsResult,
@@ -109,7 +115,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     adoption.AdoptionResult,
     segment.CohortsResult,
     cohort.CohortHistoryResult,
-    segment.RfmResult,
+    rfm.RfmResult,
     churn.ChurnResult,
     paths.PathsResult,
     experiment.ExperimentResult,
@@ -119,6 +125,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     dashboard.DashboardResult,
     person.PersonResult,
     PredictionResult,
+    segmentation.SegmentationResult,
 )
 
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)

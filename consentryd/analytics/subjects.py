@@ -17,13 +17,15 @@ from consentryd.analytics.kernel.retention import members_of
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
+from consentryd.analytics.kinds.rfm import RfmQuery, subjects_in
+from consentryd.analytics.kinds.segmentation import SegmentationQuery, members
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier
 from consentryd.analytics.prediction.answer import scored_tenth
 from consentryd.analytics.prediction.model import TENTHS, PredictionQuery
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
-from consentryd.analytics.shape import Shape
+from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.trends.model import LETTERS, Trends
 from consentryd.analytics.trends.rows import Frame
@@ -36,7 +38,7 @@ class Point(Shape):
     """A number of the answer; what is numbered counts from 0.
 
     Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`;
-    predictions: `tenth`, 0 the likeliest.
+    predictions: `tenth`, 0 the likeliest; RFM: `segment`, perhaps the one it `was`; segmentation: all of it, or a `channel`.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")
@@ -47,6 +49,9 @@ class Point(Shape):
     cohort: int | None = Field(None, ge=0)
     period: int | None = Field(None, ge=0)
     tenth: int | None = Field(None, ge=0, lt=TENTHS)
+    segment: Text | None = None
+    was: Text | None = None
+    channel: Text | None = None
 
 
 POINT: Final = TypeAdapter(Point)
@@ -64,6 +69,10 @@ def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MA
             found = _of_lifecycle(question, point, asked)
         case RetentionQuery() if point.cohort is not None and point.period is not None:
             found = _of_retention(question, point, asked)
+        case RfmQuery() if point.segment is not None:
+            found = subjects_in(question, point.was, point.segment, asked)
+        case SegmentationQuery() if point.channel in {None, *(channel.name for channel in question.channels)}:
+            found = members(question, point.channel, asked)
         case PredictionQuery() if point.tenth is not None:
             found = [each.subject for each in scored_tenth(question, point.tenth, asked)]
         case _:

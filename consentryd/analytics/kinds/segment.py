@@ -1,4 +1,4 @@
-"""People by what they did and what they are, and by recency, frequency and money (section 1.16); cohorts side by side (section 1.4)."""
+"""Cohorts side by side (section 1.4)."""
 
 from __future__ import annotations
 
@@ -6,47 +6,16 @@ from collections import Counter
 from itertools import combinations
 from typing import Any, Literal
 
-import pyarrow as pa
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.condition import Condition, InCohort, Matcher
-from consentryd.analytics.field import field_of
+from consentryd.analytics.condition import Condition, InCohort
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
-from consentryd.analytics.shape import PropertyName, Text
+from consentryd.analytics.shape import Text
 from consentryd.analytics.source import Source, members_sql
-from consentryd.analytics.statistics.rfm import SEGMENTS, scores
 from consentryd.analytics.trends.measuring import scaled
-
-
-class RfmQuery(Question):
-    """Subjects by quintile of how lately, how often and for how much they did something in the range."""
-
-    kind: Literal["rfm"]
-    event: Matcher = Field(description="What is counted, such as an order.")
-    value: PropertyName = Field("revenue", description="The number that money is.")
-
-
-class RfmCell(Answered):
-    """Scores 1 to 5; equal values share the lower one."""
-
-    recency: int
-    frequency: int
-    monetary: int
-    segment: str
-    subjects: int | None
-
-
-class RfmResult(Envelope):
-    kind: Literal["rfm"] = "rfm"
-    subjects: int | None
-    cells: list[RfmCell]
-    segments: dict[str, int | None]
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [cell.model_dump() for cell in self.cells]
 
 
 class CohortsQuery(Question):
@@ -77,35 +46,6 @@ class CohortsResult(Envelope):
 
     def rows(self) -> list[dict[str, Any]]:
         return [size.model_dump() for size in self.cohorts]
-
-
-def answer_rfm(question: RfmQuery, asked: Asked) -> RfmResult:
-    """Raises `Unprocessable` for the anonymous lane."""
-    require_subjects(asked)
-    period = asked.period("day")
-    source = Source(asked.setting)
-    conditions = [source.matches(question.event), "e.subject IS NOT NULL"]
-    if question.where is not None:
-        conditions.append(source.holds(question.where))
-    statement = (
-        f"SELECT max(epoch_us(e.time)) AS r, count(*) AS f, coalesce(fsum({field_of(question.value).number}), 0) AS m"
-        f" FROM {source.sql} WHERE {' AND '.join(conditions)} GROUP BY e.subject"
-    )
-    people = asked.execution.gather(statement, Span(period.since, period.until))
-    values = [people[name].cast(pa.float64()).to_numpy() for name in ("r", "f", "m")]
-    found = scores(*values)
-    counted = Counter(zip(*(column.tolist() for column in found), strict=True))
-    names = Counter(SEGMENTS[position] for position in found.segment.tolist())
-    cells = [
-        RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=_shown(count, asked))
-        for (r, f, m, position), count in sorted(counted.items(), reverse=True)
-    ]
-    return RfmResult(
-        **asked.envelope(period, interval=False),
-        subjects=_shown(people.num_rows, asked),
-        cells=cells,
-        segments={name: _shown(count, asked) for name, count in names.most_common()},
-    )
 
 
 def answer_cohorts(question: CohortsQuery, asked: Asked) -> CohortsResult:

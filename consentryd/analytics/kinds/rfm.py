@@ -1,0 +1,189 @@
+"""Subjects by recency, frequency and money, the segments these name, and who moved between them (section 1.16)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from consentryd.analytics import literal
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.field import field_of
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period, Range
+from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.revenue.payment import day_of, warn_missing
+from consentryd.analytics.shape import PropertyName
+from consentryd.analytics.source import Source
+from consentryd.analytics.statistics.array import Floats, Ints
+from consentryd.analytics.statistics.rfm import QUINTILES, SEGMENTS, Scores, flow, grid, scores
+from consentryd.analytics.trends.measuring import scaled
+from consentryd.model.clock import DAY
+from consentryd.model.error import Unprocessable
+
+#: Where a flow comes from, or goes to, of subjects who are in one of the two ranges only.
+OUTSIDE: Final = "(none)"
+
+
+class RfmQuery(Question):
+    """Subjects by quintile of how lately, how often and for how much they did something in the range; `before`: who moved since."""
+
+    kind: Literal["rfm"]
+    event: Matcher = Field(description="What is counted, such as an order.")
+    value: PropertyName = Field("revenue", description="The number that money is.")
+    before: Range | None = Field(None, description="An earlier range, to see from which segment to which subjects moved.")
+
+
+class RfmCell(Answered):
+    """Scores 1 to 5; equal values share the lower one."""
+
+    recency: int
+    frequency: int
+    monetary: int
+    segment: str
+    subjects: int | None
+
+
+class RfmFlow(Answered):
+    """Subjects who were in a segment in the earlier range and are in another, or the same, in the later; `(none)`: in no segment."""
+
+    was: str
+    became: str
+    subjects: int | None
+
+
+class RfmResult(Envelope):
+    """`grid`: subjects by recency (rows, 5 first) and frequency (columns, 1 first)."""
+
+    kind: Literal["rfm"] = "rfm"
+    subjects: int | None
+    cells: list[RfmCell]
+    grid: list[list[int | None]]
+    segments: dict[str, int | None]
+    flows: list[RfmFlow]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [cell.model_dump() for cell in self.cells]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The grid, the segments, and who moved."""
+        columns = [str(number + 1) for number in range(QUINTILES)]
+        found: dict[str, list[dict[str, Any]]] = {
+            "recency (down) by frequency (across)": [
+                {"": QUINTILES - number, **dict(zip(columns, row, strict=True))} for number, row in enumerate(self.grid)
+            ],
+            "segments": [{"segment": name, "subjects": count} for name, count in self.segments.items()],
+        }
+        if self.flows:
+            found["flows"] = [each.model_dump() for each in self.flows]
+        return found
+
+
+class _Scored(NamedTuple):
+    """Of one range: subjects ascending, and their scores."""
+
+    subject: Ints
+    scores: Scores
+
+
+def answer(question: RfmQuery, asked: Asked) -> RfmResult:
+    """Raises `Unprocessable` for the anonymous lane."""
+    require_subjects(asked)
+    period = asked.period("day")
+    people = _scored(question, period, asked)
+    found = people.scores
+    counted = Counter(zip(*(column.tolist() for column in found), strict=True))
+    names = Counter(SEGMENTS[position] for position in found.segment.tolist())
+    before = None if question.before is None else _scored(question, asked.period("day", question.before), asked)
+    return RfmResult(
+        **asked.envelope(period, interval=False),
+        subjects=_shown(len(people.subject), asked),
+        cells=[
+            RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=_shown(count, asked))
+            for (r, f, m, position), count in sorted(counted.items(), reverse=True)
+        ],
+        grid=[[_shown(int(count), asked) for count in row] for row in grid(found.recency, found.frequency)[::-1]],
+        segments={name: _shown(count, asked) for name, count in names.most_common()},
+        flows=[] if before is None else list(_flows(before, people, asked)),
+    )
+
+
+def subjects_in(question: RfmQuery, was: str | None, became: str | None, asked: Asked) -> list[int]:
+    """Who is in a segment, or moved so. Raises `Unprocessable` for a segment that there is not."""
+    require_subjects(asked)
+    for name in (was, became):
+        if name not in {None, OUTSIDE, *SEGMENTS}:
+            raise Unprocessable("invalid", f"A segment is one of {', '.join(SEGMENTS)}.", field="segment")
+    if (was is not None and question.before is None) or (was is None and became == OUTSIDE):
+        raise Unprocessable("invalid", "Without `before` nobody moved.", field="was")
+    now = _members(_scored(question, asked.period("day"), asked), became)
+    if question.before is None or was is None:
+        return sorted(now)
+    then = _members(_scored(question, asked.period("day", question.before), asked), was)
+    if became == OUTSIDE:
+        return sorted(then - now)
+    return sorted(now - then if was == OUTSIDE else now & then)
+
+
+def _members(people: _Scored, segment: str | None) -> set[int]:
+    """Of a segment; of all where none is named, or where it is outside of them."""
+    if segment in {None, OUTSIDE}:
+        return set(people.subject.tolist())
+    return set(people.subject[people.scores.segment == SEGMENTS.index(segment)].tolist())
+
+
+def _flows(before: _Scored, after: _Scored, asked: Asked) -> Iterator[RfmFlow]:
+    """The largest first; none of nobody."""
+    counts = flow(before.subject, before.scores.segment, after.subject, after.scores.segment)
+    names = [*SEGMENTS, OUTSIDE]
+    places = [(int(row), int(column)) for row, column in zip(*np.nonzero(counts), strict=True)]
+    for row, column in sorted(places, key=lambda place: (-counts[place], place)):
+        yield RfmFlow(was=names[row], became=names[column], subjects=_shown(int(counts[row, column]), asked))
+
+
+def _scored(question: RfmQuery, period: Period, asked: Asked) -> _Scored:
+    source = Source(asked.setting)
+    conditions = [source.matches(question.event), "e.subject IS NOT NULL"]
+    if question.where is not None:
+        conditions.append(source.holds(question.where))
+    where = f"FROM {source.sql} WHERE {' AND '.join(conditions)}"
+    span = Span(period.since, period.until)
+    foreign = f"e.currency <> {literal.text(asked.rates.base)}" if question.value == "revenue" else "false"
+    own = f"FILTER (NOT coalesce({foreign}, false))"
+    people = asked.execution.gather(
+        "SELECT e.subject AS s, max(epoch_us(e.time)) AS r, count(*) AS f,"
+        f" coalesce(fsum({field_of(question.value).number}) {own}, 0) AS m {where} GROUP BY e.subject",
+        span,
+    ).sort_by("s")
+    subject = people["s"].cast(pa.int64()).to_numpy()
+    money = people["m"].cast(pa.float64()).to_numpy().copy()
+    if question.value == "revenue":
+        others = (
+            f"SELECT e.subject AS s, e.currency, epoch_us(e.time) // {DAY} AS day, sum(e.revenue) AS x, count(*) AS n {where}"
+        )
+        _add_foreign(subject, money, asked.execution.gather(f"{others} AND {foreign} GROUP BY ALL", span), asked)
+    last, often = (people[name].cast(pa.int64()).to_numpy() for name in ("r", "f"))
+    return _Scored(subject, scores(last, often, money))
+
+
+def _add_foreign(subject: Ints, money: Floats, others: pa.Table, asked: Asked) -> None:
+    """Amounts in other currencies at the rate of their day; without one they are left out, with a warning."""
+    missing: Counter[str] = Counter()
+    for row in others.to_pylist():
+        amount = asked.rates.convert(Decimal(row["x"] or 0), row["currency"], day_of(row["day"]))
+        if amount is None:
+            missing[row["currency"]] += row["n"]
+        else:
+            money[np.searchsorted(subject, row["s"])] += float(amount)
+    warn_missing(missing, asked)
+
+
+def _shown(count: int, asked: Asked) -> int | None:
+    return None if 0 < count < asked.least else scaled(count, asked.scale)
