@@ -123,7 +123,7 @@ def test_churn_is_of_those_active_before_and_resurrection_of_those_long_away(sho
     found = shop.ask(kind="churn", interval="week", days=7, range={"from": "2026-01-12", "to": "2026-01-18"})
     bucket = found.buckets[0]
     assert (bucket.active_before, bucket.churned, bucket.churn_rate) == (2, 1, 0.5)
-    assert (bucket.pool, bucket.resurrected, bucket.resurrection_rate) == (1, 1, 1.0)
+    assert (bucket.pool, bucket.returned, bucket.resurrected, bucket.resurrection_rate) == (1, 1, 2, 1.0)
 
 
 def test_the_summary_shows_numbers_with_those_before(busy):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import OTHER_LABEL
 from consentryd.analytics.condition import Matcher
+from consentryd.analytics.currency import Rates
+from consentryd.analytics.exchange import in_base, number_columns
 from consentryd.analytics.field import field_of
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
@@ -18,9 +24,11 @@ from consentryd.analytics.shape import PropertyName, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics import attribution as rules
 from consentryd.analytics.statistics import markov, shapley
+from consentryd.analytics.statistics.array import Floats, Ints
 from consentryd.analytics.statistics.touch import Journeys, Touching, joined, journeys, unconverted
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.streaming import Column, Texts
+from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 
 Model = Literal["first", "last", "linear", "position", "time_decay", "markov", "shapley"]
@@ -45,21 +53,31 @@ class AttributionQuery(Question):
 
 
 class ChannelCredit(Answered):
-    """Conversions and their value by model. Each model's conversions, unattributed ones included, add up to all conversions."""
+    """Conversions and their value by model. Each model's conversions, unattributed ones included, add up to all conversions.
+
+    `subjects`: those with a conversion that the channel touched; one may be touched by several channels.
+    """
 
     channel: str
+    subjects: int
     conversions: dict[str, float | None]
     value: dict[str, float | None]
 
 
 class AttributionResult(Envelope):
     kind: Literal["attribution"] = "attribution"
-    conversions: int
+    conversions: int | None
     channels: list[ChannelCredit]
 
     def rows(self) -> list[dict[str, Any]]:
         return [
-            {"channel": each.channel, "model": model, "conversions": each.conversions[model], "value": each.value[model]}
+            {
+                "channel": each.channel,
+                "subjects": each.subjects,
+                "model": model,
+                "conversions": each.conversions[model],
+                "value": each.value[model],
+            }
             for each in self.channels
             for model in each.conversions
         ]
@@ -74,26 +92,75 @@ def answer(question: AttributionQuery, asked: Asked) -> AttributionResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period, texts = asked.period("day"), Texts()
-    work = partial(_part, question=question, since=period.since, until=period.until)
+    missing: Counter[str] = Counter()
+    work = partial(_part, question=question, since=period.since, until=period.until, rates=asked.rates, missing=missing)
     span = Span(period.since - question.look_back_days * DAY, period.until)
     selection = select(asked, [question.touch, question.conversion], partial(_columns, question))
     parts = list(asked.execution.streams(selection, span, work, None, texts))
     made, lost = (joined(side) for side in zip(*parts, strict=True))
+    for currency, count in missing.items():
+        asked.warn(f"missing_rate {currency}", count)
     names = texts.known.get("channel", [])
     credits_ = {model: _credit(model, made, lost, len(names)) for model in question.models}
-    rows = [_row(name, code, credits_) for code, name in enumerate(names)]
-    few = 0 < len(made.subject) < asked.least
-    ranked = sorted(rows, key=lambda row: (-(row.conversions[question.models[0]] or 0), row.channel))
-    alone = ChannelCredit(
-        channel=_UNATTRIBUTED,
-        conversions={model: credit.unattributed for model, credit in credits_.items()},
-        value={model: credit.unattributed_value for model, credit in credits_.items()},
-    )
-    shown = [row for row in ranked if any(row.conversions.values())]
+    people = _people(made, len(names))
+    few = 0 < len(np.unique(made.subject)) < asked.least
+    rows = [_Row(name, people[code], code, credits_) for code, name in enumerate([*names, _UNATTRIBUTED])]
+    channels, hidden = ([], 1) if few else _shown(rows, question.models[0], asked)
+    envelope = asked.envelope(period, interval=False)
+    envelope["suppressed_groups"] = hidden
     return AttributionResult(
-        **asked.envelope(period, interval=False),
-        conversions=0 if few else len(made.subject),
-        channels=[] if few else [*shown, alone],
+        **envelope,
+        conversions=None if few else scaled(len(made.subject), asked.scale),
+        channels=channels,
+    )
+
+
+class _Row:
+    """A channel with its credits, the last code that of what is unattributed."""
+
+    def __init__(self, name: str, people: Ints, code: int, credits_: Mapping[Model, rules.Credit]) -> None:
+        self.name, self.people = name, people
+        self.conversions = {model: _at(credit.conversions, credit.unattributed, code) for model, credit in credits_.items()}
+        self.value = {model: _at(credit.value, credit.unattributed_value, code) for model, credit in credits_.items()}
+
+
+def _at(credits_: Floats, unattributed: float, code: int) -> float:
+    return float(credits_[code]) if code < len(credits_) else float(unattributed)
+
+
+def _people(made: Journeys, channels: int) -> list[Ints]:
+    """The converting subjects of each channel, and last those with a conversion that nothing touched."""
+    touched = np.unique(np.stack([made.channel, made.subject[made.owner]]), axis=1)
+    edges = np.searchsorted(touched[0], np.arange(1, channels))
+    return [*(np.split(touched[1], edges) if channels else []), np.unique(made.subject[made.sizes == 0])]
+
+
+def _distinct(rows: list[_Row]) -> int:
+    return len(np.unique(np.concatenate([row.people for row in rows]))) if rows else 0
+
+
+def _shown(rows: list[_Row], first: Model, asked: Asked) -> tuple[list[ChannelCredit], int]:
+    """The channels by the first model's credit, what is unattributed last; small ones are one, `Other`, joined by the next smallest until it
+    is large enough: what is missing would follow from the whole."""
+    known = [row for row in rows[:-1] if any(row.conversions.values())]
+    ranked = [*sorted(known, key=lambda row: (-row.conversions[first], row.name)), rows[-1]]
+    small = [row for row in ranked if 0 < len(row.people) < asked.least]
+    large = [row for row in ranked if row not in small]
+    while small and large and _distinct(small) < asked.least:
+        small.append(large.pop(-2 if len(large) > 1 else -1))
+    if 0 < _distinct(small) < asked.least:
+        return [], len(small)
+    found = [_credited(row.name, [row], asked) for row in large]
+    return ([*found, _credited(OTHER_LABEL, small, asked)] if small else found), 0
+
+
+def _credited(name: str, rows: list[_Row], asked: Asked) -> ChannelCredit:
+    models = rows[0].conversions
+    return ChannelCredit(
+        channel=name,
+        subjects=scaled(_distinct(rows), asked.scale),
+        conversions={model: scaled(sum(row.conversions[model] for row in rows), asked.scale) for model in models},
+        value={model: scaled(sum(row.value[model] for row in rows), asked.scale) for model in models},
     )
 
 
@@ -104,11 +171,12 @@ def _columns(question: AttributionQuery, source: Source) -> list[Column]:
         Column("session", "integer", "e.session"),
     ]
     if question.value is not None:
-        found.append(Column("value", "number", field_of(question.value).number))
+        found += number_columns("value", question.value)
     return found
 
 
-def _part(stream: Stream, *, question: AttributionQuery, since: int, until: int) -> _Part:
+def _part(stream: Stream, *, question: AttributionQuery, since: int, until: int, rates: Rates, missing: Counter[str]) -> _Part:
+    stream = in_base(stream, ["value"], rates, missing)
     names = stream.texts.get("channel", [])
     direct = [code for code, name in enumerate(names) if name in question.direct]
     touching = Touching(0, "channel", "session", direct)
@@ -136,11 +204,3 @@ def _credit(model: Model, made: Journeys, lost: Journeys, channels: int) -> rule
         return credit
     counts = markov.transitions(made, channels, converted=True) + markov.transitions(lost, channels, converted=False)
     return markov.credited(counts, credit)
-
-
-def _row(name: str, code: int, credits_: dict[Model, rules.Credit]) -> ChannelCredit:
-    return ChannelCredit(
-        channel=name,
-        conversions={model: float(credit.conversions[code]) for model, credit in credits_.items()},
-        value={model: float(credit.value[code]) for model, credit in credits_.items()},
-    )

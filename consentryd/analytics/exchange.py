@@ -1,0 +1,50 @@
+"""Numbers of events as kernels read them, with revenue of other currencies at the rate of the event's day, never silently at 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from consentryd.analytics.currency import Rates
+from consentryd.analytics.field import field_of
+from consentryd.analytics.stream import NONE, Stream, Values
+from consentryd.analytics.streaming import Column
+from consentryd.model.clock import DAY
+
+MONEY: Final = "revenue"
+_EPOCH: Final = date(1970, 1, 1)
+
+
+def number_columns(name: str, prop: str) -> list[Column]:
+    """The columns that `in_base` needs for a property."""
+    number = Column(name, "number", field_of(prop).number)
+    return [number, Column(_currency(name), "text", "e.currency")] if prop == MONEY else [number]
+
+
+def in_base(stream: Stream, names: list[str], rates: Rates, missing: Counter[str]) -> Stream:
+    """The stream with money converted; what has no rate is nan, and `missing` counts it by currency."""
+    values = dict(stream.values)
+    for name in names:
+        if _currency(name) in values:
+            values[name] = _converted(stream, name, rates, missing)
+    return stream._replace(values=values)
+
+
+def _converted(stream: Stream, name: str, rates: Rates, missing: Counter[str]) -> Values:
+    codes, texts = stream.values[_currency(name)], stream.texts.get(_currency(name), [])
+    amounts = stream.values[name].copy()
+    foreign = np.array([text != rates.base for text in texts] + [False], np.bool_)
+    for row in np.flatnonzero(foreign[np.where(codes == NONE, len(texts), codes)] & ~np.isnan(amounts)).tolist():
+        currency, day = texts[int(codes[row])], _EPOCH + timedelta(days=int(stream.time[row]) // DAY)
+        found = rates.convert(Decimal(repr(float(amounts[row]))), currency, day)
+        missing[currency] += found is None
+        amounts[row] = np.nan if found is None else float(found)
+    return amounts
+
+
+def _currency(name: str) -> str:
+    return f"{name} currency"
