@@ -9,6 +9,8 @@ import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.experiment.answer import answer as answer_experiment
+from consentryd.analytics.experiment.model import ExperimentQuery, ExperimentResult
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelResult
 from consentryd.analytics.kinds import (
@@ -17,7 +19,6 @@ from consentryd.analytics.kinds import (
     churn,
     cohort,
     dashboard,
-    experiment,
     kpi,
     lifecycle,
     paths,
@@ -35,7 +36,6 @@ from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
 from consentryd.analytics.kinds.cohort import CohortHistoryQuery
 from consentryd.analytics.kinds.dashboard import DashboardQuery
-from consentryd.analytics.kinds.experiment import ExperimentQuery
 from consentryd.analytics.kinds.kpi import KpiQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.paths import PathsQuery
@@ -95,7 +95,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     RfmQuery: rfm.answer,
     ChurnQuery: churn.answer,
     PathsQuery: paths.answer,
-    ExperimentQuery: experiment.answer,
+    ExperimentQuery: answer_experiment,
     AttributionQuery: attribution.answer,
     RevenueQuery: answer_revenue,
     WebQuery: web.answer,
@@ -118,7 +118,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     rfm.RfmResult,
     churn.ChurnResult,
     paths.PathsResult,
-    experiment.ExperimentResult,
+    ExperimentResult,
     attribution.AttributionResult,
     RevenueResult,
     web.WebResult,

@@ -214,6 +214,7 @@ def test_an_experiment_counts_only_what_follows_the_first_exposure(shop):
         variants=["old", "new"],
         metrics=[{"name": "buys", "event": {"event": "bought"}}],
         method="frequentist",
+        planned={"subjects": 40, "at": "2020-06-01"},
         range={"from": "2020-06-10", "to": "2020-06-30"},
     )
     assert (found.exposed, found.mixed, found.split.level) == ({"old": 20, "new": 20}, 1, "ok")

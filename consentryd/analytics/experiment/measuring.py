@@ -1,0 +1,179 @@
+"""From a bucket's events to what each arm of an experiment did, metric by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.experiment.model import ExperimentMetric, ExperimentQuery
+from consentryd.analytics.kernel.funnel import MAX_WINDOW, Funnel, Step
+from consentryd.analytics.kernel.solution import chains_of
+from consentryd.analytics.statistics import cuped
+from consentryd.analytics.statistics.array import Bools, Floats
+from consentryd.analytics.statistics.experiment import Measure
+from consentryd.analytics.statistics.exposure import Assignment, assign, kept, outcome
+from consentryd.analytics.statistics.moments import Moments, Pair, moments, pair
+from consentryd.analytics.statistics.proportion import Proportion
+from consentryd.analytics.stream import NONE, Stream
+from consentryd.model.clock import DAY
+
+VARIANT: Final = "variant"
+_FAR: Final = np.iinfo(np.int64).max
+
+
+class Raw(NamedTuple):
+    """Each subject's value before (nan: was not there) and since; kept only where outliers are to be brought down."""
+
+    before: Floats
+    since: Floats
+
+    def merge(self, other: Raw) -> Raw:
+        return Raw(np.concatenate([self.before, other.before]), np.concatenate([self.since, other.since]))
+
+
+class Part(NamedTuple):
+    """Of `seen` subjects: how many each arm has, how many saw several variants, the measures by metric and arm, the first exposure."""
+
+    exposed: list[int]
+    mixed: int
+    seen: int
+    measures: list[list[Any]]
+    started: int
+
+    def merge(self, other: Part) -> Part:
+        """Of both; the parts must have no subject in common."""
+        exposed = [one + two for one, two in zip(self.exposed, other.exposed, strict=True)]
+        measures = [
+            [one.merge(two) for one, two in zip(mine, theirs, strict=True)]
+            for mine, theirs in zip(self.measures, other.measures, strict=True)
+        ]
+        return Part(exposed, self.mixed + other.mixed, self.seen + other.seen, measures, min(self.started, other.started))
+
+
+class Frame(NamedTuple):
+    """`window` in microseconds from the first exposure, which lies in [since, until); what lies beyond the watermark is not known yet."""
+
+    question: ExperimentQuery
+    window: int | None
+    since: int
+    until: int
+    watermark: int
+
+
+def definitions_of(question: ExperimentQuery) -> list[Matcher]:
+    """The exposure, then for each metric its event, and what it is divided by or its steps."""
+    return [question.exposure, *(matcher for metric in question.metrics for matcher in _of_metric(metric))]
+
+
+def part_of(stream: Stream, frame: Frame) -> Part:
+    """What the subjects of a stream did."""
+    stream = _within(stream, frame)
+    assignment = assign(stream, 0, VARIANT)
+    chosen = _some(assignment, kept(assignment, frame.watermark, frame.window, frame.question.mixed))
+    measures = [
+        _measures(stream, chosen, number, first, metric, frame) for number, (first, metric) in enumerate(_placed(frame.question))
+    ]
+    started = int(chosen.first.min()) if len(chosen.first) else int(_FAR)
+    exposed = chosen.exposed(len(frame.question.variants))
+    return Part(exposed, int(assignment.mixed.sum()), len(assignment.subject), measures, started)
+
+
+def capped(arms: list[Any], share: float | None, *, cupped: bool) -> list[Measure]:
+    """Raw values as what arms compare by, with outliers of all arms brought down to one cap; others as they are."""
+    if not arms or not isinstance(arms[0], Raw):
+        return arms
+    together = np.concatenate([arm.since for arm in arms])
+    cap = float(np.quantile(together, share)) if share is not None and len(together) else np.inf
+    return [_of_values(arm.before, np.minimum(arm.since, cap), cupped=cupped) for arm in arms]
+
+
+def _of_metric(metric: ExperimentMetric) -> list[Matcher]:
+    return [metric.event, *([] if metric.per is None else [metric.per]), *metric.steps]
+
+
+def _placed(question: ExperimentQuery) -> Iterator[tuple[int, ExperimentMetric]]:
+    """Each metric with the place of its event among the definitions."""
+    place = 1
+    for metric in question.metrics:
+        yield place, metric
+        place += len(_of_metric(metric))
+
+
+def _within(stream: Stream, frame: Frame) -> Stream:
+    """Variants as their places in the list; other values, and exposures outside of the range, are none."""
+    variants, texts = frame.question.variants, stream.texts.get(VARIANT, [])
+    places = np.array([*(variants.index(text) if text in variants else NONE for text in texts), NONE], np.int32)
+    inside = (stream.time >= frame.since) & (stream.time < frame.until)
+    codes = np.where(inside, places[stream.values[VARIANT]], NONE)
+    return stream._replace(values={**stream.values, VARIANT: codes.astype(np.int32)})
+
+
+def _some(assignment: Assignment, lines: Bools) -> Assignment:
+    return Assignment(assignment.subject[lines], assignment.variant[lines], assignment.first[lines], assignment.mixed[lines])
+
+
+def _measures(stream: Stream, lines: Assignment, number: int, first: int, metric: ExperimentMetric, frame: Frame) -> list[Any]:
+    arms = range(len(frame.question.variants))
+    if metric.type in {"retention", "funnel"}:
+        if metric.to_days is not None:
+            lines = _some(lines, lines.first + round(metric.to_days * DAY) <= frame.watermark)
+        did = (
+            _came_back(stream, lines, first, metric)
+            if metric.type == "retention"
+            else _finished(stream, lines, first, metric, frame)
+        )
+        return [_proportion(did[lines.variant == arm]) for arm in arms]
+    value = f"v{number}" if metric.property is not None else None
+    look_back = round(frame.question.look_back_days * DAY)
+    found = outcome(stream, lines, first, value, frame.window, look_back)
+    if metric.type == "conversion":
+        return [_proportion(found.events[lines.variant == arm] > 0) for arm in arms]
+    if metric.type == "ratio":
+        below = outcome(stream, lines, first + 1, None, frame.window)
+        owns = [lines.variant == arm for arm in arms]
+        return [pair(found.total[own], below.total[own]) if own.any() else Pair() for own in owns]
+    raw = [Raw(found.before[lines.variant == arm], found.total[lines.variant == arm]) for arm in arms]
+    return raw if frame.question.winsorise is not None else capped(raw, None, cupped=look_back > 0)
+
+
+def _proportion(did: Bools) -> Proportion:
+    return Proportion(int(did.sum()), len(did))
+
+
+def _of_values(before: Floats, since: Floats, *, cupped: bool) -> Measure:
+    if cupped:
+        return cuped.arm(before, since)
+    return moments(since) if len(since) else Moments()
+
+
+def _came_back(stream: Stream, lines: Assignment, definition: int, metric: ExperimentMetric) -> Bools:
+    """Which lines have an event in [from, to) days after their exposure."""
+    rows = np.flatnonzero(stream.matches(definition))
+    line, rows = _own(stream, lines, rows)
+    since = stream.time[rows] - lines.first[line]
+    back = (since >= round((metric.from_days or 0) * DAY)) & (since < round((metric.to_days or 0) * DAY))
+    return np.asarray(np.bincount(line[back], minlength=len(lines.subject)) > 0, np.bool_)
+
+
+def _finished(stream: Stream, lines: Assignment, first: int, metric: ExperimentMetric, frame: Frame) -> Bools:
+    """Which lines did all steps in order, each event used once, from their exposure on and within the window after it."""
+    line, rows = _own(stream, lines, np.arange(len(stream.subject)))
+    since = stream.time[rows] - lines.first[line]
+    rows = rows[(since >= 0) & (since <= (MAX_WINDOW if frame.window is None else frame.window))]
+    after = stream._replace(subject=stream.subject[rows], time=stream.time[rows], code=stream.code[rows], values={})
+    steps = tuple(Step(first + number) for number in range(1 + len(metric.steps)))
+    bounds = (int(after.time.min()), int(after.time.max()) + 1) if len(rows) else (0, 1)
+    found = chains_of(after, Funnel(steps, frame.window or MAX_WINDOW, *bounds))
+    return np.isin(lines.subject, found.subjects_at(len(steps) - 1))
+
+
+def _own(stream: Stream, lines: Assignment, rows: Any) -> tuple[Any, Any]:
+    """The line of each row whose subject has one, and these rows."""
+    if not len(lines.subject):
+        return rows[:0], rows[:0]
+    place = np.minimum(np.searchsorted(lines.subject, stream.subject[rows]), len(lines.subject) - 1)
+    has = lines.subject[place] == stream.subject[rows]
+    return place[has], rows[has]

@@ -1,0 +1,200 @@
+"""Experiments over the engine: every metric counted by hand from the same events and judged by scipy and statsmodels."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+from statsmodels.stats.power import tt_ind_solve_power
+from statsmodels.stats.proportion import proportions_ztest
+
+from consentryd.analytics.statistics import power
+from consentryd.model.clock import DAY, HOUR
+from consentryd.model.error import Unprocessable
+from tests.analytics.site import Shop, instant
+
+RANGE = {"from": "2026-02-01", "to": "2026-02-14"}
+NOW = "2026-03-20T12:00:00"
+PEOPLE = 240
+BASE = {
+    "kind": "experiment",
+    "exposure": {"event": "exposed"},
+    "variants": ["old", "new"],
+    "range": RANGE,
+    "method": "frequentist",
+    "planned": {"subjects": 100, "at": "2026-01-20"},
+}
+
+
+def history(seed: int):
+    """(person, instant, event, values): visits and purchases before and after an exposure that some see in both variants."""
+    rng = random.Random(seed)
+    start, rows = instant("2026-01-20T00:00:00"), []
+    for person in range(1, PEOPLE + 1):
+        exposed = instant("2026-02-01T00:00:00") + rng.randrange(14 * DAY)
+        variant = rng.choice(["old", "new"])
+        rows.append((person, exposed, "exposed", {"variant": variant}))
+        if rng.random() < 0.01:
+            rows.append((person, exposed + HOUR, "exposed", {"variant": "old" if variant == "new" else "new"}))
+        for _ in range(rng.randrange(9)):
+            at = start + rng.randrange(50 * DAY)
+            event = rng.choice(["viewed", "carted", "bought"])
+            amount = rng.randrange(1, 100) + (15 if variant == "new" and at >= exposed else 0)
+            rows.append((person, at, event, {"revenue": f"{amount}.0000"} if event == "bought" else {}))
+    return sorted(rows, key=lambda row: (row[0], row[1]))
+
+
+def arms_of(rows):
+    """{person: (arm, first exposure)} of those who saw one variant."""
+    seen: dict[int, list] = {}
+    for person, at, event, values in rows:
+        if event == "exposed":
+            seen.setdefault(person, []).append((at, values["variant"]))
+    return {
+        person: (["old", "new"].index(min(each)[1]), min(each)[0])
+        for person, each in seen.items()
+        if len({v for _, v in each}) == 1
+    }
+
+
+def after(rows, arms, window_days=None):
+    """For each person of an arm the events from the exposure on, and within the window."""
+    found: dict[int, list] = {person: [] for person in arms}
+    for person, at, event, values in rows:
+        if person in arms:
+            since = at - arms[person][1]
+            if since >= 0 and (window_days is None or since <= window_days * DAY):
+                found[person].append((since, event, float(values.get("revenue", 0))))
+    return found
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def rows(request):
+    return history(request.param)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, rows):
+    made = Shop(tmp_path_factory.mktemp("lab"))
+    made.add(*rows[::2])
+    made.seal()
+    made.add(*rows[1::2])
+    yield made
+    made.close()
+
+
+def split_by(arms, value):
+    return [np.array([value(person) for person, (arm, _) in arms.items() if arm == wanted], float) for wanted in (0, 1)]
+
+
+@pytest.mark.parametrize("window", [None, 10])
+def test_conversion_retention_and_funnel_are_those_of_plain_readings(lab, rows, window):
+    metrics = [
+        {"name": "buys", "event": {"event": "bought"}},
+        {"name": "comes back", "type": "retention", "event": {"event": "viewed"}, "from_days": 1, "to_days": 8},
+        {"name": "checkout", "type": "funnel", "event": {"event": "viewed"}, "steps": [{"event": "carted"}, {"event": "bought"}]},
+    ]
+    found = lab.ask(NOW, **BASE, metrics=metrics, window_days=window)
+    arms = arms_of(rows)
+    did = after(rows, arms, window)
+
+    def finished(person):
+        left = ["viewed", "carted", "bought"]
+        for _, event, _ in did[person]:
+            if left and event == left[0]:
+                left.pop(0)
+        return not left
+
+    every = after(rows, arms)
+    values = {
+        "buys": lambda person: any(event == "bought" for _, event, _ in did[person]),
+        "comes back": lambda person: any(event == "viewed" and DAY <= since < 8 * DAY for since, event, _ in every[person]),
+        "checkout": finished,
+    }
+    for control, arm in zip(found.controls, found.arms, strict=True):
+        one, two = split_by(arms, values[arm.metric])
+        assert (control.n, control.total, arm.n, arm.total) == (len(one), one.sum(), len(two), two.sum())
+        if arm.test == "score":
+            assert arm.p_value == pytest.approx(proportions_ztest([one.sum(), two.sum()], [len(one), len(two)])[1])
+    assert found.method == "frequentist"
+
+
+@pytest.mark.parametrize("share", [None, 0.9])
+def test_means_are_welchs_test_also_where_outliers_are_brought_down(lab, rows, share):
+    metrics = [{"name": "spends", "type": "mean", "event": {"event": "bought"}, "property": "revenue"}]
+    found = lab.ask(NOW, **BASE, metrics=metrics, winsorise=share)
+    arms = arms_of(rows)
+    did = after(rows, arms)
+    one, two = split_by(arms, lambda person: sum(amount for *_, amount in did[person]))
+    if share:
+        cap = np.quantile(np.concatenate([one, two]), share)
+        assert cap < max(one.max(), two.max())
+        one, two = np.minimum(one, cap), np.minimum(two, cap)
+    arm = found.arms[0]
+    assert arm.effect == pytest.approx(two.mean() - one.mean())
+    assert arm.p_value == pytest.approx(ttest_ind(two, one, equal_var=False).pvalue)
+    assert arm.detectable == pytest.approx(power.detectable_mean(one.std(ddof=1), min(len(one), len(two))))
+    close = tt_ind_solve_power(alpha=0.05, power=0.8, nobs1=min(len(one), len(two)), alternative="two-sided") * one.std(ddof=1)
+    assert arm.detectable == pytest.approx(close, rel=0.02)
+
+
+def test_a_retention_that_cannot_be_known_yet_leaves_the_subject_out(shop):
+    shop.add(
+        (1, "2026-02-02", "exposed", {"variant": "old"}),
+        (2, "2026-02-13", "exposed", {"variant": "old"}),
+        (3, "2026-02-13", "exposed", {"variant": "new"}),
+        (1, "2026-02-04", "viewed"),
+    )
+    metric = {"name": "r", "type": "retention", "event": {"event": "viewed"}, "from_days": 1, "to_days": 7}
+    found = shop.ask("2026-02-15T12:00:00", **BASE, metrics=[metric])
+    assert (found.controls[0].n, found.controls[0].total, found.arms[0].n) == (1, 1, 0)
+    assert found.exposed == {"old": 2, "new": 1}
+
+
+@pytest.mark.parametrize(
+    ("planned", "used"),
+    [
+        ({"subjects": 100, "at": "2026-01-20"}, "frequentist"),
+        ({"subjects": 500, "at": "2026-01-20"}, "sequential"),
+        ({"subjects": 100, "at": "2026-02-10"}, "sequential"),
+    ],
+)
+def test_a_fixed_horizon_is_believed_only_if_fixed_before_and_reached(lab, planned, used):
+    metrics = [{"name": "buys", "event": {"event": "bought"}, "smallest_effect": 0.1}]
+    found = lab.ask(NOW, **{**BASE, "planned": planned}, metrics=metrics)
+    assert found.method == used
+    assert any("planned" in note for note in found.notes) == (used == "sequential")
+    arm = found.arms[0]
+    base = found.controls[0].mean
+    assert arm.needed == power.sample_size(base, base + 0.1)
+    assert arm.detectable == pytest.approx(power.detectable(base, min(found.controls[0].n, arm.n)))
+    present = sum(found.exposed.values())
+    assert (found.days_to_go == 0) == (present >= planned["subjects"])
+
+
+def test_conversions_of_too_few_are_not_shown(lab):
+    metrics = [{"name": "buys", "event": {"event": "bought"}}, {"name": "rare", "event": {"event": "exposed"}}]
+    found = lab.ask(NOW, least=20, **BASE, metrics=metrics)
+    assert {arm.metric for arm in found.arms} | {control.metric for control in found.controls} == {"buys", "rare"}
+    hidden = lab.ask(NOW, least=90, **BASE, metrics=metrics)
+    assert "buys: too few subjects did it, or did not, to be shown" in hidden.notes
+    assert {arm.metric for arm in hidden.arms} <= {"rare"}
+    assert lab.ask(NOW, least=150, **BASE, metrics=metrics).arms == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"planned": None}, "needs `planned`"),
+        ({"metrics": [{"name": "a", "event": {}, "type": "funnel"}]}, "needs `steps`"),
+        ({"metrics": [{"name": "a", "event": {}, "type": "retention", "from_days": 1}]}, "needs `from_days`"),
+        ({"metrics": [{"name": "a", "event": {}, "type": "retention", "from_days": 2, "to_days": 1}]}, "less than"),
+        ({"metrics": [{"name": "a", "event": {}, "property": "x"}]}, "means and ratios"),
+        ({"winsorise": 0.5}, "0.9"),
+    ],
+)
+def test_what_is_incomplete_is_refused(lab, change, says):
+    with pytest.raises(Unprocessable, match=says):
+        lab.ask(NOW, **{**BASE, "metrics": [{"name": "a", "event": {"event": "bought"}}], **change})
