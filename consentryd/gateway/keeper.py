@@ -20,6 +20,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.storage import change
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.hold import held_subjects
 from consentryd.storage.lease import Busy
 from consentryd.storage.reader import verify
 from consentryd.storage.region import RegionStore
@@ -99,7 +100,8 @@ class Keeper:
         self._retained_at = now = self._clock.now()
         for name, lake in self._lakes.items():
             try:
-                report = await asyncio.to_thread(retain, lake, self._settings, now, region=name)
+                held = held_subjects(self._stores[name].reader)
+                report = await asyncio.to_thread(retain, lake, self._settings, now, region=name, held=held)
             except Busy:
                 self._retained_at = 0
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it

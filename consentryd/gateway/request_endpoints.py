@@ -13,6 +13,7 @@ from consentryd.gateway.requests import (
     PRIVACY,
     delete_request,
     get_export,
+    get_holds,
     get_request,
     get_requests,
     get_uses,
@@ -107,6 +108,28 @@ _USES: Final[dict[str, Any]] = {
 }
 
 
+_HOLDS: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["holds"],
+    "properties": {
+        "holds": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["region", "site", "reason", "since", "identities"],
+                "properties": {
+                    "region": {"type": "string"},
+                    "site": {"type": "string"},
+                    "reason": {"type": "string"},
+                    "since": {"type": "string", "format": "date-time"},
+                    "identities": {"type": "integer"},
+                },
+            },
+        }
+    },
+}
+
+
 def _endpoint(method: str, path: str, summary: str, handler: Any, **more: Any) -> Endpoint:
     row = {"tag": "People's requests", "keys": PRIVACY, "response": _STATE, "cors": True, **more}
     return Endpoint(method=method, path=f"/v1/privacy/{path}", summary=summary, handler=handler, **row)
@@ -167,6 +190,14 @@ REQUEST_ENDPOINTS: Final = (
         parameters=(_ID,),
         response=None,
         media_type="application/zip",
+        statuses=_READ,
+    ),
+    _endpoint(
+        "GET",
+        "holds",
+        "The legal holds in force, newest first: of how many identities, not of whom.",
+        get_holds,
+        response=_HOLDS,
         statuses=_READ,
     ),
     _endpoint(

@@ -85,6 +85,13 @@ async def post_hold(request: web.Request) -> web.StreamResponse:
     return json_answer({"held": not lift, "identities": [{"type": identity.kind} for identity in identities]})
 
 
+async def get_holds(request: web.Request) -> web.StreamResponse:
+    """The legal holds in force."""
+    rights, caller = _enter(request)
+    _check_officer(caller)
+    return json_answer({"holds": await rights.ask(rights.desk.holds, caller)})
+
+
 async def get_uses(request: web.Request) -> web.StreamResponse:
     """Who used people's data."""
     rights, caller = _enter(request)

@@ -20,6 +20,7 @@ from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.receipt import Proof, Terms, issue
 from consentryd.model.clock import HOUR, Clock
+from consentryd.model.decision import Lane
 from consentryd.privacy.seal import Place, unseal
 from consentryd.rights.office import Office
 from consentryd.storage import person as people
@@ -27,6 +28,7 @@ from consentryd.storage.choice import read_choices
 from consentryd.storage.ledger import Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.retention import days_of
 from consentryd.storage.subject_key import keys_of
 from consentryd.storage.vault import VaultWriter
 
@@ -139,13 +141,17 @@ class Collector:
                 {
                     "purpose": name,
                     "why": self.policy.purposes.by_name[name].text if name in self.policy.purposes.by_name else name,
+                    "kept_days": {site: self._days(site, name) for site in sites},
                 }
                 for name in sorted(profile.counts.get("purpose", {}))
             ],
-            "kept_days": {site: self.settings.site_of(site).retention.consented_days for site in sites},
+            "kept_days": {site: self._days(site, None) for site in sites},
             "recipients": self.settings.rights.recipients,
             "collected_at": iso(self.clock.now()),
         }
+
+    def _days(self, site: str, purpose: str | None) -> int:
+        return days_of(self.settings, self.office.name, site, Lane.CONSENTED, purpose)
 
     def _receipts(self, book: Casebook, person: Person, site: str) -> list[dict[str, Any]]:
         ledger, signer = Ledger(book.connection), self.office.signing.signer()

@@ -160,7 +160,7 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
     yield from _counts("Where from (country)", profile.get("by_country", {}))
     yield from _counts("On which kind of device", profile.get("by_device", {}))
     yield from _list("Why it is stored", (f"{each['purpose']}: {each['why']}" for each in region["purposes"]))
-    yield from _list("How long", (f"{site}: {days} days after each event" for site, days in region["kept_days"].items()))
+    yield from _list("How long", _terms(region))
     yield from _list("Who else receives it", region["recipients"] or ["nobody"])
     yield from _list(
         "What you chose", (f"{each['purpose']}: {each['state']} on {each['decided_at'][:10]}" for each in region["choices"])
@@ -169,6 +169,16 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
         "Your requests", (f"{each['type']} of {each['received_at'][:10]}: {each['status']}" for each in region["requests"])
     )
     yield from _list("Who used your data", (f"{each['at'][:10]}: {each['why']} (key {each['who']})" for each in region["uses"]))
+
+
+def _terms(region: Mapping[str, Any]) -> Iterator[str]:
+    for site, days in region["kept_days"].items():
+        yield f"{site}: {days} days after each event"
+        yield from (
+            f"{site}, for {each['purpose']}: {each['kept_days'][site]} days"
+            for each in region["purposes"]
+            if each["kept_days"][site] != days
+        )
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> Iterator[str]:

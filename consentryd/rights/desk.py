@@ -25,6 +25,7 @@ from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, Reque
 from consentryd.rights.erasure import STEPS, new_file
 from consentryd.rights.office import Office
 from consentryd.rights.usage import UsageRecord
+from consentryd.storage import hold as holding
 from consentryd.storage import person as people
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.request import Casebook, RequestRow
@@ -83,7 +84,10 @@ class Desk:
         rows = {name: row for name, office in self.offices.items() if (row := self._find(office, request, caller)) is not None}
         if not rows:
             raise NotFound("not_found", "There is no request of this id.")
-        return self._told(rows)
+        told = self._told(rows)
+        if caller.identities is not None:
+            _hide_reasons(told)
+        return told
 
     def select(
         self,
@@ -132,18 +136,26 @@ class Desk:
     def hold(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller, *, lift: bool = False) -> None:
         """Keep people from being erased, for `reason` (free of personal data), or no longer. Waiting erasures are looked at anew."""
         for office in self.offices.values():
-            digests = office.digests(caller.sites, identities)
             with office.casebook() as book, book.transaction() as connection:
                 now = self.clock.now()
                 if lift:
-                    people.lift(connection, digests)
+                    holding.lift(connection, office.digests(caller.sites, identities))
                     for row in book.select(statuses=[RequestStatus.ON_HOLD]):
-                        book.update(row.id, now, status=RequestStatus.PENDING)
+                        book.update(row.id, now, status=RequestStatus.PENDING, result=None)
                 else:
-                    people.hold(connection, digests, reason, now)
+                    for site in caller.sites:
+                        holding.hold(connection, site, office.digests([site], identities), reason, now)
                 Ledger(connection).append(
                     now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift, "sites": list(caller.sites)}
                 )
+
+    def holds(self, caller: Caller) -> list[dict[str, Any]]:
+        """The holds of the caller's sites, newest first: why, since when, and of how many identities; not whose."""
+        found = []
+        for office in self.offices.values():
+            with office.casebook() as book:
+                found += [{"region": office.name, **each._asdict()} for each in holding.holds(book.connection, caller.sites)]
+        return [{**each, "since": iso(each["since"])} for each in sorted(found, key=lambda each: each["since"], reverse=True)]
 
     def export_size(self, request: str, caller: Caller) -> int:
         """How many events wait in an export. Raises `NotFound` if it is not ready, was fetched, or has expired."""
@@ -351,6 +363,12 @@ class Desk:
         for office, (wrapped, _, _) in zip(self.offices.values(), self._artifacts(request), strict=True):
             with office.casebook() as book:
                 yield office, base64.b64decode(book.unseal(request, wrapped))
+
+
+def _hide_reasons(told: dict[str, Any]) -> None:
+    """Why there is a hold is for the operator to tell."""
+    for region in told["regions"].values():
+        region.get("result", {}).pop("held", None)
 
 
 def _told_region(row: RequestRow) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from consentryd.rights.office import Office
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
 from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
+from consentryd.storage.hold import held
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -130,8 +131,8 @@ class Eraser:
     def _hide_one(self, book: Casebook, case: Case) -> None:
         connection, now = book.connection, self.clock.now()
         person = people.find_person(connection, book.digests(case.id))
-        if people.held(connection, person) is not None:
-            book.update(case.id, now, status=RequestStatus.ON_HOLD)
+        if (reason := held(connection, person)) is not None:
+            book.update(case.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})
             case.row = case.row._replace(status=RequestStatus.ON_HOLD)
             return
         others = [request for request in people.requests_of(connection, person) if request != case.id]

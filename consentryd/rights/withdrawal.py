@@ -16,6 +16,7 @@ from consentryd.consent.purposes import Purposes
 from consentryd.storage.alias import load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.erasure import empty_wal
+from consentryd.storage.hold import held_subjects
 from consentryd.storage.lake import Lake
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.region import DATABASE, RegionStore
@@ -39,8 +40,9 @@ class Sweeper:
         self._settings = settings
 
     def due(self) -> list[Withdrawal]:
-        """Refusals whose events still have to go."""
-        return [each for each in load_withdrawals(self._store.reader) if self._fate(each) != "keep"]
+        """Refusals whose events still have to go, and may."""
+        held = set(held_subjects(self._store.reader))
+        return [each for each in load_withdrawals(self._store.reader) if self._fate(each) != "keep" and each.subject not in held]
 
     def take(self, due: list[Withdrawal], *, wait_s: float = 0.0) -> Swept:
         """Take the events of `due` out of every file. Not for the event loop. Raises `Busy`, `CorruptStore`, `OSError`."""

@@ -128,27 +128,6 @@ def release(connection: sqlite3.Connection, digests: Iterable[bytes], now: int) 
         announce(connection, [digest], now)
 
 
-def hold(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str, now: int) -> None:
-    """Keep the identities from being erased, because of `reason`."""
-    connection.executemany(
-        "INSERT INTO legal_hold (digest, reason, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
-        [(digest, reason, now) for digest in digests],
-    )
-
-
-def lift(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
-    connection.executemany("DELETE FROM legal_hold WHERE digest = ?", [(digest,) for digest in digests])
-
-
-def held(connection: sqlite3.Connection, person: Person) -> str | None:
-    """Why the person must not be erased now, if so."""
-    for digest in person.digests:
-        row = connection.execute("SELECT reason FROM legal_hold WHERE digest = ?", (digest,)).fetchone()
-        if row is not None:
-            return str(row[0])
-    return None
-
-
 def restrict(connection: sqlite3.Connection, person: Person, now: int) -> None:
     connection.executemany(
         "INSERT OR IGNORE INTO restriction (subject, created_at) VALUES (?, ?)", [(subject, now) for subject in person.subjects]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.ledger import EntryKind, Ledger
 
 _FOREVER: Final = -(2**62)
-_MARKS: Final = ("site", "lane", "purpose", "time")
+_MARKS: Final = ("site", "lane", "purpose", "time", "subject")
 _DELETION_WAIT_S: Final = 60.0
 
 
@@ -35,28 +35,43 @@ class RetentionReport:
 Earliest = Callable[[str, str, str | None], int]
 
 
+class _Limits(NamedTuple):
+    """What goes: events from before `earliest`, but not those of the subjects that are `held`."""
+
+    earliest: Earliest
+    held: pa.Array
+
+
 def limits_of(settings: Settings, now: int, region: str) -> Earliest:
     """Of the limits that apply the shortest."""
+    return lambda site, lane, purpose: now - days_of(settings, region, site, lane, purpose) * DAY
 
-    def earliest(site: str, lane: str, purpose: str | None) -> int:
-        limit = _retention(settings, site)
-        days = limit.anonymous_days if lane == Lane.ANONYMOUS else limit.consented_days
-        days = min(days, limit.regions.get(region, days))
-        if lane != Lane.ANONYMOUS and purpose is not None:
-            days = min(days, limit.purposes.get(purpose, days))
-        return now - days * DAY
 
-    return earliest
+def days_of(settings: Settings, region: str, site: str, lane: str, purpose: str | None) -> int:
+    """How many days such events are kept."""
+    limit = _retention(settings, site)
+    days = limit.anonymous_days if lane == Lane.ANONYMOUS else limit.consented_days
+    days = min(days, limit.regions.get(region, days))
+    if lane != Lane.ANONYMOUS and purpose is not None:
+        days = min(days, limit.purposes.get(purpose, days))
+    return days
 
 
 def retain(
-    lake: Lake, settings: Settings, now: int, *, region: str = "", dry_run: bool = False, wait_s: float = 0.0
+    lake: Lake,
+    settings: Settings,
+    now: int,
+    *,
+    region: str = "",
+    held: Collection[int] = (),
+    dry_run: bool = False,
+    wait_s: float = 0.0,
 ) -> RetentionReport:
     """Delete what is past its limit from the lake; its bytes are gone when this returns. `dry_run` only counts.
 
-    Running readers are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
+    Events of subjects that are `held` by law stay. Running readers are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
     """
-    earliest = limits_of(settings, now, region)
+    limits = _Limits(limits_of(settings, now, region), pa.array(held, pa.int64()))
     latest_limit = now - min(_all_days(settings)) * DAY
     found: dict[tuple[str, str], int] = {}
     dropped: list[LakeFile] = []
@@ -64,13 +79,13 @@ def retain(
     with lake.writing(wait_s):
         lake.heal()
         for file in (file for file in lake.state().files if file.first < latest_limit):
-            expired = _count(lake, file, earliest)
+            expired = _count(lake, file, limits)
             if expired:
                 (dropped if sum(expired.values()) == file.events else shared).append(file)
             for key, events in expired.items():
                 found[key] = found.get(key, 0) + events
         if found and not dry_run:
-            _delete(lake, dropped, shared, earliest)
+            _delete(lake, dropped, shared, limits)
     return RetentionReport(dry_run, found, len(dropped), len(shared))
 
 
@@ -81,11 +96,11 @@ def note_retention(connection: sqlite3.Connection, now: int, report: RetentionRe
     Ledger(connection).append(now, EntryKind.RETENTION, facts)
 
 
-def _delete(lake: Lake, dropped: list[LakeFile], shared: list[LakeFile], earliest: Earliest) -> None:
+def _delete(lake: Lake, dropped: list[LakeFile], shared: list[LakeFile], limits: _Limits) -> None:
     if dropped:
         lake.commit([], dropped)
     for file in shared:
-        rewrite(lake, file, lambda table: pc.invert(_expired(table, earliest)))
+        rewrite(lake, file, lambda table: pc.invert(_expired(table, limits)))
     lake.vacuum(_DELETION_WAIT_S)
 
 
@@ -96,33 +111,34 @@ def rewrite(lake: Lake, file: LakeFile, keep: Callable[[pa.Table], pa.Array]) ->
     return kept
 
 
-def _count(lake: Lake, file: LakeFile, earliest: Earliest) -> dict[tuple[str, str], int]:
+def _count(lake: Lake, file: LakeFile, limits: _Limits) -> dict[tuple[str, str], int]:
     """Expired events by site and lane."""
     counts: dict[tuple[str, str], int] = {}
     for table in lake.read(file, _MARKS):
-        for key, mask in _groups(table, earliest):
+        for key, mask in _groups(table, limits):
             events = pc.sum(mask).as_py() or 0
             if events:
                 counts[key] = counts.get(key, 0) + events
     return counts
 
 
-def _expired(table: pa.Table, earliest: Earliest) -> pa.Array:
+def _expired(table: pa.Table, limits: _Limits) -> pa.Array:
     mask = pa.chunked_array([pa.array([False] * table.num_rows)])
-    for _, group in _groups(table, earliest):
+    for _, group in _groups(table, limits):
         mask = pc.or_(mask, group)
     return mask
 
 
-def _groups(table: pa.Table, earliest: Earliest) -> Iterator[tuple[tuple[str, str], pa.Array]]:
+def _groups(table: pa.Table, limits: _Limits) -> Iterator[tuple[tuple[str, str], pa.Array]]:
     """For each site, lane and purpose in the table, which of its events are expired."""
     times = table["time"].cast(pa.int64())
     purposes = pc.fill_null(table["purpose"], "")
+    free = pc.invert(pc.is_in(table["subject"], limits.held))
     for row in table.group_by(["site", "lane", "purpose"]).aggregate([]).to_pylist():
         site, lane, purpose = row["site"], row["lane"], row["purpose"]
         belongs = pc.and_(pc.equal(table["site"], site), pc.equal(table["lane"], lane))
         belongs = pc.and_(belongs, pc.equal(purposes, purpose or ""))
-        yield (site, lane), pc.and_(belongs, pc.less(times, earliest(site, lane, purpose)))
+        yield (site, lane), pc.and_(pc.and_(belongs, free), pc.less(times, limits.earliest(site, lane, purpose)))
 
 
 def _all_days(settings: Settings) -> Iterator[int]:

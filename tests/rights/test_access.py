@@ -77,6 +77,20 @@ async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(est
     assert [purpose["purpose"] for purpose in about["purposes"]] == ["analytics"]
 
 
+async def test_it_tells_how_long_each_purpose_is_kept_here(tmp_path: Path) -> None:
+    retention = {"consented_days": 400, "purposes": {"analytics": 90}, "regions": {"us": 30}}
+    with opened(tmp_path / "data", site={"retention": retention}) as estate:
+        await estate.send(estate.event("ann"))
+        await estate.send(estate.event("ann"), region="us")
+        request = estate.ask("access", user_id="ann")["id"]
+        estate.finish(request)
+        archive = fetched(estate, request)
+        told = {each["region"]: each for each in json.loads(archive.read("about-you.json"))}
+        assert {name: each["kept_days"] for name, each in told.items()} == {"eu": {"shop": 400}, "us": {"shop": 30}}
+        assert [each["kept_days"] for name in ("eu", "us") for each in told[name]["purposes"]] == [{"shop": 90}, {"shop": 30}]
+        assert "shop, for analytics: 90 days" in archive.read("index.html").decode()
+
+
 async def test_an_export_is_encrypted_until_it_is_fetched_and_gone_when_it_expires(estate: Estate) -> None:
     await estate.send(estate.event("ann", properties={"n": "distinctive-value"}))
     request = estate.ask("access", user_id="ann")["id"]

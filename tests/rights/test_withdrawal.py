@@ -1,18 +1,23 @@
 """Events whose purpose was withdrawn are out of queries at once, and then out of the files: erased, anonymised or kept."""
 
 import io
+from contextlib import closing
 
 import pytest
 
 from consentryd.gateway.logs import open_logger
 from consentryd.gateway.warden import Warden
 from consentryd.model.error import Unavailable
+from consentryd.model.identity import IdentityKind
 from consentryd.rights.withdrawal import Sweeper
+from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.hold import hold, lift
 from consentryd.storage.ledger import Ledger
 from consentryd.storage.reader import Reader
 from consentryd.storage.seal import Sealer
 from tests.house import open_house
+from tests.kit import NOW
 
 ALL = {"analytics": True, "product": True}
 CANARY = "canary-7c1f"
@@ -218,3 +223,17 @@ async def test_a_reader_at_work_makes_the_sweep_wait(region):
     with region.lake.writing(), pytest.raises(Unavailable):
         region.sweeper.take(region.sweeper.due())
     assert len(region.sweeper.due()) == 1
+
+
+async def test_events_under_a_legal_hold_are_out_of_queries_and_stay_on_the_disk_until_it_is_lifted(region):
+    await region.send("mine", "a-1")
+    await region.send("others", "a-2")
+    digest = region.house.house.pseudonyms["eu"].identity("shop", IdentityKind.ANONYMOUS_ID, "a-1")
+    with closing(open_database(region.store.root / "region.db", "region")) as connection:
+        hold(connection, "shop", [digest], "case 7", NOW)
+        await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+        assert region.seen() == ["others"]
+        assert region.sweeper.due() == []
+        lift(connection, [digest])
+    assert (await region.sweep()).erased == 1
+    assert region.seen(restricted=False) == ["others"]

@@ -104,3 +104,18 @@ def test_a_purpose_and_a_region_may_be_kept_for_a_shorter_time(lake, append, reg
     assert retain(lake, settings, now, region="eu").events == {("own", "consented"): 50}
     left = {purpose for file in lake.state().files for table in lake.read(file) for purpose in table["purpose"].to_pylist()}
     assert left == {"analytics"}
+
+
+def test_what_the_law_holds_stays(lake: Lake) -> None:
+    held = {row[9] for row in ROWS if row[9] is not None and not is_kept(row)}
+    kept = held.pop()
+    assert held, "somebody else's events go"
+    own = [row for row in ROWS if row[9] == kept]
+    assert any(not is_kept(row) for row in own)
+    retain(lake, SETTINGS, NOW, held=[kept])
+    assert stored(lake) == ids([row for row in ROWS if is_kept(row) or row[9] == kept])
+    version = lake.state().version
+    assert retain(lake, SETTINGS, NOW, held=[kept]).events == {}
+    assert lake.state().version == version
+    retain(lake, SETTINGS, NOW)
+    assert stored(lake) == ids([row for row in ROWS if is_kept(row)])

@@ -25,12 +25,16 @@ def retention(
     """
     from consentryd.storage.database import open_database  # noqa: PLC0415 -- Arrow takes a second to load
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415
+    from consentryd.storage.hold import held_subjects  # noqa: PLC0415
     from consentryd.storage.retention import note_retention, retain  # noqa: PLC0415
 
     settings, now = installation.load(config), SystemClock().now()
     found = []
     for folder in installation.regions(settings):
-        report = retain(DeltaLake(folder.root), settings, now, region=folder.name, dry_run=dry_run, wait_s=60.0)
+        with closing(open_database(folder.database, "region", readonly=True)) as connection:
+            held = held_subjects(connection)
+        lake = DeltaLake(folder.root)
+        report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
         if report.events and not dry_run:
             with closing(open_database(folder.database, "region")) as connection:
                 connection.execute("BEGIN IMMEDIATE")

@@ -177,6 +177,19 @@ def hold(
     say("The hold is lifted; waiting erasures go on." if lift else "Held: an erasure of this person will wait.")
 
 
+def holds(site: SitesOption = None, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the legal holds in force: why, since when, and of how many identities; not of whom, which is kept as digests only."""
+    bureau = open_bureau(installation.load(config), site)
+    found = bureau.desk.holds(bureau.caller)
+    if as_json:
+        show_json(found)
+        return
+    table = Table("region", "site", "since", "identities", "reason", box=None)
+    for each in found:
+        table.add_row(each["region"], each["site"], each["since"][:10], str(each["identities"]), each["reason"])
+    show(table) if found else say("There are no holds.")
+
+
 def _people(identities: list[dict[str, str]], file: Path | None) -> list[list[dict[str, str]]]:
     """One list of identities for each person."""
     if file is None:
@@ -213,6 +226,10 @@ def _say_erasure(request: dict[str, Any]) -> None:
         say(
             f"Request {request['id']} is on hold: somebody set a legal hold on this person (`consentry privacy hold --lift` ends it)."
         )
+        for reason in sorted(
+            {region["result"]["held"] for region in request["regions"].values() if "held" in region.get("result", {})}
+        ):
+            say(f"  because: {reason}")
         return
     say(f"Request {request['id']}: {request['status']}")
     for certificate in request.get("certificates", ()):

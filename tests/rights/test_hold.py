@@ -1,0 +1,53 @@
+"""A legal hold keeps a person's data from erasure and from withdrawal, where the operator can see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
+from consentryd.storage.hold import held_subjects
+from tests.rights.estate import OFFICER, Estate, opened
+
+ANN = NamedIdentity(IdentityKind.USER_ID, "ann")
+
+
+async def test_an_erasure_on_hold_says_why_to_the_operator_and_not_to_the_person(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as estate:
+        await estate.send(estate.event("ann"), estate.event("bob"))
+        estate.desk.hold([ANN], "case 7", OFFICER)
+        request = estate.ask("erasure", user_id="ann")["id"]
+        told = estate.finish(request)
+        assert (told["status"], told["regions"]["eu"]["result"]) == ("on_hold", {"held": "case 7"})
+        own = estate.desk.get(request, Caller("ann's token", ("shop",), (ANN,)))
+        assert (own["status"], own["regions"]["eu"].get("result")) == ("on_hold", {})
+        assert len(estate.rows()) == 2
+        estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
+        assert "result" not in estate.desk.get(request, OFFICER)["regions"]["eu"]
+        assert estate.finish(request)["status"] == "completed"
+        assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+
+
+async def test_holds_are_listed_to_their_sites_officers_without_saying_of_whom(estate: Estate) -> None:
+    phone = NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone")
+    estate.desk.hold([ANN, phone], "case 7", OFFICER)
+    estate.desk.hold([ANN], "case 8", Caller("other", ("blog",)))
+    told = estate.desk.holds(OFFICER)
+    assert {each["region"] for each in told} == set(estate.offices)
+    assert {(each["site"], each["reason"], each["identities"], each["since"][:10]) for each in told} == {
+        ("shop", "case 7", 2, "2026-11-21")
+    }
+    assert estate.desk.holds(Caller("third", ("third",))) == []
+    estate.desk.hold([ANN, phone], "case 7", OFFICER, lift=True)
+    assert estate.desk.holds(OFFICER) == []
+    assert len(estate.desk.holds(Caller("other", ("blog",)))) == len(estate.offices)
+
+
+async def test_everything_that_was_merged_into_a_held_person_is_held(estate: Estate) -> None:
+    await estate.send(estate.event(None, "phone"), estate.event("ann", "laptop"), estate.event("bob"))
+    before = {row["event_id"]: row["subject"] for row in estate.rows()}
+    await estate.send(estate.event("ann", "phone"))
+    estate.desk.hold([NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone")], "case 7", OFFICER)
+    with estate.offices["eu"].casebook() as book:
+        assert sorted(held_subjects(book.connection)) == sorted((before["m-1"], before["m-2"]))
