@@ -71,12 +71,17 @@ def _contains(text: str, value: Scalar) -> str:
     return f"contains(lower({text}), lower({literal.text(_text(value))}))"
 
 
-def _regex(pattern: str) -> Callable[[str], str]:
+def check_pattern(pattern: str, field: str, alias: str = "") -> None:
+    """Raises `Unprocessable` if DuckDB would not take the regular expression, or the `alias` put in its place."""
     try:
         with duckdb.connect() as connection:
-            connection.execute("SELECT regexp_matches('', ?)", [pattern])
+            connection.execute("SELECT regexp_replace('', ?, ?)", [pattern, alias])
     except duckdb.Error:
-        raise Unprocessable("invalid", "A pattern is no regular expression (RE2).", field="value") from None
+        raise Unprocessable("invalid", "A pattern is no regular expression (RE2).", field=field) from None
+
+
+def _regex(pattern: str) -> Callable[[str], str]:
+    check_pattern(pattern, "value")
     return lambda text: f"regexp_matches({text}, {literal.text(pattern)})"
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.comparison import check_pattern
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.field import field_of
 from consentryd.analytics.kernel.graph import Edges, Nodes, graph_of, shown
@@ -141,6 +142,7 @@ def _columns(question: PathsQuery, source: Source) -> list[Column]:
     if question.exclude:
         item = f"CASE WHEN {item} NOT IN {literal.texts(question.exclude)} THEN {item} END"
     for rule in question.cleaning:
+        check_pattern(rule.pattern, "cleaning", rule.alias)
         item = f"regexp_replace({item}, {literal.text(rule.pattern)}, {literal.text(rule.alias)}, 'g')"
     if question.include:
         item = f"CASE WHEN {item} IN {literal.texts(question.include)} THEN {item} END"
