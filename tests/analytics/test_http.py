@@ -43,6 +43,21 @@ async def test_only_a_read_key_may_ask(house, key, status):
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        {"kind": "sessions", "max_hours": 1e-268},
+        {"kind": "paths", "gap_minutes": 1e308},
+        {"kind": "paths", "cleaning": [{"pattern": "(", "alias": "x"}]},
+        {"kind": "paths", "cleaning": [{"pattern": "a", "alias": "\\9"}]},
+        {**TRENDS, "where": {"type": "first_did", "window": {"from": "2026-13-40"}}},
+    ],
+)
+async def test_what_random_questions_broke_is_a_mistake_of_the_asker(house, question):
+    status, answer = await house.post("/v1/query", question, key="read")
+    assert (status, answer["error"]["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"kind": "nothing"}, "query"),
