@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
+from consentryd.analytics.adoption.answer import answer as answer_adoption
+from consentryd.analytics.adoption.model import AdoptionQuery, AdoptionResult
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.experiment.answer import answer as answer_experiment
 from consentryd.analytics.experiment.model import ExperimentQuery, ExperimentResult
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelResult
 from consentryd.analytics.kinds import (
-    adoption,
     attribution,
     churn,
     cohort,
@@ -31,7 +32,6 @@ from consentryd.analytics.kinds import (
     stickiness,
     web,
 )
-from consentryd.analytics.kinds.adoption import AdoptionQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
 from consentryd.analytics.kinds.cohort import CohortHistoryQuery
@@ -89,7 +89,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     StickinessQuery: stickiness.answer,
     SessionsQuery: sessions.answer,
     KpiQuery: kpi.answer,
-    AdoptionQuery: adoption.answer,
+    AdoptionQuery: answer_adoption,
     CohortsQuery: segment.answer_cohorts,
     CohortHistoryQuery: cohort.answer,
     RfmQuery: rfm.answer,
@@ -112,7 +112,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     stickiness.StickinessResult,
     sessions.SessionsResult,
     kpi.KpiResult,
-    adoption.AdoptionResult,
+    AdoptionResult,
     segment.CohortsResult,
     cohort.CohortHistoryResult,
     rfm.RfmResult,

@@ -9,14 +9,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, By
 from consentryd.analytics.condition import All, Condition, Did, Matcher, Window
-from consentryd.analytics.field import Field as Value
-from consentryd.analytics.field import field_of
-from consentryd.analytics.group import bins_of
 from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.latest import check_latest, latest_sql
 from consentryd.analytics.period import Period, days_of
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
@@ -61,8 +58,7 @@ class SegmentationQuery(Question):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if any(by.bins is not None or by.of == "session" for by in self.by):
-            raise ValueError("`by` takes `edges`, not `bins`, and properties of events or subjects")
+        check_latest(self.by)
         if self.range.explicit:
             raise ValueError("a segment is made of whole local days")
         if len({channel.name for channel in self.channels}) < len(self.channels):
@@ -172,7 +168,7 @@ def _counts_sql(question: SegmentationQuery, cohort: Condition, period: Period, 
     """Subjects and events of the whole (-1), and of each value of each property of `by`."""
     source = Source(asked.setting, HISTORY)
     conditions = [source.matches(question.did), *([] if question.where is None else [source.holds(question.where)])]
-    values = [_value_sql(by, source, number) for number, by in enumerate(question.by)]
+    values = [f", {latest_sql(by, source)} AS v{number}" for number, by in enumerate(question.by)]
     within = f"e.time >= make_timestamptz({period.since})"
     people = (
         f"SELECT e.subject AS s, count(*) FILTER ({' AND '.join(conditions)} AND {within}) AS n{''.join(values)}"
@@ -189,28 +185,6 @@ def _counts_sql(question: SegmentationQuery, cohort: Condition, period: Period, 
 def _of_segment(cohort: Condition, source: Source, period: Period) -> str:
     until = f"e.time < make_timestamptz({period.until})"
     return f"e.subject IS NOT NULL AND {until} AND e.subject IN ({members_sql(cohort, source)})"
-
-
-def _value_sql(by: By, source: Source, number: int) -> str:
-    """A subject's last value, as a column."""
-    if by.of == "subject":
-        value = source.trait(by.property, "latest")
-        return f", any_value({_label(value, by)}) AS v{number}"
-    value = field_of(by.property)
-    return f", arg_max({_label(value, by)}, (e.time, e.event_id)) FILTER ({value.text} IS NOT NULL) AS v{number}"
-
-
-def _label(value: Value, by: By) -> str:
-    """The value as text, or the name of the band that its number is in."""
-    if by.edges is None:
-        return value.text
-    number = value.number
-    bands = bins_of(by.edges)
-    cases = [
-        f"WHEN {number} >= {literal.number(low)} AND {number} < {literal.number(high)} THEN {literal.text(label)}"
-        for low, high, label in bands
-    ]
-    return f"CASE {' '.join(cases)} WHEN {number} = {literal.number(by.edges[-1])} THEN {literal.text(bands[-1][2])} END"
 
 
 def _groups(counts: dict[str | None, _Count], question: SegmentationQuery, asked: Asked) -> tuple[list[SegmentationGroup], int]:

@@ -1,0 +1,1 @@
+"""Who uses a feature, how soon, how much and for how long (section 1.9)."""
