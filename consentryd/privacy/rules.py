@@ -54,13 +54,14 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled row. `path` is None where any path fits."""
+    """One compiled row. `path` is None where any path fits; `part` is the top-level field it begins with, empty for any."""
 
     detector: str
     action: Action
     site: re.Pattern[str]
     event: re.Pattern[str]
     path: re.Pattern[str] | None
+    part: str
 
     def covers(self, site: str, event: str) -> bool:
         return self.site.match(site) is not None and self.event.match(event) is not None
@@ -98,7 +99,7 @@ class Scope:
             names = {detector, kind, _ANY}
             fitting = self._fitting[detector, kind] = tuple(rule for rule in self._rules if rule.detector in names)
         for rule in fitting:
-            if rule.path is None or rule.path.match(path):
+            if rule.path is None or (path.startswith(rule.part) and rule.path.match(path)):
                 return rule.action
         return Action.TYPE
 
@@ -163,11 +164,12 @@ def _compile(row: RuleSource) -> Rule | KeyRule:
         raise ConfigError(
             f"A rule of privacy.rules names the detector {row.detector}, which there is not. See docs/scrubbing.md."
         )
-    rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path))
+    part = _literal_part(row.path)
+    rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path), part)
     if row.key is None:
         return rule
     try:
-        return KeyRule(re.compile(row.key), rule, _literal_part(row.path))
+        return KeyRule(re.compile(row.key), rule, part)
     except re.error:
         raise ConfigError(f"The key of a rule of privacy.rules is not a regular expression: {row.key}") from None
 

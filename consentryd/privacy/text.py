@@ -75,15 +75,14 @@ class TextCleaner:
 
     def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left of a URL with telling parameters, or of base64."""
-        if "=" in text and "%" not in text:
-            cleaned = self._parameters(text, path, work)
-            if cleaned != text:
-                return self.clean(cleaned, path, about, depth + 1, work)
         decoded = whole_base64(text)
-        if decoded is None:
+        if decoded is not None:
+            cleaned = self.clean(decoded, path, PLAIN, depth + 1, work)
+            return None if cleaned == decoded else cleaned
+        if "=" not in text or "%" in text:
             return None
-        cleaned = self.clean(decoded, path, PLAIN, depth + 1, work)
-        return None if cleaned == decoded else cleaned
+        cleaned = self._parameters(text, path, work)
+        return None if cleaned == text else self.clean(cleaned, path, about, depth + 1, work)
 
     def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
@@ -161,8 +160,11 @@ class TextCleaner:
     def _parameters(self, text: str, path: str, work: Work) -> str:
         pieces, last = [], 0
         for match in _PARAMETER.finditer(text):
-            hint, value = self._finder.parameter_class(match["name"]).hint, match["value"]
-            if hint is None or not value or is_output(value) or not fits(hint, value):
+            value = match["value"]
+            if not value or is_output(value):
+                continue
+            hint = self._finder.parameter_class(match["name"]).hint
+            if hint is None or not fits(hint, value):
                 continue
             action = work.scope.action(hint, "", path)
             treated = self._treatment.apply(action, hint, "", value, work.spot(path))
