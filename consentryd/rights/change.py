@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,11 +88,19 @@ class Clerk:
                 rewrite(lake, person.subjects, correct)
                 lake.vacuum(WAIT_S)
         with book.transaction() as connection:
-            Ledger(connection).append(
-                self.clock.now(), EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)}
-            )
+            now = self.clock.now()
+            if "email" in corrections and person.subjects:
+                self._readdress(connection, row.terms["sites"], person, corrections["email"], now)
+            Ledger(connection).append(now, EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)})
             self._done(book, row, {"events": changed})
         empty_wal(book.connection, WAIT_S)
+
+    def _readdress(self, connection: sqlite3.Connection, sites: Iterable[str], person: Person, address: Any, now: int) -> None:
+        """The wrong e-mail address finds the person no more; the right one, if there is one, does."""
+        people.forget_emails(connection, person)
+        if isinstance(address, str):
+            for site in sites:
+                people.note_email(connection, self.office.pseudonyms.email(site, address), person.subjects[0], now)
 
     def _person(self, book: Casebook, row: RequestRow, now: int) -> Person:
         """Whom the request is about. Of an unknown one the choice is to hold as well when they come."""

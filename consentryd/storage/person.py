@@ -187,6 +187,11 @@ def note_email(connection: sqlite3.Connection, digest: bytes, subject: int, now:
     connection.execute("INSERT OR IGNORE INTO email (digest, subject, created_at) VALUES (?, ?, ?)", (digest, subject, now))
 
 
+def forget_emails(connection: sqlite3.Connection, person: Person) -> None:
+    """No e-mail address finds the person any more."""
+    connection.executemany("DELETE FROM email WHERE subject = ?", [(subject,) for subject in person.subjects])
+
+
 def note_use(connection: sqlite3.Connection, digests: Iterable[bytes], entry: int, nonce: bytes) -> None:
     """Tie a ledger entry about a use of their data to the identities it commits to."""
     connection.executemany(

@@ -55,6 +55,14 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
         assert again.bytes_with(b"wrong-plan-771") == []
 
 
+async def test_after_a_rectified_e_mail_address_only_the_right_one_finds_the_person(estate: Estate) -> None:
+    await estate.send(estate.event("ann", type="identify", traits={"email": "wrong@example.com"}))
+    request = estate.ask("rectification", user_id="ann", corrections={"email": "Right@example.com"})["id"]
+    assert estate.finish(request)["status"] == "completed"
+    for address, events in (("wrong@example.com", 0), ("right@example.com", 1)):
+        assert estate.finish(estate.ask("access", email=address)["id"])["export"]["events"] == events
+
+
 async def test_a_pending_request_can_be_cancelled_and_its_suppression_goes_with_it(tmp_path) -> None:
     with opened(tmp_path / "data", rights={"grace_s": 60}) as estate:
         await estate.send(estate.event("ann"))
