@@ -8,8 +8,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
-import pyarrow as pa
-
 _ENTRY_BYTES: Final = 500
 
 
@@ -103,4 +101,5 @@ class DatedCache(NamedTuple):
 
 
 def _size(value: Any) -> int:
-    return _ENTRY_BYTES + (int(value.nbytes) if isinstance(value, pa.Table) else len(pickle.dumps(value)))
+    size = getattr(value, "nbytes", None)
+    return _ENTRY_BYTES + (len(pickle.dumps(value)) if size is None else int(size))

@@ -65,7 +65,9 @@ class Engine:
             snapshots = {name: stack.enter_context(reader.snapshot()) for name, reader in self._readers.items()}
             control = control or Control(settings.query_seconds)
             cache = self.cache.as_of({name: mark_of(snapshot) for name, snapshot in snapshots.items()})
-            execution = Execution(snapshots, self._rules(question, site, now), cache, control, settings.memory_mb << 20)
+            execution = Execution(
+                snapshots, self._rules(question, site, now), cache, control, settings.memory_mb << 20, threads=settings.threads
+            )
             yield Asked(
                 question=question,
                 site=site,
@@ -102,7 +104,7 @@ class Engine:
             region = next(iter(self._readers))
         if region is None or region not in self._readers:
             raise Unprocessable("invalid", f"Name one `region` of {', '.join(self._readers)}.", field="region")
-        with self._readers[region].snapshot() as snapshot:
+        with self._readers[region].snapshot(alone=True) as snapshot:
             rules = self._rules(Question(lane="all", test_traffic=True), site, now)
             return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows)
 

@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from consentryd.analytics.cache import DatedCache, PartialCache, PartialKey
 from consentryd.analytics.control import Control
+from consentryd.analytics.loading import Loading, loading_of
 from consentryd.analytics.region_view import NO_BUCKET, Part, RegionView, Span
 from consentryd.analytics.rules import Rules
+from consentryd.analytics.running import Job, Running
 from consentryd.analytics.stream import Stream
-from consentryd.analytics.streaming import Selection, Texts, to_stream
+from consentryd.analytics.streaming import Selection, Texts
 from consentryd.analytics.view import HISTORY
 from consentryd.model.error import Unprocessable
 from consentryd.storage.reader import Snapshot
@@ -38,6 +40,8 @@ class Execution:
         control: Control,
         memory_bytes: int,
         only: Part = None,
+        *,
+        threads: int = 2,
     ) -> None:
         self.rules = rules
         self.control = control
@@ -45,15 +49,16 @@ class Execution:
         self._cache = cache
         self._memory = memory_bytes
         self._only = only
+        self._threads = threads
         self._views = [RegionView(name, snapshot, rules) for name, snapshot in snapshots.items()]
 
     def with_rules(self, rules: Rules) -> Execution:
         """The same view of the data under other rules."""
-        return Execution(self._snapshots, rules, self._cache, self.control, self._memory)
+        return Execution(self._snapshots, rules, self._cache, self.control, self._memory, threads=self._threads)
 
     def of_bucket(self, bucket: int) -> Execution:
         """The same, of the subjects of one bucket."""
-        return Execution(self._snapshots, self.rules, self._cache, self.control, self._memory, bucket)
+        return Execution(self._snapshots, self.rules, self._cache, self.control, self._memory, bucket, threads=self._threads)
 
     def stances(self, region: str, purpose: str) -> Stances:
         """Who of a region refuses a purpose, and who grants it."""
@@ -96,16 +101,29 @@ class Execution:
     ) -> Iterator[T]:
         """What `work` makes of each bucket's events. `name` tells this work from every other that reads the same selection.
 
-        Text values keep their codes from one call to the next with the same `texts`.
+        Text values keep their codes from one call to the next with the same `texts`; what is made of them is remembered where those are
+        (`shared_texts`). Nothing is remembered without a `name`.
         """
         statement, texts = selection.statement, texts or Texts()
+        kept = name is not None and (not selection.has_texts or texts.token is not None)
+        loadings: dict[str, Loading | None] = {}
+        jobs = []
         for view, part, data in self._work(statement, span):
+            key = PartialKey(view.region, data, (statement, name, texts.token)) if kept else None
+            if view.region not in loadings:
+                loadings[view.region] = loading_of(selection, self.rules, frozenset(view.promoted))
+            loading = None if part == NO_BUCKET else loadings[view.region]
+            jobs.append(Job(view, part, span, key, loading))
+        yield from Running(jobs, selection, work, texts, self._cache, self.control, self._threads)
 
-            def run(view: RegionView = view, part: Part = part, texts: Texts = texts) -> T:
-                return work(to_stream(selection, view.run(part, statement, span, self.control), texts))
-
-            # Codes of texts are of this run only: what is made of them must not outlive it.
-            yield run() if selection.has_texts else self._cached(PartialKey(view.region, data, (statement, name)), run)
+    def shared_texts(self, name: Hashable) -> Texts:
+        """Codes of texts that last as long as what is remembered, for selections of one kind."""
+        key = PartialKey("", "", ("texts", name))
+        found = self._cache.get(key)
+        if found is None or found.is_full:
+            found = Texts.shared()
+            self._cache.put(key, found)
+        return found  # type: ignore[no-any-return]
 
     def _work(self, statement: str, span: Span) -> Iterator[tuple[RegionView, Part, Hashable]]:
         looked_at = Span() if HISTORY in statement else span

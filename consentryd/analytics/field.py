@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from consentryd.analytics import literal
 from consentryd.model.event import COLUMNS
+from consentryd.storage.promoted import extracted, pointer_of
 
 #: Columns that questions may name. Not among them: ids, evidence of consent, and what scrubbing noted.
 READABLE: Final = frozenset({
@@ -51,10 +52,5 @@ def field_of(name: str, row: str = "e") -> Field:
 
 def property_of(name: str, row: str = "e") -> Field:
     """A property: `plan`, `user.plan` within an object, or a JSON pointer (RFC 6901) for names with dots: `/a.b`."""
-    pointer = name if name.startswith("/") else "/" + "/".join(_escaped(part) for part in name.split("."))
-    source = f"{row}.properties"
-    return Field(f"json_extract_string({source}, {literal.text(pointer)})", pointer, source)
-
-
-def _escaped(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+    pointer = pointer_of(name)
+    return Field(extracted(pointer, f"{row}.").text, pointer, f"{row}.properties")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import duckdb
@@ -16,6 +17,7 @@ from consentryd.analytics.rules import Rules
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import CorruptStore
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
+from consentryd.storage.promoted import extracted, rewritten
 from consentryd.storage.reader import Snapshot
 
 #: A part of the region's rows: the number of a bucket, or None for all of them together.
@@ -39,7 +41,7 @@ class RegionView:
         self._rules = rules
         self._tail = _tail_counts(snapshot, rules.site)
         self._mark = mark_of(snapshot)
-        self._names: dict[tuple[Part, Span], str] = {}
+        self._names: dict[tuple[Part, Span, tuple[str, ...]], str] = {}
 
     def parts(self, span: Span, most: int) -> list[Part]:
         """Parts that may hold rows: one if all rows are at most `most`, else the buckets of the lanes."""
@@ -80,18 +82,26 @@ class RegionView:
             raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
 
     def named(self, part: Part, statement: str, span: Span) -> str:
-        """A statement with the names of the views that it reads."""
+        """A statement with the names of the views that it reads, which have the columns of promoted properties that it looks at."""
+        used = tuple(pointer for pointer in self.promoted if extracted(pointer).text.partition("(properties")[2] in statement)
         for placeholder, bounds in ((EVENTS, span), (HISTORY, Span())):
             if placeholder in statement:
-                statement = statement.replace(placeholder, self._view(part, bounds))
-        return statement
+                statement = statement.replace(placeholder, self._view(part, bounds, used))
+        return rewritten(statement, used)
 
-    def _view(self, part: Part, span: Span) -> str:
-        known = self._names.get((part, span))
+    @cached_property
+    def promoted(self) -> tuple[str, ...]:
+        """The properties, by pointer, that some file has columns of."""
+        return tuple(sorted(self.snapshot.promoted(self.snapshot.state.files)))
+
+    def _view(self, part: Part, span: Span, promoted: tuple[str, ...]) -> str:
+        known = self._names.get((part, span, promoted))
         if known is None:
-            known = self._names[part, span] = f"rows_{id(self):x}_{len(self._names)}"
-            rows = self.snapshot.relation(site=self._rules.site, since=span.since, until=span.until, bucket=part)
-            rows.set_alias("e").filter(self._rules.sql).create_view(known)
+            known = self._names[part, span, promoted] = f"rows_{id(self):x}_{len(self._names)}"
+            rows = self.snapshot.relation(
+                site=self._rules.site, since=span.since, until=span.until, bucket=part, promoted=promoted
+            )
+            rows.set_alias("e").filter(rewritten(self._rules.sql, promoted)).create_view(known)
         return known
 
     def _files(self, part: Part, span: Span) -> tuple[LakeFile, ...]:

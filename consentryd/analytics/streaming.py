@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -14,6 +16,9 @@ from consentryd.analytics.source import Source
 from consentryd.analytics.stream import MAX_DEFINITIONS, NONE, Int16s, Int64s, Stream, Values
 from consentryd.model.error import Unprocessable
 
+_TOKENS: Final = itertools.count()
+_MOST_SHARED: Final = 20_000
+_TEXT_BYTES: Final = 200
 #: With so few definitions the mask itself is the code.
 _MASK_IS_CODE: Final = 12
 
@@ -66,10 +71,30 @@ class Texts:
     """Codes of text values, the same for all streams of a run. `known[name]` is the list of texts by code."""
 
     known: dict[str, list[str]] = field(default_factory=dict)
+    token: int | None = None
     _codes: dict[str, dict[str, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def shared(cls) -> Texts:
+        """Codes for several runs; `token` tells them from all others of the process."""
+        return cls(token=next(_TOKENS))
+
+    @property
+    def is_full(self) -> bool:
+        return sum(map(len, self.known.values())) > _MOST_SHARED
+
+    @property
+    def nbytes(self) -> int:
+        """What they may grow to, about."""
+        return _MOST_SHARED * _TEXT_BYTES
 
     def encode(self, name: str, column: Any) -> Values:
         """int32 codes; `NONE` for null."""
+        with self._lock:
+            return self._encode(name, column)
+
+    def _encode(self, name: str, column: Any) -> Values:
         encoded = column.combine_chunks().dictionary_encode()
         encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         codes, texts = self._codes.setdefault(name, {}), self.known.setdefault(name, [])
@@ -87,10 +112,17 @@ class Texts:
 def to_stream(selection: Selection, table: pa.Table, texts: Texts) -> Stream:
     """The rows of `selection.statement`, sorted by (subject, time). Files are sorted already, so that mostly runs are merged."""
     subject, time = _int64s(table["s"]), _int64s(table["t"])
-    code, masks = _codes(_int64s(table["m"]), len(selection.definitions))
-    values = {column.name: _values(column, table[f"v{number}"], texts) for number, column in enumerate(selection.columns)}
+    code, masks = codes_of(_int64s(table["m"]), len(selection.definitions))
+    values = {column.name: values_of(column, table[f"v{number}"], texts) for number, column in enumerate(selection.columns)}
+    return arranged(subject, time, code, masks, values, texts)
+
+
+def arranged(subject: Int64s, time: Int64s, code: Int16s, masks: Int64s, values: Mapping[str, Values], texts: Texts) -> Stream:
+    """A stream of these rows, sorted by (subject, time). Rows that came in order of time need a stable sort by subject only."""
     if not _is_sorted(subject, time):
-        order = np.lexsort((time, subject))
+        order = np.argsort(subject, kind="stable")
+        if not _is_sorted(subject[order], time[order]):
+            order = np.lexsort((time, subject))
         subject, time, code = subject[order], time[order], code[order]
         values = {name: column[order] for name, column in values.items()}
     return Stream(subject, time, code, masks, values, texts.known)
@@ -101,7 +133,8 @@ def _is_sorted(subject: Int64s, time: Int64s) -> bool:
     return bool(np.all((rises > 0) | ((rises == 0) & (np.diff(time) >= 0))))
 
 
-def _codes(masks: Int64s, definitions: int) -> tuple[Int16s, Int64s]:
+def codes_of(masks: Int64s, definitions: int) -> tuple[Int16s, Int64s]:
+    """Bits of definitions as codes, and the bits of each code."""
     if definitions <= _MASK_IS_CODE:
         return masks.astype(np.int16), np.arange(1 << definitions, dtype=np.int64)
     found, codes = np.unique(masks, return_inverse=True)
@@ -110,7 +143,8 @@ def _codes(masks: Int64s, definitions: int) -> tuple[Int16s, Int64s]:
     return codes.astype(np.int16), found
 
 
-def _values(column: Column, values: Any, texts: Texts) -> Values:
+def values_of(column: Column, values: Any, texts: Texts) -> Values:
+    """A column's values as kernels read them."""
     match column.kind:
         case "text":
             return texts.encode(column.name, values)

@@ -62,6 +62,12 @@ def pointers_in(names: Collection[str]) -> tuple[str, ...]:
     return tuple(name.removeprefix(_TEXT) for name in names if name.startswith(_TEXT))
 
 
+def pointers_of(names: Collection[str]) -> tuple[str, ...]:
+    """The properties that any of these columns is of, each once."""
+    parts = [name.partition(":") for name in names]
+    return tuple(dict.fromkeys(pointer for prefix, colon, pointer in parts if prefix + colon in _TYPES))
+
+
 def selected(pointers: Sequence[str], held: Collection[str]) -> list[str]:
     """Columns of a SELECT: of the properties in `held` as they are, of the others taken out of the JSON."""
     found = []
@@ -75,6 +81,18 @@ def selected(pointers: Sequence[str], held: Collection[str]) -> list[str]:
 def events_sql(pointers: Sequence[str], held: Collection[str]) -> str:
     """The columns of an event, and of these properties, as the columns of a SELECT."""
     return ", ".join([*EVENT_SCHEMA.names, *selected(pointers, held)])
+
+
+def rewritten(expression: str, pointers: Collection[str]) -> str:
+    """SQL about the rows `e` and `h` with these properties read from their columns in place of the JSON.
+
+    What is replaced is the text of `extracted`, with quotes as they do not stand within a literal, so that no value can look like it.
+    """
+    for pointer in pointers:
+        for row in ("e.", "h."):
+            for plain, column in zip(reversed(extracted(pointer, row)), reversed(kept(pointer, row)), strict=True):
+                expression = expression.replace(plain, column)
+    return expression
 
 
 def promote(events: pa.Table, pointers: Sequence[str]) -> pa.Table:

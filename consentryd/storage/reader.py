@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,6 +18,7 @@ from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
+from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
 from consentryd.storage.seal import check_continuity, last_row
@@ -46,24 +47,38 @@ class Reader:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._aliases: tuple[Any, Aliases] = ((0, None, 0.0), Aliases({}))
-        self._config = {
+        config = {
             "memory_limit": memory,
             "threads": threads,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
+        self._pool = Pool(config, lake.scratch)
 
-    def snapshot(self, *, restricted: bool = True) -> Snapshot:
+    def snapshot(self, *, restricted: bool = True, alone: bool = False) -> Snapshot:
         """A view of now; use it in a `with` block and briefly: its files cannot be deleted meanwhile. Raises `CorruptStore`, `Busy`.
 
-        Erased subjects are out of it, and unless `restricted` is False (for the person's own export) those whose processing is restricted.
+        `alone`: its DuckDB serves nobody before or after, so that it can be locked.
+
+        Erased subjects are out of it, and unless `restricted` is False (for the person's own export) those whose processing is
+        restricted.
         """
         with ExitStack() as stack:
             stack.enter_context(self._lake.reading())
             with self._lock:
                 state, tail, aliases, hidden, withdrawn = self._look(restricted=restricted)
             self._lake.check(state.files)
-            return Snapshot(self._lake, state, tail, aliases, hidden, withdrawn, self._config, stack.pop_all(), self._path)
+            return Snapshot(
+                self._lake,
+                state,
+                tail,
+                aliases,
+                hidden,
+                withdrawn,
+                self._pool.alone if alone else self._pool.cursor,
+                stack.pop_all(),
+                self._path,
+            )
 
     def release(self) -> None:
         """Let go of the converted tail; worth calling after a seal, when it is in the lake (about 650 bytes an event)."""
@@ -71,6 +86,7 @@ class Reader:
             self._tail.clear()
 
     def close(self) -> None:
+        self._pool.close()
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -120,7 +136,7 @@ class Snapshot:
         aliases: Aliases,
         hidden: Hidden,
         withdrawn: Sequence[Withdrawal],
-        config: dict[str, Any],
+        connect: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         lease: ExitStack,
         path: Path,
     ) -> None:
@@ -130,7 +146,8 @@ class Snapshot:
         self.hidden = hidden
         self.withdrawn = withdrawn
         self._lake = lake
-        self._config = config
+        self._connect = connect
+        self._cursors = threading.Lock()
         self._stack = lease
         self._path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -151,13 +168,19 @@ class Snapshot:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB of the snapshot's own. What it spills stays within the region and goes when the snapshot is closed."""
+        """A DuckDB connection of the snapshot's own. What it spills stays within the region and goes when the snapshot is closed."""
         if self._connection is None:
-            spill = "" if self._lake.scratch is None else str(self._lake.scratch)
-            self._connection = duckdb.connect(config={**self._config, "temp_directory": spill})
-            self._stack.callback(self._connection.close)
-            self._connection.execute("SET TimeZone = 'UTC'")
+            self._connection = self._stack.enter_context(self._connect())
         return self._connection
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Another connection to the same DuckDB, for a thread of its own."""
+        with self._cursors:
+            connection = self.connection.cursor()
+        with connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
 
     def stances(self, purpose: str) -> Stances:
         """Who refuses a purpose by now and who grants it; younger than the snapshot's events, so that no refusal is missed."""
@@ -165,7 +188,10 @@ class Snapshot:
             return read_stances(connection, purpose, self.aliases)
 
     def lock(self) -> None:
-        """From now on the connection reads no file but this snapshot's, reaches nothing else, and keeps its settings: for others' SQL."""
+        """From now on the connection reads no file but this snapshot's, reaches nothing else, and keeps its settings: for others' SQL.
+
+        Of a snapshot that was taken `alone`.
+        """
         allowed = ", ".join("'" + path.replace("'", "''") + "'" for path in self._lake.paths(self.state.files))
         self.connection.execute(f"SET allowed_paths = [{allowed}]")
         for setting in ("python_enable_replacements = false", "enable_external_access = false", "lock_configuration = true"):
