@@ -1,0 +1,1 @@
+"""The shop's events in a gateway, questions about them, and a page that explains every number. `python -m examples.worked_example -h`."""
