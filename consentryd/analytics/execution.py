@@ -11,13 +11,14 @@ import pyarrow as pa
 from consentryd.analytics.cache import DatedCache, PartialCache, PartialKey
 from consentryd.analytics.control import Control
 from consentryd.analytics.loading import Loading, loading_of
-from consentryd.analytics.region_view import NO_BUCKET, Part, RegionView, Span
+from consentryd.analytics.region_view import NO_BUCKET, Part, RegionView, Span, SubjectView
 from consentryd.analytics.rules import Rules
 from consentryd.analytics.running import Job, Running
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.streaming import Selection, Texts
 from consentryd.analytics.view import HISTORY
 from consentryd.model.error import Unprocessable
+from consentryd.model.identity import MAX_SUBJECT, bucket_of
 from consentryd.storage.reader import Snapshot
 from consentryd.storage.stance import Stances
 
@@ -50,15 +51,25 @@ class Execution:
         self._memory = memory_bytes
         self._only = only
         self._threads = threads
-        self._views = [RegionView(name, snapshot, rules) for name, snapshot in snapshots.items()]
+        self._views: list[RegionView] = [RegionView(name, snapshot, rules) for name, snapshot in snapshots.items()]
 
     def with_rules(self, rules: Rules) -> Execution:
         """The same view of the data under other rules."""
         return Execution(self._snapshots, rules, self._cache, self.control, self._memory, threads=self._threads)
 
-    def of_bucket(self, bucket: int) -> Execution:
-        """The same, of the subjects of one bucket."""
-        return Execution(self._snapshots, self.rules, self._cache, self.control, self._memory, bucket, threads=self._threads)
+    def of_subject(self, subject: int) -> Execution:
+        """The same, of the events of one subject, asked where they stand."""
+        own = Execution(
+            self._snapshots,
+            self.rules,
+            self._cache,
+            self.control,
+            self._memory,
+            bucket_of(min(subject, MAX_SUBJECT)),
+            threads=self._threads,
+        )
+        own._views = [SubjectView(name, snapshot, self.rules, subject) for name, snapshot in self._snapshots.items()]
+        return own
 
     def stances(self, region: str, purpose: str) -> Stances:
         """Who of a region refuses a purpose, and who grants it."""

@@ -57,7 +57,7 @@ def look_up(
 ) -> Looked:
     """The results of expressions over `columns`, of all rows or of some."""
     varying = {name: column for name, column in columns.items() if column.codes is not None}
-    codes, places = _combined(varying.values(), rows)
+    codes, places = _single(varying.values()) if rows is None and len(varying) == 1 else _combined(varying.values(), rows)
     taken = {name: column.values.take(pa.array(place)) for (name, column), place in zip(varying.items(), places, strict=True)}
     count = 1 if codes is None else len(places[0])
     taken |= {name: pa.repeat(column.values[0], count) for name, column in columns.items() if column.codes is None}
@@ -65,6 +65,13 @@ def look_up(
     selected = ", ".join(f"{expression} AS r{number}" for number, expression in enumerate(expressions))
     found = connection.from_arrow(pa.table(taken)).set_alias("e").project(selected).to_arrow_table()
     return Looked(codes, [found[f"r{number}"].combine_chunks() for number in range(len(expressions))])
+
+
+def _single(columns: Collection[Coded]) -> tuple[Any, list[Any]]:
+    """Rows by their own codes: what a null gives comes last, where the code `NONE` finds it."""
+    (column,) = columns
+    places = np.arange(len(column.values) + 1)
+    return column.codes, [np.ma.masked_equal(places, len(column.values))]
 
 
 def _combined(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Hashable, Sequence
-from functools import cached_property
 from typing import Final, NamedTuple
 
 import duckdb
@@ -22,6 +23,8 @@ from consentryd.storage.reader import Snapshot
 
 #: A part of the region's rows: the number of a bucket, or None for all of them together.
 Part = int | None
+_COLUMN: Final = re.compile(r"\b[eh]\.(\w+)")
+_FEW: Final = 100_000
 NO_BUCKET: Final = ANONYMOUS_BUCKET + 1
 
 
@@ -42,6 +45,8 @@ class RegionView:
         self._tail = _tail_counts(snapshot, rules.site)
         self._mark = mark_of(snapshot)
         self._names: dict[tuple[Part, Span, tuple[str, ...]], str] = {}
+        self._numbers = itertools.count()
+        self._promoted: tuple[str, ...] | None = None
 
     def parts(self, span: Span, most: int) -> list[Part]:
         """Parts that may hold rows: one if all rows are at most `most`, else the buckets of the lanes."""
@@ -89,10 +94,12 @@ class RegionView:
                 statement = statement.replace(placeholder, self._view(part, bounds, used))
         return rewritten(statement, used)
 
-    @cached_property
+    @property
     def promoted(self) -> tuple[str, ...]:
         """The properties, by pointer, that some file has columns of."""
-        return tuple(sorted(self.snapshot.promoted(self.snapshot.state.files)))
+        if self._promoted is None:
+            self._promoted = tuple(sorted(self.snapshot.promoted(self.snapshot.state.files)))
+        return self._promoted
 
     def _view(self, part: Part, span: Span, promoted: tuple[str, ...]) -> str:
         known = self._names.get((part, span, promoted))
@@ -109,6 +116,50 @@ class RegionView:
 
     def _tail_rows(self, part: Part) -> int:
         return int(self._tail.sum() if part is None else self._tail[part])
+
+
+class SubjectView(RegionView):
+    """The same of one subject, whose events are picked out of the files once and asked from memory."""
+
+    def __init__(self, region: str, snapshot: Snapshot, rules: Rules, subject: int) -> None:
+        super().__init__(region, snapshot, rules)
+        self._subject = subject
+        self._columns: frozenset[str] = frozenset()
+
+    def rows(self, part: Part, span: Span) -> int:
+        """Few, if there may be any."""
+        return min(super().rows(part, span), _FEW)
+
+    def data(self, part: Part, span: Span) -> Hashable:
+        """Names the subject's rows."""
+        return super().data(part, span), self._subject
+
+    def named(self, part: Part, statement: str, span: Span) -> str:
+        """A statement with the names of views that hold every column that it reads."""
+        read = frozenset(_COLUMN.findall(f"{statement} {self._rules.sql}"))
+        if not read <= self._columns:
+            self._columns |= read
+            self._names.clear()
+        return super().named(part, statement, span)
+
+    @property
+    def promoted(self) -> tuple[str, ...]:
+        """None: the JSON of few events is read as it is."""
+        return ()
+
+    def _view(self, part: Part, span: Span, promoted: tuple[str, ...]) -> str:
+        key = (part, span, promoted)
+        if key not in self._names:
+            name = self._names[key] = f"own_{id(self):x}_{next(self._numbers)}"
+            columns = self._columns | {
+                "subject",
+                "time",
+                "site",
+                *(["purpose", "received_at"] if self.snapshot.withdrawn else []),
+            }
+            rows = self.snapshot.relation_of(self._subject, columns, site=self._rules.site, since=span.since, until=span.until)
+            rows.set_alias("e").filter(self._rules.sql).create_view(name)
+        return self._names[key]
 
 
 def _tail_counts(snapshot: Snapshot, site: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -36,6 +36,7 @@ from consentryd.storage.parquet import columns_of, read_parquet, write_parquet
 from consentryd.storage.promoted import events_sql, pointer_of, pointers_in
 from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
+from consentryd.storage.seek import Seeker
 
 APPLICATION: Final = "consentry-log"
 CHECKPOINT_EVERY: Final = 20
@@ -63,6 +64,7 @@ class DeltaLake:
         self._log = self.folder / "_delta_log"
         self._promote = tuple(dict.fromkeys(map(pointer_of, promoted)))
         self._promoted: dict[str, tuple[str, ...]] = {}
+        self._seeker = Seeker()
         self._new_name = new_name
         self._lease = Lease(region)
         self._cached = EMPTY
@@ -73,6 +75,7 @@ class DeltaLake:
         if version != self._cached.version:
             self._cached = EMPTY if version < 0 else self._load(self._open(), version)
             listed = {file.path for file in self._cached.files}
+            self._seeker.keep({self.folder / path for path in listed})
             self._promoted = {path: found for path, found in self._promoted.items() if path in listed}
             self._verified &= listed | set(map(_rollup_of, listed))
         return self._cached
@@ -160,6 +163,10 @@ class DeltaLake:
             for held, each in alike.items()
         ]
         return reduce(duckdb.DuckDBPyRelation.union, found)
+
+    def pick(self, file: LakeFile, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        self.verify([file])
+        return self._seeker.pick(self.folder / file.path, subjects, columns)
 
     def promoted(self, file: LakeFile) -> tuple[str, ...]:
         known = self._promoted.get(file.path)

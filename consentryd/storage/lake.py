@@ -103,6 +103,10 @@ class Lake(Protocol):
         taken out of the JSON where a file has none."""
         ...
 
+    def pick(self, file: LakeFile, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Some columns of the events of some subjects, in the order of the file, reading little else. Raises `CorruptStore`."""
+        ...
+
     def promoted(self, file: LakeFile) -> tuple[str, ...]:
         """The properties, by pointer, of which the file has columns."""
         ...
@@ -195,6 +199,10 @@ class MemoryLake:
     ) -> duckdb.DuckDBPyRelation:
         events = connection.from_arrow(pa.concat_tables([self._table(file) for file in files]))
         return events.project(events_sql(promoted, ()))
+
+    def pick(self, file: LakeFile, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        table = self._table(file)
+        return table.filter(pc.is_in(table["subject"], pa.array(subjects, pa.int64()))).select(list(columns))
 
     def promoted(self, file: LakeFile) -> tuple[str, ...]:  # noqa: ARG002 - tables in memory have none
         return ()

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from consentryd.model.error import CorruptStore
 from consentryd.model.identity import bucket_of
@@ -21,6 +22,7 @@ from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
 from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
+from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.stance import Stances, read_stances
 from consentryd.storage.tail import Tail
@@ -238,12 +240,39 @@ class Snapshot:
         read in place of all; without `tail` the log's tail is left out. Columns of the properties `promoted`, by pointer, come last.
         """
         source = self._union(self.files(since=since, until=until, bucket=bucket) if files is None else files, promoted, tail=tail)
+        visible = self._as_seen(source, site, since, until)
+        return visible if bucket is None else visible.filter(_bucket_condition(bucket))
+
+    def relation_of(
+        self, subject: int, columns: Collection[str], *, site: str, since: int | None = None, until: int | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """The same, of one subject: found where it stands. Columns other than these are null; `event_id` too unless it settles an order."""
+        subjects = [subject, *self.aliases.subjects[self.aliases.becomes == subject].tolist()]
+        buckets = {bucket_of(each) for each in subjects}
+        files = [file for file in self.files(since=since, until=until) if file.bucket in buckets]
+        tail = self.tail.filter(pc.is_in(self.tail["subject"], pa.array(subjects, pa.int64())))
+        wanted = [name for name in EVENT_SCHEMA.names if name in columns and name != "event_id"]
+
+        def picked(names: Sequence[str]) -> pa.Table:
+            return pa.concat_tables([*(self._lake.pick(file, subjects, names) for file in files), tail.select(list(names))])
+
+        found = picked(wanted)
+        rest = {
+            name: pa.nulls(found.num_rows, EVENT_SCHEMA.field(name).type) for name in EVENT_SCHEMA.names if name not in wanted
+        }
+        if "event_id" in columns and len(found["time"].unique()) < found.num_rows:
+            rest |= {"event_id": picked(["event_id"])["event_id"]}
+        table = pa.table([found[name] if name in wanted else rest[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
+        return self._as_seen(self.connection.from_arrow(table), site, since, until)
+
+    def _as_seen(
+        self, source: duckdb.DuckDBPyRelation, site: str | None, since: int | None, until: int | None
+    ) -> duckdb.DuckDBPyRelation:
         conditions = list(_conditions(site, since, until))
         filtered = source.filter(" AND ".join(conditions)) if conditions else source
         resolved = self._resolve(filtered) if len(self.aliases) else filtered
         visible = self._visible(resolved) if len(self.hidden) else resolved
-        visible = self._not_withdrawn(visible) if self.withdrawn else visible
-        return visible if bucket is None else visible.filter(_bucket_condition(bucket))
+        return self._not_withdrawn(visible) if self.withdrawn else visible
 
     def query(self, sql: str, parameters: Sequence[Any] = (), **filters: Any) -> pa.Table:
         """Run SQL over the view `events` (of `relation(**filters)`); the result as Arrow. Raises `CorruptStore` if a file is at fault."""

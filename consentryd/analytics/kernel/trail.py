@@ -76,8 +76,13 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
     """The events that match a step or an exclusion, or every event."""
     steps = bits(stream.masks, [step.definition for step in funnel.steps])
     bars = bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
-    row = np.arange(len(stream.code)) if everything else np.flatnonzero(((steps | bars) != 0)[stream.code])
-    subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
+    looked_at = (steps | bars) != 0
+    if everything or looked_at[np.flatnonzero(np.bincount(stream.code))].all():
+        row = np.arange(len(stream.code))
+        subject, time, code = stream.subject, stream.time, stream.code
+    else:
+        row = np.flatnonzero(looked_at[stream.code])
+        subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
     new = changes(subject)
     trail = Trail(
         key=np.cumsum(new) - 1,

@@ -17,7 +17,6 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.trends.rows import as_number
-from consentryd.model.identity import MAX_SUBJECT, bucket_of
 
 _TIMELINE: Final = 200
 Sum = Literal["count", "sum", "distinct", "mean", "last"]
@@ -93,7 +92,7 @@ def answer(question: PersonQuery, asked: Asked) -> PersonResult:
     asked.refuse_single("A report on one subject shows a group of one.")
     period = asked.period("day")
     run = _Run(question, asked, period)
-    seen = run.query("min(epoch_us(e.time)) AS a, max(epoch_us(e.time)) AS b, count(*) AS n")
+    seen = run.overall()
     first, last = _least(seen["a"]), _most(seen["b"])
     return PersonResult(
         **asked.envelope(period, interval=False),
@@ -101,7 +100,7 @@ def answer(question: PersonQuery, asked: Asked) -> PersonResult:
         last_seen=None if last is None else asked.label(last),
         events=sum(seen["n"]),
         traits={name: run.trait(name) for name in question.traits},
-        numbers={number.name: run.number(number) for number in question.numbers},
+        numbers={number.name: _number(number, seen[f"n{place}"]) for place, number in enumerate(question.numbers)},
         tables=[TableRows(name=table.name, rows=run.table(table)) for table in question.tables],
         timeline=run.timeline() if question.timeline else [],
     )
@@ -111,7 +110,7 @@ class _Run:
     def __init__(self, question: PersonQuery, asked: Asked, period: Period) -> None:
         self._question, self._asked = question, asked
         self._span = Span(period.since, period.until)
-        self._execution = asked.execution.of_bucket(bucket_of(min(int(question.subject), MAX_SUBJECT)))
+        self._execution = asked.execution.of_subject(int(question.subject))
 
     def query(self, selected: str, source: Source | None = None, where: str = "true", rest: str = "") -> dict[str, list[Any]]:
         source = source or Source(self._asked.setting)
@@ -125,11 +124,15 @@ class _Run:
         found = self.query(f"any_value({source.trait(name, 'latest').text}) AS v", source)["v"]
         return next((value for value in found if value is not None), None)
 
-    def number(self, number: Number) -> Any:
+    def overall(self) -> dict[str, list[Any]]:
+        """By region: first and last event `a` and `b`, how many `n`, and the report's numbers `n0`, `n1` ..."""
         source = Source(self._asked.setting)
-        found = self.query(f"{_sql(number)} AS v", source, source.matches(number))["v"]
-        nothing = 0 if number.of in {"count", "sum", "distinct"} else None
-        return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
+        numbers = [
+            f"{_sql(number, f' FILTER ({source.matches(number)})')} AS n{place}"
+            for place, number in enumerate(self._question.numbers)
+        ]
+        selected = ["min(epoch_us(e.time)) AS a", "max(epoch_us(e.time)) AS b", "count(*) AS n", *numbers]
+        return self.query(", ".join(selected), source)
 
     def table(self, table: ReportTable) -> list[dict[str, Any]]:
         source = Source(self._asked.setting)
@@ -151,6 +154,12 @@ class _Run:
         )
         rows = zip(found["t"], found["n"], found["p"], strict=True)
         return [PersonEvent(time=self._asked.label(time), event=event, path=path) for time, event, path in rows]
+
+
+def _number(number: Number, found: list[Any]) -> Any:
+    """A number of the report, from the region that has any."""
+    nothing = 0 if number.of in {"count", "sum", "distinct"} else None
+    return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
 
 
 def _sql(number: Number, only: str = "") -> str:
