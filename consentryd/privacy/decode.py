@@ -15,6 +15,7 @@ _INVISIBLE: Final = re.compile(
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_ENTITY: Final = re.compile(r"&(?:#|[a-z]{2,12};)")
 
 #: Letters of other scripts that look like Latin ones (from Unicode's confusables), used only where they stand among Latin letters.
 _LOOK_ALIKES: Final = str.maketrans(
@@ -74,6 +75,11 @@ _BASE64: Final = re.compile(
 _LEAST_BASE64: Final = 12
 _STANDARD: Final = str.maketrans("-_", "+/")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def is_encoded(text: str) -> bool:
+    """Whether percent-encoding or an HTML entity is in a text. What parts the parameters of a query is none."""
+    return "%" in text or ("&" in text and _ENTITY.search(text) is not None)
 
 
 def plain(text: str) -> str:

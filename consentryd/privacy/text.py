@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from consentryd.privacy.decode import base64_spans, may_hide, plain, whole_base64
+from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
@@ -86,7 +86,7 @@ class TextCleaner:
 
     def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
-        if "%" in text or "&" in text or not (text.isascii() or not may_hide(text.encode("utf-8", "replace"))):
+        if is_encoded(text) or (not text.isascii() and may_hide(text.encode("utf-8", "replace"))):
             decoded = _decoded(text)
             if decoded is None:
                 return None
