@@ -12,6 +12,7 @@ from consentryd.privacy.key_class import PLAIN
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from tests.privacy.positive import POSITIVE
+from tests.privacy.test_scrub import ENCODINGS
 
 #: Other ways to write what `POSITIVE` has, each of which a quick look could take for something else.
 FORMS = {
@@ -108,3 +109,20 @@ def test_cyrillic_letters_among_digits_hide_nothing() -> None:
     for value in ("0\u0430:1b:2c:3d:4e:5f", "0xfb6916095c\u04301df60bb79ce92ce3ea74c37c5d359"):
         assert _WARM.scrub("x", "shop", {"properties": {"note": value}}).redactions
     assert not _WARM.scrub("x", "shop", {"properties": {"note": "\u0434\u043e\u043c 42\u0430"}}).redactions
+
+
+#: What docs/scrubbing.md says is passed: colons and slashes in percent-encoding, and base64 too short for a sign.
+_COLONS = frozenset({"IPv6", "short IPv6", "IMEI in a parameter", "Windows path", "mac"})
+PASSED = {
+    "percent": _COLONS | {"user_path", "url_id"},
+    "query": _COLONS,
+    "base64": {"bare NINO", "es_dni", "es_nie", "sg_nric"},
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_encoding_hides_any_kind_of_datum_as_value_key_or_name_of_an_event(encoding: str) -> None:
+    hidden = {form: ENCODINGS[encoding](value) for form, value in VALUES.items() if form not in PASSED.get(encoding, ())}
+    for form, text in hidden.items():
+        for fields in ({"properties": {"note": text}}, {"properties": {text: 1}}, {"event": text}):
+            assert _WARM.scrub("x", "shop", fields).redactions, form
