@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import secrets
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,7 +51,7 @@ class Profile:
     events: int = 0
     first: str | None = None
     last: str | None = None
-    sessions: set[int] = field(default_factory=set)
+    sessions: array[int] = field(default_factory=lambda: array("q"))
     counts: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, events: Sequence[Mapping[str, Any]]) -> None:
@@ -57,7 +59,7 @@ class Profile:
         self.events += len(events)
         self.first = self.first or events[0]["time"]
         self.last = events[-1]["time"]
-        self.sessions.update(event["session"] for event in events if "session" in event)
+        self.sessions.extend(event["session"] for event in events if "session" in event)
         for name in ("event", "country", "device", "browser", "purpose", "site"):
             if values := [event[name] for event in events if name in event]:
                 self.counts.setdefault(name, Counter()).update(values)
@@ -67,7 +69,7 @@ class Profile:
             "events": self.events,
             "first_event": self.first,
             "last_event": self.last,
-            "sessions": len(self.sessions),
+            "sessions": len(np.unique(np.frombuffer(self.sessions, np.int64))) if self.sessions else 0,
             **{f"by_{name}": dict(counter.most_common(_TOP)) for name, counter in self.counts.items()},
         }
 

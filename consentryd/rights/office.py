@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from consentryd.model.clock import Clock
 from consentryd.model.identity import IdentityKind
@@ -17,6 +18,9 @@ from consentryd.storage.keys import RegionKeys
 from consentryd.storage.reader import Reader
 from consentryd.storage.request import Casebook
 from consentryd.storage.signing import SigningKeys
+
+#: For putting a month of a person's events in order.
+MEMORY: Final = "192MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,12 @@ def open_offices(root: Path, keys: Mapping[str, RegionKeys], clock: Clock) -> di
         lake = DeltaLake(folder)
         signing = SigningKeys(root, name, each.signing, clock)
         offices[name] = Office(
-            name, folder, each, signing, Pseudonymiser(each.identity, each.dedup), lake, Reader(folder, lake, tail_events=0)
+            name,
+            folder,
+            each,
+            signing,
+            Pseudonymiser(each.identity, each.dedup),
+            lake,
+            Reader(folder, lake, tail_events=0, memory=MEMORY),
         )
     return offices

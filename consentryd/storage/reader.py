@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -296,12 +297,21 @@ class Snapshot:
             raise
 
     def of_subjects(self, subjects: Collection[int], rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """All events of these subjects (merged ones are to be named too) in order of time, `rows` at a time; hidden ones left out."""
+        """All events of these subjects (merged ones are to be named too) in order of time, `rows` at a time; hidden ones left out.
+
+        A month is put in order at a time, so that memory bounds a person's month, not their years.
+        """
         buckets = {bucket_of(subject) for subject in subjects}
-        source = self._union([file for file in self.state.files if file.bucket in buckets])
-        own = source.filter(f"subject IN ({', '.join(str(int(subject)) for subject in subjects)})")
-        visible = self._visible(own) if len(self.hidden) else own
-        yield from visible.order("time, event_id").to_arrow_reader(rows)
+        named = f"subject IN ({', '.join(str(int(subject)) for subject in subjects)})"
+        files = [file for file in self.state.files if file.bucket in buckets]
+        for month in sorted({file.month for file in files} | _months(self.tail)):
+            source = self._union([file for file in files if file.month == month])
+            start, end = (
+                int(bound.astype("datetime64[us]").astype(np.int64)) for bound in (np.datetime64(month), np.datetime64(month) + 1)
+            )
+            own = source.filter(" AND ".join((named, *_conditions(None, start, end))))
+            visible = self._visible(own) if len(self.hidden) else own
+            yield from visible.order("time, event_id").to_arrow_reader(rows)
 
     def _union(self, files: Sequence[LakeFile], promoted: Sequence[str] = (), *, tail: bool = True) -> duckdb.DuckDBPyRelation:
         parts = [self._lake.scan(self.connection, files, promoted)] if files else []
@@ -330,6 +340,11 @@ class Snapshot:
 
 
 _RESOLVED: Final = "event.* REPLACE (coalesce(merged.becomes, event.subject) AS subject)"
+
+
+def _months(events: pa.Table) -> set[str]:
+    """Of their times, as lake files are told apart (YYYY-MM, UTC)."""
+    return {str(month) for month in np.unique(events["time"].to_numpy().astype("datetime64[M]"))}
 
 
 def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:

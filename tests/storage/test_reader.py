@@ -270,4 +270,26 @@ def test_no_subject_or_identifier_stands_in_statistics(region: Path, append: App
         footer = pa.parquet.read_metadata(lake.folder / file.path)
         group = footer.row_group(0)
         columns = [group.column(index) for index in range(group.num_columns)]
-        assert {column.path_in_schema for column in columns if column.is_stats_set} == {"site", "time", "received_at", "lane", "purpose"}
+        assert {column.path_in_schema for column in columns if column.is_stats_set} == {
+            "site",
+            "time",
+            "received_at",
+            "lane",
+            "purpose",
+        }
+
+
+def test_some_subjects_events_come_in_order_of_time_over_months_log_and_lake(
+    region: Path, lake: Lake, append: Append, reader: Reader
+) -> None:
+    chosen = [3, 2**62 + 5]
+    rows = [event(number, days=150, subject=[*chosen, 7][number % 3], lane="consented") for number in range(240)]
+    append(rows[:120])
+    Sealer(region, lake).run()
+    append(rows[120:])
+    wanted = sorted((row for row in rows if row[SUBJECT] in chosen), key=lambda row: (row[TIME], row[0]))
+    with reader.snapshot() as snapshot:
+        batches = list(snapshot.of_subjects(chosen, rows=10))
+    assert [each for batch in batches for each in batch.column("event_id").to_pylist()] == [row[0] for row in wanted]
+    assert max(batch.num_rows for batch in batches) <= 2048
+    assert len({file.month for file in lake.state().files}) >= 5
