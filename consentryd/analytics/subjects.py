@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.behind import Part, behind
 from consentryd.analytics.funnels.answer import selection_of, span_of
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.kernel.hold import held_chains
@@ -17,12 +18,9 @@ from consentryd.analytics.kernel.retention import members_of
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
-from consentryd.analytics.kinds.rfm import RfmQuery, subjects_in
-from consentryd.analytics.kinds.segmentation import SegmentationQuery, members
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier
-from consentryd.analytics.prediction.answer import scored_tenth
-from consentryd.analytics.prediction.model import TENTHS, PredictionQuery
+from consentryd.analytics.prediction.model import TENTHS
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import Shape, Text
@@ -38,7 +36,8 @@ class Point(Shape):
     """A number of the answer; what is numbered counts from 0.
 
     Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`;
-    predictions: `tenth`, 0 the likeliest; RFM: `segment`, perhaps the one it `was`; segmentation: all of it, or a `channel`.
+    predictions: `tenth`, 0 the likeliest; RFM: `segment`, perhaps the one it `was`; segmentation: all of it, or a `channel`;
+    churn: `bucket`, `part`; adoption: `part`; revenue: `part` paying, perhaps `bucket`; experiments: `arm`; attribution: `channel`.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")
@@ -52,6 +51,8 @@ class Point(Shape):
     segment: Text | None = None
     was: Text | None = None
     channel: Text | None = None
+    part: Part | None = None
+    arm: Text | None = None
 
 
 POINT: Final = TypeAdapter(Point)
@@ -69,14 +70,8 @@ def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MA
             found = _of_lifecycle(question, point, asked)
         case RetentionQuery() if point.cohort is not None and point.period is not None:
             found = _of_retention(question, point, asked)
-        case RfmQuery() if point.segment is not None:
-            found = subjects_in(question, point.was, point.segment, asked)
-        case SegmentationQuery() if point.channel in {None, *(channel.name for channel in question.channels)}:
-            found = members(question, point.channel, asked)
-        case PredictionQuery() if point.tenth is not None:
-            found = [each.subject for each in scored_tenth(question, point.tenth, asked)]
         case _:
-            raise Unprocessable("invalid", "This query has no subjects at this point.", field="point")
+            found = behind(question, point, asked)
     return sorted(set(found))[:most]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.exchange import in_base, number_columns
-from consentryd.analytics.experiment.measuring import VARIANT, Frame, Part, capped, definitions_of, part_of
+from consentryd.analytics.experiment.measuring import VARIANT, Frame, Part, capped, definitions_of, members_of, part_of
 from consentryd.analytics.experiment.model import ArmRow, ExperimentMetric, ExperimentQuery, ExperimentResult, SplitCheck
 from consentryd.analytics.field import field_of
 from consentryd.analytics.lane import require_subjects
@@ -34,10 +34,7 @@ NOT_YET: Final = "The planned number of subjects is not reached, or was not fixe
 def answer(question: ExperimentQuery, asked: Asked) -> ExperimentResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    period = asked.period("day")
-    window = None if question.window_days is None else round(question.window_days * DAY)
-    span = Span(period.since - round(question.look_back_days * DAY), None if window is None else period.until + window)
-    frame = Frame(question, window, period.since, period.until, asked.now - asked.late)
+    frame, span = _framed(question, asked)
     missing: Counter[str] = Counter()
     values = [f"v{number}" for number in range(len(question.metrics))]
 
@@ -48,7 +45,24 @@ def answer(question: ExperimentQuery, asked: Asked) -> ExperimentResult:
     found = reduce(Part.merge, asked.execution.streams(selection, span, work, None))
     for currency, count in missing.items():
         asked.warn(f"missing_rate {currency}", count)
-    return _result(question, asked, found, asked.envelope(period, interval=False))
+    return _result(question, asked, found, asked.envelope(asked.period("day"), interval=False))
+
+
+def arm_members(question: ExperimentQuery, arm: str, asked: Asked) -> list[int]:
+    """The subjects of a variant that are analysed."""
+    frame, span = _framed(question, asked)
+    place = question.variants.index(arm)
+    selection = select(asked, [question.exposure], partial(_columns, question))
+    parts = asked.execution.streams(selection, span, partial(members_of, frame=frame, arm=place), None)
+    return [subject for part in parts for subject in part]
+
+
+def _framed(question: ExperimentQuery, asked: Asked) -> tuple[Frame, Span]:
+    """The range of exposures, and the time of all events that count."""
+    period = asked.period("day")
+    window = None if question.window_days is None else round(question.window_days * DAY)
+    span = Span(period.since - round(question.look_back_days * DAY), None if window is None else period.until + window)
+    return Frame(question, window, period.since, period.until, asked.now - asked.late), span
 
 
 def _columns(question: ExperimentQuery, source: Source) -> list[Column]:

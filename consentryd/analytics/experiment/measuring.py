@@ -70,8 +70,7 @@ def definitions_of(question: ExperimentQuery) -> list[Matcher]:
 
 def part_of(stream: Stream, frame: Frame) -> Part:
     """What the subjects of a stream did."""
-    stream = _within(stream, frame)
-    assignment = assign(stream, 0, VARIANT)
+    stream, assignment = _assigned(stream, frame)
     chosen = _some(assignment, kept(assignment, frame.watermark, frame.window, frame.question.mixed))
     measures = [
         _measures(stream, chosen, number, first, metric, frame) for number, (first, metric) in enumerate(_placed(frame.question))
@@ -79,6 +78,14 @@ def part_of(stream: Stream, frame: Frame) -> Part:
     started = int(chosen.first.min()) if len(chosen.first) else int(_FAR)
     exposed = chosen.exposed(len(frame.question.variants))
     return Part(exposed, int(assignment.mixed.sum()), len(assignment.subject), measures, started)
+
+
+def members_of(stream: Stream, frame: Frame, arm: int) -> list[int]:
+    """The subjects of an arm that are analysed."""
+    _, assignment = _assigned(stream, frame)
+    lines = kept(assignment, frame.watermark, frame.window, frame.question.mixed) & (assignment.variant == arm)
+    found: list[int] = assignment.subject[lines].tolist()
+    return found
 
 
 def capped(arms: list[Any], share: float | None, *, cupped: bool) -> list[Measure]:
@@ -100,6 +107,11 @@ def _placed(question: ExperimentQuery) -> Iterator[tuple[int, ExperimentMetric]]
     for metric in question.metrics:
         yield place, metric
         place += len(_of_metric(metric))
+
+
+def _assigned(stream: Stream, frame: Frame) -> tuple[Stream, Assignment]:
+    within = _within(stream, frame)
+    return within, assign(within, 0, VARIANT)
 
 
 def _within(stream: Stream, frame: Frame) -> Stream:

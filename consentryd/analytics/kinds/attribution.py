@@ -17,6 +17,7 @@ from consentryd.analytics.currency import Rates
 from consentryd.analytics.exchange import in_base, number_columns
 from consentryd.analytics.field import field_of
 from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
@@ -91,16 +92,11 @@ class _Part(NamedTuple):
 def answer(question: AttributionQuery, asked: Asked) -> AttributionResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    period, texts = asked.period("day"), Texts()
+    period = asked.period("day")
     missing: Counter[str] = Counter()
-    work = partial(_part, question=question, since=period.since, until=period.until, rates=asked.rates, missing=missing)
-    span = Span(period.since - question.look_back_days * DAY, period.until)
-    selection = select(asked, [question.touch, question.conversion], partial(_columns, question))
-    parts = list(asked.execution.streams(selection, span, work, None, texts))
-    made, lost = (joined(side) for side in zip(*parts, strict=True))
+    made, lost, names = _followed(question, period, asked, missing)
     for currency, count in missing.items():
         asked.warn(f"missing_rate {currency}", count)
-    names = texts.known.get("channel", [])
     credits_ = {model: _credit(model, made, lost, len(names)) for model in question.models}
     people = _people(made, len(names))
     few = 0 < len(np.unique(made.subject)) < asked.least
@@ -113,6 +109,28 @@ def answer(question: AttributionQuery, asked: Asked) -> AttributionResult:
         conversions=None if few else scaled(len(made.subject), asked.scale),
         channels=channels,
     )
+
+
+def touched_by(question: AttributionQuery, channel: str, asked: Asked, missing: Counter[str]) -> list[int]:
+    """The converting subjects that a channel touched, ascending; nobody for a channel that there is not."""
+    made, _, names = _followed(question, asked.period("day"), asked, missing)
+    if channel not in {*names, _UNATTRIBUTED}:
+        return []
+    people = _people(made, len(names))
+    found: list[int] = people[names.index(channel) if channel in names else -1].tolist()
+    return found
+
+
+def _followed(
+    question: AttributionQuery, period: Period, asked: Asked, missing: Counter[str]
+) -> tuple[Journeys, Journeys, list[str]]:
+    """The journeys that converted, those that did not, and the channels by code."""
+    texts = Texts()
+    work = partial(_part, question=question, since=period.since, until=period.until, rates=asked.rates, missing=missing)
+    span = Span(period.since - question.look_back_days * DAY, period.until)
+    selection = select(asked, [question.touch, question.conversion], partial(_columns, question))
+    made, lost = (joined(side) for side in zip(*asked.execution.streams(selection, span, work, None, texts), strict=True))
+    return made, lost, texts.known.get("channel", [])
 
 
 class _Row:

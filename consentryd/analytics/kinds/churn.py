@@ -70,8 +70,7 @@ def answer(question: ChurnQuery, asked: Asked) -> ChurnResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period = asked.period(question.interval)
-    days = _usual_days(question, period, asked) if question.days == "usual" else question.days
-    length = days * DAY
+    length = length_of(question, period, asked)
     work = partial(_churn, edges=period.edges, length=length)
     span = Span(None, period.edges[-1] + length)
     parts = asked.execution.streams(select(asked, [question.activity]), span, work, ("churn", period.edges, length))
@@ -80,12 +79,17 @@ def answer(question: ChurnQuery, asked: Asked) -> ChurnResult:
     counts = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     return ChurnResult(
         **asked.envelope(period),
-        days=days,
+        days=length // DAY,
         buckets=[
             _bucket(label, row, edge + length + asked.late <= asked.now, asked)
             for label, row, edge in zip(period.labels(), counts, period.edges, strict=False)
         ],
     )
+
+
+def length_of(question: ChurnQuery, period: Period, asked: Asked) -> int:
+    """How long without activity is having gone, microseconds. Raises `Unprocessable` where the data does not tell what is usual."""
+    return (_usual_days(question, period, asked) if question.days == "usual" else question.days) * DAY
 
 
 def _churn(stream: Stream, *, edges: tuple[int, ...], length: int) -> Churn:

@@ -39,19 +39,21 @@ def relative(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Con
     """Treatment / control - 1 by the delta method, as PostHog and GrowthBook have it. Shown, never decided by: its p-value depends on
     which arm is in the denominator. None as `difference`, and with a control of 0."""
     freedom = _freedom(control, treatment)
-    if freedom is None or control.value == 0:
+    square = control.value * control.value
+    if freedom is None or square == 0:
         return None
     ratio = treatment.value / control.value
-    variance = (treatment.variance + ratio * ratio * control.variance) / control.value**2
+    variance = (treatment.variance + ratio * ratio * control.variance) / square
     return _contrast(ratio - 1, variance, freedom, alpha)
 
 
 def _freedom(control: Estimate, treatment: Estimate) -> float | None:
-    """Welch and Satterthwaite."""
+    """Welch and Satterthwaite, of each arm's share of the variance: squares of variances themselves may be too small to be told from 0."""
     total = control.variance + treatment.variance
     if min(control.n, treatment.n) < 2 or not total > 0:  # noqa: PLR2004 - one subject has no variance
         return None
-    return total * total / (control.variance**2 / (control.n - 1) + treatment.variance**2 / (treatment.n - 1))
+    ours, theirs = control.variance / total, treatment.variance / total
+    return 1 / (ours * ours / (control.n - 1) + theirs * theirs / (treatment.n - 1))
 
 
 def _contrast(effect: float, variance: float, freedom: float, alpha: float) -> Contrast:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats import proportion as sp
@@ -150,6 +150,7 @@ def test_the_ratio_of_risks_is_katz_by_the_table_of_statsmodels():
     st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30),
     st.floats(-1e5, 1e5),
 )
+@example([0.0, 1e-160], [0.0, 1e-160], 0.0)
 def test_welchs_test_is_scipys(a, b, offset):
     control, treatment = np.array(a) + offset, np.array(b) + offset
     found = difference(moments(control).estimate(), moments(treatment).estimate(), 0.1)

@@ -1,0 +1,104 @@
+"""As many subjects stand behind a number as the number says, and they are those of whom it is true."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from consentryd.analytics.query import read
+from consentryd.analytics.subjects import Point
+from consentryd.model.clock import DAY
+from consentryd.model.error import Unprocessable
+from tests.analytics.site import NOW, Shop, instant, subject
+
+RANGE = {"from": "2026-02-02", "to": "2026-03-01"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    rng = random.Random(4)
+    made = Shop(tmp_path_factory.mktemp("behind"))
+    start = instant("2026-01-10T00:00:00")
+    for person in range(1, 40):
+        for _ in range(rng.randrange(1, 10)):
+            event = rng.choice(["viewed", "exported", "bought", "exposed"])
+            values = {
+                "bought": {"revenue": f"{rng.randrange(9)}.0000"},
+                "viewed": {"utm_source": rng.choice(["news", "search"])},
+                "exposed": {"variant": rng.choice(["old", "new"])},
+            }.get(event, {})
+            made.add((person, start + rng.randrange(60 * DAY), event, values))
+    yield made
+    made.close()
+
+
+def behind(shop, question, **point):
+    return shop.engine.subjects(read(question), Point(**point), "shop", instant(NOW))
+
+
+@pytest.mark.parametrize("part", ["active_before", "churned", "pool", "returned"])
+def test_churn(shop, part):
+    question = {"kind": "churn", "days": 10, "interval": "week", "range": RANGE}
+    for number, bucket in enumerate(shop.ask(**question).buckets):
+        assert len(behind(shop, question, bucket=number, part=part)) == getattr(bucket, part)
+
+
+def test_adoption(shop):
+    question = {"kind": "adoption", "feature": {"event": "exported"}, "range": RANGE}
+    found = shop.ask(**question)
+    eligible, adopters = (behind(shop, question, part=part) for part in ("eligible", "adopters"))
+    assert (len(eligible), len(adopters)) == (found.eligible, found.adopters)
+    assert set(adopters) < set(eligible)
+
+
+@pytest.mark.parametrize("refunds", ["cash", "accrual"])
+def test_revenue(shop, refunds):
+    question = {"kind": "revenue", "interval": "week", "refunds": refunds, "range": RANGE}
+    found = shop.ask(**question)
+    assert len(behind(shop, question, part="paying")) == found.total.paying
+    for number, bucket in enumerate(found.buckets):
+        assert len(behind(shop, question, part="paying", bucket=number)) == bucket.paying
+
+
+def test_experiments(shop):
+    metrics = [{"name": "buys", "event": {"event": "bought"}}]
+    question = {
+        "kind": "experiment",
+        "exposure": {"event": "exposed"},
+        "variants": ["old", "new"],
+        "metrics": metrics,
+        "range": RANGE,
+    }
+    found = shop.ask(**question)
+    arms = {arm: behind(shop, question, arm=arm) for arm in ("old", "new")}
+    assert {arm: len(people) for arm, people in arms.items()} == found.exposed
+    assert not set(arms["old"]) & set(arms["new"])
+
+
+def test_attribution(shop):
+    question = {"kind": "attribution", "conversion": {"event": "bought"}, "range": RANGE}
+    for row in shop.ask(**question).channels:
+        assert len(behind(shop, question, channel=row.channel)) == row.subjects
+    assert behind(shop, question, channel="nobody's") == []
+
+
+@pytest.mark.parametrize(
+    ("question", "point"),
+    [
+        ({"kind": "churn"}, {"part": "churned"}),
+        ({"kind": "churn", "range": RANGE}, {"part": "churned", "bucket": 99}),
+        ({"kind": "churn"}, {"part": "paying", "bucket": 0}),
+        ({"kind": "revenue"}, {"part": "churned"}),
+        ({"kind": "adoption", "feature": {}}, {"part": "pool"}),
+        ({"kind": "sessions"}, {"bucket": 0}),
+    ],
+)
+def test_a_point_that_a_question_does_not_have_is_refused(shop, question, point):
+    with pytest.raises(Unprocessable):
+        behind(shop, question, **point)
+
+
+def test_subjects_are_named_as_they_are_stored(shop):
+    question = {"kind": "adoption", "feature": {"event": "exported"}, "range": RANGE}
+    assert set(behind(shop, question, part="eligible")) <= {subject(person) for person in range(1, 40)}
