@@ -125,13 +125,14 @@ def _quoted(name: str) -> str:
 @cache
 def _instance() -> duckdb.DuckDBPyConnection:
     """Opened once a process: that takes 20 ms."""
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "threads": 1,
             "memory_limit": _MEMORY,
             "temp_directory": "",
-            "enable_external_access": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
+    connection.execute("SET enable_external_access = false")
+    return connection
