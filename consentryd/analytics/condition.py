@@ -103,11 +103,15 @@ class InCohort(Shape):
 
 
 class Window(Shape):
-    """`last` n `unit` before now (`calendar`: whole local days, up to and including today), or local days `from` to `to`; neither: ever."""
+    """`last` n `unit` before now, or local days `from` to `to`; neither: ever.
+
+    `calendar`: the last ones are whole local days, up to and including today, or yesterday.
+    """
 
     last: int | None = Field(None, ge=1, le=10_000)
     unit: Literal["hour", "day", "week", "month"] = "day"
     calendar: bool = False
+    today: bool = Field(True, description="Whether calendar days end with today, or with yesterday.")
     from_: str | None = Field(None, alias="from", pattern=r"^\d{4}-\d{2}-\d{2}$")
     to: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
 

@@ -157,7 +157,7 @@ def _bounds(window: Window, setting: Setting) -> tuple[int, int]:
     if window.last is not None and not window.calendar:
         return setting.now - window.last * _SPANS[window.unit], setting.now
     if window.last is not None:
-        today = floor(local_of(setting.now, setting.zone), "day", 1)
+        today = step(floor(local_of(setting.now, setting.zone), "day", 1), "day", 0 if window.today else -1)
         start = step(step(today, "day"), window.unit, -window.last)
         return instant_of(start, setting.zone), instant_of(step(today, "day"), setting.zone)
     if window.from_ is None and window.to is None:

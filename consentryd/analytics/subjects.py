@@ -10,20 +10,25 @@ from pydantic import Field, TypeAdapter
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.behind import Part, behind
+from consentryd.analytics.condition import InCohort
 from consentryd.analytics.funnels.answer import selection_of, span_of
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.kernel.hold import held_chains
 from consentryd.analytics.kernel.lifecycle import STATUSES, phases
 from consentryd.analytics.kernel.retention import members_of
 from consentryd.analytics.kernel.solution import chains_of
+from consentryd.analytics.kernel.stickiness import habits
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
+from consentryd.analytics.kinds.segment import CohortsQuery
+from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier
 from consentryd.analytics.prediction.model import TENTHS
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import Shape, Text
+from consentryd.analytics.source import Source, members_sql
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.trends.model import LETTERS, Trends
 from consentryd.analytics.trends.rows import Frame
@@ -37,7 +42,8 @@ class Point(Shape):
 
     Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`; lifecycle: `bucket`, `status`; retention: `cohort`, `period`;
     predictions: `tenth`, 0 the likeliest; RFM: `segment`, perhaps the one it `was`; segmentation: all of it, or a `channel`;
-    churn: `bucket`, `part`; adoption: `part`; revenue: `part` paying, perhaps `bucket`; experiments: `arm`; attribution: `channel`.
+    churn: `bucket`, `part`; adoption: `part`; revenue: `part` paying, perhaps `bucket`; experiments: `arm`; attribution: `channel`;
+    stickiness: `buckets`, in exactly how many; cohorts: `cohort`, or `cohorts` for those in all of these.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")
@@ -51,6 +57,8 @@ class Point(Shape):
     segment: Text | None = None
     was: Text | None = None
     channel: Text | None = None
+    buckets: int | None = Field(None, ge=1)
+    cohorts: tuple[int, ...] | None = Field(None, min_length=2, max_length=4)
     part: Part | None = None
     arm: Text | None = None
 
@@ -70,6 +78,10 @@ def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MA
             found = _of_lifecycle(question, point, asked)
         case RetentionQuery() if point.cohort is not None and point.period is not None:
             found = _of_retention(question, point, asked)
+        case StickinessQuery() if point.buckets is not None:
+            found = _of_stickiness(question, point.buckets, asked)
+        case CohortsQuery() if point.cohort is not None or point.cohorts is not None:
+            found = _of_cohorts(question, point.cohorts or (point.cohort or 0,), asked)
         case _:
             found = behind(question, point, asked)
     return sorted(set(found))[:most]
@@ -137,3 +149,28 @@ def _of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[
 
     parts = asked.execution.streams(selection, span, work, ("who", question.definition_hash(), point, plan))
     return [subject for part in parts for subject in part]
+
+
+def _of_stickiness(question: StickinessQuery, buckets: int, asked: Asked) -> list[int]:
+    period = asked.period(question.interval)
+
+    def work(stream: Stream) -> list[int]:
+        found = habits(stream, 0, period.edges, question.times, question.comparison)
+        members: list[int] = found.subject[found.buckets == buckets].tolist()
+        return members
+
+    name = ("who", question.definition_hash(), buckets, period.edges)
+    parts = asked.execution.streams(select(asked, [question.activity]), Span(period.since, period.until), work, name)
+    return [subject for part in parts for subject in part]
+
+
+def _of_cohorts(question: CohortsQuery, wanted: tuple[int, ...], asked: Asked) -> list[int]:
+    if not all(0 <= number < len(question.cohorts) for number in wanted):
+        raise Unprocessable("invalid", "The query has no such cohort.", field="cohort")
+    each = [question.cohorts[number] for number in wanted]
+    definitions = [InCohort(type="cohort", cohort=one) if isinstance(one, str) else one for one in each]
+    source = Source(asked.setting)
+    statement = " INTERSECT ".join(f"SELECT subject FROM ({members_sql(definition, source)})" for definition in definitions)
+    period = asked.period("day")
+    found: list[int] = asked.execution.gather(statement, Span(period.since, period.until))["subject"].to_pylist()
+    return found

@@ -58,7 +58,7 @@ def answer(question: FunnelQuery, asked: Asked) -> FunnelResult:
         **asked.envelope(period, interval=question.trend is not None),
         steps=funnel.steps(total),
         overall=funnel.overall(total),
-        excluded=scaled(total.excluded, asked.scale),
+        excluded=funnel.excluded(total),
         complete=period.until + plan.window + asked.late <= asked.now,
         histogram=None if found is None else Bins(start_s=found.start, width_s=found.width, counts=found.counts),
         trend=None if question.trend is None else funnel.trend(period),
@@ -131,7 +131,7 @@ class _Run:
                 group=_label(code, texts),
                 steps=self.steps(found[code]),
                 overall=self.overall(found[code]),
-                excluded=scaled(found[code].excluded, self.asked.scale),
+                excluded=self.excluded(found[code]),
             )
             for code in top
         ]
@@ -199,6 +199,10 @@ class _Run:
         return Overall(
             conversion=_ratio([shown[chain[0]], shown[chain[-1]]]), mean_s=took.mean, median_s=took.median, p90_s=took.p90
         )
+
+    def excluded(self, numbers: Conversion) -> int | None:
+        few = 0 < numbers.excluded < self.asked.least
+        return None if few else int(scaled(numbers.excluded, self.asked.scale))
 
     def _shown(self, counts: Sequence[int]) -> list[int | None]:
         """Counts as they may be shown: from the first small one on, nothing."""

@@ -85,6 +85,8 @@ class FunnelQuery(Question):
             raise ValueError("in any order only `first_touch` is known")
         if self.breakdown is not None and (self.hold_constant or self.count_by not in {"subject", "group"}):
             raise ValueError("a breakdown counts subjects or accounts, with no property held")
+        if self.trend is not None and (self.hold_constant or self.count_by not in {"subject", "group"}):
+            raise ValueError("a trend counts subjects or accounts, with no property held")
         if self.breakdown is not None and (self.breakdown.by.bins or self.breakdown.by.edges):
             raise ValueError("a funnel's groups are values, not bins")
         return self
@@ -140,7 +142,7 @@ class FunnelGroup(Answered):
     group: str
     steps: list[StepCount]
     overall: Overall
-    excluded: int
+    excluded: int | None
 
 
 class Bins(Answered):
@@ -164,7 +166,7 @@ class FunnelResult(Envelope):
     kind: Literal["funnel"] = "funnel"
     steps: list[StepCount]
     overall: Overall
-    excluded: int
+    excluded: int | None = Field(description="Taken out by an exclusion; null where they are too few to be shown.")
     complete: bool = Field(description="Everybody who entered has had the whole window.")
     histogram: Bins | None = None
     trend: list[EntryBucket] | None = None

@@ -24,7 +24,8 @@ DEFAULT_CUT: Final = Cut()
 class Paths:
     """The question. `item`: a text column, names cleaned and grouped already; events without one cut sessions but are no steps.
 
-    `steps` 2 to 20; `start`, `end`: codes of items at which paths begin and end, -5 or any unknown code for an item that no event has.
+    `steps` 2 to 20; `start`, `end`: codes of items at which paths begin and end, -5 or any unknown code for an item that no event has;
+    `start_if`, `end_if`: definitions that the event there has to match.
     """
 
     item: str
@@ -33,6 +34,8 @@ class Paths:
     start: int | None = None
     end: int | None = None
     collapse_repeats: bool = True
+    start_if: int | None = None
+    end_if: int | None = None
 
     def __post_init__(self) -> None:
         if not MIN_STEPS <= self.steps <= MAX_STEPS:
@@ -45,12 +48,16 @@ class Paths:
 
 
 class Walk(NamedTuple):
-    """n visits of items by session and time: `session` number, `subject`, `time`, `item`. Sessions without a visit have none."""
+    """n visits of items by session and time; sessions without a visit have none.
+
+    `session`: its number; `done`: the definitions that the event matches, as bits.
+    """
 
     session: Ints
     subject: Ints
     time: Ints
     item: Ints
+    done: Ints
 
     def take(self, visits: Ints | Bools) -> Walk:
         return Walk(*(column[visits] for column in self))
@@ -72,15 +79,28 @@ def walk_of(stream: Stream, question: Paths) -> Walk:
     number = np.zeros(len(part.row), np.int64)
     number[part.first] = 1
     item = part.stream.values[question.item].astype(np.int64)
-    found = Walk(np.cumsum(number) - 1, part.stream.subject, part.stream.time, item)
+    found = Walk(np.cumsum(number) - 1, part.stream.subject, part.stream.time, item, part.stream.masks[part.stream.code])
     found = found.take(item != NONE)
     if question.collapse_repeats:
-        found = found.take(changes(found.session) | changes(found.item))
+        found = _collapsed(found)
     if question.start is not None:
-        found = found.take(_seen(found, question.start))
+        found = found.take(_seen(found, _is(found, question.start, question.start_if)))
     if question.end is not None:
-        found = _up_to(found, question.end)
+        found = _up_to(found, _is(found, question.end, question.end_if))
     return found
+
+
+def _collapsed(walk: Walk) -> Walk:
+    """Runs of one item as their first visit, which has done what any visit of the run has."""
+    first = np.flatnonzero(changes(walk.session) | changes(walk.item))
+    done = np.bitwise_or.reduceat(walk.done, first) if len(first) else walk.done
+    return walk.take(first)._replace(done=done)
+
+
+def _is(walk: Walk, item: int, definition: int | None) -> Bools:
+    """Which visits are of the item, and match the definition."""
+    found: Bools = walk.item == item
+    return found if definition is None else found & ((walk.done >> definition) & 1).astype(np.bool_)
 
 
 def _untied(stream: Stream, name: str) -> Stream:
@@ -104,18 +124,18 @@ def _untied(stream: Stream, name: str) -> Stream:
     return stream._replace(code=code, values=values)
 
 
-def _seen(walk: Walk, item: int) -> Bools:
-    """Visits from the first of an item in their session on."""
-    count = np.cumsum(walk.item == item)
+def _seen(walk: Walk, wanted: Bools) -> Bools:
+    """Visits from the first wanted one of their session on."""
+    count = np.cumsum(wanted)
     first = firsts(walk.session)
-    before = count[first] - (walk.item[first] == item)
+    before: Ints = count[first] - wanted[first]
     found: Bools = count > np.repeat(before, np.diff(first, append=len(walk.session)))
     return found
 
 
-def _up_to(walk: Walk, item: int) -> Walk:
-    """Sessions with the item, up to its first visit."""
-    after = _seen(walk, item)
+def _up_to(walk: Walk, wanted: Bools) -> Walk:
+    """Sessions with a wanted visit, up to the first one."""
+    after = _seen(walk, wanted)
     first_after = after & (changes(walk.session) | ~np.concatenate([[False], after[:-1]])) if len(after) else after
     with_item = np.isin(walk.session, walk.session[after])
     return walk.take(with_item & (~after | first_after))

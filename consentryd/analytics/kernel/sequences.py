@@ -12,10 +12,17 @@ from consentryd.analytics.kernel.paths import END, START, Walk
 
 
 class Taken(NamedTuple):
-    """Sessions that took one path: durations from its first to its last visit, int64 microseconds, one a session; how many hold the goal."""
+    """Sessions that took one path: durations from its first to its last visit, int64 microseconds, one a session; how many hold the goal;
+    how many subjects they are of."""
 
     durations: Ints
     goals: int
+    subjects: int
+
+    def merge(self, other: Taken) -> Taken:
+        """Of both. The parts must have no subject in common."""
+        durations = np.concatenate([self.durations, other.durations])
+        return Taken(durations, self.goals + other.goals, self.subjects + other.subjects)
 
 
 Sequences = dict[tuple[int, ...], Taken]
@@ -28,11 +35,12 @@ def sequences(walk: Walk, goal: int | None = None) -> Sequences:
     kind = _kinds(walk, first, size)
     order = np.argsort(kind, kind="stable")
     durations = walk.time[first + size - 1] - walk.time[first]
+    subject = walk.subject[first]
     found: Sequences = {}
     for same in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if len(order) else []:
         begin = first[same[0]]
         path = tuple(walk.item[begin : begin + size[same[0]]].tolist())
-        found[path] = Taken(durations[same], len(same) if goal in path else 0)
+        found[path] = Taken(durations[same], len(same) if goal in path else 0, len(np.unique(subject[same])))
     return found
 
 
@@ -54,7 +62,7 @@ def merged(some: Sequences, others: Sequences) -> Sequences:
     found = dict(some)
     for path, taken in others.items():
         known = found.get(path)
-        found[path] = Taken(np.concatenate([known.durations, taken.durations]), known.goals + taken.goals) if known else taken
+        found[path] = known.merge(taken) if known else taken
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, Final, Literal, NamedTuple
 
@@ -11,10 +13,12 @@ from pydantic import Field
 from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.comparison import check_pattern
-from consentryd.analytics.condition import Matcher
+from consentryd.analytics.condition import Condition, Matcher
 from consentryd.analytics.field import field_of
+from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.graph import Edges, Nodes, graph_of, shown
-from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, shortened, walk_of
+from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, Walk, shortened, walk_of
 from consentryd.analytics.kernel.sequences import Sequences, Transitions, added, merged, sequences, shares, transitions
 from consentryd.analytics.kernel.sessions import Cut
 from consentryd.analytics.lane import require_subjects
@@ -52,6 +56,8 @@ class PathsQuery(Question):
     include: list[Text] = Field(default=[], max_length=200, description="Only these items; empty: all.")
     start: Text | None = Field(None, description="Paths begin at the first of this item; sessions without it are left out.")
     end: Text | None = Field(None, description="Paths end at the first of this item.")
+    start_where: Condition | None = Field(None, description="What must hold for the event that a path begins at.")
+    end_where: Condition | None = Field(None, description="What must hold for the event that a path ends at.")
     steps: int = Field(5, ge=2, le=20)
     gap_minutes: float | None = Field(
         30, ge=1 / 60, le=366 * 24 * 60, description="A longer pause begins another path; null: none does."
@@ -60,6 +66,7 @@ class PathsQuery(Question):
     collapse_repeats: bool = True
     limit: int = Field(50, ge=1, le=1_000)
     least: int = Field(1, ge=1, description="Smallest passage shown.")
+    most: int | None = Field(None, ge=1, description="Largest passage shown.")
     goal: Text | None = Field(None, description="An item whose share of sessions is shown for every whole path.")
 
 
@@ -110,11 +117,17 @@ class PathsResult(Envelope):
         return [edge.model_dump(by_alias=True) for edge in self.edges]
 
 
+_Key = tuple[str, int, int]
+
+
 class _Part(NamedTuple):
+    """`people`: by node and by transition how many subjects it is of, where small groups must not be shown."""
+
     nodes: Nodes
     edges: Edges
     paths: Sequences
     transitions: Transitions
+    people: Counter[_Key]
 
     def merge(self, other: _Part) -> _Part:
         return _Part(
@@ -122,6 +135,7 @@ class _Part(NamedTuple):
             self.edges.merge(other.edges),
             merged(self.paths, other.paths),
             added(self.transitions, other.transitions),
+            self.people + other.people,
         )
 
 
@@ -129,8 +143,14 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period, texts = asked.period("day"), Texts()
-    selection = select(asked, [question.events], partial(_columns, question))
-    work = partial(_part, question=question)
+    matchers = [
+        question.events,
+        *(Matcher(where=where) for where in (question.start_where, question.end_where) if where is not None),
+    ]
+    selection = select(asked, matchers, partial(_columns, question))
+    if len(matchers) > 1:
+        selection = replace(selection, conditions=(*selection.conditions, selection.definitions[0]))
+    work = partial(_part, question=question, counted=asked.least > 1)
     span = Span(period.since, period.until)
     found = reduce(_Part.merge, asked.execution.streams(selection, span, work, None, texts))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
@@ -159,6 +179,8 @@ def _plan(question: PathsQuery, texts: list[str]) -> Paths:
         _code(question.start, texts),
         _code(question.end, texts),
         question.collapse_repeats,
+        start_if=None if question.start_where is None else 1,
+        end_if=None if question.end_where is None else 1 + (question.start_where is not None),
     )
 
 
@@ -168,12 +190,30 @@ def _code(item: str | None, texts: list[str]) -> int | None:
     return texts.index(item) if item in texts else _UNKNOWN
 
 
-def _part(stream: Stream, *, question: PathsQuery) -> _Part:
+def _part(stream: Stream, *, question: PathsQuery, counted: bool) -> _Part:
     texts = stream.texts.get("item", [])
     plan = _plan(question, texts)
     walk = walk_of(stream, plan)
     short, step = shortened(walk, plan)
-    return _Part(*graph_of(short, step), sequences(short, _code(question.goal, texts)), transitions(walk))
+    people = _people(walk, short, step) if counted else Counter()
+    return _Part(*graph_of(short, step), sequences(short, _code(question.goal, texts)), transitions(walk), people)
+
+
+def _people(walk: Walk, short: Walk, step: Ints) -> Counter[_Key]:
+    """By node (step and item) and by transition (both items) how many subjects."""
+    opens = changes(walk.session)
+    closes = np.append(opens[1:], values=True) if len(opens) else opens
+    both = [
+        ("node", step, short.item, short.subject),
+        ("next", walk.item[~closes], walk.item[~opens], walk.subject[~opens]),
+        ("next", np.full(int(opens.sum()), START), walk.item[opens], walk.subject[opens]),
+        ("next", walk.item[closes], np.full(int(closes.sum()), END), walk.subject[closes]),
+    ]
+    found: Counter[_Key] = Counter()
+    for kind, one, other, subject in both:
+        pairs, counts = np.unique(np.unique(np.stack([one, other, subject]), axis=1)[:2], axis=1, return_counts=True)
+        found.update({(kind, int(a), int(b)): int(n) for a, b, n in zip(*pairs, counts, strict=True)})
+    return found
 
 
 class _Answer:
@@ -183,7 +223,7 @@ class _Answer:
 
     def result(self, found: _Part, envelope: dict[str, Any]) -> PathsResult:
         plan = _plan(self._question, self._texts)
-        graph = shown(found.edges, self._texts, plan, self._question.limit, (self._least, None))
+        graph = shown(found.edges, self._texts, plan, self._question.limit, (self._least, self._question.most))
         edges = [
             PathEdge(
                 from_=f"{edge.step}_{edge.origin}",
@@ -199,18 +239,22 @@ class _Answer:
         return PathsResult(
             **envelope,
             edges=edges,
-            nodes=self._nodes(found.nodes),
+            nodes=self._nodes(found.nodes, found.people),
             paths=self._paths(found.paths),
-            transitions=self._transitions(found.transitions),
+            transitions=self._transitions(found.transitions, found.people),
             covered=graph.covered,
         )
 
-    def _nodes(self, nodes: Nodes) -> list[PathNode]:
+    def _is_large(self, people: Counter[_Key], key: _Key) -> bool:
+        """Whether enough subjects did it to be shown."""
+        return self._asked.least <= 1 or people[key] >= self._asked.least
+
+    def _nodes(self, nodes: Nodes, people: Counter[_Key]) -> list[PathNode]:
         rows = zip(*(column.tolist() for column in nodes), strict=True)
         found = [
             PathNode(step=step, item=self._name(item), arrivals=arrivals, continued=continued, dropped=arrivals - continued)
             for step, item, arrivals, continued in rows
-            if arrivals >= self._least
+            if arrivals >= self._question.least and self._is_large(people, ("node", step, item))
         ]
         return sorted(found, key=lambda node: (node.step, -node.arrivals, node.item))[: 4 * self._question.limit]
 
@@ -224,10 +268,10 @@ class _Answer:
                 goal_share=None if self._question.goal is None else taken.goals / len(taken.durations),
             )
             for items, taken in ranked[:_SEQUENCES]
-            if len(taken.durations) >= self._least
+            if len(taken.durations) >= self._question.least and taken.subjects >= self._asked.least
         ]
 
-    def _transitions(self, found: Transitions) -> list[Transition]:
+    def _transitions(self, found: Transitions, people: Counter[_Key]) -> list[Transition]:
         chances = shares(found)
         ranked = sorted(found, key=lambda pair: (-found[pair], self._name(pair[0]), self._name(pair[1])))
         return [
@@ -238,7 +282,7 @@ class _Answer:
                 probability=chances[pair],
             )
             for pair in ranked[: 4 * self._question.limit]
-            if found[pair] >= self._least
+            if found[pair] >= self._question.least and self._is_large(people, ("next", *pair))
         ]
 
     def _name(self, item: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
@@ -17,6 +17,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.trends.rows import as_number
+from consentryd.model.identity import MAX_SUBJECT
 
 _TIMELINE: Final = 200
 Sum = Literal["count", "sum", "distinct", "mean", "last"]
@@ -59,6 +60,13 @@ class PersonQuery(Question):
     numbers: list[Number] = Field(default=[], max_length=50)
     tables: list[ReportTable] = Field(default=[], max_length=10)
     timeline: bool = True
+
+    @field_validator("subject")
+    @classmethod
+    def _a_subject(cls, value: str) -> str:
+        if int(value) > MAX_SUBJECT:
+            raise ValueError("is no subject's number")
+        return value
 
 
 class TableRows(Answered):

@@ -13,7 +13,9 @@ from pydantic import Field
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher, PropertyIs
+from consentryd.analytics.kernel.bucket import buckets_of
 from consentryd.analytics.kernel.chain import ABSENT, Ints
+from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCounts, Sessions, session_counts, sessions
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
@@ -40,6 +42,7 @@ class SessionRules(Question):
     gap_closed: bool = Field(False, description="A pause of exactly that long ends one too.")
     max_hours: float = Field(24, ge=1 / 60, le=168, description="A session is not longer than this.")
     client_sessions: bool = Field(False, description="Also part events by the client's session id.")
+    by_device: bool = Field(False, description="Also part events of different classes of devices.")
     split_on_campaign: bool = Field(False, description="Another campaign begins a session.")
     ignore: list[EventName] = Field(default=[], max_length=100, description="Events that neither begin nor extend a session.")
     bounce: Bounce = Field("not_engaged", description="Which sessions bounce; the result names the definition.")
@@ -52,7 +55,7 @@ class SessionRules(Question):
             gap=round(self.gap_minutes * MINUTE),
             length=round(self.max_hours * 60 * MINUTE),
             closed=self.gap_closed,
-            apart=("session",) if self.client_sessions else (),
+            apart=(*(["device"] if self.by_device else []), *(["session"] if self.client_sessions else [])),
             campaign="campaign" if self.split_on_campaign else None,
         )
 
@@ -106,20 +109,32 @@ class SessionsResult(Envelope):
         return [bucket.model_dump() for bucket in self.buckets]
 
 
+class PageCounts(NamedTuple):
+    """By page."""
+
+    sessions: Counter[str]
+    subjects: Counter[str]
+
+    def merge(self, other: PageCounts) -> PageCounts:
+        return PageCounts(self.sessions + other.sessions, self.subjects + other.subjects)
+
+
 class SessionPart(NamedTuple):
-    """Of one or several streams."""
+    """Of one or several streams. `people`: subjects by bucket; `entries` and `exits`: sessions by page, and subjects by page."""
 
     counts: SessionCounts
     subjects: int
-    entries: Counter[str]
-    exits: Counter[str]
+    people: Ints
+    entries: PageCounts
+    exits: PageCounts
 
     def merge(self, other: SessionPart) -> SessionPart:
         return SessionPart(
             self.counts.merge(other.counts),
             self.subjects + other.subjects,
-            self.entries + other.entries,
-            self.exits + other.exits,
+            self.people + other.people,
+            self.entries.merge(other.entries),
+            self.exits.merge(other.exits),
         )
 
 
@@ -132,7 +147,7 @@ def answer(question: SessionsQuery, asked: Asked) -> SessionsResult:
         **asked.envelope(period),
         bounce=question.bounce,
         totals=totals_of(found, asked),
-        buckets=_buckets(found.counts, period, asked),
+        buckets=_buckets(found, period, asked),
         entries=top_pages(found.entries, asked),
         exits=top_pages(found.exits, asked),
     )
@@ -184,6 +199,8 @@ def totals_of(found: SessionPart, asked: Asked) -> SessionTotals:
 def _columns(rules: SessionRules, source: Source) -> list[Column]:
     del source
     columns = [Column("path", "text", "e.path")]
+    if rules.by_device:
+        columns.append(Column("device", "text", "e.device"))
     if rules.client_sessions:
         columns.append(Column("session", "integer", "e.session"))
     if rules.split_on_campaign:
@@ -199,32 +216,50 @@ def _part(stream: Stream, *, cut: Cut, kinds: Kinds, edges: tuple[int, ...], bou
     return SessionPart(
         session_counts(kept, edges, bounce),
         len(np.unique(kept.subject)),
-        _pages(kept.entry, paths, texts),
-        _pages(kept.exit, paths, texts),
+        _people(kept, edges),
+        _pages(kept.entry, kept.subject, paths, texts),
+        _pages(kept.exit, kept.subject, paths, texts),
     )
 
 
-def _pages(rows: Ints, paths: Any, texts: list[str]) -> Counter[str]:
-    codes, counts = np.unique(paths[rows[rows != ABSENT]], return_counts=True)
+def _people(found: Sessions, edges: tuple[int, ...]) -> Ints:
+    """Subjects by the bucket that their sessions begin in."""
+    bucket = buckets_of(found.start, edges)
+    first = changes(found.subject) | changes(bucket)  # sessions are by subject and start
+    return np.bincount(bucket[first], minlength=len(edges) - 1)
+
+
+def _pages(rows: Ints, subject: Ints, paths: Any, texts: list[str]) -> PageCounts:
+    known = rows != ABSENT
+    page, who = paths[rows[known]].astype(np.int64), subject[known]
+    order = np.lexsort((who, page))
+    page, who = page[order], who[order]
+    first = changes(page) | changes(who)
+    return PageCounts(_named(page, texts), _named(page[first], texts))
+
+
+def _named(page: Ints, texts: list[str]) -> Counter[str]:
+    codes, counts = np.unique(page, return_counts=True)
     return Counter({texts[code]: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True) if code != NONE})
 
 
-def _buckets(counts: SessionCounts, period: Period, asked: Asked) -> list[SessionBucket]:
-    columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces)
+def _buckets(found: SessionPart, period: Period, asked: Asked) -> list[SessionBucket]:
+    counts = found.counts
+    columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces, found.people)
     rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
     return [
-        _bucket(start, [number, events, pages, microseconds, bounces], asked, complete=complete)
-        for start, complete, number, events, pages, microseconds, bounces in rows
+        _bucket(start, [number, events, pages, microseconds, bounces], asked, complete=complete, hidden=0 < people < asked.least)
+        for start, complete, number, events, pages, microseconds, bounces, people in rows
     ]
 
 
-def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool) -> SessionBucket:
-    """Fewer sessions than subjects may be shown for are fewer subjects, too."""
+def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool, hidden: bool) -> SessionBucket:
+    """`hidden`: the sessions are of too few subjects, however many they are."""
     number, events, pages, microseconds, bounces = counts
-    shown = 0 if number < asked.least else number
+    shown = 0 if hidden else number
     return SessionBucket(
         start=start,
-        sessions=None if 0 < number < asked.least else scaled(number, asked.scale),
+        sessions=None if hidden else scaled(number, asked.scale),
         events_per_session=_per(events, shown),
         pages_per_session=_per(pages, shown),
         duration_s=_per(microseconds / SECOND, shown),
@@ -233,10 +268,12 @@ def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool) -> S
     )
 
 
-def top_pages(pages: Counter[str], asked: Asked) -> list[PageCount]:
-    """The pages most often there, those that are too rare to be shown left out."""
-    ranked = sorted(pages.items(), key=lambda item: (-item[1], item[0]))[:_EDGES]
-    return [PageCount(path=path, sessions=scaled(count, asked.scale)) for path, count in ranked if count >= asked.least]
+def top_pages(pages: PageCounts, asked: Asked) -> list[PageCount]:
+    """The pages most often there, those of too few subjects left out."""
+    ranked = sorted(pages.sessions.items(), key=lambda item: (-item[1], item[0]))[:_EDGES]
+    return [
+        PageCount(path=path, sessions=scaled(count, asked.scale)) for path, count in ranked if pages.subjects[path] >= asked.least
+    ]
 
 
 def _per(total: float, number: int) -> float | None:

@@ -19,7 +19,6 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.trends.measuring import scaled
-from consentryd.analytics.view import EVENTS
 from consentryd.model.clock import MINUTE
 
 LIVE: Final = 5 * MINUTE
@@ -109,7 +108,8 @@ def _counts(question: WebQuery, span: Span, asked: Asked) -> tuple[int, int]:
 def _anonymous(question: WebQuery, period: Period, asked: Asked) -> int:
     rules = replace(asked.execution.rules, lanes="anonymous")
     source = Source(asked.setting)
-    statement = f"SELECT count(*) AS p FROM {EVENTS} e WHERE {source.matches(question.page)}"
+    conditions = [source.matches(question.page), *([] if question.where is None else [source.holds(question.where)])]
+    statement = f"SELECT count(*) AS p FROM {source.sql} WHERE {' AND '.join(conditions)}"
     table = asked.execution.with_rules(rules).gather(statement, Span(period.since, period.until))
     return sum(table["p"].to_pylist())
 
