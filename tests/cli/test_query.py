@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from consentryd.gateway.cli.query import show_rows
 from consentryd.model.clock import SystemClock
 from consentryd.storage.database import open_database
 from consentryd.storage.saved import SavedStore
@@ -98,3 +99,15 @@ def test_a_refused_prediction_says_why(filled, run):
     found = run("query", "q.json")
     assert "refusals: too few positives, too few negatives" in found.out
     assert run("query", "q.json", "--json").json["model"] is None
+
+
+def test_columns_named_by_numbers_are_shaded_by_their_values(monkeypatch, capsys):
+    rows = [{"start": "2026-01", "0": "10.0000", "1": None}, {"start": "2026-02", "0": "5.0000", "1": "nothing"}]
+    for name, value in {"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    show_rows(rows)
+    drawn = capsys.readouterr().out
+    assert "48;2;0;150;0m10.0000" in drawn
+    assert "48;2;0;95;0m5.0000" in drawn
+    assert drawn.count("48;2;") == 2

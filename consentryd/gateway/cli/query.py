@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
@@ -119,12 +120,27 @@ def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, 
 
 
 def show_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of one shape as a table."""
+    """Rows of one shape as a table. Columns that are named by numbers, such as ages, are shaded by their values: a heatmap."""
     names = list(dict.fromkeys(name for row in rows for name in row))
+    top = max((_size(row.get(name)) for row in rows for name in names if name.isdigit()), default=0.0)
     table = Table(*names, box=None, padding=(0, 2, 0, 0))
     for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in names))
+        table.add_row(*(_shaded(row.get(name), top if name.isdigit() else 0.0) for name in names))
     show(table)
+
+
+def _shaded(value: Any, top: float) -> Text:
+    """On a ground the greener, the closer the value is to the top one; terminals without colours show the text alone."""
+    share = _size(value) / top if top > 0 else 0.0
+    return Text(_cell(value), style=f"on rgb(0,{round(40 + 110 * share)},0)" if share > 0 else "")
+
+
+def _size(value: Any) -> float:
+    """A number, or an amount written as a text; 0 of all else, and below 0."""
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _show_facts(result: dict[str, Any]) -> None:
