@@ -33,7 +33,7 @@ MILLION = 1_000_000
 #: RudderStack's published throughput of durable events on two cores.
 RUDDERSTACK = 1_700
 #: Tags of rounds that warm up, so that nothing sent later is a duplicate of it.
-WARM_ROUND = 0x7000_0000
+WARM_ROUND = 0x70_0000
 
 
 class Watch:

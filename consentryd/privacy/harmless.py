@@ -43,22 +43,19 @@ class Harmless:
 
     def clear(self, fresh: list[str]) -> bool:
         """Whether nothing can be in any of these texts, by what is remembered of their like or by looking. False is no finding."""
-        shapes, short = self._shapes, True
+        shapes = self._shapes
         try:
             for text in fresh:
                 raw = text.encode()
                 if len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID:
                     continue
                 shape = raw.translate(_ZEROS)
-                if shape not in shapes:
-                    if not self._is_harmless(raw, shape):
-                        return False
-                    short = short and len(raw) <= LONGEST
+                if shape not in shapes and not self._is_harmless(raw, shape):
+                    return False
+                if shape == raw:  # ids and numbers come once, and would drive out the words
+                    self.remember(text)
         except UnicodeEncodeError:
             return False
-        if len(self.texts) >= MOST_TEXTS:
-            self.texts.clear()
-        self.texts.update(fresh if short else [text for text in fresh if len(text) <= LONGEST])
         return True
 
     def knows(self, text: str) -> bool:

@@ -15,6 +15,8 @@ from consentryd.privacy.rules import KeyRule, Scope
 
 _DEEPEST: Final = 12
 _MOST_PARTS: Final = 256
+_MOST_BODIES: Final = 16_384
+_LONGEST_BODY: Final = 512
 
 #: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
 _LEAST_NUMBER: Final = 10**10
@@ -30,18 +32,30 @@ class Plain(NamedTuple):
     keys: set[str]
 
 
+class Known(NamedTuple):
+    """What is known under one set of rules for keys: `parts` by top-level field, and the hashes of whole `bodies` found harmless."""
+
+    parts: dict[str, Plain]
+    bodies: set[int]
+
+
 class Prefilter:
     """The first look at the events of one region."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder: Final = finder
-        self._plain: Final[dict[frozenset[KeyRule], dict[str, Plain]]] = {}
+        self._known: Final[dict[frozenset[KeyRule], Known]] = {}
 
-    def clears(self, fields: dict[str, Any], scope: Scope) -> bool:
-        """False when an event must be walked. Never changes its mind about one event, but for the cost."""
-        parts = self._plain.get(scope.keys)
-        if parts is None:
-            parts = self._plain[scope.keys] = {}
+    def clears(self, fields: dict[str, Any], scope: Scope, body: bytes | None = None) -> bool:
+        """False when an event must be walked. Never changes its mind about one event, but for the cost.
+
+        `body` is the JSON of `properties`. Properties repeat, too: those found harmless are known again by their hash (SipHash with
+        the process's own key).
+        """
+        known = self._known.get(scope.keys)
+        if known is None:
+            known = self._known[scope.keys] = Known({}, set())
+        parts = known.parts
         top = parts.get("") or _of(parts, "", scope.keys)
         if not top.keys.issuperset(fields) and not self._are_plain(fields, top):
             return False
@@ -52,11 +66,19 @@ class Prefilter:
             if kind is str:
                 if value not in texts:
                     fresh.append(value)
-            elif value is not None and not self._collect(
-                value if kind is dict else [value], parts.get(part) or _of(parts, part, scope.keys), fresh
+            elif (
+                value is not None
+                and not (part == "properties" and hash(body) in known.bodies)
+                and not self._collect(value if kind is dict else [value], parts.get(part) or _of(parts, part, scope.keys), fresh)
             ):
                 return False
-        return not fresh or self._finder.harmless.clear(fresh)
+        if fresh and not self._finder.harmless.clear(fresh):
+            return False
+        if body is not None and len(body) <= _LONGEST_BODY:
+            if len(known.bodies) >= _MOST_BODIES:
+                known.bodies.clear()
+            known.bodies.add(hash(body))
+        return True
 
     def _collect(self, box: Any, plain: Plain, fresh: list[str]) -> bool:  # noqa: C901  one loop for what a call a value would triple
         """Gather texts not seen before, level by level; False where a key, a number or the depth asks for a closer look."""

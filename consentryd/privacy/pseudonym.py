@@ -7,8 +7,14 @@ Keyed BLAKE2b (RFC 7693 section 2.9) with a prepared state: 0.6 us a digest, whe
 from __future__ import annotations
 
 import hashlib
+from typing import Any, Final, TypeVar
 
 from consentryd.model.identity import IdentityKind
+
+T = TypeVar("T")
+
+#: Digests remembered of each kind, in memory only: a visitor's events come close together.
+REMEMBERED: Final = 8192
 
 
 class Pseudonymiser:
@@ -19,12 +25,17 @@ class Pseudonymiser:
         self._session = hashlib.blake2b(key=identity, digest_size=8, person=b"session")
         self._group = hashlib.blake2b(key=identity, digest_size=16, person=b"group")
         self._dedup = hashlib.blake2b(key=dedup, digest_size=8, person=b"dedup")
+        self._identities: dict[tuple[str, IdentityKind, str], bytes] = {}
+        self._sessions: dict[tuple[str, str], int] = {}
 
     def identity(self, site: str, kind: IdentityKind, value: str) -> bytes:
         """16 bytes that stand for an identifier of a site in the subject index of this region."""
+        known = self._identities.get((site, kind, value))
+        if known is not None:
+            return known
         state = self._identity.copy()
         state.update("\0".join((site, kind, value)).encode())  # noqa: FLY002 - an f-string would format the enum, in Python
-        return state.digest()
+        return _remember(self._identities, (site, kind, value), state.digest())
 
     def email(self, site: str, address: str) -> bytes:
         """The digest of an e-mail address: of its SHA-256 in lower case, so that who knows only that hash finds it too."""
@@ -32,9 +43,12 @@ class Pseudonymiser:
 
     def session(self, site: str, value: str) -> int:
         """A client's session id as 63 bits."""
+        known = self._sessions.get((site, value))
+        if known is not None:
+            return known
         state = self._session.copy()
         state.update(f"{site}\0{value}".encode())
-        return int.from_bytes(state.digest(), "big") >> 1
+        return _remember(self._sessions, (site, value), int.from_bytes(state.digest(), "big") >> 1)
 
     def group(self, site: str, value: str) -> str:
         """A group id (an account, a company) as 32 hex digits."""
@@ -47,3 +61,10 @@ class Pseudonymiser:
         state = self._dedup.copy()
         state.update(f"{site}\0{event_id}".encode())
         return int.from_bytes(state.digest(), "big")
+
+
+def _remember(memory: dict[Any, T], key: tuple[str, ...], digest: T) -> T:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[key] = digest
+    return digest

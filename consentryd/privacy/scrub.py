@@ -80,7 +80,7 @@ class Scrubber:
         properties = narrowed.get("properties")
         body = None if properties is None else _dumps(properties)
         scope = self._rules.scope(site, event)
-        if self._prefilter.clears(narrowed, scope):
+        if self._prefilter.clears(narrowed, scope, body):
             if not dropped:
                 return Scrubbed(narrowed, (), body)
             return self._result(fields, narrowed, tuple(dropped), body)

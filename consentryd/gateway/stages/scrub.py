@@ -6,9 +6,8 @@ fields, an hour, and nothing that two events of one visitor would share.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final
 from uuid import uuid4
 
@@ -25,10 +24,12 @@ from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 from consentryd.privacy.visitor import token
 
+new: Final = tuple.__new__
+
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 #: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
-PAGE_PROPERTIES: Final = ("url", "path", "referrer", "title", "search")
+PAGE_PROPERTIES: Final = frozenset({"url", "path", "referrer", "title", "search"})
 
 _CAMPAIGN: Final = {
     "utm_source": "source",
@@ -37,7 +38,14 @@ _CAMPAIGN: Final = {
     "utm_term": "term",
     "utm_content": "content",
 }
+#: An amount and its currency.
+Money = tuple[str | None, str | None]
+
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
+_NO_UTM: Final = (None,) * len(UTM)
+_NO_MONEY: Final[Money] = (None, None)
+_PAGES: Final = ("page", "screen")
+_REMEMBERED_PAGES: Final = 8192
 _MOST_MONEY: Final = Decimal(10) ** 13
 _CURRENCY_CHARS: Final = 3
 _TITLE_CHARS: Final = 300
@@ -59,43 +67,43 @@ class Scrub:
         self._scrubbers = scrubbers
         self._query_parameters = frozenset(query_parameters)
         self._titles = titles
+        self._pages: dict[int, Page] = {}
         self._visitors = visitors
 
     def scrub_event(self, consented: ConsentedEvent, passage: Passage) -> CleanEvent:
-        region = consented.region
-        dedup = self._pseudonyms[region].dedup(passage.intake.key.site, consented.event.event_id)
-        if consented.decision.lane is Lane.ANONYMOUS:
-            return CleanEvent(region, dedup, None, None, None, self._anonymous_row(consented, passage))
-        address = _address(consented.event)
-        email = None if address is None else self._pseudonyms[region].email(passage.intake.key.site, address)
-        digests = consented.user, consented.anonymous, consented.previous
-        return CleanEvent(region, dedup, *digests, self._row(consented, passage), email)
+        event, region, decision, user, anonymous, previous = consented
+        pseudonyms, site = self._pseudonyms[region], passage.intake.key.site
+        dedup = pseudonyms.dedup(site, event.event_id)
+        if decision.lane is Lane.ANONYMOUS:
+            return new(CleanEvent, (region, dedup, None, None, None, self._anonymous_row(consented, passage), None))
+        address = _address(event)
+        email = None if address is None else pseudonyms.email(site, address)
+        return new(CleanEvent, (region, dedup, user, anonymous, previous, self._row(consented, passage, pseudonyms), email))
 
-    def _row(self, consented: ConsentedEvent, passage: Passage) -> list[Any]:
-        event, decision, site = consented.event, consented.decision, passage.intake.key.site
-        pseudonyms = self._pseudonyms[consented.region]
-        page, referrer, title = self._page(event)
+    def _row(self, consented: ConsentedEvent, passage: Passage, pseudonyms: Pseudonymiser) -> list[Any]:
+        event, region, decision, user, anonymous, _ = consented
+        site = passage.intake.key.site
+        (host, path, query), referrer, title = self._page(event)
         fields = {
             "event_id": event.event_id,
             "event": event.event,
             "title": title,
-            "path": page.path,
+            "path": path,
             "properties": self._properties(event, site, pseudonyms),
-            **_campaign(event.context, page),
         }
-        clean, redactions, properties = self._scrubbers[consented.region].scrub(
-            event.event, site, fields, consented.user or consented.anonymous
-        )
-        client, get = event.client, clean.get
-        revenue, currency = _revenue(event.properties)
+        if campaign := _campaign(event.context, query):
+            fields.update(campaign)
+        clean, redactions, properties = self._scrubbers[region].scrub(event.event, site, fields, user or anonymous)
+        get = clean.get
+        session_id = event.session_id
         return [
             get("event_id"), site, event.type, get("event"), event.time, passage.intake.received_at,
-            decision.lane, decision.purpose, decision.ref, None, None,
-            event.session_id and pseudonyms.session(site, event.session_id),
-            client.country, client.subdivision, client.device, client.os, client.browser, client.browser_major,
-            page.host, get("path"), get("title"), referrer,
-            get("utm_source"), get("utm_medium"), get("utm_campaign"), get("utm_term"), get("utm_content"),
-            revenue, currency,
+            *decision[:3], None, None,
+            session_id and pseudonyms.session(site, session_id),
+            *event.client[:6],
+            host, get("path"), get("title"), referrer,
+            *([get(name) for name in UTM] if campaign else _NO_UTM),
+            *_revenue(event.properties),
             properties.decode() if properties and properties != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
@@ -105,7 +113,7 @@ class Scrub:
         event, decision = consented.event, consented.decision
         client = event.client
         page, referrer, _ = self._page(event)
-        fields = {"event": event.event, "path": page.path, **_campaign(event.context, page)}
+        fields = {"event": event.event, "path": page.path, **_campaign(event.context, page.query)}
         get = self._scrubbers[consented.region].scrub(event.event, passage.intake.key.site, fields).fields.get
         return [
             uuid4().hex, passage.intake.key.site, event.type, get("event"),
@@ -139,16 +147,24 @@ class Scrub:
         if not isinstance(url, str) or not url:
             url = told.get("path")
         page = self._coarsen(url) if isinstance(url, str) else NO_PAGE
-        host = _coarsen_plain(referrer) if isinstance(referrer, str) and referrer else NO_PAGE
+        host = self._coarsen(referrer).host if isinstance(referrer, str) and referrer else None
         kept_title = title[:_TITLE_CHARS] if self._titles and isinstance(title, str) else None
-        return page, host.host, kept_title
+        return page, host, kept_title
 
     def _coarsen(self, url: str) -> Page:
-        return _coarsen_plain(url) if "?" not in url else coarsen_url(url, self._query_parameters)
+        """What is kept of a URL. URLs repeat from event to event; they are known by their hash (SipHash with the process's own key)."""
+        key = hash(url)
+        page = self._pages.get(key)
+        if page is None:
+            page = coarsen_url(url, self._query_parameters)
+            if len(self._pages) >= _REMEMBERED_PAGES:
+                self._pages.clear()
+            self._pages[key] = page
+        return page
 
     def _properties(self, event: ValidEvent, site: str, pseudonyms: Pseudonymiser) -> dict[str, Any]:
         properties = event.properties
-        if event.type in ("page", "screen"):
+        if event.type in _PAGES:
             properties = {name: value for name, value in properties.items() if name not in PAGE_PROPERTIES}
         if event.traits:
             properties = {**properties, **event.traits}
@@ -157,16 +173,6 @@ class Scrub:
         if event.flags:
             properties = {**properties, "$flags": list(event.flags)}
         return properties
-
-
-def _coarsen_plain(url: str) -> Page:
-    """Host and path. Addresses without query, fragment and user-info repeat from event to event: the last few thousand are remembered."""
-    return coarsen_url(url) if "?" in url or "#" in url or "@" in url else _remembered(url)
-
-
-@lru_cache(maxsize=4096)
-def _remembered(url: str) -> Page:
-    return coarsen_url(url)
 
 
 def _address(event: ValidEvent) -> str | None:
@@ -178,11 +184,11 @@ def _address(event: ValidEvent) -> str | None:
     return told if plausible and isinstance(told, str) else None
 
 
-def _campaign(context: Mapping[str, Any], page: Page) -> dict[str, str]:
+def _campaign(context: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> dict[str, str]:
     told = context.get("campaign")
-    if not page.query and not told:
+    if not query and not told:
         return _NO_CAMPAIGN
-    campaign = {name: value for name, value in page.query if name in UTM}
+    campaign = {name: value for name, value in query if name in UTM}
     if isinstance(told, dict):
         for name, key in _CAMPAIGN.items():
             if isinstance(value := told.get(key), str) and value:
@@ -190,11 +196,11 @@ def _campaign(context: Mapping[str, Any], page: Page) -> dict[str, str]:
     return campaign
 
 
-def _revenue(properties: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def _revenue(properties: Mapping[str, Any]) -> Money:
     """`properties.revenue` as a decimal of four places and the currency beside it; None for what is no amount of money."""
     value = properties.get("revenue")
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None, None
+        return _NO_MONEY
     try:
         amount = Decimal(str(value)).quantize(Decimal("0.0001"))
     except InvalidOperation:
