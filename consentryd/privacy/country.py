@@ -69,7 +69,7 @@ class CountryDatabase:
         if not _is_plain(text) and not _is_place(ip_network(text)):
             return UNKNOWN_PLACE
         record = self._open().get(text.partition("/")[0])
-        if not isinstance(record, Mapping):
+        if not isinstance(record, dict):
             return UNKNOWN_PLACE
         country = _country(record)
         return country, _subdivision(record) if self._city and country else None
@@ -90,7 +90,7 @@ def _is_place(network: IPv4Network | IPv6Network) -> bool:
 def _country(record: Mapping[str, Any]) -> str | None:
     """Of `{"country": {"iso_code"}}` (MaxMind, DB-IP), `{"country_code"}` (ip-location-db, IPinfo Lite) or `{"country": "DE"}` (IPinfo)."""
     country = record.get("country")
-    code = country.get("iso_code") if isinstance(country, Mapping) else record.get("country_code", country)
+    code = country.get("iso_code") if isinstance(country, dict) else record.get("country_code", country)
     return code if isinstance(code, str) and _COUNTRY.fullmatch(code) and code not in _NO_COUNTRY else None
 
 

@@ -22,6 +22,8 @@ from consentryd.privacy.treatment import Treatment
 from consentryd.privacy.walk import Walk
 from consentryd.privacy.work import Work
 
+new: Final = tuple.__new__
+
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
 _ANY_EVENT: Final = "*"
@@ -82,7 +84,7 @@ class Scrubber:
         scope = self._rules.scope(site, event)
         if self._prefilter.clears(narrowed, scope, body):
             if not dropped:
-                return Scrubbed(narrowed, (), body)
+                return new(Scrubbed, (narrowed, (), body))
             return self._result(fields, narrowed, tuple(dropped), body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)

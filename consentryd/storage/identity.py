@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Final
 
 from consentryd.storage.change import Feed, announce
@@ -10,6 +11,7 @@ from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
 
 CACHED: Final = 25_000
+_MOST_PARAMETERS: Final = 500
 
 
 class SqliteIdentityTable:
@@ -27,20 +29,36 @@ class SqliteIdentityTable:
         self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
         self._feed = Feed()
         self._feed.skip(connection)
+        self._new_subjects: dict[int, tuple[int, bool, int]] = {}
+        self._absent: set[bytes] = set()
+
+    def prepare(self, digests: Iterable[bytes]) -> None:
+        """Ask in one go for all identities that a commit will ask for. Inside the transaction, what is not there by then is not there."""
+        young, old = self._young, self._old
+        wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
+        self._absent = set(wanted)
+        for start in range(0, len(wanted), _MOST_PARAMETERS):
+            some = wanted[start : start + _MOST_PARAMETERS]
+            statement = f"SELECT digest, subject, known FROM identity WHERE digest IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
+            for digest, subject, known in self._connection.execute(statement, some):
+                self._remember(digest, Owner(subject, bool(known)))
 
     def find(self, digest: bytes) -> Owner | None:
         owner = self._young.get(digest)
         if owner is None:
+            if digest in self._absent:
+                return None
             owner = self._old.get(digest) or self._read(digest)
             if owner is not None:
                 self._remember(digest, owner)
         return owner
 
     def create(self, subject: int, *, known: bool, now: int) -> bool:
-        cursor = self._connection.execute(
-            "INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (subject, known, now)
-        )
-        return cursor.rowcount == 1
+        """False if the id was given a moment ago. Were it given earlier (one in 10^12 at ten million), the commit fails whole."""
+        if subject in self._new_subjects:
+            return False
+        self._new_subjects[subject] = (subject, known, now)
+        return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
         if self.find(digest) is not None:
@@ -51,6 +69,7 @@ class SqliteIdentityTable:
             announce(self._connection, [digest], now)
         else:
             self._new_digests[digest] = (digest, owner.subject, owner.known, now)
+            self._absent.discard(digest)
         self._remember(digest, owner)
 
     def claim(self, subject: int) -> None:
@@ -69,7 +88,12 @@ class SqliteIdentityTable:
         )
 
     def flush(self) -> None:
-        """Write the identities bound since the last flush."""
+        """Write the subjects made and the identities bound since the last flush. Raises `sqlite3.IntegrityError` for an id given before."""
+        if self._new_subjects:
+            self._connection.executemany(
+                "INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", list(self._new_subjects.values())
+            )
+            self._new_subjects.clear()
         if self._new_digests:
             self._connection.executemany(
                 "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)", list(self._new_digests.values())
@@ -91,6 +115,8 @@ class SqliteIdentityTable:
         self._young.clear()
         self._old.clear()
         self._new_digests.clear()
+        self._new_subjects.clear()
+        self._absent.clear()
 
     def _read(self, digest: bytes) -> Owner | None:
         row = self._connection.execute("SELECT subject, known FROM identity WHERE digest = ?", (digest,)).fetchone()

@@ -22,12 +22,15 @@ from consentryd.storage.database import open_database
 from consentryd.storage.dedup import add_run, seen_upto
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
+from consentryd.storage.parquet import regroup
 from consentryd.storage.rollup_keep import roll_up
 from consentryd.storage.spill import Spill
 from consentryd.storage.tail import read_log
 
 SLICE_EVENTS: Final = 100_000
 _DELETE_BYTES: Final = 512 * 1024
+#: Events sorted at once. Every run is cut by month and bucket, at a fixed price a piece: runs of 4,096 cost half as much again.
+_RUN_EVENTS: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Sealer:
     def _write(self, connection: sqlite3.Connection, sealed: int, upto: int) -> list[LakeFile]:
         aliases = load_aliases(connection)
         with closing(Spill(self._lake.scratch)) as spill:
-            for table in read_log(connection, self._path, sealed, upto):
+            for table in regroup(read_log(connection, self._path, sealed, upto), _RUN_EVENTS):
                 spill.add(aliases.apply(table.drop_columns("seq")))
             written = [self._lake.write(month, bucket, tables) for month, bucket, tables in spill.partitions()]
         return [file for file in written if file is not None]

@@ -156,6 +156,9 @@ class Writer:
         accepted = _Accepted()
         hashes = as_hashes([event.dedup for event in chain.from_iterable(task.events for task in tasks)])
         known = iter(self._dedup.known(hashes).tolist() if len(hashes) else ())
+        self._table.prepare(
+            digest for task in tasks for event in task.events for digest in (event.user, event.anonymous) if digest is not None
+        )
         results: list[Any] = []
         for task in tasks:
             if task.work is not None:

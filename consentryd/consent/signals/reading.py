@@ -79,17 +79,17 @@ class Signals:
     readings: tuple[Reading, ...] = ()
     until: int = NEVER
     invalid: tuple[Invalid, ...] = ()
+    names: str = "none"
 
     @classmethod
     def of(cls, readings: tuple[Reading, ...]) -> Signals:
-        """`until` is the first moment at which a reading no longer holds; `invalid` has an entry for each refused signal."""
-        until = min((reading.until for reading in readings), default=NEVER)
-        return cls(readings, until, tuple(reading.invalid for reading in readings if reading.invalid))
+        """`until` is the first moment at which a reading no longer holds; `invalid` has an entry for each refused signal.
 
-    @property
-    def names(self) -> str:
-        """The sources seen, for `consent_ref`: `own+gpc`, or `none`."""
-        return "+".join(dict.fromkeys(reading.source for reading in self.readings)) or "none"
+        `names` are the sources seen, for `consent_ref`: `own+gpc`, or `none`.
+        """
+        until = min((reading.until for reading in readings), default=NEVER)
+        invalid = tuple(reading.invalid for reading in readings if reading.invalid)
+        return cls(readings, until, invalid, "+".join(dict.fromkeys(reading.source for reading in readings)) or "none")
 
     @property
     def child(self) -> bool:

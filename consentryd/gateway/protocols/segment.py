@@ -51,7 +51,7 @@ def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEve
 
 def read_event(item: Any, call: str | None) -> RawEvent:
     """One event. What is not an object becomes a nameless track call, which validation refuses as an invalid event."""
-    if not isinstance(item, dict):
+    if item.__class__ is not dict:
         return _NO_EVENT
     get = item.get
     type_ = get("type") or call

@@ -7,7 +7,7 @@ grant after all of them, where otherwise the place's default would refuse. A gra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from consentryd.config.settings import Site
 from consentryd.consent.policy import Policy
@@ -30,6 +30,13 @@ class Tally(Protocol):
         """Count what the signals of an event said."""
         ...
 
+
+new: Final = tuple.__new__
+
+#: Looked up once: through their classes, members of an enum cost a search each time.
+ANONYMOUS: Final = Lane.ANONYMOUS
+USER_ID: Final = IdentityKind.USER_ID
+ANONYMOUS_ID: Final = IdentityKind.ANONYMOUS_ID
 
 #: Refusals for want of a grant, which a stored grant overcomes; of anonymous decisions those whose ref ends in the rule `default`.
 WANTING: Final = frozenset({Reason.NO_CONSENT, Reason.NOT_ALLOWED_ANONYMOUSLY})
@@ -54,27 +61,29 @@ class Consent:
         self._notices = frozenset(policy.settings.notices)
 
     def check_consent(self, placed: PlacedEvent, passage: Passage) -> ConsentedEvent | Reason:
-        event, now = placed.event, passage.intake.received_at
+        (event, region), intake = placed, passage.intake
+        now = intake.received_at
         digests, standing = self._look(placed, passage)
-        signals = self._policy.read(event.context, passage.intake.signals, now)
+        signals = self._policy.read(event.context, intake.signals, now)
         decision = self._decide(signals, placed, passage, standing.refused)
         if standing.granted and _is_wanting(decision):
             decision = self._granted(standing, placed, now) or decision
-        if isinstance(decision, Reason):
+        if decision.__class__ is Reason:
             return decision
-        if decision.lane is Lane.ANONYMOUS:
-            return ConsentedEvent(event, placed.region, decision, None, None, None)
+        if decision.lane is ANONYMOUS:
+            return new(ConsentedEvent, (event, region, decision, None, None, None))
         if event.user_id is None and event.anonymous_id is None:
             return self._count_nobody(placed, decision, passage.site)
-        return ConsentedEvent(event, placed.region, decision, *(digests or self._digests(placed, passage.intake.key.site)))
+        return new(ConsentedEvent, (event, region, decision, *(digests or self._digests(placed, intake.key.site))))
 
-    def _decide(self, signals: Signals, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Decision | Reason:
-        """The policy's decision; for one request, equal cases are asked once."""
-        event, site = placed.event, passage.site
+    def _decide(self, signals: Signals, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Any:
+        """The policy's decision, or the reason why not; for one request, equal cases are asked once."""
+        event = placed.event
         client = event.client
-        key = (signals, client.country, client.subdivision, event.event, refused)
+        key = (signals, client[:2], event.event, refused)
         decision = passage.decisions.get(key)
         if decision is None:
+            site = passage.site
             decision = passage.decisions[key] = self._policy.decide(
                 signals,
                 country=client.country or site.country,
@@ -119,11 +128,13 @@ class Consent:
         )
 
     def _digests(self, placed: PlacedEvent, site: str) -> Digests:
-        event, identity = placed.event, self._pseudonyms[placed.region].identity
-        user = event.user_id and identity(site, IdentityKind.USER_ID, event.user_id)
-        anonymous = event.anonymous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.anonymous_id)
-        previous = event.previous_id and identity(site, IdentityKind.ANONYMOUS_ID, event.previous_id)
-        return user or None, anonymous or None, previous or None
+        (event, region), identity = placed, self._pseudonyms[placed.region].identity
+        _, _, _, user, anonymous, _, _, previous, *_ = event
+        return (
+            identity(site, USER_ID, user) if user else None,
+            identity(site, ANONYMOUS_ID, anonymous) if anonymous else None,
+            identity(site, ANONYMOUS_ID, previous) if previous else None,
+        )
 
 
 def _is_wanting(decision: Decision | Reason) -> bool:

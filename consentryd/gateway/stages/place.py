@@ -15,6 +15,8 @@ from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 
+new: Final = tuple.__new__
+
 REMEMBERED: Final = 50_000
 
 
@@ -45,22 +47,32 @@ class Place:
         self._regions = regions
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
         self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
-        self._known_homes: dict[Named, str] = {}
+        self._known_homes: dict[tuple[str, IdentityKind], dict[str, str]] = {}
+        self._room = REMEMBERED
 
     def look_ahead(self, events: Iterable[RawEvent], passage: Passage) -> None:
         """Ask the stores about all newcomers of a request at once. What is not known by then is found out event by event."""
         intake = passage.intake
         if len(self._homes) == 1 or intake.key.region or intake.region:
             return
-        site, known = intake.key.site, self._known_homes
-        named = {(site, IdentityKind.ANONYMOUS_ID, event.anonymous_id) for event in events if isinstance(event.anonymous_id, str)}
-        named |= {(site, IdentityKind.USER_ID, event.user_id) for event in events if isinstance(event.user_id, str)}
-        newcomers = [identity for identity in named if identity not in known]
+        site = intake.key.site
+        users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
+        new_users, new_devices = set(), set()
+        for _, _, _, user, anonymous, *_ in events:
+            if anonymous.__class__ is str and anonymous not in devices:
+                new_devices.add(anonymous)
+            if user.__class__ is str and user not in users:
+                new_users.add(user)
+        if not new_users and not new_devices:
+            return
+        newcomers = [(site, IdentityKind.ANONYMOUS_ID, value) for value in new_devices]
+        newcomers += [(site, IdentityKind.USER_ID, value) for value in new_users]
         passage.strangers.update(newcomers)
-        for name, home in self._homes.items() if newcomers else ():
+        for name, home in self._homes.items():
             for identity in home.known(newcomers):
-                known.setdefault(identity, name)
-                passage.strangers.discard(identity)
+                if identity in passage.strangers:
+                    self._remember(identity, name)
+                    passage.strangers.discard(identity)
 
     def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
         intake = passage.intake
@@ -73,7 +85,7 @@ class Place:
         if region not in self._homes:
             passage.misdirected = region
             return Reason.WRONG_REGION
-        return PlacedEvent(event, region)
+        return new(PlacedEvent, (event, region))
 
     def region_of(self, declared: str | None, site: str, identities: Identities, country: str | None) -> str:
         """The region of a person, as for their events: declared, else their home."""
@@ -88,7 +100,9 @@ class Place:
 
     def forget(self) -> None:
         """Ask the stores again: identities were erased or moved."""
-        self._known_homes.clear()
+        for known in self._known_homes.values():
+            known.clear()
+        self._room = REMEMBERED
 
     def of_person(
         self, site: str, identities: Identities, country: str | None, strangers: Collection[Named] = frozenset()
@@ -101,22 +115,31 @@ class Place:
             return self.of_country(country)
         named = [(site, kind, value) for kind, value in identities if value is not None]
         home = next((found for each in named if (found := self._home(each, strangers))), None) or self.of_country(country)
-        if len(self._known_homes) >= REMEMBERED:
-            self._known_homes.clear()
         for each in named:
-            self._known_homes[each] = home
+            self._remember(each, home)
         return home
+
+    def _known_of(self, site: str, kind: IdentityKind) -> dict[str, str]:
+        return self._known_homes.get((site, kind)) or self._known_homes.setdefault((site, kind), {})
+
+    def _remember(self, identity: Named, home: str) -> None:
+        site, kind, value = identity
+        if self._room <= 0:
+            self.forget()
+        self._room -= 1
+        self._known_of(site, kind)[value] = home
 
     def _remembered(self, site: str, event: ValidEvent) -> str | None:
         """Where the event's identities were placed before, the user's first; None if one of them was not."""
-        known, user, anonymous = self._known_homes, event.user_id, event.anonymous_id
-        device = None if anonymous is None else known.get((site, IdentityKind.ANONYMOUS_ID, anonymous))
+        user, anonymous = event.user_id, event.anonymous_id
+        device = None if anonymous is None else self._known_of(site, IdentityKind.ANONYMOUS_ID).get(anonymous)
         if user is None:
             return device
-        return None if device is None and anonymous is not None else known.get((site, IdentityKind.USER_ID, user))
+        return None if device is None and anonymous is not None else self._known_of(site, IdentityKind.USER_ID).get(user)
 
     def _home(self, identity: Named, strangers: Collection[Named]) -> str | None:
-        known = self._known_homes.get(identity)
+        site, kind, value = identity
+        known = self._known_of(site, kind).get(value)
         if known is not None or identity in strangers:
             return known
         return next((name for name, home in self._homes.items() if home.knows(identity)), None)

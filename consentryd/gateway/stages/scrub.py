@@ -82,29 +82,25 @@ class Scrub:
 
     def _row(self, consented: ConsentedEvent, passage: Passage, pseudonyms: Pseudonymiser) -> list[Any]:
         event, region, decision, user, anonymous, _ = consented
-        site = passage.intake.key.site
+        kind, name, event_id, _, _, session_id, _, _, time, told, _, context, client, _ = event
+        intake = passage.intake
+        site = intake.key.site
         (host, path, query), referrer, title = self._page(event)
-        fields = {
-            "event_id": event.event_id,
-            "event": event.event,
-            "title": title,
-            "path": path,
-            "properties": self._properties(event, site, pseudonyms),
-        }
-        if campaign := _campaign(event.context, query):
+        properties = self._properties(event, site, pseudonyms)
+        fields = {"event_id": event_id, "event": name, "title": title, "path": path, "properties": properties}
+        if campaign := _campaign(context, query):
             fields.update(campaign)
-        clean, redactions, properties = self._scrubbers[region].scrub(event.event, site, fields, user or anonymous)
-        get = clean.get
-        session_id = event.session_id
+        clean, redactions, body = self._scrubbers[region].scrub(name, site, fields, user or anonymous)
+        if clean is not fields:
+            get = clean.get
+            event_id, name, title, path = get("event_id"), get("event"), get("title"), get("path")
         return [
-            get("event_id"), site, event.type, get("event"), event.time, passage.intake.received_at,
-            *decision[:3], None, None,
+            event_id, site, kind, name, time, intake.received_at, *decision[:3], None, None,
             session_id and pseudonyms.session(site, session_id),
-            *event.client[:6],
-            host, get("path"), get("title"), referrer,
-            *([get(name) for name in UTM] if campaign else _NO_UTM),
-            *_revenue(event.properties),
-            properties.decode() if properties and properties != b"{}" else None,
+            *client[:6], host, path, title, referrer,
+            *(map(clean.get, UTM) if campaign else _NO_UTM),
+            *(_revenue(told) if "revenue" in told else _NO_MONEY),
+            body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
         ]  # fmt: skip

@@ -55,10 +55,12 @@ def put_time(value: Any, skew: int, received_at: int, limits: Limits) -> int | R
     """The event's time; `received_at` where the client gave none."""
     if value is None or value == "":
         return received_at
-    time = read_time(value)
+    time = _from_text(value) if value.__class__ is str else read_time(value)
     if time is None:
         return Reason.INVALID_TIME
     time += skew
+    if -DAY < time - received_at < MINUTE:  # no setting is narrower
+        return time
     oldest, newest = received_at - limits.max_age_days * DAY, received_at + limits.max_future_minutes * MINUTE
     if oldest <= time <= newest:
         return time

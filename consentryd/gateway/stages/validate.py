@@ -107,7 +107,7 @@ class Validate:
         return (properties, traits, {**passage.context, **context}) if passage.context else objects
 
     def _check_time(self, raw: RawEvent, passage: Passage) -> Any:
-        """UTC microseconds, or the reason why not. Times within the range that every setting allows are not held to it again."""
+        """UTC microseconds, or the reason why not."""
         sent_at, received_at = raw.sent_at, passage.intake.received_at
         skew = passage.skew if sent_at is None else times.skew_of(sent_at, received_at)
         return times.put_time(raw.timestamp, skew, received_at, self._limits)
