@@ -135,7 +135,7 @@ class Gateway:
 
 def settings_of(**sections: Any) -> Settings:
     """Settings on a free loopback port, with sections' fields as given: `settings_of(limits={"batch_events": 2})`."""
-    server = {"port": 0, "log_format": "json", **sections.pop("server", {})}
+    server = {"port": 0, "log_format": "json", "log_level": "debug", **sections.pop("server", {})}
     return Settings.model_validate({"server": server, **sections})
 
 

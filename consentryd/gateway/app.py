@@ -25,6 +25,7 @@ from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
 from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound
 
 _UNKNOWN: Final = "unknown"
+BAD_REQUEST: Final = 400
 
 
 def create_app(services: Services, logger: FilteringBoundLogger) -> web.Application:
@@ -46,7 +47,7 @@ def _add_path(router: web.UrlDispatcher, edge: _Edge, path: str, endpoints: Iter
     methods: list[str] = []
     cors = False
     for endpoint in endpoints:
-        handler = edge.wrap(path, endpoint.handler, cors=endpoint.cors, logged=endpoint.logged)
+        handler = edge.wrap(path, endpoint.handler, cors=endpoint.cors, logged=endpoint.logged, everyday=endpoint.everyday)
         own = ["GET", "HEAD"] if endpoint.method == hdrs.METH_GET else [endpoint.method]
         for method in own:
             resource.add_route(method, handler, expect_handler=_expect)
@@ -63,9 +64,10 @@ class _Edge:
         self._metrics = metrics
         self._logger = logger
 
-    def wrap(self, route: str, handler: Handler, *, cors: bool, logged: bool) -> Handler:
+    def wrap(self, route: str, handler: Handler, *, cors: bool, logged: bool, everyday: bool = False) -> Handler:
         """`handler`, answering errors in the one shape. The log line has the route's template: never a query, an address or an id."""
         metrics, logger = self._metrics, self._logger
+        note = logger.debug if everyday else logger.info
 
         async def answer(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
@@ -81,7 +83,7 @@ class _Edge:
             metrics.count_request(route, response.status)
             if logged:
                 milliseconds = round((time.perf_counter() - started) * 1000, 2)
-                logger.info(
+                (note if response.status < BAD_REQUEST else logger.info)(
                     "request",
                     method=request.method if request.method in hdrs.METH_ALL else _UNKNOWN,
                     route=route,

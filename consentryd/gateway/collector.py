@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.health import Check
@@ -25,7 +25,12 @@ from consentryd.storage.rejected import Letter
 #: Told the site and the region that is not served here.
 NoteRefusal = Callable[[str, str], Awaitable[None]]
 
-_NO_CONTEXT: Mapping[str, Any] = {}
+new: Final = tuple.__new__
+
+_NO_CONTEXT: Final[Mapping[str, Any]] = {}
+_RETRY: Final = Reason.UNAVAILABLE
+#: Refusals of events that their senders still have.
+_KEPT_BY_SENDERS: Final = (Reason.UNAVAILABLE, Reason.WRONG_REGION)
 
 
 class Collector:
@@ -77,13 +82,13 @@ class Collector:
         context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
         return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context)
 
-    async def _store(self, items: Sequence[CleanEvent | Reason]) -> list[Verdict]:
+    async def _store(self, items: Sequence[Any]) -> list[Verdict]:
         """Append each region's events to its log. If every store asked fails, the request fails; else its events are to be retried."""
-        verdicts: list[Verdict] = [item if isinstance(item, Reason) else Reason.UNAVAILABLE for item in items]
+        verdicts: list[Any] = [_RETRY if item.__class__ is CleanEvent else item for item in items]
         by_region: dict[str, list[int]] = {}
         for position, item in enumerate(items):
-            if isinstance(item, CleanEvent):
-                by_region.setdefault(item.region, []).append(position)
+            if item.__class__ is CleanEvent:
+                by_region.setdefault(item[0], []).append(position)
         failures = []
         for positions, answer in await self._append(by_region, items):
             if isinstance(answer, Unavailable):
@@ -109,20 +114,24 @@ class Collector:
         return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
 
     def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], intake: Intake) -> None:
+        if all(verdict.__class__ is Outcome for verdict in verdicts):
+            return
         region = self._place.of_country(intake.client.country)
         if region not in self._logs:
             region = next(iter(self._logs))
         refused: list[Letter] = [
             letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region])
             for raw, verdict in zip(events, verdicts, strict=True)
-            if isinstance(verdict, Reason) and verdict not in (Reason.UNAVAILABLE, Reason.WRONG_REGION)
+            if verdict.__class__ is Reason and verdict not in _KEPT_BY_SENDERS
         ]
         if refused:
             self._logs[region].reject(refused)
 
 
-def _result(raw: RawEvent, verdict: Verdict) -> Result:
-    event_id = raw.event_id if isinstance(raw.event_id, str) else None
-    if isinstance(verdict, Outcome):
-        return Result(event_id, verdict, None)
-    return Result(event_id, OUTCOME_OF[verdict], verdict)
+def _result(raw: RawEvent, verdict: Any) -> Result:
+    event_id = raw[2]
+    if event_id.__class__ is not str:
+        event_id = None
+    if verdict.__class__ is Outcome:
+        return new(Result, (event_id, verdict, None))
+    return new(Result, (event_id, OUTCOME_OF[verdict], verdict))

@@ -27,7 +27,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`keys` empty: no key needed. `statuses` are those besides the success answer, 404 and 405. `cors`: pages of any origin may ask."""
+    """`keys` empty: no key needed. `statuses` are those besides the success answer, 404 and 405. `cors`: pages of any origin may ask.
+
+    `everyday`: answered without an error, it is a line at level `debug`, for metrics count it and there are thousands a second.
+    """
 
     method: str
     path: str
@@ -42,3 +45,4 @@ class Endpoint:
     statuses: tuple[int, ...] = ()
     cors: bool = False
     logged: bool = True
+    everyday: bool = False

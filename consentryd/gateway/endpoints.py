@@ -59,6 +59,7 @@ def _collecting(path: str, call: str | None, summary: str) -> Endpoint:
         response=schemas.RESULTS,
         statuses=_COLLECT_STATUSES,
         cors=True,
+        everyday=True,
     )
 
 

@@ -16,6 +16,7 @@ from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 from consentryd.privacy.redaction import Action
 
 _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+_STORED: Final = Outcome.STORED
 _MOST_DROPPED: Final = 10_000_000  # a queue of this length would not fit a client's memory
 
 
@@ -68,7 +69,7 @@ class Metrics:
 
     def count_results(self, results: Sequence[Result]) -> None:
         """Counts each event once. Plainly stored ones, nearly all of them, are counted without hashing an enum each."""
-        others = [result for result in results if result.outcome is not Outcome.STORED]
+        others = [result for result in results if result[1] is not _STORED]
         if len(others) < len(results):
             self._stored.inc(len(results) - len(others))
         for (outcome, reason), events in Tally((result.outcome, result.reason) for result in others).items():

@@ -44,5 +44,5 @@ class Pipeline:
     def _run(self, events: Sequence[RawEvent], passage: Passage) -> list[Any]:
         items: list[Any] = list(events)
         for stage in self.stages:
-            items = [item if isinstance(item, Reason) else stage(item, passage) for item in items]
+            items = [item if item.__class__ is Reason else stage(item, passage) for item in items]
         return items

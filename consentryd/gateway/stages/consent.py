@@ -128,8 +128,8 @@ class Consent:
         )
 
     def _digests(self, placed: PlacedEvent, site: str) -> Digests:
-        (event, region), identity = placed, self._pseudonyms[placed.region].identity
-        _, _, _, user, anonymous, _, _, previous, *_ = event
+        identity = self._pseudonyms[placed.region].identity
+        _, _, _, user, anonymous, _, _, previous, *_ = placed.event
         return (
             identity(site, USER_ID, user) if user else None,
             identity(site, ANONYMOUS_ID, anonymous) if anonymous else None,

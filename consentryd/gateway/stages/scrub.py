@@ -42,6 +42,7 @@ _CAMPAIGN: Final = {
 Money = tuple[str | None, str | None]
 
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
+_TEXTS: Final = ("event_id", "event", "title", "path")
 _NO_UTM: Final = (None,) * len(UTM)
 _NO_MONEY: Final[Money] = (None, None)
 _PAGES: Final = ("page", "screen")
@@ -91,13 +92,12 @@ class Scrub:
         if campaign := _campaign(context, query):
             fields.update(campaign)
         clean, redactions, body = self._scrubbers[region].scrub(name, site, fields, user or anonymous)
-        if clean is not fields:
-            get = clean.get
-            event_id, name, title, path = get("event_id"), get("event"), get("title"), get("path")
+        kept: Any = (event_id, name, title, path) if clean is fields else map(clean.get, _TEXTS)
+        kept_id, kept_name, kept_title, kept_path = kept
         return [
-            event_id, site, kind, name, time, intake.received_at, *decision[:3], None, None,
+            kept_id, site, kind, kept_name, time, intake.received_at, *decision[:3], None, None,
             session_id and pseudonyms.session(site, session_id),
-            *client[:6], host, path, title, referrer,
+            *client[:6], host, kept_path, kept_title, referrer,
             *(map(clean.get, UTM) if campaign else _NO_UTM),
             *(_revenue(told) if "revenue" in told else _NO_MONEY),
             body.decode() if body and body != b"{}" else None,
