@@ -10,27 +10,33 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from stdnum.au import tfn
 from stdnum.be import nn
-from stdnum.br import cnpj, cpf
-from stdnum.ca import sin
-from stdnum.ch import ssn as ahv
 from stdnum.cl import rut
 from stdnum.cn import ric
 from stdnum.cz import rc
-from stdnum.de import idnr as steuer_id
-from stdnum.es import dni, nie
 from stdnum.fi import hetu
 from stdnum.fr import nir
-from stdnum.gb import nhs
-from stdnum.in_ import aadhaar, pan
+from stdnum.in_ import pan
 from stdnum.it import codicefiscale
 from stdnum.kr import rrn
 from stdnum.mx import curp
 from stdnum.no import fodselsnummer
 from stdnum.se import personnummer
-from stdnum.us import itin, ssn
 
+from consentryd.privacy.detect.check_digit import (
+    is_aadhaar,
+    is_ahv,
+    is_cnpj,
+    is_cpf,
+    is_dni,
+    is_itin,
+    is_nhs,
+    is_nie,
+    is_sin,
+    is_ssn,
+    is_steuer_id,
+    is_tfn,
+)
 from consentryd.privacy.detect.detector import Detector, Finding, Gate, digits_of
 
 KIND: Final = "national_id"
@@ -70,32 +76,32 @@ class Number(NamedTuple):
 
 
 NUMBERS: Final = (
-    Number("us_ssn", r"[0-8][0-9]{2}(?P<part>[ -])[0-9]{2}(?P=part)[0-9]{4}", _by(ssn)),
-    Number("us_itin", r"9[0-9]{2}(?P<part>[ -])[5-9][0-9](?P=part)[0-9]{4}", _by(itin)),
+    Number("us_ssn", r"[0-8][0-9]{2}(?P<part>[ -])[0-9]{2}(?P=part)[0-9]{4}", is_ssn),
+    Number("us_itin", r"9[0-9]{2}(?P<part>[ -])[5-9][0-9](?P=part)[0-9]{4}", is_itin),
     Number("uk_nino", r"(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][ ]?(?:[0-9]{2}[ ]?){3}[A-D]"),
-    Number("uk_nhs", r"[0-9]{3}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{4}", _by(nhs)),
-    Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", _by(dni)),
-    Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", _by(nie)),
+    Number("uk_nhs", r"[0-9]{3}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{4}", is_nhs),
+    Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", is_dni),
+    Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", is_nie),
     Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", _by(codicefiscale)),
     Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", _by(nir)),
-    Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", _by(steuer_id)),
+    Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", is_steuer_id),
     Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", _is_belgian, id_like=True),
     Number("se_pnr", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", _by(personnummer)),
     Number("fi_hetu", r"[0-3][0-9][01][0-9]{3}[-+ABCDEFUVWXY][0-9]{3}[0-9A-FHJ-NPR-Y]", _by(hetu)),
     Number("no_fnr", r"[0-9]{6}[ ]?[0-9]{5}", _by(fodselsnummer), id_like=True),
-    Number("ch_ahv", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", _by(ahv)),
+    Number("ch_ahv", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", is_ahv),
     Number("cz_rc", r"[0-9]{6}/[0-9]{4}", _by(rc)),
-    Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", _by(cpf)),
-    Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", _by(cnpj)),
+    Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", is_cpf),
+    Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", is_cnpj),
     Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", _by(rut)),
     Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", _by(curp)),
-    Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", _by(aadhaar)),
+    Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", is_aadhaar),
     Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", _by(pan)),
     Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", _by(ric)),
     Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", _by(rrn)),
     Number("sg_nric", r"[STFGM][0-9]{7}[A-Z]", _is_nric),
-    Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", _by(sin)),
-    Number("au_tfn", r"[0-9]{3} [0-9]{3} [0-9]{3}", _by(tfn)),
+    Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", is_sin),
+    Number("au_tfn", r"[0-9]{3} [0-9]{3} [0-9]{3}", is_tfn),
 )
 
 
