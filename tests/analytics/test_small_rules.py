@@ -127,3 +127,19 @@ def test_the_subjects_behind_a_cohort_an_overlap_and_a_habit(site):
     assert who(site, {"buckets": 3}, **habit) == [subject(1)]
     with pytest.raises(Unprocessable):
         who(site, {"cohort": 2}, **ask)
+
+
+def test_a_visit_comes_from_where_its_first_event_says(shop):
+    shop.add(
+        (1, at(0), "page_viewed", page("/", referrer_host="news.example", utm_source="letter")),
+        (1, at(1), "page_viewed", page("/b", referrer_host="shop.example")),
+        (1, "2026-03-05T10:00:00", "page_viewed", page("/")),
+        (2, at(0), "page_viewed", page("/", referrer_host="news.example")),
+    )
+    top = shop.ask(kind="web", range=RANGE).top
+    assert [(each.value, each.visitors, each.page_views) for each in top["referrer_host"]] == [
+        ("news.example", 2, 3),
+        ("∅ (none)", 1, 1),
+    ]
+    assert [(each.value, each.visitors) for each in top["utm_source"]] == [("∅ (none)", 2), ("letter", 1)]
+    assert [each.value for each in shop.ask(kind="web", range=RANGE, least=2).top["referrer_host"]] == ["news.example"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import EventName
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream
-from consentryd.analytics.streaming import Column
+from consentryd.analytics.streaming import Column, Selection
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY, MINUTE, SECOND
 
@@ -155,27 +156,28 @@ def answer(question: SessionsQuery, asked: Asked) -> SessionsResult:
 
 def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
     """The sessions that begin in a period. What begins in it may end after it; what began before is known by looking back."""
-    ignored = Matcher(event=rules.ignore) if rules.ignore else None
-    matchers = [Matcher(), rules.page, rules.key_event or rules.page]
-    selection = select(asked, matchers, partial(_columns, rules))
-    if ignored is not None:
-        selection = select_without(asked, matchers, ignored, rules)
-    kinds = Kinds(page=1, key=None if rules.key_event is None else 2, interactive=0, captured=None)
+    kinds = kinds_of(rules)
     work = partial(_part, cut=rules.cut, kinds=kinds, edges=period.edges, bounce=rules.bounce)
     span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
-    parts = asked.execution.streams(selection, span, work, ("sessions", rules.cut, kinds, period.edges, rules.bounce))
+    parts = asked.execution.streams(
+        events_of(rules, asked), span, work, ("sessions", rules.cut, kinds, period.edges, rules.bounce)
+    )
     return reduce(SessionPart.merge, parts)
 
 
-def select_without(asked: Asked, matchers: Iterable[Matcher], ignored: Matcher, rules: SessionRules) -> Any:
-    """The same events but for those that belong to no session."""
-    selection = select(asked, list(matchers), partial(_columns, rules))
-    return type(selection)(
-        selection.source,
-        selection.definitions,
-        selection.columns,
-        (*selection.conditions, f"NOT {selection.source.matches(ignored)}"),
-    )
+def kinds_of(rules: SessionRules) -> Kinds:
+    """What the definitions of `events_of` are."""
+    return Kinds(page=1, key=None if rules.key_event is None else 2, interactive=0, captured=None)
+
+
+def events_of(rules: SessionRules, asked: Asked, more: Sequence[Column] = ()) -> Selection:
+    """The events that sessions are made of, with what parts them, their path and `more`."""
+    matchers = [Matcher(), rules.page, rules.key_event or rules.page]
+    selection = select(asked, matchers, lambda source: [*_columns(rules, source), *more])
+    if not rules.ignore:
+        return selection
+    without = f"NOT {selection.source.matches(Matcher(event=rules.ignore))}"
+    return replace(selection, conditions=(*selection.conditions, without))
 
 
 def totals_of(found: SessionPart, asked: Asked) -> SessionTotals:

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Literal
 
+import numpy as np
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL
 from consentryd.analytics.condition import Matcher
-from consentryd.analytics.kinds.sessions import PageCount, SessionRules, SessionTotals, measure, top_pages, totals_of
+from consentryd.analytics.kernel.sessions import Cut, Kinds, sessions
+from consentryd.analytics.kinds.sessions import (
+    LOOK_BACK,
+    PageCount,
+    SessionRules,
+    SessionTotals,
+    events_of,
+    kinds_of,
+    measure,
+    top_pages,
+    totals_of,
+)
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source
+from consentryd.analytics.stream import NONE, Stream
+from consentryd.analytics.streaming import Column
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import MINUTE
 
 LIVE: Final = 5 * MINUTE
-DIMENSIONS: Final = ("path", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "country", "device", "os", "browser")
+DIMENSIONS: Final = ("path", "country", "device", "os", "browser")
+#: Where a visit came from says its first event, whatever later ones say (section 1.7).
+SOURCES: Final = ("referrer_host", "utm_source", "utm_medium", "utm_campaign")
 
 
 class Goal(Shape):
@@ -75,8 +92,8 @@ def answer(question: WebQuery, asked: Asked) -> WebResult:
     """Raises `Unprocessable` for the anonymous lane, which has its own number."""
     require_subjects(asked)
     period = asked.period("day")
-    sessions = measure(question, period, asked)
-    totals = totals_of(sessions, asked)
+    visits = measure(question, period, asked)
+    totals = totals_of(visits, asked)
     visitors, views = _counts(question, Span(period.since, period.until), asked)
     live, _ = _counts(question, Span(asked.now - LIVE, asked.now + 1), asked)
     return WebResult(
@@ -88,9 +105,9 @@ def answer(question: WebQuery, asked: Asked) -> WebResult:
         visits=totals,
         bounce=question.bounce,
         anonymous_page_views=_anonymous(question, period, asked),
-        entries=top_pages(sessions.entries, asked),
-        exits=top_pages(sessions.exits, asked),
-        top={name: _top(name, question, period, asked) for name in DIMENSIONS},
+        entries=top_pages(visits.entries, asked),
+        exits=top_pages(visits.exits, asked),
+        top={name: _top(name, question, period, asked) for name in DIMENSIONS} | _sources(question, period, asked),
         goals=[_goal(goal, question, period, visitors, asked) for goal in question.goals],
     )
 
@@ -128,6 +145,39 @@ def _top(name: str, question: WebQuery, period: Period, asked: Asked) -> list[Va
     for row in asked.execution.gather(statement, Span(period.since, period.until)).to_pylist():
         visitors[row["value"]] += row["v"]
         views[row["value"]] += row["p"]
+    return _ranked(visitors, views, question, asked)
+
+
+def _sources(question: WebQuery, period: Period, asked: Asked) -> dict[str, list[ValueCount]]:
+    """Of each source the visitors whose visits came from it, and the pages that they saw then."""
+    selection = events_of(question, asked, [Column(name, "text", f"e.{name}") for name in SOURCES])
+    work = partial(_sourced, cut=question.cut, kinds=kinds_of(question), edges=period.edges)
+    visitors: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
+    views: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
+    for part in asked.execution.streams(selection, Span(period.since - LOOK_BACK, period.until + LOOK_BACK), work, None):
+        for name, value, people, pages in part:
+            visitors[name][value] += people
+            views[name][value] += pages
+    return {name: _ranked(visitors[name], views[name], question, asked) for name in SOURCES}
+
+
+def _sourced(stream: Stream, *, cut: Cut, kinds: Kinds, edges: tuple[int, ...]) -> list[tuple[str, str | None, int, int]]:
+    """By source and value of the first event: visitors, and page views of the visits that begin within the edges."""
+    found = sessions(stream, cut, kinds)
+    inside = (found.start >= edges[0]) & (found.start < edges[-1])
+    first, subject, pages = found.first[inside], found.subject[inside], found.pages[inside]
+    rows = []
+    for name in SOURCES:
+        codes = stream.values[name][first]
+        for code in np.unique(codes).tolist():
+            own = codes == code
+            value = None if code == NONE else stream.texts[name][code]
+            rows.append((name, value, len(np.unique(subject[own])), int(pages[own].sum())))
+    return rows
+
+
+def _ranked(visitors: Counter[str | None], views: Counter[str | None], question: WebQuery, asked: Asked) -> list[ValueCount]:
+    """The values with the most visitors, those of too few left out."""
     ranked = sorted(visitors, key=lambda value: (-visitors[value], value or ""))
     return [
         ValueCount(
