@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -304,11 +304,8 @@ class Snapshot:
         buckets = {bucket_of(subject) for subject in subjects}
         named = f"subject IN ({', '.join(str(int(subject)) for subject in subjects)})"
         files = [file for file in self.state.files if file.bucket in buckets]
-        for month in sorted({file.month for file in files} | _months(self.tail)):
-            source = self._union([file for file in files if file.month == month])
-            start, end = (
-                int(bound.astype("datetime64[us]").astype(np.int64)) for bound in (np.datetime64(month), np.datetime64(month) + 1)
-            )
+        for start, end in _months([*((file.first, file.last) for file in files), *_span(self.tail)]):
+            source = self._union([file for file in files if file.last >= start and file.first < end])
             own = source.filter(" AND ".join((named, *_conditions(None, start, end))))
             visible = self._visible(own) if len(self.hidden) else own
             yield from visible.order("time, event_id").to_arrow_reader(rows)
@@ -342,9 +339,23 @@ class Snapshot:
 _RESOLVED: Final = "event.* REPLACE (coalesce(merged.becomes, event.subject) AS subject)"
 
 
-def _months(events: pa.Table) -> set[str]:
-    """Of their times, as lake files are told apart (YYYY-MM, UTC)."""
-    return {str(month) for month in np.unique(events["time"].to_numpy().astype("datetime64[M]"))}
+def _span(events: pa.Table) -> list[tuple[int, int]]:
+    """The first and the last of the times, UTC microseconds; nothing if there are no events."""
+    if not events.num_rows:
+        return []
+    bounds = pc.min_max(events["time"].cast(pa.int64())).as_py()
+    return [(bounds["min"], bounds["max"])]
+
+
+def _months(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The months, [start, end) in UTC microseconds and in order, that cover the spans."""
+    months: set[int] = set()
+    for span in spans:
+        first, last = np.array(span, "datetime64[us]").astype("datetime64[M]").astype(np.int64).tolist()
+        months.update(range(first, last + 1))
+    for month in sorted(months):
+        start, end = np.array([month, month + 1], "datetime64[M]").astype("datetime64[us]").astype(np.int64).tolist()
+        yield start, end
 
 
 def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:
