@@ -27,6 +27,9 @@ ROW_BYTES: Final = 128
 #: Up to here all buckets of a region are looked at together: a statement costs 30 ms of its own.
 TOGETHER_ROWS: Final = 1_500_000
 
+#: Results up to this size are kept until the question is answered.
+_KEPT_BYTES: Final = 1 << 20
+
 T = TypeVar("T")
 
 
@@ -51,6 +54,7 @@ class Execution:
         self._memory = memory_bytes
         self._only = only
         self._threads = threads
+        self._gathered: dict[tuple[str, Span], pa.Table] = {}
         self._views: list[RegionView] = [RegionView(name, snapshot, rules) for name, snapshot in snapshots.items()]
 
     def with_rules(self, rules: Rules) -> Execution:
@@ -93,17 +97,23 @@ class Execution:
         """What was made under the key before, or is made now."""
         return self._cached(key, make)  # type: ignore[no-any-return]
 
-    def gather(self, statement: str, span: Span) -> pa.Table:
-        """A statement's rows over all buckets, one after the other; never without columns.
+    def gather(self, statement: str, span: Span, *, together: bool = False) -> pa.Table:
+        """A statement's rows over all buckets, one after the other; never without columns. Asked again, it gives what it gave.
 
+        `together`: of all buckets of a region at once, for statements whose need of memory does not grow with rows or subjects.
         Raises `Cancelled`, `Unprocessable` when it takes too long or too much memory, `CorruptStore`.
         """
-        tables = [table for _, table in self.partials(statement, span)]
-        return pa.concat_tables(tables, promote_options="permissive")
+        known = self._gathered.get((statement, span))
+        if known is None:
+            tables = [table for _, table in self.partials(statement, span, together=together)]
+            known = pa.concat_tables(tables, promote_options="permissive")
+            if known.nbytes <= _KEPT_BYTES:
+                self._gathered[statement, span] = known
+        return known
 
-    def partials(self, statement: str, span: Span) -> Iterator[tuple[str, pa.Table]]:
+    def partials(self, statement: str, span: Span, *, together: bool = False) -> Iterator[tuple[str, pa.Table]]:
         """A statement's rows, bucket by bucket, each with its region. It reads the views `EVENTS` (of the span) and `HISTORY`."""
-        for view, part, data in self._work(statement, span):
+        for view, part, data in self._work(statement, span, together=together):
             key = PartialKey(view.region, data, statement)
             yield view.region, self._cached(key, partial(view.run, part, statement, span, self.control))
 
@@ -136,13 +146,16 @@ class Execution:
             self._cache.put(key, found)
         return found  # type: ignore[no-any-return]
 
-    def _work(self, statement: str, span: Span) -> Iterator[tuple[RegionView, Part, Hashable]]:
+    def _work(self, statement: str, span: Span, *, together: bool = False) -> Iterator[tuple[RegionView, Part, Hashable]]:
         looked_at = Span() if HISTORY in statement else span
         most = min(TOGETHER_ROWS, self._memory // ROW_BYTES)
         work = [(view, part) for view in self._views for part in view.parts(looked_at, most)]
         if self._only is not None:
             work = [(view, self._only) for view in self._views if view.rows(self._only, looked_at)]
-        self._check_memory(work, looked_at)
+        elif together:
+            work = [(view, None) for view in self._views if view.rows(None, looked_at)]
+        if not together:
+            self._check_memory(work, looked_at)
         self.control.plan(len(work))
         for view, part in work or [(self._views[0], NO_BUCKET)]:
             yield view, part, view.data(part, looked_at) if looked_at == span else (view.data(part, looked_at), span)

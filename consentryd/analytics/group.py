@@ -35,7 +35,12 @@ def group_sql(breakdown: ByProperties | ByCohorts | None, source: Source, edges:
             return f"unnest(list_filter(['{EVERYONE}', {', '.join(groups)}], lambda each: each IS NOT NULL))"
         case ByProperties():
             keys = [_key(by, source, bins) for by, bins in zip(breakdown.by, edges, strict=True)]
-            return f"coalesce('=' || {keys[0]}, 'n')" if len(keys) == 1 else f"CAST(to_json([{', '.join(keys)}]) AS VARCHAR)"
+            return named_sql(keys[0]) if len(keys) == 1 else f"CAST(to_json([{', '.join(keys)}]) AS VARCHAR)"
+
+
+def named_sql(value: str) -> str:
+    """The group of a single property's value."""
+    return f"coalesce('=' || {value}, 'n')"
 
 
 def value_of(by: By, source: Source) -> Field:

@@ -217,6 +217,6 @@ def test_a_query_that_is_cancelled_or_out_of_time_stops(busy):
 def test_a_query_that_would_need_too_much_memory_is_refused_with_its_estimate(busy, monkeypatch):
     monkeypatch.setattr("consentryd.analytics.execution.ROW_BYTES", 1 << 30)
     with pytest.raises(ConsentryError) as error:
-        line(busy, "total")
+        line(busy, "per_user_avg")
     assert error.value.code == "too_expensive"
     assert error.value.detail["estimate_mb"] > error.value.detail["limit_mb"]

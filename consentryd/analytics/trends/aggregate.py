@@ -54,6 +54,8 @@ class Aggregate(NamedTuple):
     finish: Callable[[pa.Table], Cells]
     scaled: bool
     empty: Any = None
+    #: The same of rows whose `g` is still the value itself, with SQL that names the group: so that a name is made once a value.
+    of_values: Callable[[str, Levels, str], str] | None = None
 
 
 def aggregate_of(math: Math) -> Aggregate:
@@ -83,16 +85,21 @@ def additive(columns: str, finish: Callable[..., Any], ops: Iterable[str], *, sc
 
     def statement(rows: str, levels: Levels) -> str:
         if "DISTINCT" not in columns:
-            once = f"SELECT g, b, {columns} FROM ({rows}) GROUP BY g, b"
-            return f"SELECT {levels.columns}, {rolled} FROM ({once}) GROUP BY {levels.sets()}"
+            return of_values(rows, levels, "g")
         return f"SELECT {levels.columns}, {columns} FROM ({rows}) GROUP BY {levels.sets()}"
+
+    def of_values(rows: str, levels: Levels, name: str) -> str:
+        cell = "g, b" if levels.buckets else "g"
+        once = f"SELECT {cell}, {columns} FROM ({rows}) GROUP BY {cell}"
+        named = once if name == "g" else f"SELECT * FROM (SELECT * REPLACE ({name} AS g) FROM ({once})) WHERE g IS NOT NULL"
+        return f"SELECT {levels.columns}, {rolled} FROM ({named}) GROUP BY {levels.sets()}"
 
     def merged(table: pa.Table) -> Cells:
         whole = table.group_by(["g", "b"]).aggregate([(f"x{number}", op) for number, op in enumerate(merges)])
         values = [whole[f"x{number}_{op}"].to_pylist() for number, op in enumerate(merges)]
         return {cell: finish(*each) for cell, *each in zip(_cells(whole), *values, strict=True)}
 
-    return Aggregate(statement, merged, scaled, empty)
+    return Aggregate(statement, merged, scaled, empty, None if "DISTINCT" in columns else of_values)
 
 
 def _unique_statement(rows: str, levels: Levels) -> str:
@@ -139,7 +146,7 @@ _ADDITIVE: Final[dict[str, Aggregate]] = {
 NON_NUMERIC: Final = additive(
     f"count(*) FILTER (v IS NOT NULL AND {_NUMBER} IS NULL) AS x0", _only, ["sum"], scaled=True, empty=0
 )
-_ADDITIVE["unique"] = _ADDITIVE["total"]._replace(statement=_unique_statement)
+_ADDITIVE["unique"] = _ADDITIVE["total"]._replace(statement=_unique_statement, of_values=None)
 UNIQUE: Final = _ADDITIVE["unique"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import By, ByCohorts, ByProperties
-from consentryd.analytics.group import EVERYONE, OTHER, value_of
+from consentryd.analytics.group import ALL, EVERYONE, OTHER, value_of
 from consentryd.analytics.source import Source
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.measuring import series_cells, subject_cells
@@ -16,6 +16,8 @@ from consentryd.analytics.trends.model import Measure, Series
 from consentryd.analytics.trends.rows import Frame
 
 _RANGE_ONLY = Levels(buckets=False)
+#: What the range as a whole is shown with: where all groups are shown, they have been counted when they were chosen.
+_RANGE = Levels(buckets=False, together=True)
 
 
 class Shown(NamedTuple):
@@ -65,7 +67,7 @@ def _cohorts(series: Sequence[Series], frame: Frame, asked: Asked) -> Shown:
 
 
 def _values(series: Sequence[Series], frame: Frame, breakdown: ByProperties, asked: Asked) -> Shown:
-    ranked = _ranked([series_cells(each, frame, _RANGE_ONLY, asked) for each in series])
+    ranked = _ranked([series_cells(each, frame, _RANGE, asked) for each in series])
     if asked.least:
         sizes = subjects_by_group(series, frame, asked)
         large = [group for group in ranked if sizes.get(group, 0) >= asked.least]
@@ -86,7 +88,7 @@ def _ranked(cells: Sequence[Cells]) -> list[str]:
     values: dict[str, tuple[int, Any]] = {}
     for number, each in enumerate(cells):
         for (group, bucket), value in each.items():
-            if bucket == RANGE and group not in values:
+            if bucket == RANGE and group != ALL and group not in values:
                 values[group] = (number, value)
     return sorted(values, key=lambda group: (values[group][0], values[group][1] is None, -(values[group][1] or 0), group))
 

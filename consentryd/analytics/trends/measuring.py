@@ -10,7 +10,16 @@ from consentryd.analytics.asked import Asked
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.trends import revenue, trailing
-from consentryd.analytics.trends.aggregate import NON_NUMERIC, RANGE, UNIQUE, Cells, Levels, aggregate_of, cumulative_unique
+from consentryd.analytics.trends.aggregate import (
+    NON_NUMERIC,
+    RANGE,
+    UNIQUE,
+    Aggregate,
+    Cells,
+    Levels,
+    aggregate_of,
+    cumulative_unique,
+)
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.model import OF_PROPERTY, Measure, Series
 from consentryd.analytics.trends.rolled import rolled_cells, rolled_trailing
@@ -42,12 +51,22 @@ def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, 
         known = rolled_cells(measure, frame, asked, buckets=levels.buckets, cumulative=cumulative)
         if known is not None:
             return {cell: scaled(value, asked.scale) for cell, value in known.items()}
+    if aggregate.of_values is not None and math not in _HISTORY:
+        cells = aggregate.finish(asked.execution.gather(_statement(aggregate, measure, frame, levels), frame.span, together=True))
+        return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
     rows = frame.rows(measure)
     cells = aggregate.finish(asked.execution.gather(aggregate.statement(rows, levels), frame.span))
     if cumulative and aggregate is UNIQUE:
         firsts = asked.execution.gather(cumulative_unique(rows, levels), frame.span)
         cells = {cell: value for cell, value in cells.items() if cell[1] == RANGE} | aggregate.finish(firsts)
     return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
+
+
+def _statement(aggregate: Aggregate, measure: Measure, frame: Frame, levels: Levels) -> str:
+    """Of an aggregate that adds up."""
+    if aggregate.of_values is None or frame.naming is None:
+        return aggregate.statement(frame.rows(measure), levels)
+    return aggregate.of_values(frame.values(measure), levels, frame.naming)
 
 
 def subject_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:

@@ -10,7 +10,7 @@ from consentryd.analytics.breakdown import ByCohorts, ByProperties
 from consentryd.analytics.calendar import index_sql
 from consentryd.analytics.condition import Condition, Matcher
 from consentryd.analytics.field import field_of
-from consentryd.analytics.group import group_sql, shown_sql
+from consentryd.analytics.group import group_sql, named_sql, shown_sql, value_of
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.source import Setting, Source
@@ -42,6 +42,20 @@ class Frame:
     def span(self) -> Span:
         return Span(self.period.since, self.period.until)
 
+    @property
+    def naming(self) -> str | None:
+        """SQL for the group of a row whose `g` is the only property's value, where groups are made of such."""
+        if not isinstance(self.breakdown, ByProperties) or len(self.breakdown.by) != 1 or any(self.edges):
+            return None
+        return shown_sql(named_sql("g"), self.shown, other=self.other)
+
+    def values(self, measure: Measure) -> str:
+        """The same as `rows`, where there is a `naming`: `g` is still the value."""
+        assert isinstance(self.breakdown, ByProperties)
+        source = Source(self.setting)
+        conditions = [source.matches(measure), *self._conditions(source)]
+        return self._bucketed(self._inner(source, measure, conditions, value_of(self.breakdown.by[0], source).text))
+
     def rows(self, measure: Measure) -> str:
         """SELECT of `subject`, `session`, `b`, `g`, `v` (text) and what money needs, for the events of a measure in the period."""
         if measure.math in {"first_time_event", "first_match"}:
@@ -65,18 +79,23 @@ class Frame:
         return f"SELECT * FROM ({inner}) WHERE is_first AND fits AND {times}{self._cut_sql('t')}"
 
     def _select(self, source: Source, measure: Measure, conditions: Sequence[str], extra: str = "") -> str:
-        group = group_sql(self.breakdown, source, self.edges)
+        inner = self._inner(source, measure, conditions, group_sql(self.breakdown, source, self.edges), extra)
+        outer = self._bucketed(inner, f"({shown_sql('g', self.shown, other=self.other)} AS g)")
+        return outer if self.shown is None or self.other else f"SELECT * FROM ({outer}) WHERE g IS NOT NULL"
+
+    def _bucketed(self, inner: str, replaced: str = "") -> str:
+        columns = f"* REPLACE {replaced}" if replaced else "*"
+        return f"SELECT {columns}, {index_sql('t', self.period.edges)} AS b FROM ({inner})"
+
+    def _inner(self, source: Source, measure: Measure, conditions: Sequence[str], group: str, extra: str = "") -> str:
         value = field_of(measure.property).text if measure.property else "NULL"
         if measure.math == "unique_groups":
             value = source.account()
         subject = VISITOR if self.visitors else "e.subject"
-        inner = (
+        return (
             f"SELECT {subject} AS subject, e.session, epoch_us(e.time) AS t, {group} AS g, {value} AS v, e.revenue, e.currency{extra}"
             f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
         )
-        bucket = index_sql("t", self.period.edges)
-        outer = f"SELECT * REPLACE ({shown_sql('g', self.shown, other=self.other)} AS g), {bucket} AS b FROM ({inner})"
-        return outer if self.shown is None or self.other else f"SELECT * FROM ({outer}) WHERE g IS NOT NULL"
 
     def _conditions(self, source: Source) -> list[str]:
         found = [] if self.where is None else [source.holds(self.where)]
