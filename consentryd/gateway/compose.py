@@ -33,6 +33,7 @@ from consentryd.gateway.proving import Proving
 from consentryd.gateway.querying import Querying
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
+from consentryd.gateway.short_memory import ShortMemory
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Named, Place
 from consentryd.gateway.stages.scrub import Scrub
@@ -196,9 +197,10 @@ async def open_services(
         auditor = Auditor(settings, stores, clock, house.metrics, logger)
         reckoner = Reckoner(house.querying, clock, logger)
         forgetter = Forgetter(house.querying, stores)
+        memory = ShortMemory((house.place, *house.pseudonyms.values()))
         dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
         async with _running(
-            house.tally, rights, forgetter, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())
+            house.tally, rights, forgetter, memory, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())
         ):
             try:
                 yield services
@@ -211,7 +213,7 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | DryRun) -> AsyncIterator[None]:
+async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

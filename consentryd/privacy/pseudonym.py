@@ -28,6 +28,11 @@ class Pseudonymiser:
         self._identities: dict[tuple[str, IdentityKind, str], bytes] = {}
         self._sessions: dict[tuple[str, str], int] = {}
 
+    def forget(self) -> None:
+        """Let go of every identifier remembered."""
+        self._identities.clear()
+        self._sessions.clear()
+
     def identity(self, site: str, kind: IdentityKind, value: str) -> bytes:
         """16 bytes that stand for an identifier of a site in the subject index of this region."""
         known = self._identities.get((site, kind, value))
