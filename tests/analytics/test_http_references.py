@@ -33,7 +33,7 @@ DAYS = 10
 RANGE = {"from": "2026-11-09", "to": "2026-11-18"}
 LETTERS = "abcxyz"
 CONSENT = {"consent": {"purposes": {"analytics": True}}}
-PEOPLE = 200
+PEOPLE = 140
 
 
 def draw_people(draw):
@@ -271,14 +271,14 @@ def told_paths(answer):
 
 
 KINDS = {
-    "ordered": (lambda draw: draw_funnel(draw, "ordered"), expected_funnel, told_funnel, 10),
-    "strict": (lambda draw: draw_funnel(draw, "strict"), expected_funnel, told_funnel, 6),
-    "any order": (lambda draw: draw_funnel(draw, "any"), expected_funnel, told_funnel, 6),
-    "retention": (draw_retention, expected_retention, told_retention, 8),
+    "ordered": (lambda draw: draw_funnel(draw, "ordered"), expected_funnel, told_funnel, 7),
+    "strict": (lambda draw: draw_funnel(draw, "strict"), expected_funnel, told_funnel, 3),
+    "any order": (lambda draw: draw_funnel(draw, "any"), expected_funnel, told_funnel, 3),
+    "retention": (draw_retention, expected_retention, told_retention, 5),
     "lifecycle": (draw_lifecycle, expected_lifecycle, told_lifecycle, 2),
-    "stickiness": (draw_stickiness, expected_stickiness, told_stickiness, 4),
-    "sessions": (draw_sessions, expected_sessions, told_sessions, 6),
-    "paths": (draw_paths, expected_paths, told_paths, 8),
+    "stickiness": (draw_stickiness, expected_stickiness, told_stickiness, 2),
+    "sessions": (draw_sessions, expected_sessions, told_sessions, 3),
+    "paths": (draw_paths, expected_paths, told_paths, 4),
 }
 
 
@@ -317,7 +317,7 @@ async def test_answers_while_events_are_sealed_compacted_and_erased_are_of_one_m
         body = {"type": "erasure", "identities": [{"type": "user_id", "value": f"u{gone}"}]}
         without: set[int] = set()
         try:
-            for round_ in range(6):
+            for round_ in range(4):
                 for number, (question, tell, whole, rest) in enumerate(questions):
                     told = tell(await ask(house, question))
                     assert told in (whole, rest), question
