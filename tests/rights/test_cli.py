@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -107,11 +108,20 @@ def test_many_people_are_erased_in_one_go_from_a_file(run) -> None:
     assert len(told.json) == 20
 
 
+def test_a_person_may_be_named_by_a_hash(run) -> None:
+    fill({"userId": "42", "type": "identify", "traits": {"email": "ann@example.com"}})
+    hashed = hashlib.sha256(b"ann@example.com").hexdigest()
+    told = run("privacy", "export", "--email", hashed, "--hashed", "-o", "person.zip", "--json")
+    assert (told.code, told.json["events"]) == (0, 1)
+    assert run("privacy", "export", "--email", "ann@example.com", "--hashed", "-o", "other.zip").code == 1
+
+
 def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
     fill({"userId": "42"})
     assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7").code == 0
     told = run("privacy", "erase", "--user-id", "42")
-    assert (told.code, "on hold" in told.out) == (1, True)
+    assert (told.code, "on hold" in told.out, "because: case 7" in told.out) == (1, True, True)
+    assert [(each["reason"], each["identities"]) for each in run("privacy", "holds", "--json").json][:1] == [("case 7", 1)]
     assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7", "--lift").code == 0
     assert run("privacy", "erase", "--user-id", "42").code == 0
     assert {each["status"] for each in run("privacy", "requests", "--json").json} == {"completed"}

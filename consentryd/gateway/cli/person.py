@@ -33,6 +33,9 @@ AnonymousOption = Annotated[
 EmailOption = Annotated[
     list[str] | None, typer.Option("--email", help="An e-mail address of the person; repeatable.", metavar="ADDRESS")
 ]
+HashedOption = Annotated[
+    bool, typer.Option("--hashed", help="What names the person is its SHA-256: of an e-mail address in lower case.")
+]
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", help="Only this site; repeatable. Default: all.", metavar="NAME")
 ]
@@ -87,10 +90,13 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Bureau:
     return Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
 
 
-def named(user: list[str] | None, anonymous: list[str] | None, email: list[str] | None) -> list[dict[str, str]]:
+def named(
+    user: list[str] | None, anonymous: list[str] | None, email: list[str] | None, *, hashed: bool = False
+) -> list[dict[str, str]]:
     """The person as the body of a request names them."""
     given = ((IdentityKind.USER_ID, user), (IdentityKind.ANONYMOUS_ID, anonymous), (IdentityKind.EMAIL, email))
-    return [{"type": kind.value, "value": value} for kind, values in given for value in values or ()]
+    form = {"format": "sha256"} if hashed else {}
+    return [{"type": kind.value, "value": value, **form} for kind, values in given for value in values or ()]
 
 
 def require(identities: list[dict[str, str]]) -> list[dict[str, str]]:

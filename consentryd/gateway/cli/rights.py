@@ -17,6 +17,7 @@ from consentryd.gateway.cli.person import (
     AnonymousOption,
     Bureau,
     EmailOption,
+    HashedOption,
     SitesOption,
     UserOption,
     named,
@@ -40,6 +41,7 @@ def erase(
     user_id: UserOption = None,
     anonymous_id: AnonymousOption = None,
     email: EmailOption = None,
+    hashed: HashedOption = False,
     file: Annotated[Path | None, typer.Option(help="User ids of many people, one a line: a request for each.")] = None,
     site: SitesOption = None,
     reason: ReasonOption = None,
@@ -56,7 +58,7 @@ def erase(
     If this command is killed, the erasure is finished by the gateway or by the next run.
     """
     bureau = open_bureau(installation.load(config), site)
-    each = _people(named(user_id, anonymous_id, email), file)
+    each = _people(named(user_id, anonymous_id, email, hashed=hashed), file)
     extra = {"reason": reason, **({"block": block.value} if block else {})}
     asked = [
         bureau.desk.accept(read_demand({"type": "erasure", "identities": person, **extra}), bureau.caller) for person in each
@@ -80,6 +82,7 @@ def export(
     user_id: UserOption = None,
     anonymous_id: AnonymousOption = None,
     email: EmailOption = None,
+    hashed: HashedOption = False,
     site: SitesOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -89,7 +92,7 @@ def export(
     For example `consentry privacy export --user-id 42 -o person.zip`. The file is in the clear: hand it to the person, then delete it.
     """
     bureau = open_bureau(installation.load(config), site)
-    body = {"type": "access", "identities": require(named(user_id, anonymous_id, email))}
+    body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
     asked = bureau.desk.accept(read_demand(body), bureau.caller)
     done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
     with output.open("xb") as sink:
@@ -107,6 +110,7 @@ def request(
     user_id: UserOption = None,
     anonymous_id: AnonymousOption = None,
     email: EmailOption = None,
+    hashed: HashedOption = False,
     site: SitesOption = None,
     reason: ReasonOption = None,
     purpose: Annotated[list[str] | None, typer.Option(help="Of an objection; repeatable. Default: all.", metavar="NAME")] = None,
@@ -119,7 +123,11 @@ def request(
 ) -> None:
     """Hand in a request of any kind and carry it out: `consentry privacy request restriction --user-id 42`."""
     bureau = open_bureau(installation.load(config), site)
-    body: dict[str, Any] = {"type": kind.value, "identities": require(named(user_id, anonymous_id, email)), "reason": reason}
+    body: dict[str, Any] = {
+        "type": kind.value,
+        "identities": require(named(user_id, anonymous_id, email, hashed=hashed)),
+        "reason": reason,
+    }
     body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
     asked = bureau.desk.accept(read_demand(body), bureau.caller)
     done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
@@ -162,6 +170,7 @@ def hold(
     user_id: UserOption = None,
     anonymous_id: AnonymousOption = None,
     email: EmailOption = None,
+    hashed: HashedOption = False,
     lift: Annotated[bool, typer.Option("--lift", help="End the hold.")] = False,
     site: SitesOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -169,7 +178,7 @@ def hold(
 ) -> None:
     """Keep a person from being erased while the law asks for it. Their erasure shows as `on_hold` until `--lift`."""
     bureau = open_bureau(installation.load(config), site)
-    identities = read_demand({"type": "erasure", "identities": require(named(user_id, anonymous_id, email))}).named
+    identities = read_demand({"type": "erasure", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}).named
     bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
     if as_json:
         show_json({"held": not lift})
