@@ -66,15 +66,15 @@ class _Collected:
         self._received: list[int] = []
 
     def add(self, table: pa.Table) -> None:
-        named = pc.and_(pc.is_valid(table["subject"]), pc.is_valid(table["purpose"]))
-        kept = table.filter(pc.and_(pc.equal(table["lane"], Lane.CONSENTED.value), named))
+        kept = _of_subjects(table)
         if not kept.num_rows:
             return
         received = pc.min_max(kept["received_at"].cast(pa.int64())).as_py()
         self._received += [received["min"], received["max"]]
         subject, name, day = _ints(kept["subject"]), self._numbered(kept), self._days(_ints(kept["time"]))
         self._count(name, day)
-        order = np.lexsort((name, subject))
+        line = np.concatenate([[0], np.cumsum(subject[1:] != subject[:-1])])
+        order = np.argsort(line * len(self._names) + name)
         self._rows.append(_once(subject[order], name[order], np.uint64(1) << day[order].astype(np.uint64)))
 
     def _days(self, time: Ints) -> Ints:
@@ -146,6 +146,12 @@ class _Collected:
         own = [counts for name, counts in self._totals.items() if (name.site, name.purpose) == (key.site, key.purpose)]
         found: Ints = np.sum(own, axis=0)
         return found
+
+
+def _of_subjects(table: pa.Table) -> pa.Table:
+    named = pc.and_(pc.is_valid(table["subject"]), pc.is_valid(table["purpose"]))
+    wanted = pc.and_(pc.equal(table["lane"], Lane.CONSENTED.value), named)
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
 
 
 def _once(subject: Ints, name: Ints, days: npt.NDArray[np.uint64]) -> _Rows:

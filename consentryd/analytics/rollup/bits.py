@@ -5,16 +5,21 @@ Words are uint64[w, n]: w words for each of n subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from consentryd.storage.rollup import Days
+
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 WORD: Final = 64
+#: Up to so many rows, bits are moved one by one; beyond it, 16 at a time by a table.
+_FEW: Final = 4_096
 
 #: For each byte which of its bits are set.
 _BITS: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int64)
@@ -24,17 +29,39 @@ def words_of(buckets: int) -> int:
     return max(1, -(-buckets // WORD))
 
 
-def spread(days: npt.NDArray[np.unsignedinteger[Any]], places: Sequence[int], buckets: int) -> Words:
+def spread(days: Days, places: Sequence[int], buckets: int) -> Words:
     """Days' bits as buckets' bits; day i is in bucket `places[i]`, which is not less than that of the day before."""
-    found = np.zeros((words_of(buckets), len(days)), np.uint64)
-    whole = days.astype(np.uint64)
-    runs = [(place, first, count) for place, first, count in _runs(places) if 0 <= place < buckets]
-    if runs and all(count == 1 for _, _, count in runs) and runs[-1][0] - runs[0][0] == len(runs) - 1:
-        _move(whole >> np.uint64(runs[0][1]) & _ones(len(runs)), runs[0][0], len(runs), found)
+    runs = tuple((place, first, count) for place, first, count in _runs(places) if 0 <= place < buckets)
+    single = all(count == 1 for _, _, count in runs) and len(runs) == runs[-1][0] - runs[0][0] + 1 if runs else False
+    if single:
+        found: Words = np.zeros((words_of(buckets), len(days)), np.uint64)
+        _move(days.astype(np.uint64) >> np.uint64(runs[0][1]) & _ones(len(runs)), runs[0][0], len(runs), found)
         return found
+    if len(days) < _FEW or buckets > WORD:
+        return _gathered(days, runs, buckets)
+    halves = np.ascontiguousarray(days).astype(days.dtype.newbyteorder("<"), copy=False).view("<u2")
+    parts = days.dtype.itemsize // 2
+    moved = _table(runs, buckets, 0)[halves[0::parts]]
+    for part in range(1, parts):
+        moved |= _table(runs, buckets, 16 * part)[halves[part::parts]]
+    joined: Words = moved.astype(np.uint64)[None]
+    return joined
+
+
+def _gathered(days: Days, runs: Iterable[tuple[int, int, int]], buckets: int) -> Words:
+    whole = days.astype(np.uint64)
+    found = np.zeros((words_of(buckets), len(days)), np.uint64)
     for place, first, count in runs:
         there = (whole & (_ones(count) << np.uint64(first))) != 0
         found[place // WORD] |= there.astype(np.uint64) << np.uint64(place % WORD)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _table(runs: tuple[tuple[int, int, int], ...], buckets: int, low: int) -> Days:
+    """By 16 days' bits, those from day `low` on, their buckets' bits: as narrow as can be, for a smaller table is faster."""
+    every = np.arange(1 << 16, dtype=np.uint64) << np.uint64(low)
+    found: Days = _gathered(every, runs, buckets)[0].astype(np.min_scalar_type((1 << buckets) - 1))
     return found
 
 
@@ -80,12 +107,12 @@ def trailing(words: Words, length: int) -> Words:
     return found
 
 
-def counts(words: Words, buckets: int) -> Ints:
-    """By bucket, how many subjects have it."""
+def counts(words: Words, buckets: int, people: Ints | None = None, since: int = 0) -> Ints:
+    """By bucket, how many subjects have it, each of which stands for so many `people`; buckets before `since` may be left out."""
     found = np.zeros((len(words) * WORD // 8, 8), np.int64)
-    for number in range(-(-buckets // 8)):
-        byte = words[number // 8].astype("<u8", copy=False).view(np.uint8)[number % 8 :: 8]
-        found[number] = np.bincount(byte, minlength=256) @ _BITS
+    for number in range(since // 8, -(-buckets // 8)):
+        byte = np.ascontiguousarray(words[number // 8]).astype("<u8", copy=False).view(np.uint8)[number % 8 :: 8]
+        found[number] = np.bincount(byte, people, minlength=256) @ _BITS
     return found.reshape(-1)[:buckets]
 
 
@@ -111,10 +138,16 @@ def sizes(words: Words) -> Ints:
     return found
 
 
-def as_matrix(words: Words, buckets: int) -> npt.NDArray[np.float32]:
-    """0 and 1 by subject and bucket."""
-    data = np.ascontiguousarray(words.T).astype("<u8", copy=False).view(np.uint8)
-    return np.unpackbits(data, axis=1, count=buckets, bitorder="little").astype(np.float32)
+def up_to_last(words: Words) -> Words:
+    """Every bucket up to the last one that the subject has."""
+    found = words.copy()
+    for reach in (1, 2, 4, 8, 16, 32):
+        found |= found >> np.uint64(reach)
+    beyond = np.zeros(words.shape[1], np.bool_)
+    for word in found[::-1]:
+        word[beyond] = _ones(WORD)
+        beyond |= word != 0
+    return found
 
 
 def _ones(count: int) -> np.uint64:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from consentryd.analytics.rollup.bits import WORD, Ints, Words, mask_of, spread, words_of
 from consentryd.analytics.rollup.standing import Standing
 from consentryd.analytics.rollup.wanted import Wanted
-from consentryd.storage.rollup import Rollup, Section
+from consentryd.storage.rollup import Days, Rollup, Section
 
 Bools = npt.NDArray[np.bool_]
 
@@ -46,10 +46,18 @@ class Share(NamedTuple):
     standing: Standing
     own: Bools
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every subject counts, as itself."""
+        return self.standing.known is self.rollup.subjects and bool(self.own.all())
+
 
 def presence_of(shares: Sequence[Share], lines: Line, wanted: Wanted, site: str, purposes: Sequence[str]) -> Presence:
     """Of all that the parts say together."""
-    subjects = _united([*(share.standing.known[share.own] for share in shares), lines.subject])
+    if len(shares) == 1 and not len(lines.subject) and shares[0].is_whole:
+        subjects = shares[0].rollup.subjects
+    else:
+        subjects = _united([*(share.standing.known[share.own] for share in shares), lines.subject])
     board = _Board(subjects, wanted)
     for share in shares:
         board.add_share(share, site, purposes)
@@ -77,6 +85,7 @@ class _Board:
         self._wanted = wanted
         shape = (words_of(wanted.buckets), len(subjects) + 1)
         self._words = [np.zeros(shape, np.uint64) for _ in wanted.definitions]
+        self._touched: set[int] = set()
         self._before = [np.zeros(shape[1], np.bool_) for _ in wanted.definitions]
 
     def presence(self) -> Presence:
@@ -86,7 +95,9 @@ class _Board:
     def add_share(self, share: Share, site: str, purposes: Sequence[str]) -> None:
         rollup, standing = share.rollup, share.standing
         nowhere = len(self._subjects)
-        place = np.where(share.own, np.searchsorted(self._subjects, standing.known), nowhere)
+        place = None
+        if self._subjects is not rollup.subjects:
+            place = np.where(share.own, np.searchsorted(self._subjects, standing.known), nowhere)
         alone = standing.known is rollup.subjects  # else two of its subjects may be one by now
         days = self._wanted.places(rollup.edges)
         for section in rollup.sections:
@@ -94,20 +105,26 @@ class _Board:
             if section.site != site or section.purpose not in purposes or not wanted:
                 continue
             gone = standing.gone.get(section.purpose)
-            own = place if gone is None else np.where(gone, nowhere, place)
+            own = place
+            if gone is not None and gone.any():
+                own = np.where(gone, nowhere, np.arange(nowhere) if place is None else place)
             rows = slice(section.start, section.end)
-            self._add(wanted, own[rollup.codes[rows]], rollup.days[rows], days, alone=alone)
+            codes = rollup.codes[rows].astype(np.intp)
+            self._add(wanted, codes if own is None else own[codes], rollup.days[rows], days, alone=alone)
 
-    def _add(self, definitions: Sequence[int], place: Ints, bits: Words, days: Sequence[int], *, alone: bool) -> None:
+    def _add(self, definitions: Sequence[int], place: Ints, bits: Days, days: Sequence[int], *, alone: bool) -> None:
         before = place[(bits & mask_of(days, -1)) != 0] if days[0] < 0 else place[:0]
         moved = spread(bits, days, self._wanted.buckets) if days[-1] >= 0 else None
         for number in definitions:
             self._before[number][before] = True
             for into, more in zip(self._words[number], () if moved is None else moved, strict=False):
-                if alone:
+                if not alone:
+                    np.bitwise_or.at(into, place, more)
+                elif number in self._touched:
                     into[place] |= more
                 else:
-                    np.bitwise_or.at(into, place, more)
+                    into[place] = more
+            self._touched.add(number)
 
     def add_lines(self, lines: Line) -> None:
         place = np.searchsorted(self._subjects, lines.subject)
