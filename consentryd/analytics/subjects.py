@@ -123,6 +123,8 @@ def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
 
 
 def _of_lifecycle(question: LifecycleQuery, point: Point, asked: Asked) -> list[int]:
+    if question.count_by == "group":
+        raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     period = asked.period(question.interval)
     edges = (earlier(period, 1).since, *period.edges)
     work = partial(_phase, edges=edges, bucket=point.bucket or 0, status=STATUSES.index(point.status or "new"))

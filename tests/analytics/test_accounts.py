@@ -83,6 +83,21 @@ def test_an_account_comes_back_when_anybody_of_it_does(office):
     assert office.ask(**ask).cohorts[0].values == [3, 0, 0, 0]
 
 
+def test_an_account_is_here_when_anybody_of_it_is(office):
+    week = {"from": "2026-03-02", "to": "2026-03-04"}
+    found = office.ask(kind="lifecycle", range=week, count_by="group", activity={"event": ["a", "b", "c"]})
+    assert [(each.new, each.returning, each.dormant) for each in found.buckets] == [(2, 0, 0), (0, 2, 0), (0, 1, -1)]
+
+
+def test_the_dashboard_may_be_about_accounts(office):
+    events = {name: {"event": event} for name, event in (("activity", "a"), ("signup", "a"), ("payment", "c"))}
+    found = office.ask(kind="dashboard", range=RANGE, count_by="group", **events)
+    tiles = {tile.name: tile.result for tile in found.tiles}
+    assert tiles["paying"]["series"][0]["total"] == 1
+    assert [step["count"] for step in tiles["free_to_paid"]["steps"]] == [2, 1]
+    assert (len(tiles), len(tiles["active"]["series"])) == (7, 1)
+
+
 def test_a_hidden_subject_does_nothing_for_its_account(office):
     office.hide(2)
     assert counts(funnel(office)) == [2, 1, 0]

@@ -32,10 +32,14 @@ class DashboardQuery(Question):
     subscription: Matcher | None = None
     payment: Matcher | None = None
     funnel_days: int = Field(14, ge=1, le=366)
+    count_by: Literal["subject", "group"] = Field("subject", description="Whom the tiles are about: subjects, or accounts.")
 
 
 class Tile(Answered):
-    """Either `missing`, the events to configure first, or the `result` of the query that makes the tile."""
+    """Either `missing`, the events to configure first, or the `result` of the query that makes the tile.
+
+    Of accounts the day's actives alone are known, and there is neither a first signup nor a running number: those tiles are left out.
+    """
 
     name: str
     title: str
@@ -57,7 +61,8 @@ Make = Callable[[DashboardQuery, Asked], Envelope]
 def answer(question: DashboardQuery, asked: Asked) -> DashboardResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in _TILES]
+    shown = [tile for tile in _TILES if question.count_by == "subject" or tile[0] not in _OF_SUBJECTS]
+    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in shown]
     if question.activity is not None and question.activity.names == ["page_viewed"] and question.activity.where is None:
         asked.warn("activity_is_page_view")
     return DashboardResult(**asked.envelope(asked.period("day"), interval=False), tiles=tiles)
@@ -71,7 +76,10 @@ def _tile(name: str, title: str, needs: tuple[str, ...], make: Make, question: D
 
 def _trends(question: DashboardQuery, asked: Asked, series: list[tuple[str, Math]], **options: Any) -> Envelope:
     lines = []
-    for event, math in series:
+    for event, wanted in series:
+        math: Math = "unique_groups" if question.count_by == "group" else wanted
+        if question.count_by == "group" and wanted != "unique":
+            continue
         matcher: Matcher = getattr(question, event)
         lines.append(Series(event=matcher.event, where=matcher.where, math=math, name=f"{math} {event}"))
     part = Trends(series=lines, **_common(question), **options)
@@ -87,6 +95,7 @@ def _funnel(question: DashboardQuery, asked: Asked, *steps: str, breakdown: Funn
         ],
         window=Window(n=question.funnel_days, unit="day"),
         breakdown=breakdown,
+        count_by=question.count_by,
         **_common(question),
     )
     return answer_funnel(part, asked.about(part))
@@ -94,7 +103,9 @@ def _funnel(question: DashboardQuery, asked: Asked, *steps: str, breakdown: Funn
 
 def _lifecycle(question: DashboardQuery, asked: Asked) -> Envelope:
     assert question.activity is not None
-    part = LifecycleQuery(kind="lifecycle", activity=question.activity, interval="week", **_common(question))
+    part = LifecycleQuery(
+        kind="lifecycle", activity=question.activity, interval="week", count_by=question.count_by, **_common(question)
+    )
     return lifecycle.answer(part, asked.about(part))
 
 
@@ -103,11 +114,12 @@ def _common(question: DashboardQuery) -> dict[str, Any]:
     return {name: getattr(question, name) for name in names}
 
 
+_OF_SUBJECTS: Final = frozenset({"new_signups", "cumulative_signups"})
 _SOURCE: Final = FunnelBreakdown(by=By(property="utm_source"), attribution="first_touch")
 _TILES: Final[tuple[tuple[str, str, tuple[str, ...], Make], ...]] = (
     (
         "active",
-        "Active subjects by day, week and month",
+        "Active by day, week and month",
         ("activity",),
         lambda q, a: _trends(q, a, [("activity", "unique"), ("activity", "weekly_active"), ("activity", "monthly_active")]),
     ),

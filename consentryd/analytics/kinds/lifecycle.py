@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from consentryd.analytics.account import streams_of
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.lifecycle import DORMANT, NEW, RESURRECTING, RETURNING, Lifecycle, lifecycle, phases
@@ -28,6 +29,7 @@ class LifecycleQuery(Question):
     kind: Literal["lifecycle"]
     activity: Matcher = Field(ANYTHING, description="What counts as being here; default: any event.")
     interval: Literal["day", "week", "month"] = "day"
+    count_by: Literal["subject", "group"] = Field("subject", description="Who is here: a subject, or anybody of an account.")
 
 
 class Phase(Answered):
@@ -56,11 +58,12 @@ def answer(question: LifecycleQuery, asked: Asked) -> LifecycleResult:
     period = asked.period(question.interval)
     before = earlier(period, 1)
     edges = (before.since, *period.edges)
-    found = lifecycle_of(question.activity, edges, asked)
+    accounts = question.count_by == "group"
+    found = None if accounts else lifecycle_of(question.activity, edges, asked)
     if found is None:
         work = partial(_counts, edges=edges)
-        selection = select(asked, [question.activity])
-        parts = asked.execution.streams(selection, Span(None, period.until), work, ("lifecycle", edges))
+        selection = select(asked, [question.activity], accounts=accounts)
+        parts = streams_of(asked, selection, Span(None, period.until), work, ("lifecycle", edges))
         found = reduce(Lifecycle.merge, parts)
     return LifecycleResult(**asked.envelope(period), buckets=_buckets(found, period, asked))
 
