@@ -55,14 +55,16 @@ class UsageRecord:
         return {"uses": found, "next": None}
 
     def _note(self, connection: sqlite3.Connection, subjects: list[int], facts: dict[str, Any]) -> None:
-        nonce = bytes.fromhex(self.nonce())
+        """Each has a nonce of their own: with one person's, another's commitment cannot be opened, and an erasure takes it away."""
         connection.execute("BEGIN IMMEDIATE")
         try:
             known = {subject: digests for subject in subjects if (digests := _digests(connection, subject))}
             if known:
-                commitments = [commitment(nonce, facts["sites"][0], subject) for subject in known]
+                nonces = {subject: bytes.fromhex(self.nonce()) for subject in known}
+                commitments = [commitment(nonces[subject], facts["sites"][0], subject) for subject in known]
                 entry = Ledger(connection).append(self.clock.now(), EntryKind.PERSONAL_USE, {**facts, **_committed(commitments)})
-                people.note_use(connection, [digest for digests in known.values() for digest in digests], entry.number, nonce)
+                for subject, digests in known.items():
+                    people.note_use(connection, digests, entry.number, nonces[subject])
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")

@@ -159,6 +159,15 @@ async def test_an_erased_person_leaves_every_day_of_the_history_and_no_byte(hous
     assert [name for name, data in unpacked(tmp_path) for needle in needles if needle in data] == []
 
 
+async def test_a_reckoning_that_began_before_an_erasure_does_not_bring_the_person_back(house):
+    saved = await save(house, BUYERS)
+    book, (number,) = house.house.querying.book.of("shop"), subject_of(house)
+    kept = house.house.querying.saved.get("shop", "cohort", saved["id"])
+    await erase(house, "u-1")
+    book.record(kept, {"eu": [number]}, house.clock.now())
+    assert subject_of(house) == []
+
+
 async def test_a_restricted_person_is_in_no_number_of_the_history(house):
     await grow(house)
     await erase(house, "u-1", "restriction")

@@ -114,6 +114,24 @@ async def test_a_subject_that_is_not_there_leaves_no_entry(house):
     assert (await uses(house))["uses"] == []
 
 
+async def test_one_persons_nonce_does_not_open_anothers_commitment(house):
+    found = await behind(house)
+    (use,) = (await uses(house))["uses"]
+    nonces = (
+        house.house.stores["eu"]
+        .reader.execute("SELECT DISTINCT nonce FROM personal_use WHERE entry = ?", (use["entry"],))
+        .fetchall()
+    )
+    opened = [
+        (nonce, subject)
+        for (nonce,) in nonces
+        for subject in found
+        if commitment(nonce, "shop", int(subject)) in use["commitments"]
+    ]
+    assert (len(nonces), len(opened)) == (3, 3)
+    assert len({subject for _, subject in opened}) == 3
+
+
 async def test_an_erased_persons_uses_name_nobody_any_more(house):
     mine = await who_is(house, "u-1")
     await house.post("/v1/query", {"kind": "person", "subject": str(mine)}, key="read")
