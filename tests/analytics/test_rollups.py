@@ -30,7 +30,7 @@ RANGES = [
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(tmp_path, timezone="Europe/Berlin", cache_mb=0)
+    made = Shop(tmp_path, timezone="Europe/Berlin", cache_mb=0, query_seconds=600)
     made.zone = ZoneInfo("Europe/Berlin")
     yield made
     made.close()
@@ -179,7 +179,7 @@ PLAIN = {
     },
     "lifecycle": {"kind": "lifecycle", "interval": "week"},
     "stickiness": {"kind": "stickiness"},
-    "kpi": {"kind": "kpi"},
+    "kpi": {"kind": "kpi", "range": RANGES[1]},
 }
 
 
@@ -241,13 +241,52 @@ def test_marked_test_traffic_is_asked_of_the_events(tmp_path):
     shop.close()
 
 
-def test_a_hidden_subject_is_out_of_what_rollups_say_at_once(shop):
-    shop.add((1, "2026-03-01"), (2, "2026-03-01"), (2, "2026-03-02"), (3, "2026-03-02"))
-    shop.seal()
+def known(shop: Shop, **query: Any) -> tuple[int, int]:
+    """Distinct subjects and events from February on, as rollups know them: there is no other file, and nothing in the log."""
+    assert standing(shop.lake).rolled == standing(shop.lake).files > 0
     lines = [{"math": "unique"}, {"math": "total"}]
-    assert [line.total for line in shop.ask(NOW, kind="trends", series=lines, range=RANGES[0]).series] == [3, 4]
-    shop.hide(2)
-    assert [line.total for line in shop.ask(NOW, kind="trends", series=lines, range=RANGES[0]).series] == [2, 2]
+    unique, total = shop.ask(NOW, kind="trends", series=lines, **{"range": RANGES[0], **query}).series
+    return unique.total, total.total
+
+
+SITUATIONS = {
+    "hidden": (lambda shop: shop.hide(2), (2, 2)),
+    "merged": (lambda shop: shop.merge(2, 3), (2, 4)),
+    "merged into one who is hidden": (lambda shop: (shop.merge(2, 3), shop.hide(3)), (1, 1)),
+    "withdrawn before": (lambda shop: shop.withdraw(2, "analytics", "2026-02-01"), (3, 4)),
+    "withdrawn in between": (lambda shop: shop.withdraw(2, "analytics", "2026-03-08"), (3, 3)),
+    "withdrawn after": (lambda shop: shop.withdraw(2, "analytics", "2026-03-31"), (2, 2)),
+    "withdrawn another purpose": (lambda shop: shop.withdraw(2, "ads", "2026-03-31"), (3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_who_counts_is_settled_when_rollups_are_read(shop, name):
+    shop.add((1, "2026-03-01"), (2, "2026-03-01"), (2, "2026-03-10"), (3, "2026-03-02"))
+    shop.seal()
+    assert known(shop) == (3, 4)
+    change_it, expected = SITUATIONS[name]
+    change_it(shop)
+    assert known(shop) == expected
+
+
+def test_events_of_the_future_and_of_other_sites_and_purposes_are_not_in_what_rollups_say(shop):
+    other = [(1, "2026-03-02", "viewed", {"site": "blog"}), (4, "2026-03-02", "viewed", {"purpose": "ads"}), (5, "2026-05-01")]
+    shop.add((1, "2026-03-01"), *other)
+    shop.seal()
+    assert known(shop, range={"from": "2026-03-01", "to": "2026-05-03"}) == (1, 1)
+
+
+def test_days_of_another_zone_are_told_apart(shop):
+    """Midnight in Berlin and half past midnight in Kolkata are not the same day."""
+    shop.add(
+        (1, "2026-03-02T18:45:00"), (2, "2026-03-02T18:00:00"), (3, "2026-03-02T23:10:00"), (3, "2026-02-27"), (3, "2026-03-30")
+    )
+    shop.seal()
+    day = {"from": "2026-03-03", "to": "2026-03-03"}
+    assert known(shop, range=day) == (1, 1)
+    assert known(shop, range=day, timezone="Asia/Kolkata") == (2, 2)
+    assert known(shop, range=day, timezone="UTC") == (0, 0)
 
 
 def test_a_store_that_kept_its_log_alone_has_nothing_to_roll_up_and_answers(shop):
