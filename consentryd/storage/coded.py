@@ -42,13 +42,14 @@ class Columns(NamedTuple):
 def read_columns(path: str, plain: Sequence[str], coded: Sequence[str]) -> Columns:
     """Columns of a lake file; those that it lacks are left out. Raises `CorruptStore`."""
     try:
-        with pq.ParquetFile(path, memory_map=True, read_dictionary=list(coded), pre_buffer=False) as file:
-            metadata, names = file.metadata, set(file.schema_arrow.names)
-            there = [name for name in coded if name in names]
-            constants = {name: found for name in there if (found := _constant(metadata, name)) is not None}
-            wanted = [*plain, *(name for name in there if name not in constants)]
-            table = file.read(wanted, use_threads=False)
-            return columns_of(table, plain, there, metadata.num_rows, constants)
+        metadata = pq.read_metadata(path, memory_map=True)
+        names = set(metadata.schema.names)
+        there = [name for name in coded if name in names]
+        constants = {name: found for name in there if (found := _constant(metadata, name)) is not None}
+        varying = [name for name in there if name not in constants]
+        with pq.ParquetFile(path, memory_map=True, metadata=metadata, read_dictionary=varying) as file:
+            table = file.read([*plain, *varying], use_threads=False)
+        return columns_of(table, plain, there, metadata.num_rows, constants)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 

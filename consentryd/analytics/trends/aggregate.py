@@ -7,6 +7,7 @@ not add up (quantiles, distinct values, groups) are gathered with their counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -185,7 +186,7 @@ def _distributions(table: pa.Table) -> Iterator[tuple[Cell, Any, Any]]:
     cells = _cells(whole)
     values, counts = whole["x"].to_numpy(), whole["n_sum"].to_numpy()
     starts = [number for number, cell in enumerate(cells) if number == 0 or cells[number - 1] != cell]
-    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+    for start, end in pairwise([*starts, len(cells)] if cells else []):
         yield cells[start], values[start:end], counts[start:end]
 
 
