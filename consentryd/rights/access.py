@@ -10,6 +10,7 @@ import secrets
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,9 +29,11 @@ from consentryd.rights.office import Office
 from consentryd.storage import person as people
 from consentryd.storage.choice import read_choices
 from consentryd.storage.ledger import Ledger, iso
+from consentryd.storage.member import spells_of
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
 from consentryd.storage.retention import days_of
+from consentryd.storage.saved import SavedStore
 from consentryd.storage.subject_key import keys_of
 from consentryd.storage.vault import VaultWriter
 
@@ -138,6 +141,7 @@ class Collector:
             ],
             "receipts": self._receipts(book, person, sites[0]),
             "requests": self._requests(book, person, row),
+            "cohorts": self._cohorts(book, person),
             "uses": people.uses(connection, person),
             "purposes": [
                 {
@@ -173,6 +177,22 @@ class Collector:
             issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), terms, signer)
             for entry, nonce in entries
             if entry is not None
+        ]
+
+    def _cohorts(self, book: Casebook, person: Person) -> list[dict[str, Any]]:
+        """The groups that the person was counted among, and when."""
+        found = spells_of(book.connection, person.subjects)
+        if not found:
+            return []
+        with closing(SavedStore(self.office.root.parent / "control.db", self.clock)) as saved:
+            names = saved.names("cohort")
+        return [
+            {
+                "cohort": names.get(cohort, cohort),
+                "entered_at": iso(spell.entered_at),
+                "left_at": None if spell.left_at is None else iso(spell.left_at),
+            }
+            for cohort, spell in found
         ]
 
     def _requests(self, book: Casebook, person: Person, own: RequestRow) -> list[dict[str, Any]]:

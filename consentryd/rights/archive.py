@@ -168,7 +168,13 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
     yield from _list(
         "Your requests", (f"{each['type']} of {each['received_at'][:10]}: {each['status']}" for each in region["requests"])
     )
+    yield from _list("Groups that you were counted among", map(_stay, region.get("cohorts", [])))
     yield from _list("Who used your data", (f"{each['at'][:10]}: {each['why']} (key {each['who']})" for each in region["uses"]))
+
+
+def _stay(cohort: Mapping[str, Any]) -> str:
+    until = "" if cohort["left_at"] is None else f" until {cohort['left_at'][:10]}"
+    return f"{cohort['cohort']}: from {cohort['entered_at'][:10]}{until}"
 
 
 def _terms(region: Mapping[str, Any]) -> Iterator[str]:

@@ -75,6 +75,12 @@ def read_spells(connection: sqlite3.Connection, cohort: str) -> list[Spell]:
     return [spell for _, own in groupby(spells, key=attrgetter("subject")) for spell in _united(own)]
 
 
+def spells_of(connection: sqlite3.Connection, subjects: Iterable[int]) -> list[tuple[str, Spell]]:
+    """The cohorts, by id, that these subjects are or were in, as it is stored."""
+    statement = "SELECT cohort, subject, entered_at, left_at FROM cohort_spell WHERE subject = ? ORDER BY cohort, entered_at"
+    return [(cohort, Spell(*spell)) for subject in subjects for cohort, *spell in connection.execute(statement, (subject,))]
+
+
 def read_reckonings(connection: sqlite3.Connection, cohort: str) -> list[Reckoning]:
     """When the members were looked up, oldest first."""
     rows = connection.execute("SELECT at, version FROM cohort_reckoning WHERE cohort = ? ORDER BY at", (cohort,))

@@ -105,6 +105,11 @@ class SavedStore:
             ).fetchall()
         return [(site, saved) for (site,) in rows for saved in self.all(site, kind)]
 
+    def names(self, kind: SavedType) -> dict[str, str]:
+        """By id the names of all that were ever saved, deleted ones too."""
+        with self._lock:
+            return dict(self._connection.execute("SELECT id, name FROM saved WHERE type = ?", (kind,)).fetchall())
+
     def versions(self, site: str, kind: SavedType, which: str) -> list[Saved]:
         """Every version, newest first. Raises `NotFound`."""
         found = self.get(site, kind, which)

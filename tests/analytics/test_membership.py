@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
+import zipfile
 
 import pytest
 
@@ -71,6 +73,16 @@ async def erase(house, user, kind="erasure"):
     )
     status, told = await house.post("/v1/privacy/requests?wait=20", body, key="privacy")
     assert (status, told["status"]) == (200, "completed"), told
+
+
+async def exported(house, user):
+    """What a person's own export says about them, region by region."""
+    body = {"type": "access", "identities": [{"type": "user_id", "value": user}]}
+    told = (await house.post("/v1/privacy/requests?wait=20", body, key="privacy"))[1]
+    path = f"/v1/privacy/requests/{told['id']}/export"
+    async with house.request("GET", path, headers={"Authorization": "Bearer privacy"}) as response:
+        packed = zipfile.ZipFile(io.BytesIO(await response.read()))
+    return json.loads(packed.read("about-you.json"))
 
 
 def subject_of(house, **row):
@@ -166,6 +178,13 @@ async def test_a_reckoning_that_began_before_an_erasure_does_not_bring_the_perso
     await erase(house, "u-1")
     book.record(kept, {"eu": [number]}, house.clock.now())
     assert subject_of(house) == []
+
+
+async def test_a_persons_export_tells_the_cohorts_they_were_counted_among(house):
+    await grow(house)
+    about = await exported(house, "u-1")
+    told = [(each["cohort"], each["entered_at"][:10], each["left_at"] and each["left_at"][:10]) for each in about[0]["cohorts"]]
+    assert sorted(told) == [("buyers", "2026-11-21", None), ("lately", "2026-11-21", "2026-11-24")]
 
 
 async def test_a_restricted_person_is_in_no_number_of_the_history(house):
