@@ -19,7 +19,8 @@ from consentryd.storage.lease import Busy
 
 _SCAN_ROWS: Final = 65_536
 _POLL_S: Final = 0.02
-_ABREAST: Final = 2  # files rewritten at once: each more takes 60 MB
+_ABREAST: Final = 2  # files rewritten at once
+_FEW: Final = 25  # subjects: with more of them files are rewritten whole, and two at once would take 100 MB more
 
 
 class Rewritten(NamedTuple):
@@ -73,7 +74,7 @@ def rewrite(
     lake.heal()
     wanted, removed, written = _sorted(subjects), [], []
     near = candidates(lake, subjects)
-    with ThreadPoolExecutor(_ABREAST, "rewrite") as pool:
+    with ThreadPoolExecutor(_ABREAST if len(wanted) <= _FEW else 1, "rewrite") as pool:
         for done, (file, fresh) in enumerate(
             zip(near, pool.map(lambda each: lake.rewrite(each, wanted, change), near), strict=True)
         ):
