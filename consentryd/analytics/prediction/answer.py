@@ -102,7 +102,7 @@ def scored_tenth(question: PredictionQuery, tenth: int, asked: Asked) -> list[Sc
 
 
 def _learned(setup: Setup, asked: Asked) -> Learned:
-    """The first pass. Counts are of everybody; what is learned from, of more than 50,000 subjects, is a sample of them by their ids."""
+    """The first pass. Counts are of everybody; what is learned from, of more than 40,000 subjects, is a sample of them by their ids."""
     train, _, _ = setup.days.cuts
     parts: list[Known] = []
     sizes = dict.fromkeys(setup.days.cuts, (0, 0))

@@ -10,13 +10,13 @@ from consentryd.analytics.statistics.array import Bools, Floats
 
 RIDGE: Final = 1.0
 MAX_STEPS: Final = 100
-_CLOSE: Final = 1e-10
+CLOSE: Final = 1e-10
 
 
-def fit(x: Floats, y: Bools, ridge: float = RIDGE, start: Floats | None = None) -> Floats:
+def fit(x: Floats, y: Bools, ridge: float = RIDGE, start: Floats | None = None, close: float = CLOSE) -> Floats:
     """float64[f + 1], the intercept first, for n rows of f features: least -log likelihood + ridge / 2 x squared weights, intercept free.
 
-    `start`: weights to begin with; they do not change the result.
+    `start`: weights to begin with; they do not change the result. It stops where a step takes off less than `close` of the loss.
     """
     design = np.column_stack([np.ones(len(x)), x])
     penalty = np.full(design.shape[1], ridge)
@@ -29,7 +29,7 @@ def fit(x: Floats, y: Bools, ridge: float = RIDGE, start: Floats | None = None) 
         curve = (design.T * (chance * (1 - chance))) @ design + np.diag(penalty)
         step = np.linalg.lstsq(curve, slope, rcond=None)[0]
         weights, now = _descend(design, y, weights, penalty, step, best)
-        if best - now <= _CLOSE * abs(best):
+        if best - now <= close * abs(best):
             break
         best = now
     return weights
