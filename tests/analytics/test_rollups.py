@@ -13,7 +13,7 @@ import pytest
 
 from consentryd.storage.erasure import rewrite_without
 from consentryd.storage.rollup_keep import roll_up, standing
-from tests.analytics.site import Shop, instant, row, subject
+from tests.analytics.site import Shop, instant, row, subject, values
 
 NOW = "2026-04-02T09:30:00"
 PEOPLE = 45
@@ -53,12 +53,12 @@ class History:
         time = instant("2026-02-01T00:00:00") + int(rng.random() * DAYS * 86_400_000_000)
         if rng.random() < 0.2:  # at a local midnight, or a microsecond before
             time = instant("2026-02-01T23:00:00") + rng.randrange(DAYS) * 86_400_000_000 - rng.randrange(2)
-        values = {
+        columns = {
             "received_at": time + int(rng.random() ** 4 * 9 * 86_400_000_000),
             "site": rng.choice(["shop"] * 5 + ["blog"]),
             "purpose": rng.choice(["analytics"] * 5 + ["ads"]),
         }
-        return row(self._count, person, time, rng.choice(NAMES), **values)  # type: ignore[arg-type]
+        return row(self._count, person, time, rng.choice(NAMES), **columns)  # type: ignore[arg-type]
 
 
 def questions(rng: random.Random) -> list[dict[str, Any]]:
@@ -241,22 +241,22 @@ def test_marked_test_traffic_is_asked_of_the_events(tmp_path):
     shop.close()
 
 
-def known(shop: Shop, **query: Any) -> tuple[int, int]:
-    """Distinct subjects and events from February on, as rollups know them: there is no other file, and nothing in the log."""
+def known(shop: Shop, **query: Any) -> tuple[int, int, int]:
+    """Distinct subjects of the range, the sum of those of its days, and events; no file is without a rollup, and the log is empty."""
     assert standing(shop.lake).rolled == standing(shop.lake).files > 0
     lines = [{"math": "unique"}, {"math": "total"}]
     unique, total = shop.ask(NOW, kind="trends", series=lines, **{"range": RANGES[0], **query}).series
-    return unique.total, total.total
+    return unique.total, sum(values(unique)), total.total
 
 
 SITUATIONS = {
-    "hidden": (lambda shop: shop.hide(2), (2, 2)),
-    "merged": (lambda shop: shop.merge(2, 3), (2, 4)),
-    "merged into one who is hidden": (lambda shop: (shop.merge(2, 3), shop.hide(3)), (1, 1)),
-    "withdrawn before": (lambda shop: shop.withdraw(2, "analytics", "2026-02-01"), (3, 4)),
-    "withdrawn in between": (lambda shop: shop.withdraw(2, "analytics", "2026-03-08"), (3, 3)),
-    "withdrawn after": (lambda shop: shop.withdraw(2, "analytics", "2026-03-31"), (2, 2)),
-    "withdrawn another purpose": (lambda shop: shop.withdraw(2, "ads", "2026-03-31"), (3, 4)),
+    "hidden": (lambda shop: shop.hide(2), (2, 2, 2)),
+    "merged": (lambda shop: shop.merge(2, 3), (2, 4, 4)),
+    "merged into one who is hidden": (lambda shop: (shop.merge(2, 3), shop.hide(3)), (1, 1, 1)),
+    "withdrawn before": (lambda shop: shop.withdraw(2, "analytics", "2026-02-01"), (3, 4, 4)),
+    "withdrawn in between": (lambda shop: shop.withdraw(2, "analytics", "2026-03-08"), (3, 3, 3)),
+    "withdrawn after": (lambda shop: shop.withdraw(2, "analytics", "2026-03-31"), (2, 2, 2)),
+    "withdrawn another purpose": (lambda shop: shop.withdraw(2, "ads", "2026-03-31"), (3, 4, 4)),
 }
 
 
@@ -264,7 +264,7 @@ SITUATIONS = {
 def test_who_counts_is_settled_when_rollups_are_read(shop, name):
     shop.add((1, "2026-03-01"), (2, "2026-03-01"), (2, "2026-03-10"), (3, "2026-03-02"))
     shop.seal()
-    assert known(shop) == (3, 4)
+    assert known(shop) == (3, 4, 4)
     change_it, expected = SITUATIONS[name]
     change_it(shop)
     assert known(shop) == expected
@@ -274,7 +274,7 @@ def test_events_of_the_future_and_of_other_sites_and_purposes_are_not_in_what_ro
     other = [(1, "2026-03-02", "viewed", {"site": "blog"}), (4, "2026-03-02", "viewed", {"purpose": "ads"}), (5, "2026-05-01")]
     shop.add((1, "2026-03-01"), *other)
     shop.seal()
-    assert known(shop, range={"from": "2026-03-01", "to": "2026-05-03"}) == (1, 1)
+    assert known(shop, range={"from": "2026-03-01", "to": "2026-05-03"}) == (1, 1, 1)
 
 
 def test_days_of_another_zone_are_told_apart(shop):
@@ -284,9 +284,9 @@ def test_days_of_another_zone_are_told_apart(shop):
     )
     shop.seal()
     day = {"from": "2026-03-03", "to": "2026-03-03"}
-    assert known(shop, range=day) == (1, 1)
-    assert known(shop, range=day, timezone="Asia/Kolkata") == (2, 2)
-    assert known(shop, range=day, timezone="UTC") == (0, 0)
+    assert known(shop, range=day) == (1, 1, 1)
+    assert known(shop, range=day, timezone="Asia/Kolkata") == (2, 2, 2)
+    assert known(shop, range=day, timezone="UTC") == (0, 0, 0)
 
 
 def test_a_store_that_kept_its_log_alone_has_nothing_to_roll_up_and_answers(shop):
