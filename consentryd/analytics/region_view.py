@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import duckdb
@@ -61,10 +62,14 @@ class RegionView:
         return sum(file.events for file in self._files(part, span)) + self._tail_rows(part)
 
     def data(self, part: Part, span: Span) -> Hashable:
-        """Names a part's rows. The tail's are named by their number, for with one last sealed row it only ever grows."""
+        """Names a part's rows. The tail's are named by their number, for with one last sealed row it only ever grows.
+
+        The horizon moves with every question: it is named only where rows reach it.
+        """
         tail = self._tail_rows(part)
         paths = tuple(file.path for file in self._files(part, span))
-        return part, span, paths, (tail, self.snapshot.state.sealed) if tail else None, self._mark, self._rules.sql
+        rules = self._rules if self._last(part, span) >= self._rules.horizon else replace(self._rules, horizon=0)
+        return part, span, paths, (tail, self.snapshot.state.sealed) if tail else None, self._mark, rules.sql
 
     def run(self, part: Part, statement: str, span: Span, control: Control) -> pa.Table:
         """The rows of a statement. Raises what `Control.running` raises, and `CorruptStore`."""
@@ -110,6 +115,11 @@ class RegionView:
             )
             rows.set_alias("e").filter(rewritten(self._rules.sql, promoted)).create_view(known)
         return known
+
+    def _last(self, part: Part, span: Span) -> int:
+        """No row is younger, UTC microseconds."""
+        newest = [pc.max(self.snapshot.tail["time"].cast(pa.int64())).as_py()] if self._tail_rows(part) else []
+        return max([*newest, *(file.last for file in self._files(part, span))], default=0)
 
     def _files(self, part: Part, span: Span) -> tuple[LakeFile, ...]:
         return self.snapshot.files(since=span.since, until=span.until, bucket=part)

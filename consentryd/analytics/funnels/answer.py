@@ -48,7 +48,8 @@ def answer(question: FunnelQuery, asked: Asked) -> FunnelResult:
     require_subjects(asked)
     period = asked.period(question.trend or "day")
     plan = question.plan(period.since, period.until)
-    funnel = _Run(question, plan, asked, span_of(question, period, plan))
+    texts = asked.execution.shared_texts(("funnel", question.definition_hash()))
+    funnel = _Run(question, plan, asked, span_of(question, period, plan), texts)
     total = funnel.total()
     groups, suppressed, overlap = funnel.groups()
     pair = question.histogram or (plan.mandatory[0], plan.mandatory[-1])
@@ -140,7 +141,8 @@ class _Run:
     def _grouped(self, kept: Int32s | None) -> _Grouped:
         """Numbers by code of the group; with `kept`, all other codes are one."""
         work = partial(_by_group, plan=self.plan, question=self.question, kept=kept)
-        parts = list(streams_of(self.asked, self.selection(grouped=True), self.span, work, None, self.texts))
+        name = ("groups", self.plan, self.question.definition_hash(), None if kept is None else kept.tobytes())
+        parts = list(streams_of(self.asked, self.selection(grouped=True), self.span, work, name, self.texts))
         merged: dict[int, Conversion] = {}
         for part in parts:
             for code, numbers in part.by_code.items():

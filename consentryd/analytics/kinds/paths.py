@@ -28,7 +28,7 @@ from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Stream
-from consentryd.analytics.streaming import Column, Texts
+from consentryd.analytics.streaming import Column
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY, MINUTE, SECOND
 
@@ -142,7 +142,7 @@ class _Part(NamedTuple):
 def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    period, texts = asked.period("day"), Texts()
+    period = asked.period("day")
     matchers = [
         question.events,
         *(Matcher(where=where) for where in (question.start_where, question.end_where) if where is not None),
@@ -152,7 +152,8 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
         selection = replace(selection, conditions=(*selection.conditions, selection.definitions[0]))
     work = partial(_part, question=question, counted=asked.least > 1)
     span = Span(period.since, period.until)
-    found = reduce(_Part.merge, asked.execution.streams(selection, span, work, None, texts))
+    texts = asked.execution.shared_texts(selection.statement)
+    found = reduce(_Part.merge, asked.execution.streams(selection, span, work, ("paths", question.definition_hash()), texts))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
 
 
