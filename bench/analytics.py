@@ -250,7 +250,7 @@ def measure(root: Path, given: argparse.Namespace) -> None:
     use_system_memory()
     lake = DeltaLake(root / "eu", promoted=PROMOTED)
     reader = Reader(root / "eu", lake, memory="512MB", threads=given.threads)
-    settings = {"threads": given.threads, "memory_mb": 512}
+    settings = {"threads": given.threads, "memory_mb": 512, "query_seconds": 600}
     engine, remembering = (Engine({"eu": reader}, Analytics(cache_mb=size, **settings)) for size in (0, 128))
     now = START + (given.days + 60) * DAY
     known = subject_of(root, lake)
@@ -262,7 +262,10 @@ def measure(root: Path, given: argparse.Namespace) -> None:
     print(
         f"{given.events:,} events, {given.subjects:,} subjects, {given.days} days, {given.threads} threads; at rest {rest_mb()} MB"
     )
-    costs = {name: cost_of(lambda question=question: engine.ask(question, "shop", now)) for name, question in asked.items()}
+    costs = {}
+    for name, question in asked.items():
+        costs[name] = cost_of(lambda question=question: engine.ask(question, "shop", now))
+        print(f"  {name}: {costs[name].wall:,.0f} ms", file=sys.stderr, flush=True)
     again = {name: cost_of(lambda question=question: remembering.ask(question, "shop", now)) for name, question in asked.items()}
     plain = baselines(root, given.threads, list(asked))
     print(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.paths import END, START, Walk
+
+_LARGEST: Final = 2**62
+#: Up to so many pairs are counted rather than sorted.
+_FEW: Final = 1 << 22
 
 
 class Taken(NamedTuple):
@@ -31,29 +35,39 @@ Sequences = dict[tuple[int, ...], Taken]
 def sequences(walk: Walk, goal: int | None = None) -> Sequences:
     """Sessions by their sequence of items. Cut the walk to the length wanted first, or long sessions are each a path of their own."""
     first = firsts(walk.session)
+    if not len(first):
+        return {}
     size = np.diff(first, append=len(walk.session))
     kind = _kinds(walk, first, size)
-    order = np.argsort(kind, kind="stable")
-    durations = walk.time[first + size - 1] - walk.time[first]
-    subject = walk.subject[first]
+    order = np.argsort(kind, kind="stable")  # sessions of one kind stay in order of subject
+    begins = firsts(kind[order])
+    ends = [*begins[1:].tolist(), len(order)]
+    duration = (walk.time[first + size - 1] - walk.time[first])[order]
+    subject = walk.subject[first][order]
+    new = changes(subject)
+    new[begins] = True
+    subjects = np.add.reduceat(new.astype(np.int64), begins).tolist()
+    places, lengths = first[order[begins]].tolist(), size[order[begins]].tolist()
     found: Sequences = {}
-    for same in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if len(order) else []:
-        begin = first[same[0]]
-        path = tuple(walk.item[begin : begin + size[same[0]]].tolist())
-        found[path] = Taken(durations[same], len(same) if goal in path else 0, len(np.unique(subject[same])))
+    for begin, end, place, length, people in zip(begins.tolist(), ends, places, lengths, subjects, strict=True):
+        path = tuple(walk.item[place : place + length].tolist())
+        found[path] = Taken(duration[begin:end], end - begin if goal in path else 0, people)
     return found
 
 
 def _kinds(walk: Walk, first: Ints, size: Ints) -> Ints:
-    """By session the number of its sequence: extended by one visit after the other, the sessions that have one."""
-    kind = np.zeros(len(first), np.int64)
+    """By session a number for its sequence: its items as digits, numbered anew where they would not fit."""
+    least = int(walk.item.min(initial=0))
+    base = int(walk.item.max(initial=0)) - least + 2  # digit 0: the session has ended
+    kind, kinds = np.zeros(len(first), np.int64), 1
     for place in range(int(size.max(initial=0))):
-        item = np.full(len(first), END)
-        going = size > place
-        item[going] = walk.item[first[going] + place]
-        order = np.lexsort((item, kind))
-        new = changes(kind[order]) | changes(item[order])
-        kind[order] = np.cumsum(new) - 1
+        if kinds * base > _LARGEST:
+            found, kind = np.unique(kind, return_inverse=True)
+            kinds = len(found)
+        going = np.flatnonzero(size > place)
+        kind *= base
+        kind[going] += walk.item[first[going] + place] - least + 1
+        kinds *= base
     return kind
 
 
@@ -75,9 +89,16 @@ def transitions(walk: Walk) -> Transitions:
     closes = np.append(opens[1:], values=True) if len(opens) else opens
     origin = np.concatenate([walk.item[~closes], np.full(int(opens.sum()), START), walk.item[closes]])
     target = np.concatenate([walk.item[~opens], walk.item[opens], np.full(int(closes.sum()), END)])
-    pairs, count = np.unique((origin.astype(np.int64) - END << 32) + (target - END), return_counts=True)
-    both = zip((pairs >> 32) + END, (pairs & 0xFFFF_FFFF) + END, count, strict=True)
-    return {(int(a), int(b)): int(n) for a, b, n in both}
+    base = int(max(origin.max(initial=END), target.max(initial=END))) - END + 1
+    key = (origin.astype(np.int64) - END) * base + (target - END)
+    if base * base <= _FEW:
+        every = np.bincount(key, minlength=1)
+        pairs = np.flatnonzero(every)
+        count = every[pairs]
+    else:
+        pairs, count = np.unique(key, return_counts=True)
+    both = zip((pairs // base + END).tolist(), (pairs % base + END).tolist(), count.tolist(), strict=True)
+    return {(origin, target): n for origin, target, n in both}
 
 
 def added(some: Transitions, others: Transitions) -> Transitions:
