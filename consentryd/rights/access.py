@@ -112,7 +112,7 @@ class Collector:
         if not person.subjects:
             return
         keys = keys_of(book.connection, person.digests, self.office.keys.subject)
-        with self.office.reader.snapshot(restricted=False) as snapshot:
+        with self.office.reader.snapshot(restricted=False, subjects=person.subjects) as snapshot:
             for batch in snapshot.of_subjects(person.subjects, rows=BATCH):
                 if batch.num_rows:
                     yield [_readable(event, self.office.name, keys) for event in _plain(batch).to_pylist()]

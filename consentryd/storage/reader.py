@@ -58,18 +58,18 @@ class Reader:
         }
         self._pool = Pool(config, lake.scratch)
 
-    def snapshot(self, *, restricted: bool = True, alone: bool = False) -> Snapshot:
+    def snapshot(self, *, restricted: bool = True, alone: bool = False, subjects: Collection[int] | None = None) -> Snapshot:
         """A view of now; use it in a `with` block and briefly: its files cannot be deleted meanwhile. Raises `CorruptStore`, `Busy`.
 
         `alone`: its DuckDB serves nobody before or after, so that it can be locked.
 
         Erased subjects are out of it, and unless `restricted` is False (for the person's own export) those whose processing is
-        restricted.
+        restricted. With `subjects` (merged ones too) the log's tail holds their events only: enough for `of_subjects`, and quicker.
         """
         with ExitStack() as stack:
             stack.enter_context(self._lake.reading())
             with self._lock:
-                state, tail, aliases, hidden, withdrawn = self._look(restricted=restricted)
+                state, tail, aliases, hidden, withdrawn = self._look(restricted=restricted, subjects=subjects)
             self._lake.check(state.files)
             return Snapshot(
                 self._lake,
@@ -95,7 +95,9 @@ class Reader:
                 self._connection.close()
                 self._connection = None
 
-    def _look(self, *, restricted: bool) -> tuple[LakeState, pa.Table, Aliases, Hidden, list[Withdrawal]]:
+    def _look(
+        self, *, restricted: bool, subjects: Collection[int] | None
+    ) -> tuple[LakeState, pa.Table, Aliases, Hidden, list[Withdrawal]]:
         """Fix the log first, then the lake's version, then read the rows of that log which the version lacks.
 
         Rows sealed in between are in both; those deleted before the log was fixed are in the version, which is younger.
@@ -110,7 +112,12 @@ class Reader:
                 state = self._lake.state()
                 if state.sealed <= goal:
                     check_continuity(connection, self._path, state)
-                    tail = self._tail.read(connection, state.sealed, goal)
+                    sealed = state.sealed
+                    tail = (
+                        self._tail.read(connection, sealed, goal)
+                        if subjects is None
+                        else self._tail.read_of(connection, sealed, goal, subjects)
+                    )
                     hidden = load_hidden(connection, restricted=restricted)
                     withdrawn = load_withdrawals(connection) if restricted else []
                     return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden, withdrawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,23 +13,32 @@ import pyarrow.compute as pc
 import zstandard
 
 from consentryd.model.error import CorruptStore
-from consentryd.model.event import COLUMNS
+from consentryd.model.event import COLUMNS, POSITION
 from consentryd.storage import block
 from consentryd.storage.schema import EVENT_SCHEMA, to_table
 
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("seq", pa.int64()))
 CHUNK_EVENTS: Final = 4_096
 _PAGE_ROWS: Final = 128
+_SUBJECT: Final = POSITION["subject"]
 
 
-def read_log(connection: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[pa.Table]:
+def read_log(
+    connection: sqlite3.Connection, path: Path, after: int, upto: int, subjects: Collection[int] | None = None
+) -> Iterator[pa.Table]:
     """Events of log rows with after < seq <= upto, in order, some thousands at a time, with their `seq`. Raises `CorruptStore`.
+
+    With `subjects` only theirs: to convert the others would be most of the work.
 
     Statements are short: none holds back a checkpoint while events are converted.
     """
     columns: list[list[Any]] = [[] for _ in TAIL_SCHEMA]
     for seq, events, body in _rows(connection, path, after, upto):
-        for into, values in zip(columns, [*_decode(path, seq, events, body), [seq] * events], strict=True):
+        decoded = [*_decode(path, seq, events, body), [seq] * events]
+        if subjects is not None:
+            own = [place for place, subject in enumerate(decoded[_SUBJECT]) if subject in subjects]
+            decoded = [[values[place] for place in own] for values in decoded] if own else [[] for _ in decoded]
+        for into, values in zip(columns, decoded, strict=True):
             into.extend(values)
         if len(columns[0]) >= CHUNK_EVENTS:
             yield _convert(path, columns)
@@ -55,6 +64,11 @@ class Tail:
         self._keep(chunks)
         if chunks and chunks[0]["seq"][0].as_py() <= after:
             chunks = [chunks[0].filter(pc.greater(chunks[0]["seq"], after)), *chunks[1:]]
+        return pa.concat_tables(chunks) if chunks else TAIL_SCHEMA.empty_table()
+
+    def read_of(self, connection: sqlite3.Connection, after: int, upto: int, subjects: Collection[int]) -> pa.Table:
+        """The same of some subjects only; nothing is kept of it."""
+        chunks = list(read_log(connection, self._path, after, upto, frozenset(subjects)))
         return pa.concat_tables(chunks) if chunks else TAIL_SCHEMA.empty_table()
 
     def clear(self) -> None:

@@ -288,7 +288,8 @@ def test_some_subjects_events_come_in_order_of_time_over_months_log_and_lake(
     Sealer(region, lake).run()
     append(rows[120:])
     wanted = sorted((row for row in rows if row[SUBJECT] in chosen), key=lambda row: (row[TIME], row[0]))
-    with reader.snapshot() as snapshot:
+    with reader.snapshot(subjects=chosen) as snapshot:
+        assert snapshot.tail.num_rows == sum(row[SUBJECT] in chosen for row in rows[120:])
         batches = list(snapshot.of_subjects(chosen, rows=10))
     assert [each for batch in batches for each in batch.column("event_id").to_pylist()] == [row[0] for row in wanted]
     assert max(batch.num_rows for batch in batches) <= 2048
