@@ -213,7 +213,9 @@ async def open_services(
 
 
 @contextlib.asynccontextmanager
-async def _running(*keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun) -> AsyncIterator[None]:
+async def _running(
+    *keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun,
+) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield

@@ -15,7 +15,7 @@ def dictionaries_with(marker):
 
 def test_digests_made_of_a_person_are_forgotten_and_made_again_alike():
     pseudonyms = Pseudonymiser(b"i" * 32, b"d" * 32)
-    marker = "".join(("person-", "to-be-", "forgotten"))
+    marker = "person-to-be-forgotten"
     before = pseudonyms.identity("shop", IdentityKind.ANONYMOUS_ID, marker), pseudonyms.session("shop", marker)
     assert len(dictionaries_with(marker)) == 2
     ShortMemory([pseudonyms]).forget()
