@@ -21,9 +21,15 @@ LONG_RUN: Final = b"a" * 14
 LONG_NUMBER: Final = b"0" * 9
 
 _SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
-_ESCAPE: Final = re.compile(rb"[0-9]%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[Ee][0-9A-Fa-f]%|[fF])")
+_ESCAPE: Final = re.compile(
+    rb"[0-9]%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
+    rb"|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
+    rb"|clients?|contacts?)%2[fF]"
+)
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
+_CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
+_CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
     rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
@@ -44,6 +50,11 @@ def gate_of(data: bytes) -> int:
         gate |= Gate.SHAPE
     if data.translate(RUNS).find(LONG_RUN) >= 0:
         gate |= Gate.RUN
+    lower = data.lower()
+    if (lower.find(b"basic ") >= 0 or lower.find(b"bearer") >= 0) and _CREDENTIAL.search(data):
+        gate |= Gate.RUN
+    if marks.find(b"..") >= 0 and _CISCO.search(data):
+        gate |= Gate.ADDRESS
     if marks.find(b"/") >= 0 and _PERSON.search(data):
         gate |= Gate.FILE_PATH
     return gate

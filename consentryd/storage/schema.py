@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,6 +13,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from consentryd.model.event import COLUMNS, Column
+
+_ARENA_MAX: Final = -8  # M_ARENA_MAX of malloc.h
 
 MONEY: Final = pa.decimal128(18, 4)
 
@@ -26,8 +30,13 @@ EVENT_SCHEMA: Final = pa.schema([pa.field(column.name, ARROW_TYPES[column.kind])
 
 
 def use_system_memory() -> None:
-    """Let Arrow take memory from the system's allocator, which gives it back: sealing 200,000 events leaves 70 MB less behind."""
+    """Let Arrow take memory from the system's allocator, which gives it back: sealing 200,000 events leaves 70 MB less behind.
+
+    One arena for all threads, where the C library has arenas (glibc): else each thread that ever sealed keeps its own, 10 MB more.
+    """
     pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def keep_pandas_out() -> None:
