@@ -78,14 +78,17 @@ def standing_of(choices: Iterable[Choice]) -> Standing:
 
 
 class Choices:
-    """Reads through a bounded cache. `refresh` must be called in the transaction, or before the request, that relies on it."""
+    """Reads through a bounded cache. `refresh` must be called in the transaction, or before the request, that relies on it.
+
+    `any`: somebody in the region chose; `suppress_any`: somebody's events are kept out.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._standings: dict[int, Standing] = {}
         self._suppressed: dict[bytes, int | None] = {}
         self._data_version = -1
-        self._any = True
+        self.any = True
         self.forget()
 
     def refresh(self) -> None:
@@ -97,11 +100,12 @@ class Choices:
 
     def forget(self) -> None:
         self._standings.clear()
-        self._any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
+        self.any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
         self._suppressed = dict(self._connection.execute("SELECT digest, until FROM suppression"))
+        self.suppress_any = bool(self._suppressed)
 
     def standing(self, subject: int) -> Standing:
-        if not self._any:
+        if not self.any:
             return NO_STANDING
         found = self._standings.get(subject)
         if found is None:

@@ -25,6 +25,12 @@ from consentryd.storage.index import NewSubject, SubjectIndex
 from consentryd.storage.person import note_email
 from consentryd.storage.rejected import Letter
 
+#: Looked up once: through their classes, members of an enum cost a search each time.
+_ANONYMOUS: Final = Lane.ANONYMOUS
+_DUPLICATE: Final = Outcome.DUPLICATE
+_COUNTED: Final = Outcome.ANONYMOUS
+_STORED: Final = Outcome.STORED
+
 _LANE: Final = POSITION["lane"]
 _PURPOSE: Final = POSITION["purpose"]
 _SUBJECT: Final = POSITION["subject"]
@@ -171,35 +177,33 @@ class Writer:
         return results, accepted
 
     def _accept(self, event: CleanEvent, is_known: bool, accepted: _Accepted, now: int) -> Verdict:
-        if is_known or event.dedup in accepted.seen:
-            return Outcome.DUPLICATE
-        row = event.row
-        if row[_LANE] == Lane.ANONYMOUS:
-            verdict = Outcome.ANONYMOUS
-        else:
-            if self._is_suppressed(event, now):
+        _, dedup, user, anonymous, previous, row, email = event
+        if is_known or dedup in accepted.seen:
+            return _DUPLICATE
+        verdict: Verdict = _COUNTED
+        if row[_LANE] != _ANONYMOUS:
+            choices = self._choices
+            if choices.suppress_any and self._is_suppressed(event, now):
                 return Reason.SUPPRESSED
-            subject = self._subject(event, now)
-            if refusal := self._choices.refusal(subject, row[_PURPOSE]):
+            if previous is not None and user is not None:
+                subject = self._index.alias(previous, user, now)
+            else:
+                subject = self._index.resolve(user, anonymous, now)
+            if choices.any and (refusal := choices.refusal(subject, row[_PURPOSE])):
                 return refusal
             row[_SUBJECT] = subject
-            if event.email is not None:
-                note_email(self._connection, event.email, subject, now)
-            verdict = Outcome.STORED
-        accepted.seen.add(event.dedup)
+            if email is not None:
+                note_email(self._connection, email, subject, now)
+            verdict = _STORED
+        accepted.seen.add(dedup)
         accepted.rows.append(row)
-        accepted.hashes.append(event.dedup)
+        accepted.hashes.append(dedup)
         return verdict
 
     def _is_suppressed(self, event: CleanEvent, now: int) -> bool:
         """A user id speaks for itself: the device of an erased person may be another's now."""
         suppressed = self._choices.is_suppressed
         return suppressed(event.anonymous if event.user is None else event.user, now) or suppressed(event.email, now)
-
-    def _subject(self, event: CleanEvent, now: int) -> int:
-        if event.previous is not None and event.user is not None:
-            return self._index.alias(event.previous, event.user, now)
-        return self._index.resolve(event.user, event.anonymous, now)
 
     def _work(self, work: Callable[[Transaction], Any], now: int) -> Any:
         """What the work returned, or the exception it raised, with its changes undone."""
@@ -216,6 +220,7 @@ class Writer:
             result = error
         self._connection.execute("RELEASE work")
         self._choices.forget()
+        self._table.prepare(())
         return result
 
     def _write(self, accepted: _Accepted, now: int) -> int:
