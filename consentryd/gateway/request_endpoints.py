@@ -36,7 +36,10 @@ _IDENTITIES: Final[dict[str, Any]] = {
         "properties": {
             "type": {"enum": [kind.value for kind in IdentityKind]},
             "value": {"type": "string"},
-            "format": {"enum": ["raw", "sha256"], "description": "`sha256` of a lower-case e-mail address, in hex."},
+            "format": {
+                "enum": ["raw", "sha256"],
+                "description": "`sha256`, in hex: of an id as it is, of an e-mail address in lower case.",
+            },
         },
     },
 }

@@ -16,6 +16,8 @@ T = TypeVar("T")
 #: Digests remembered of each kind, in memory only: a visitor's events come close together.
 REMEMBERED: Final = 8192
 
+_SHA256 = hashlib.sha256()  # copying it is twice as fast as making one
+
 
 class Pseudonymiser:
     """The digests of one region. `identity` and `dedup` are the region's keys of that name, 32 bytes each."""
@@ -34,17 +36,23 @@ class Pseudonymiser:
         self._sessions.clear()
 
     def identity(self, site: str, kind: IdentityKind, value: str) -> bytes:
-        """16 bytes that stand for an identifier of a site in the subject index of this region."""
+        """16 bytes that stand for an identifier of a site in the subject index of this region: those of its SHA-256."""
         known = self._identities.get((site, kind, value))
         if known is not None:
             return known
+        plain = _SHA256.copy()
+        plain.update(value.encode())
+        return _remember(self._identities, (site, kind, value), self.hashed(site, kind, plain.hexdigest()))
+
+    def hashed(self, site: str, kind: IdentityKind, sha256: str) -> bytes:
+        """The same for who knows only the identifier's SHA-256 (64 lower-case hex digits)."""
         state = self._identity.copy()
-        state.update("\0".join((site, kind, value)).encode())  # noqa: FLY002 - an f-string would format the enum, in Python
-        return _remember(self._identities, (site, kind, value), state.digest())
+        state.update("\0".join((site, kind, sha256)).encode())  # noqa: FLY002 - an f-string would format the enum, in Python
+        return state.digest()
 
     def email(self, site: str, address: str) -> bytes:
-        """The digest of an e-mail address: of its SHA-256 in lower case, so that who knows only that hash finds it too."""
-        return self.identity(site, IdentityKind.EMAIL, hashlib.sha256(address.strip().lower().encode()).hexdigest())
+        """The digest of an e-mail address, which is the same in upper and lower case."""
+        return self.identity(site, IdentityKind.EMAIL, address.strip().lower())
 
     def session(self, site: str, value: str) -> int:
         """A client's session id as 63 bits."""

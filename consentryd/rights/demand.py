@@ -39,7 +39,7 @@ class RequestStatus(StrEnum):
 
 
 class NamedIdentity(NamedTuple):
-    """An identity as a request gives it. `format` is `raw`, or `sha256` of a lower-case e-mail address."""
+    """An identity as a request gives it. `format` is `raw`, or `sha256`: of an id as it is, of an e-mail address in lower case."""
 
     kind: IdentityKind
     value: str
@@ -53,9 +53,9 @@ class _Identity(BaseModel):
     format: Literal["raw", "sha256"] = "raw"
 
     @model_validator(mode="after")
-    def _only_emails_are_hashed(self) -> _Identity:
-        if self.format == "sha256" and (self.type is not IdentityKind.EMAIL or not _SHA256.fullmatch(self.value)):
-            raise ValueError("only e-mail addresses are found by hash: SHA-256 of the lower-case address, 64 hex digits")
+    def _is_a_hash(self) -> _Identity:
+        if self.format == "sha256" and not _SHA256.fullmatch(self.value):
+            raise ValueError("a SHA-256 has 64 hex digits: of an id as it is, of an e-mail address in lower case")
         return self
 
 

@@ -62,11 +62,11 @@ class Office:
         return [self.digest(site, identity) for site in sites for identity in each]
 
     def digest(self, site: str, identity: NamedIdentity) -> bytes:
-        if identity.kind is not IdentityKind.EMAIL:
-            return self.pseudonyms.identity(site, identity.kind, identity.value)
-        if identity.format == "raw":
+        if identity.format == "sha256":
+            return self.pseudonyms.hashed(site, identity.kind, identity.value.lower())
+        if identity.kind is IdentityKind.EMAIL:
             return self.pseudonyms.email(site, identity.value)
-        return self.pseudonyms.identity(site, IdentityKind.EMAIL, identity.value.lower())
+        return self.pseudonyms.identity(site, identity.kind, identity.value)
 
     @property
     def exports(self) -> Path:

@@ -26,7 +26,7 @@ TYPES: Final = (RequestType.ACCESS, RequestType.PORTABILITY, RequestType.ERASURE
 
 #: Identity types of section 5.3 that we know, in our words.
 IDENTITIES: Final = {"controller_customer_id": "user_id", "email": "email"}
-FORMATS: Final = {"controller_customer_id": ("raw",), "email": ("raw", "sha256")}
+FORMATS: Final = {"controller_customer_id": ("raw", "sha256"), "email": ("raw", "sha256")}
 
 _UUID4: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

@@ -1,5 +1,7 @@
 """Digests are stable in a region, and of no use outside it."""
 
+import hashlib
+
 import pytest
 
 from consentryd.model.identity import IdentityKind
@@ -19,6 +21,15 @@ CALLS = {
 def test_a_digest_repeats_in_its_region_and_matches_no_other(call):
     assert call(EU) == call(Pseudonymiser(b"e" * 32, b"d" * 32))
     assert call(EU) != call(US)
+
+
+def test_whoever_knows_only_the_hash_of_an_identifier_finds_it():
+    for kind, value in ((IdentityKind.USER_ID, "u-1"), (IdentityKind.ANONYMOUS_ID, "ä")):
+        hashed = hashlib.sha256(value.encode()).hexdigest()
+        assert EU.hashed("shop", kind, hashed) == EU.identity("shop", kind, value) != EU.identity("shop", kind, hashed)
+    assert EU.email("shop", " Ann@Example.com") == EU.hashed(
+        "shop", IdentityKind.EMAIL, hashlib.sha256(b"ann@example.com").hexdigest()
+    )
 
 
 def test_site_kind_and_value_each_make_another_person():

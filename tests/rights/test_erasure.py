@@ -112,6 +112,28 @@ async def test_a_person_is_found_by_e_mail_raw_or_hashed(estate: Estate, form: s
     assert await estate.send(estate.event("other", **identify)) == ["suppressed"]
 
 
+@pytest.mark.parametrize("kind", ["user_id", "anonymous_id"])
+async def test_a_person_is_found_and_refused_by_the_hash_of_an_id(estate: Estate, kind: str) -> None:
+    value = {"user_id": "ann", "anonymous_id": "phone"}[kind]
+    await estate.send(estate.event("ann", "phone"), estate.event("bob"))
+    hashed = hashlib.sha256(value.encode()).hexdigest()
+    body = {"type": "erasure", "identities": [{"type": kind, "value": hashed, "format": "sha256"}]}
+    asked = estate.desk.accept(read_demand(body), OFFICER)
+    assert await estate.send(estate.event(value if kind == "user_id" else None, "phone")) == ["suppressed"]
+    done = estate.finish(asked["id"])
+    assert done["certificates"][0]["erasure"]["stores"]["events"]["before"] == 1
+    assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+    assert await estate.send(estate.event("ann", "phone")) == ["suppressed"]
+    assert await estate.send(estate.event(hashed)) == ["stored"], "whose id is that text is somebody else"
+
+
+async def test_somebody_who_never_came_is_refused_by_the_hash_of_their_id(estate: Estate) -> None:
+    hashed = hashlib.sha256(b"later").hexdigest()
+    body = {"type": "erasure", "identities": [{"type": "user_id", "value": hashed, "format": "sha256"}]}
+    estate.finish(estate.desk.accept(read_demand(body), OFFICER)["id"])
+    assert await estate.send(estate.event("later"), estate.event("other")) == ["suppressed", "stored"]
+
+
 async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) -> None:
     await estate.send(estate.event("u-1"))
     asked = estate.ask("erasure", user_id="nobody")

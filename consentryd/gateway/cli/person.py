@@ -34,7 +34,8 @@ EmailOption = Annotated[
     list[str] | None, typer.Option("--email", help="An e-mail address of the person; repeatable.", metavar="ADDRESS")
 ]
 HashedOption = Annotated[
-    bool, typer.Option("--hashed", help="What names the person is its SHA-256: of an e-mail address in lower case.")
+    bool,
+    typer.Option("--hashed", help="What names the person is its SHA-256: of an id as it is, of an e-mail address in lower case."),
 ]
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", help="Only this site; repeatable. Default: all.", metavar="NAME")
