@@ -68,7 +68,7 @@ class RegionView:
         """
         tail = self._tail_rows(part)
         paths = tuple(file.path for file in self._files(part, span))
-        rules = self._rules if self._last(part, span) >= self._rules.horizon else replace(self._rules, horizon=0)
+        rules = self._needed(part, span)
         return part, span, paths, (tail, self.snapshot.state.sealed) if tail else None, self._mark, rules.sql
 
     def run(self, part: Part, statement: str, span: Span, control: Control) -> pa.Table:
@@ -113,8 +113,12 @@ class RegionView:
             rows = self.snapshot.relation(
                 site=self._rules.site, since=span.since, until=span.until, bucket=part, promoted=promoted
             )
-            rows.set_alias("e").filter(rewritten(self._rules.sql, promoted)).create_view(known)
+            rows.set_alias("e").filter(rewritten(self._needed(part, span).sql, promoted)).create_view(known)
         return known
+
+    def _needed(self, part: Part, span: Span) -> Rules:
+        """The rules, without a horizon that no row reaches."""
+        return self._rules if self._last(part, span) >= self._rules.horizon else replace(self._rules, horizon=0)
 
     def _last(self, part: Part, span: Span) -> int:
         """No row is younger, UTC microseconds."""

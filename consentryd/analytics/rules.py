@@ -22,7 +22,7 @@ _SAMPLE: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`horizon`: events at or after it (UTC microseconds) are from clocks that run ahead, and do not count."""
+    """`horizon`: events at or after it (UTC microseconds) are from clocks that run ahead, and do not count; 0 where there are none."""
 
     site: str
     purposes: tuple[str, ...]
@@ -34,7 +34,7 @@ class Rules:
     @property
     def sql(self) -> str:
         """A condition on the rows `e`."""
-        parts = [self.row_sql, f"e.time < make_timestamptz({self.horizon})"]
+        parts = [self.row_sql, *([f"e.time < make_timestamptz({self.horizon})"] if self.horizon else [])]
         if self.sampling < 1.0:
             parts.append(f"(e.subject IS NULL OR (e.subject & {_SAMPLE - 1}) < {round(self.sampling * _SAMPLE)})")
         return " AND ".join(parts)

@@ -247,8 +247,9 @@ class Snapshot:
         A single file with no tail and no aliases streams in its order, (subject, time, event_id); otherwise there is no order. `files` are
         read in place of all; without `tail` the log's tail is left out. Columns of the properties `promoted`, by pointer, come last.
         """
-        source = self._union(self.files(since=since, until=until, bucket=bucket) if files is None else files, promoted, tail=tail)
-        visible = self._as_seen(source, site, since, until)
+        read = self.files(since=since, until=until, bucket=bucket) if files is None else files
+        source = self._within(read, site, since, until, promoted, tail=tail)
+        visible = self._seen(source)
         return visible if bucket is None else visible.filter(_bucket_condition(bucket))
 
     def relation_of(
@@ -277,8 +278,11 @@ class Snapshot:
         self, source: duckdb.DuckDBPyRelation, site: str | None, since: int | None, until: int | None
     ) -> duckdb.DuckDBPyRelation:
         conditions = list(_conditions(site, since, until))
-        filtered = source.filter(" AND ".join(conditions)) if conditions else source
-        resolved = self._resolve(filtered) if len(self.aliases) else filtered
+        return self._seen(source.filter(" AND ".join(conditions)) if conditions else source)
+
+    def _seen(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """Merged subjects resolved, hidden and withdrawn ones out."""
+        resolved = self._resolve(source) if len(self.aliases) else source
         visible = self._visible(resolved) if len(self.hidden) else resolved
         return self._not_withdrawn(visible) if self.withdrawn else visible
 
@@ -316,6 +320,25 @@ class Snapshot:
             own = source.filter(" AND ".join((named, *_conditions(None, start, end))))
             visible = self._visible(own) if len(self.hidden) else own
             yield from visible.order("time, event_id").to_arrow_reader(rows)
+
+    def _within(
+        self,
+        files: Sequence[LakeFile],
+        site: str | None,
+        since: int | None,
+        until: int | None,
+        promoted: Sequence[str],
+        *,
+        tail: bool,
+    ) -> duckdb.DuckDBPyRelation:
+        """Events of the site and the time. Files that hold no others are not asked row by row, which would take as long as to count them."""
+        conditions = list(_conditions(site, since, until))
+        whole = [file for file in files if _is_within(file, site, since, until)] if conditions else list(files)
+        if len(whole) == len(files) and files and not (tail and self.tail.num_rows):
+            return self._union(whole, promoted, tail=False)
+        rest = self._union([file for file in files if file not in whole], promoted, tail=tail)
+        found = rest.filter(" AND ".join(conditions)) if conditions else rest
+        return self._union(whole, promoted, tail=False).union(found) if whole else found
 
     def _union(self, files: Sequence[LakeFile], promoted: Sequence[str] = (), *, tail: bool = True) -> duckdb.DuckDBPyRelation:
         parts = [self._lake.scan(self.connection, files, promoted)] if files else []
@@ -363,6 +386,15 @@ def _months(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for month in sorted(months):
         start, end = np.array([month, month + 1], "datetime64[M]").astype("datetime64[us]").astype(np.int64).tolist()
         yield start, end
+
+
+def _is_within(file: LakeFile, site: str | None, since: int | None, until: int | None) -> bool:
+    """All of a file's events are of the site and the time."""
+    return (
+        (site is None or file.sites == (site, site))
+        and (since is None or file.first >= since)
+        and (until is None or file.last < until)
+    )
 
 
 def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:
