@@ -50,12 +50,12 @@ class Running:
             waiting: deque[tuple[Job, Future[Any]]] = deque()
             started: deque[tuple[Job, Any]] = deque()
             while loads or started:
-                while loads and len(started) <= self._threads:
+                while loads and len(started) < self._threads:
                     job, start = loads.popleft()
                     started.append((job, start()))
                 job, found = started.popleft()
                 waiting.append((job, self._finished(pool, job, found)))
-                while len(waiting) > (self._threads if loads or started else 0):
+                while len(waiting) > (self._threads - 1 if loads or started else 0):
                     yield self._kept(*waiting.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
