@@ -13,3 +13,9 @@ def test_the_layers_hold():
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stdout
+
+
+def test_a_gateway_that_only_collects_does_not_load_duckdb():
+    asked = "import sys, consentryd.gateway.cli.app, consentryd.gateway.compose; print('duckdb' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"

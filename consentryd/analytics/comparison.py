@@ -8,13 +8,12 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from consentryd.analytics import literal
 from consentryd.analytics.calendar import instant_of
 from consentryd.analytics.condition import Comparison, Operator, Scalar
 from consentryd.analytics.field import Field
 from consentryd.model.error import Unprocessable
+from consentryd.storage.duck import duck
 
 _NEGATED: Final[dict[Operator, Operator]] = {"is_not": "is", "not_contains": "contains", "is_not_set": "is_set"}
 _SIGNS: Final[dict[str, str]] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -74,9 +73,9 @@ def _contains(text: str, value: Scalar) -> str:
 def check_pattern(pattern: str, field: str, alias: str = "") -> None:
     """Raises `Unprocessable` if DuckDB would not take the regular expression, or the `alias` put in its place."""
     try:
-        with duckdb.connect() as connection:
+        with duck().connect() as connection:
             connection.execute("SELECT regexp_replace('', ?, ?)", [pattern, alias])
-    except duckdb.Error:
+    except duck().Error:
         raise Unprocessable("invalid", "A pattern is no regular expression (RE2).", field=field) from None
 
 

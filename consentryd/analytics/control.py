@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from consentryd.model.error import ConsentryError, Unprocessable
+from consentryd.storage.duck import duck
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class Cancelled(ConsentryError):
@@ -67,10 +70,10 @@ class Control:
         timer.start()
         try:
             yield
-        except duckdb.InterruptException:
+        except duck().InterruptException:
             self.check()
             raise Cancelled from None
-        except duckdb.OutOfMemoryException:
+        except duck().OutOfMemoryException:
             raise Unprocessable("too_expensive", "The query needs more memory than `analytics.memory_mb` allows.") from None
         finally:
             timer.cancel()

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import orjson
 
 from consentryd.analytics.kernel.funnel import Funnel
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Subsets of the steps of one instant are counted one by one: 127 of seven.
 MAX_INSTANT_STEPS: Final = 7

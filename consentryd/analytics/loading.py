@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -26,6 +25,9 @@ from consentryd.storage.coded import Coded, Columns, columns_of, encode, read_co
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
 from consentryd.storage.promoted import pointers_of, promote, rewritten
 from consentryd.storage.reader import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
 
 _SESSION: Final = "e.session"
 _NOTHING: Final = Looked(None, ())

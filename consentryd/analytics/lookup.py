@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from consentryd.model.error import Unprocessable
 from consentryd.storage.coded import UNCODED, Coded
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Up to so many combinations of values are counted rather than sorted.
 MAX_COMBINATIONS: Final = 1 << 20

@@ -9,7 +9,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.rules import Rules
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import CorruptStore
+from consentryd.storage.duck import duck
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
 from consentryd.storage.promoted import extracted, rewritten
 from consentryd.storage.reader import Snapshot
@@ -77,7 +77,7 @@ class RegionView:
         try:
             with control.running(self.snapshot.connection):
                 return self.snapshot.connection.sql(ready).to_arrow_table()
-        except duckdb.IOException as error:
+        except duck().IOException as error:
             raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
 
     def run_on(self, files: Sequence[LakeFile], statement: str, span: Span, control: Control, *, tail: bool) -> pa.Table:
@@ -88,7 +88,7 @@ class RegionView:
         try:
             with control.running(self.snapshot.connection):
                 return self.snapshot.connection.sql(statement.replace(EVENTS, name)).to_arrow_table()
-        except duckdb.IOException as error:
+        except duck().IOException as error:
             raise CorruptStore("A file of the lake cannot be read; `consentry doctor` says which.") from error
 
     def named(self, part: Part, statement: str, span: Span) -> str:

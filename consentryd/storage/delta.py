@@ -18,9 +18,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import DeltaError
@@ -28,6 +27,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from consentryd.model.error import CorruptStore
 from consentryd.storage import rollup as rollups
+from consentryd.storage.duck import duck
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.exchange import MOST, described, exchange, groups_with
 from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
@@ -37,6 +37,9 @@ from consentryd.storage.promoted import events_sql, pointer_of, pointers_in
 from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seek import Seeker
+
+if TYPE_CHECKING:
+    import duckdb
 
 APPLICATION: Final = "consentry-log"
 CHECKPOINT_EVERY: Final = 20
@@ -162,7 +165,7 @@ class DeltaLake:
             connection.read_parquet(self.paths(each), hive_partitioning=False).project(events_sql(promoted, held))
             for held, each in alike.items()
         ]
-        return reduce(duckdb.DuckDBPyRelation.union, found)
+        return reduce(duck().DuckDBPyRelation.union, found)
 
     def pick(self, file: LakeFile, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
         self.verify([file])

@@ -10,7 +10,7 @@ from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
 
-CACHED: Final = 25_000
+CACHED: Final = 10_000
 _MOST_PARAMETERS: Final = 500
 
 

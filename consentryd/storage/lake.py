@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -24,6 +23,9 @@ from consentryd.model.identity import BUCKETS
 from consentryd.storage.lease import Busy
 from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
+
+if TYPE_CHECKING:
+    import duckdb
 
 ANONYMOUS_BUCKET: Final = BUCKETS
 BATCH_ROWS: Final = 8_192

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
+from consentryd.storage.duck import duck
+
+if TYPE_CHECKING:
+    import duckdb
 
 _IDLE: Final = 2
 _USES: Final = 500
@@ -26,7 +29,7 @@ class _Instance:
     def __init__(self, config: Mapping[str, Any], spill: Path | None) -> None:
         self.uses = 0
         self.spill = spill
-        self.root = duckdb.connect(config={**config, "temp_directory": "" if spill is None else str(spill)})
+        self.root = duck().connect(config={**config, "temp_directory": "" if spill is None else str(spill)})
         for setting in _SETTINGS:
             self.root.execute(f"SET {setting}")
 
@@ -64,7 +67,7 @@ class Pool:
     def alone(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to an instance that nobody used before or will use after: its settings may be changed and locked."""
         self._make_scratch()
-        with duckdb.connect(config={**self._config, "temp_directory": str(self._spill() or "")}) as connection:
+        with duck().connect(config={**self._config, "temp_directory": str(self._spill() or "")}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
 

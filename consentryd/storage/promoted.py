@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import duckdb
 import pyarrow as pa
 
+from consentryd.storage.duck import duck
 from consentryd.storage.schema import EVENT_SCHEMA
+
+if TYPE_CHECKING:
+    import duckdb
 
 _TEXT, _LIST, _NUMBER = "text:", "list:", "number:"
 _TYPES: Final = {_TEXT: pa.string(), _LIST: pa.bool_(), _NUMBER: pa.float64()}
@@ -125,7 +128,7 @@ def _quoted(name: str) -> str:
 @cache
 def _instance() -> duckdb.DuckDBPyConnection:
     """Opened once a process: that takes 20 ms."""
-    connection = duckdb.connect(
+    connection: duckdb.DuckDBPyConnection = duck().connect(
         config={
             "threads": 1,
             "memory_limit": _MEMORY,

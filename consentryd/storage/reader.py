@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.database import open_database
+from consentryd.storage.duck import duck
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
 from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
@@ -29,6 +29,9 @@ from consentryd.storage.stance import Stances, read_stances
 from consentryd.storage.tail import Tail
 from consentryd.storage.tombstone import Hidden, load_hidden
 from consentryd.storage.withdrawal import Withdrawal, load_withdrawals, to_table
+
+if TYPE_CHECKING:
+    import duckdb
 
 TAIL_EVENTS: Final = 250_000
 _BATCH_ROWS: Final = 8_192
@@ -291,7 +294,7 @@ class Snapshot:
         self.relation(**filters).create_view("events", replace=True)
         try:
             return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
-        except duckdb.IOException:
+        except duck().IOException:
             self._lake.check(self.files(), deep=True)
             raise
 
@@ -303,7 +306,7 @@ class Snapshot:
         """All events of `relation(**filters)`, some thousands at a time, in no order."""
         try:
             yield from self.relation(**filters).to_arrow_reader(rows)
-        except duckdb.IOException:
+        except duck().IOException:
             self._lake.check(self.files(), deep=True)
             raise
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import duckdb
 import pyarrow as pa
 
 from consentryd.analytics.control import Control
@@ -13,6 +12,7 @@ from consentryd.analytics.rules import Rules
 from consentryd.analytics.sandbox.check import check_sql
 from consentryd.analytics.sandbox.view import views
 from consentryd.model.error import Unprocessable
+from consentryd.storage.duck import duck
 from consentryd.storage.reader import Snapshot
 
 
@@ -34,11 +34,16 @@ def answer_sql(sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: 
     try:
         with control.running(connection):
             found = connection.sql(sql).limit(rows + 1).to_arrow_table()
-    except duckdb.IOException:
+    except duck().IOException:
         raise Unprocessable("invalid", "The statement would read something else than the views.", field="sql") from None
-    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.InvalidInputException) as error:
+    except _refusals() as error:
         raise Unprocessable("invalid", _told(error), field="sql") from None
     return SqlAnswer(found.slice(0, rows), found.num_rows > rows)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    found = duck()
+    return found.ProgrammingError, found.DataError, found.NotSupportedError, found.InvalidInputException
 
 
 def _told(error: Exception) -> str:

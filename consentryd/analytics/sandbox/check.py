@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import duckdb
 import orjson
 
 from consentryd.model.error import Unprocessable
+from consentryd.storage.duck import duck
 
 VIEWS: Final = frozenset({"events", "sessions", "subjects"})
 MAX_SQL_CHARS: Final = 50_000
@@ -34,7 +34,7 @@ def check_sql(sql: str) -> None:
     """Raises `Unprocessable` unless `sql` is one SELECT statement over the views, with functions that only compute."""
     if len(sql) > MAX_SQL_CHARS or "\0" in sql:
         raise _refused(f"A statement has at most {MAX_SQL_CHARS} characters, none of them NUL.")
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+    with duck().connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     tree = orjson.loads(row[0] if row else b"{}")
     statements = tree.get("statements", [])
@@ -108,7 +108,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 @cache
 def _functions() -> frozenset[str]:
     """Names of functions that compute a value or an aggregate."""
-    with duckdb.connect() as connection:
+    with duck().connect() as connection:
         rows = connection.execute(
             "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')"
         ).fetchall()
@@ -119,7 +119,7 @@ def _functions() -> frozenset[str]:
 @cache
 def _catalog() -> frozenset[str]:
     """Names of tables and views that every DuckDB has."""
-    with duckdb.connect() as connection:
+    with duck().connect() as connection:
         rows = connection.execute(
             "SELECT lower(view_name) FROM duckdb_views() UNION SELECT lower(table_name) FROM duckdb_tables()"
             " UNION SELECT lower(table_name) FROM information_schema.tables"

@@ -17,7 +17,7 @@ from consentryd.model.outcome import Reason
 
 new: Final = tuple.__new__
 
-REMEMBERED: Final = 50_000
+REMEMBERED: Final = 25_000
 
 
 Identities = Iterable[tuple[IdentityKind, str | None]]
