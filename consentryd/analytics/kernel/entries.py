@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank, joined
 from consentryd.analytics.kernel.course import Attempt, Course, course_of
@@ -68,7 +69,7 @@ def _opened(trail: Trail, starts: Ints, attempt: Ints, funnel: Funnel) -> Ints:
     return np.array(chosen, np.int64)
 
 
-def _lines(trail: Trail, keys: Ints, attempt: Ints) -> Chains:
+def _lines(trail: Trail, keys: npt.NDArray[np.int32], attempt: Ints) -> Chains:
     found = blank(trail.subject[keys], attempt.shape[1])
     done = attempt != ABSENT
     found.depth[:] = done.sum(axis=1)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Ints
-from consentryd.analytics.kernel.change import changes
+from consentryd.analytics.kernel.order import leading, numbered, people, summed
 from consentryd.analytics.kernel.paths import ELLIPSIS, Paths, Walk, shortened, walk_of
 from consentryd.analytics.stream import Stream
-
-_TABLE: Final = 8
 
 
 class Edges(NamedTuple):
     """Passages from an item at `step` to an item at the next, ascending, each once.
 
-    `passages`: in how many sessions; `subjects`; `taken`: int64 microseconds of every passage, edge by edge.
+    `passages`: in how many sessions; `subjects`. By passage: `edge`, the number of its line, and `taken`, int64 microseconds.
     """
 
     step: Ints
@@ -25,72 +25,35 @@ class Edges(NamedTuple):
     target: Ints
     passages: Ints
     subjects: Ints
+    edge: npt.NDArray[np.int32]
     taken: Ints
 
-    def merge(self, other: Edges) -> Edges:
-        """Of both. The parts must have no subject in common."""
-        edge = [np.repeat(np.arange(len(part.passages)), part.passages) for part in (self, other)]
-        joined = [np.concatenate(pair) for pair in zip(self, other, strict=True)]
-        step, origin, target, passages, subjects, taken = joined
-        order, number = _numbered(step, origin, target)
-        passage = np.concatenate([number[: len(self.passages)][edge[0]], number[len(self.passages) :][edge[1]]])
-        size = len(order)
-        return Edges(
-            step[order],
-            origin[order],
-            target[order],
-            _summed(number, passages, size),
-            _summed(number, subjects, size),
-            taken[np.argsort(passage, kind="stable")],
-        )
+    @classmethod
+    def joined(cls, parts: Sequence[Edges]) -> Edges:
+        """Of all parts, which have no subject in common."""
+        step, origin, target, passages, subjects, edge, taken = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        at, number = numbered(step, origin, target)
+        offset = np.cumsum([0, *(len(part.step) for part in parts[:-1])])
+        edge = number.astype(np.int32)[edge + np.repeat(offset, [len(part.edge) for part in parts])]
+        passages, subjects = (summed(number, column, len(at)) for column in (passages, subjects))
+        return cls(step[at], origin[at], target[at], passages, subjects, edge, taken)
 
 
 class Nodes(NamedTuple):
-    """Arrivals at an item at a step, ascending, each once; of these `continued` went on."""
+    """Arrivals at an item at a step, ascending, each once; of these `continued` went on. `subjects`: who arrived, if counted, else 0."""
 
     step: Ints
     item: Ints
     arrivals: Ints
     continued: Ints
+    subjects: Ints
 
-    def merge(self, other: Nodes) -> Nodes:
-        """Of both. The parts must have no subject in common."""
-        step, item, arrivals, continued = (np.concatenate(pair) for pair in zip(self, other, strict=True))
-        order, number = _numbered(step, item)
-        return Nodes(step[order], item[order], _summed(number, arrivals, len(order)), _summed(number, continued, len(order)))
-
-
-def _numbered(*columns: Ints) -> tuple[Ints, Ints]:
-    """Positions of a line of each combination, these ascending, and by line the number of its combination.
-
-    Combinations are packed into one number; a table of all there could be beats sorting them while it is no longer than a few lines each.
-    """
-    packed, room = _packed(columns)
-    if room > _TABLE * (len(packed) + 1):
-        _, first, number = np.unique(packed, return_index=True, return_inverse=True)
-        return first, number.astype(np.int64)
-    place = np.full(room, -1, np.int64)
-    place[packed] = np.arange(len(packed))
-    there = place >= 0
-    number = (np.cumsum(there) - 1)[packed]
-    return place[there], number
-
-
-def _packed(columns: tuple[Ints, ...]) -> tuple[Ints, int]:
-    """The columns as one, in the same order, and the room of its values. Steps and items are few, so 63 bits hold them."""
-    packed, room = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns:
-        low = int(column.min(initial=0))
-        span = int(column.max(initial=0)) - low + 1
-        packed, room = packed * span + (column - low), room * span
-    assert room < 1 << 63
-    return packed, room
-
-
-def _summed(number: Ints, values: Ints, size: int) -> Ints:
-    found = np.zeros(size, np.int64)
-    np.add.at(found, number, values)
-    return found
+    @classmethod
+    def joined(cls, parts: Sequence[Nodes]) -> Nodes:
+        """Of all parts, which have no subject in common."""
+        step, item, *counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        at, number = numbered(step, item)
+        return cls(step[at], item[at], *(summed(number, column, len(at)) for column in counts))
 
 
 def graph(stream: Stream, question: Paths) -> tuple[Nodes, Edges]:
@@ -98,28 +61,32 @@ def graph(stream: Stream, question: Paths) -> tuple[Nodes, Edges]:
     return graph_of(*shortened(walk_of(stream, question), question))
 
 
-def graph_of(walk: Walk, step: Ints) -> tuple[Nodes, Edges]:
-    """Adds up visits with their steps."""
+def graph_of(walk: Walk, step: Ints, *, counted: bool = False) -> tuple[Nodes, Edges]:
+    """Adds up visits with their steps; if `counted`, also the subjects of nodes."""
     goes_on = np.append(walk.session[1:] == walk.session[:-1], values=False) if len(step) else np.empty(0, np.bool_)
-    at, number = _numbered(step, walk.item)
-    nodes = Nodes(
-        step[at], walk.item[at], np.bincount(number, minlength=len(at)), _summed(number, goes_on.astype(np.int64), len(at))
-    )
     place = np.flatnonzero(goes_on)
-    origin, target, subject = walk.item[place], walk.item[place + 1], walk.subject[place]
-    by, number = _numbered(step[place], origin, target)
-    order = np.argsort(number, kind="stable")
-    grouped = number[order]
-    new = changes(grouped) | changes(subject[order])  # within an edge passages are still by subject
-    edges = Edges(
-        step=step[place][by],
+    return _nodes(walk, step, place, counted=counted), _edges(walk, step, place)
+
+
+def _nodes(walk: Walk, step: Ints, going: Ints, *, counted: bool) -> Nodes:
+    at, number = numbered(step, walk.item)
+    arrivals = np.bincount(number, minlength=len(at))
+    subjects = people(number, walk.subject, len(at)) if counted else np.zeros_like(arrivals)
+    return Nodes(step[at], walk.item[at], arrivals, np.bincount(number[going], minlength=len(at)), subjects)
+
+
+def _edges(walk: Walk, step: Ints, place: Ints) -> Edges:
+    step, origin, target, subject = step[place], walk.item[place], walk.item[place + 1], walk.subject[place]
+    by, number = numbered(step, origin, target)
+    return Edges(
+        step=step[by],
         origin=origin[by],
         target=target[by],
         passages=np.bincount(number, minlength=len(by)),
-        subjects=np.bincount(grouped[new], minlength=len(by)),
-        taken=(walk.time[place + 1] - walk.time[place])[order],
+        subjects=people(number, subject, len(by)),
+        edge=number.astype(np.int32),
+        taken=walk.time[place + 1] - walk.time[place],
     )
-    return nodes, edges
 
 
 class Edge(NamedTuple):
@@ -148,25 +115,35 @@ def shown(edges: Edges, texts: list[str], question: Paths, limit: int = 50, weig
     """
     names = {ELLIPSIS: "...", **dict(enumerate(texts))}
     low, high = weights
-    wanted = [
-        (-int(count), int(step), names[int(origin)], names[int(target)], place)
-        for place, (step, origin, target, count) in enumerate(zip(*edges[:4], strict=True))
-        if count >= low and (high is None or count <= high)
-    ]
-    chosen = [
-        place
-        for *_, place in sorted(wanted, key=lambda edge: (edge[0], f"{edge[1]}_{edge[2]}", f"{edge[1] + 1}_{edge[3]}"))[:limit]
-    ]
+    allowed = np.flatnonzero((edges.passages >= low) & (edges.passages <= (edges.passages if high is None else high)))
+    candidates = allowed[leading(edges.passages[allowed], limit)].tolist()
+    chosen = sorted(candidates, key=lambda place: _rank(edges, place, names))[:limit]
     kept = _connected(edges, chosen, question)
-    bounds = np.cumsum(edges.passages)
     found = []
-    for place in kept:
-        taken = edges.taken[bounds[place] - edges.passages[place] : bounds[place]] / 1_000_000
+    for place, taken in zip(kept, _taken(edges, kept), strict=True):
         origin, target = names[int(edges.origin[place])], names[int(edges.target[place])]
         counts = int(edges.step[place]), origin, target, int(edges.passages[place]), int(edges.subjects[place])
         found.append(Edge(*counts, float(taken.mean()), float(np.median(taken))))
     total = int(edges.passages.sum())
     return Shown(found, sum(edge.passages for edge in found) / total if total else None)
+
+
+def _rank(edges: Edges, place: int, names: Mapping[int, str]) -> tuple[int, str, str]:
+    step = int(edges.step[place])
+    return (
+        -int(edges.passages[place]),
+        f"{step}_{names[int(edges.origin[place])]}",
+        f"{step + 1}_{names[int(edges.target[place])]}",
+    )
+
+
+def _taken(edges: Edges, places: Sequence[int]) -> list[npt.NDArray[np.float64]]:
+    """Of some edges the seconds that each passage took."""
+    wanted = np.zeros(len(edges.step), np.bool_)
+    wanted[list(places)] = True
+    some = np.flatnonzero(wanted[edges.edge])
+    edge, taken = edges.edge[some], edges.taken[some] / 1_000_000
+    return [taken[edge == place] for place in places]
 
 
 def _connected(edges: Edges, chosen: list[int], question: Paths) -> list[int]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Bools, Chains, Ints, blank
+from consentryd.analytics.kernel.change import firsts
 from consentryd.analytics.kernel.clean import clean_starts
 from consentryd.analytics.kernel.course import Attempt, Course, course_of, deepest, walk
 from consentryd.analytics.kernel.exclusion import kept, suspects
@@ -100,14 +101,14 @@ def advance(trail: Trail, front: Front, step: int, funnel: Funnel) -> Front:
     """The events of a step that continue the latest chain before them within its window."""
     place, nearest = trail.nearest(front.place, trail.doing(step), strict=funnel.strict_ties)
     start = front.start[nearest]
-    feasible = (trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window)
+    feasible = np.flatnonzero((trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window))
     return Front(place[feasible], start[feasible])
 
 
 def _note(trail: Trail, front: Front, number: int, ending: Ending) -> Ints:
     """Notes who did the step. Gives the first event of each key, as indices of the front."""
     key = trail.key[front.place]
-    first = np.flatnonzero(np.diff(key, prepend=-1))
+    first = firsts(key)
     ending.reached[key[first], number] = True
     return first
 

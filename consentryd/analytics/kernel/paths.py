@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import changes, firsts
@@ -42,6 +43,10 @@ class Paths:
             raise ValueError(f"Paths have {MIN_STEPS} to {MAX_STEPS} steps.")
 
     @property
+    def looks_at_definitions(self) -> bool:
+        return self.start_if is not None or self.end_if is not None
+
+    @property
     def ends_only(self) -> bool:
         """Whether paths are aligned at their end: the last step is then number `steps`."""
         return self.end is not None and self.start is None
@@ -50,17 +55,22 @@ class Paths:
 class Walk(NamedTuple):
     """n visits of items by session and time; sessions without a visit have none.
 
-    `session`: its number; `done`: the definitions that the event matches, as bits.
+    `session`: its number; `done`: the definitions that the event matches, as bits, where the question looks at them.
     """
 
-    session: Ints
+    session: npt.NDArray[np.int32]
     subject: Ints
     time: Ints
     item: Ints
-    done: Ints
+    done: Ints | None
 
-    def take(self, visits: Ints | Bools) -> Walk:
-        return Walk(*(column[visits] for column in self))
+    def take(self, kept: Bools) -> Walk:
+        """Some of the visits. Their positions are found first, which takes a quarter of the time that a mask for each column does."""
+        return self if kept.all() else self.at(np.flatnonzero(kept))
+
+    def at(self, visits: Ints) -> Walk:
+        session, subject, time, item, done = self
+        return Walk(session[visits], subject[visits], time[visits], item[visits], None if done is None else done[visits])
 
     def places(self) -> Ints:
         """By visit its place in the session, from 0."""
@@ -76,10 +86,11 @@ class Walk(NamedTuple):
 def walk_of(stream: Stream, question: Paths) -> Walk:
     """Sessions cut, items of one instant by name, repeats collapsed to their first visit, limited to start and end points; of any length."""
     part = sections(_untied(stream, question.item), question.cut)
-    number = np.zeros(len(part.row), np.int64)
-    number[part.first] = 1
+    begins = np.zeros(len(part.row), np.bool_)
+    begins[part.first] = True
     item = part.stream.values[question.item].astype(np.int64)
-    found = Walk(np.cumsum(number) - 1, part.stream.subject, part.stream.time, item, part.stream.masks[part.stream.code])
+    done = part.stream.masks[part.stream.code] if question.looks_at_definitions else None
+    found = Walk(np.cumsum(begins, dtype=np.int32), part.stream.subject, part.stream.time, item, done)
     found = found.take(item != NONE)
     if question.collapse_repeats:
         found = _collapsed(found)
@@ -92,15 +103,18 @@ def walk_of(stream: Stream, question: Paths) -> Walk:
 
 def _collapsed(walk: Walk) -> Walk:
     """Runs of one item as their first visit, which has done what any visit of the run has."""
-    first = np.flatnonzero(changes(walk.session) | changes(walk.item))
-    done = np.bitwise_or.reduceat(walk.done, first) if len(first) else walk.done
-    return walk.take(first)._replace(done=done)
+    new = changes(walk.session) | changes(walk.item)
+    if new.all():
+        return walk
+    first = np.flatnonzero(new)
+    done = None if walk.done is None else np.bitwise_or.reduceat(walk.done, first)
+    return walk.at(first)._replace(done=done)
 
 
 def _is(walk: Walk, item: int, definition: int | None) -> Bools:
     """Which visits are of the item, and match the definition."""
     found: Bools = walk.item == item
-    return found if definition is None else found & ((walk.done >> definition) & 1).astype(np.bool_)
+    return found if definition is None or walk.done is None else found & ((walk.done >> definition) & 1).astype(np.bool_)
 
 
 def _untied(stream: Stream, name: str) -> Stream:
@@ -146,12 +160,13 @@ def shortened(walk: Walk, question: Paths) -> tuple[Walk, Ints]:
 
     The first ones; with an end point only, the last ones; with both, the first and last halves, an `ELLIPSIS` between if any is missing.
     """
-    place, length = walk.places(), walk.lengths()
+    place = walk.places()
+    if question.end is None:
+        return walk.take(place < question.steps), place[place < question.steps] + 1
+    length = walk.lengths()
     if question.ends_only:
         step = question.steps - (length - 1 - place)
         return walk.take(step >= 1), step[step >= 1]
-    if question.end is None:
-        return walk.take(place < question.steps), place[place < question.steps] + 1
     half = question.steps // 2
     long = length > question.steps
     kept = ~long | (place <= half) | (place >= length - half)

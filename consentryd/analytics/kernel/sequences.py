@@ -2,63 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.kernel.change import changes, firsts
+from consentryd.analytics.kernel.order import numbered, people, summed
 from consentryd.analytics.kernel.paths import END, START, Walk
 
 _LARGEST: Final = 2**62
 #: Up to so many pairs are counted rather than sorted.
-_FEW: Final = 1 << 22
+_FEW: Final = 1 << 20
 
 
-class Taken(NamedTuple):
-    """Sessions that took one path: durations from its first to its last visit, int64 microseconds, one a session; how many hold the goal;
-    how many subjects they are of."""
+class Sequences(NamedTuple):
+    """Paths, each once. By path: `size`, how many items it has; `sessions` that took it; `subjects` of these, if counted, else 0.
 
-    durations: Ints
-    goals: int
-    subjects: int
+    `item`: the items of all paths, path by path. By session of two visits or more: `path`, the number of its path, and `taken`, int64
+    microseconds from its first visit to its last; sessions of one visit take no time.
+    """
 
-    def merge(self, other: Taken) -> Taken:
-        """Of both. The parts must have no subject in common."""
-        durations = np.concatenate([self.durations, other.durations])
-        return Taken(durations, self.goals + other.goals, self.subjects + other.subjects)
+    item: Ints
+    size: Ints
+    sessions: Ints
+    subjects: Ints
+    path: npt.NDArray[np.int32]
+    taken: Ints
+
+    def first(self) -> Ints:
+        """By path the place of its first item."""
+        found: Ints = np.cumsum(self.size) - self.size
+        return found
+
+    def durations(self, paths: Ints) -> list[Ints]:
+        """Of each of some paths the durations of its sessions."""
+        wanted = np.zeros(len(self.size), np.bool_)
+        wanted[paths] = True
+        some = np.flatnonzero(wanted[self.path])
+        path, taken = self.path[some], self.taken[some]
+        return [
+            taken[path == each] if self.size[each] > 1 else np.zeros(self.sessions[each], np.int64) for each in paths.tolist()
+        ]
 
 
-Sequences = dict[tuple[int, ...], Taken]
+def sequences(walk: Walk, *, counted: bool = False) -> Sequences:
+    """Sessions by their sequence of items; if `counted`, of how many subjects.
 
-
-def sequences(walk: Walk, goal: int | None = None) -> Sequences:
-    """Sessions by their sequence of items. Cut the walk to the length wanted first, or long sessions are each a path of their own."""
+    Cut the walk to the length wanted first, or long sessions are each a path of their own.
+    """
     first = firsts(walk.session)
-    if not len(first):
-        return {}
     size = np.diff(first, append=len(walk.session))
-    kind = _kinds(walk, first, size)
-    order = np.argsort(kind, kind="stable")  # sessions of one kind stay in order of subject
-    begins = firsts(kind[order])
-    ends = [*begins[1:].tolist(), len(order)]
-    duration = (walk.time[first + size - 1] - walk.time[first])[order]
-    subject = walk.subject[first][order]
-    new = changes(subject)
-    new[begins] = True
-    subjects = np.add.reduceat(new.astype(np.int64), begins).tolist()
-    places, lengths = first[order[begins]].tolist(), size[order[begins]].tolist()
-    found: Sequences = {}
-    for begin, end, place, length, people in zip(begins.tolist(), ends, places, lengths, subjects, strict=True):
-        path = tuple(walk.item[place : place + length].tolist())
-        found[path] = Taken(duration[begin:end], end - begin if goal in path else 0, people)
+    several = size > 1
+    alone, some = first[~several], np.flatnonzero(several)
+    first, size = first[some], size[some]
+    single = _told_apart(walk, walk.item[alone], alone, np.ones_like(alone), counted=counted)
+    more = _told_apart(walk, _kinds(walk.item, first, size), first, size, counted=counted)
+    each = [np.concatenate(columns) for columns in zip(single[:-1], more[:-1], strict=True)]
+    return Sequences(
+        item=each[0],
+        size=each[1],
+        sessions=each[2],
+        subjects=each[3],
+        path=(more[-1] + len(single[1])).astype(np.int32),
+        taken=walk.time[first + size - 1] - walk.time[first],
+    )
+
+
+def _told_apart(walk: Walk, kind: Ints, first: Ints, size: Ints, *, counted: bool) -> tuple[Ints, ...]:
+    """Of sessions of some kinds: items, size, sessions and subjects by kind, and by session the number of its kind."""
+    at, number = numbered(kind)
+    sessions = np.bincount(number, minlength=len(at))
+    subjects = people(number, walk.subject[first], len(at)) if counted else np.zeros_like(sessions)
+    return walk.item[_spans(first[at], size[at])], size[at], sessions, subjects, number
+
+
+def _spans(first: Ints, size: Ints) -> Ints:
+    """The numbers from each first one on, as many as its size."""
+    ends = np.cumsum(size)
+    found: Ints = np.arange(int(size.sum())) + np.repeat(first - ends + size, size)
     return found
 
 
-def _kinds(walk: Walk, first: Ints, size: Ints) -> Ints:
+def _kinds(item: Ints, first: Ints, size: Ints) -> Ints:
     """By session a number for its sequence: its items as digits, numbered anew where they would not fit."""
-    least = int(walk.item.min(initial=0))
-    base = int(walk.item.max(initial=0)) - least + 2  # digit 0: the session has ended
+    least = int(item.min(initial=0))
+    base = int(item.max(initial=0)) - least + 2  # digit 0: the session has ended
     kind, kinds = np.zeros(len(first), np.int64), 1
     for place in range(int(size.max(initial=0))):
         if kinds * base > _LARGEST:
@@ -66,49 +97,72 @@ def _kinds(walk: Walk, first: Ints, size: Ints) -> Ints:
             kinds = len(found)
         going = np.flatnonzero(size > place)
         kind *= base
-        kind[going] += walk.item[first[going] + place] - least + 1
+        kind[going] += item[first[going] + place] - least + 1
         kinds *= base
     return kind
 
 
-def merged(some: Sequences, others: Sequences) -> Sequences:
-    """Of both. The parts must have no subject in common."""
-    found = dict(some)
-    for path, taken in others.items():
-        known = found.get(path)
-        found[path] = known.merge(taken) if known else taken
-    return found
+def joined(parts: Sequence[Sequences]) -> Sequences:
+    """Of all parts, which have no subject in common."""
+    item, size, sessions, subjects, path, taken = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    first = np.cumsum(size) - size
+    place, number = numbered(_kinds(item, first, size))
+    offset = np.cumsum([0, *(len(part.size) for part in parts[:-1])])
+    path = path + np.repeat(offset, [len(part.path) for part in parts])
+    return Sequences(
+        item[_spans(first[place], size[place])],
+        size[place],
+        summed(number, sessions, len(place)),
+        summed(number, subjects, len(place)),
+        number[path].astype(np.int32),
+        taken,
+    )
 
 
-Transitions = dict[tuple[int, int], int]
+class Transitions(NamedTuple):
+    """Pairs of items that follow each other, each once: how often, and (where that was asked for, else 0) by how many subjects."""
+
+    origin: Ints
+    target: Ints
+    sessions: Ints
+    subjects: Ints
+
+    def shares(self) -> npt.NDArray[np.float64]:
+        """By pair the probability of the second item after the first."""
+        totals = np.bincount(self.origin - END, weights=self.sessions)
+        found: npt.NDArray[np.float64] = self.sessions / totals[self.origin - END]
+        return found
 
 
-def transitions(walk: Walk) -> Transitions:
-    """How often one item follows another, `START` the first of a session and `END` its last."""
+def transitions(walk: Walk, *, counted: bool = False) -> Transitions:
+    """How often one item follows another, `START` the first of a session and `END` its last; if `counted`, of how many subjects."""
     opens = changes(walk.session)
-    closes = np.append(opens[1:], values=True) if len(opens) else opens
-    origin = np.concatenate([walk.item[~closes], np.full(int(opens.sum()), START), walk.item[closes]])
-    target = np.concatenate([walk.item[~opens], walk.item[opens], np.full(int(closes.sum()), END)])
+    begin, inner = np.flatnonzero(opens), np.flatnonzero(~opens)
+    end = np.append(begin[1:], len(opens))[: len(begin)] - 1
+    base = int(walk.item.max(initial=START)) - END + 1
+    item = walk.item - END
+    pairs = [(START - END) * base + item[begin], item[inner - 1] * base + item[inner], item[end] * base]
+    if base * base <= _FEW and not counted:
+        every = np.zeros(base * base, np.int64)
+        for some in pairs:
+            every += np.bincount(some, minlength=len(every))
+        found = np.flatnonzero(every)
+        return Transitions(found // base + END, found % base + END, every[found], np.zeros_like(found))
+    key = np.concatenate(pairs)
+    at, number = numbered(key)
+    sessions = np.bincount(number, minlength=len(at))
+    subjects = np.zeros_like(sessions)
+    if counted:
+        subject = np.concatenate([walk.subject[begin], walk.subject[inner], walk.subject[end]])
+        by_subject = np.argsort(subject, kind="stable")
+        subjects = people(number[by_subject], subject[by_subject], len(at))
+    return Transitions(key[at] // base + END, key[at] % base + END, sessions, subjects)
+
+
+def added(parts: Sequence[Transitions]) -> Transitions:
+    """Of all parts, which have no subject in common."""
+    origin, target, sessions, subjects = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     base = int(max(origin.max(initial=END), target.max(initial=END))) - END + 1
-    key = (origin.astype(np.int64) - END) * base + (target - END)
-    if base * base <= _FEW:
-        every = np.bincount(key, minlength=1)
-        pairs = np.flatnonzero(every)
-        count = every[pairs]
-    else:
-        pairs, count = np.unique(key, return_counts=True)
-    both = zip((pairs // base + END).tolist(), (pairs % base + END).tolist(), count.tolist(), strict=True)
-    return {(origin, target): n for origin, target, n in both}
-
-
-def added(some: Transitions, others: Transitions) -> Transitions:
-    """Of both."""
-    return {pair: some.get(pair, 0) + others.get(pair, 0) for pair in some.keys() | others.keys()}
-
-
-def shares(found: Transitions) -> dict[tuple[int, int], float]:
-    """The probability of the second item after the first."""
-    totals: dict[int, int] = {}
-    for (origin, _), count in found.items():
-        totals[origin] = totals.get(origin, 0) + count
-    return {pair: count / totals[pair[0]] for pair, count in found.items()}
+    at, number = numbered((origin - END) * base + (target - END))
+    sums = (summed(number, column, len(at)) for column in (sessions, subjects))
+    return Transitions(origin[at], target[at], *sums)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import Stream
+
+#: Counting all events takes as long as searching for one in so many.
+_MANY: Final = 6
 
 
 class Front(NamedTuple):
@@ -24,33 +27,41 @@ class Front(NamedTuple):
 class Trail(NamedTuple):
     """n events, by key and time; of one instant, those of the lowest step first.
 
-    `key` int64: 0, 1, ... for each subject that has any; `subject` int64 by key; bit k of `steps` int32 and of `bars` int64 is set for
-    step k or exclusion k; `row`: position in the stream; `instant`: position of the first event of the same key and time; `tied`: whether
-    any two events have that in common.
+    `key`: 0, 1, ... for each subject that has any; `subject` int64 by key; bit k of `steps` (of as few bits as hold all) and of `bars`
+    int64 is set for step k or exclusion k; `row`: position in the stream; `instant`: position of the first event of the same key and
+    time; `tied`: whether any two events have that in common; `found`: what `doing` has found.
     """
 
-    key: Ints
+    key: npt.NDArray[np.int32]
     subject: Ints
     time: Ints
-    steps: npt.NDArray[np.int32]
+    steps: npt.NDArray[np.unsignedinteger]
     bars: Ints
     row: Ints
     instant: Ints
     tied: bool
+    found: dict[int, Ints]
 
     def doing(self, step: int) -> Ints:
-        """Positions of the events that match a step."""
-        return np.flatnonzero((self.steps & (1 << step)) != 0)
+        """Positions of the events that match a step; every step of a funnel asks for them several times."""
+        known = self.found.get(step)
+        if known is None:
+            known = self.found[step] = np.flatnonzero((self.steps & (1 << step)) != 0)
+        return known
 
     def nearest(self, some: Ints, places: Ints, *, strict: bool) -> tuple[Ints, Ints]:
         """The places that have one of some events before them (or, if strict, before their instant), and the number of the last such event.
 
-        Both ascend. Of many events, counting beats searching twice.
+        Both ascend. For many places counting beats searching.
         """
-        count = np.zeros(len(self.key) + 1, np.int32)
-        count[some + 1] = 1
-        np.cumsum(count, out=count)
-        number = count[self.instant[places] if strict else places].astype(np.int64) - 1
+        before = self.instant[places] if strict else places
+        if len(places) * _MANY < len(self.key):
+            number = np.searchsorted(some, before) - 1
+        else:
+            count = np.zeros(len(self.key) + 1, np.int32)
+            count[some + 1] = 1
+            np.cumsum(count, out=count)
+            number = count[before].astype(np.int64) - 1
         first = np.searchsorted(number, 0)
         return places[first:], number[first:]
 
@@ -84,15 +95,17 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
         row = np.flatnonzero(looked_at[stream.code])
         subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
     new = changes(subject)
+    places = np.arange(len(row))
     trail = Trail(
-        key=np.cumsum(new) - 1,
+        key=np.cumsum(new, dtype=np.int32) - 1,
         subject=subject[new],
         time=time,
-        steps=steps.astype(np.int32)[code],
+        steps=steps.astype(np.min_scalar_type((1 << len(funnel.steps)) - 1))[code],
         bars=bars[code] if funnel.exclusions else np.zeros(len(row), np.int64),
         row=row,
-        instant=np.arange(len(row)),
+        instant=places,
         tied=False,
+        found={},
     )
     tied = ~new[1:] & (time[1:] == time[:-1])
     return _untied(trail, tied) if tied.any() else trail

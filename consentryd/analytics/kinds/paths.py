@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -15,11 +15,11 @@ from consentryd.analytics.asked import Asked
 from consentryd.analytics.comparison import check_pattern
 from consentryd.analytics.condition import Condition, Matcher
 from consentryd.analytics.field import field_of
-from consentryd.analytics.kernel.chain import Ints
-from consentryd.analytics.kernel.change import changes
+from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.graph import Edges, Nodes, graph_of, shown
-from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, Walk, shortened, walk_of
-from consentryd.analytics.kernel.sequences import Sequences, Transitions, added, merged, sequences, shares, transitions
+from consentryd.analytics.kernel.order import leading
+from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, shortened, walk_of
+from consentryd.analytics.kernel.sequences import Sequences, Transitions, added, joined, sequences, transitions
 from consentryd.analytics.kernel.sessions import Cut
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
@@ -117,26 +117,23 @@ class PathsResult(Envelope):
         return [edge.model_dump(by_alias=True) for edge in self.edges]
 
 
-_Key = tuple[str, int, int]
-
-
 class _Part(NamedTuple):
-    """`people`: by node and by transition how many subjects it is of, where small groups must not be shown."""
+    """Of one stream, or of several. How many subjects nodes and transitions have is known where small groups must not be shown."""
 
     nodes: Nodes
     edges: Edges
     paths: Sequences
     transitions: Transitions
-    people: Counter[_Key]
 
-    def merge(self, other: _Part) -> _Part:
-        return _Part(
-            self.nodes.merge(other.nodes),
-            self.edges.merge(other.edges),
-            merged(self.paths, other.paths),
-            added(self.transitions, other.transitions),
-            self.people + other.people,
-        )
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for columns in self for column in columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Part]) -> _Part:
+        """Of all parts, which have no subject in common; at once, for each step would sort what the one before has sorted."""
+        nodes, edges, paths, following = zip(*parts, strict=True)
+        return cls(Nodes.joined(nodes), Edges.joined(edges), joined(paths), added(following))
 
 
 def answer(question: PathsQuery, asked: Asked) -> PathsResult:
@@ -153,7 +150,8 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     work = partial(_part, question=question, counted=asked.least > 1)
     span = Span(period.since, period.until)
     texts = asked.execution.shared_texts(selection.statement)
-    found = reduce(_Part.merge, asked.execution.streams(selection, span, work, ("paths", question.definition_hash()), texts))
+    name = ("paths", question.definition_hash())
+    found = _Part.joined(list(asked.execution.streams(selection, span, work, name, texts)))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
 
 
@@ -196,25 +194,7 @@ def _part(stream: Stream, *, question: PathsQuery, counted: bool) -> _Part:
     plan = _plan(question, texts)
     walk = walk_of(stream, plan)
     short, step = shortened(walk, plan)
-    people = _people(walk, short, step) if counted else Counter()
-    return _Part(*graph_of(short, step), sequences(short, _code(question.goal, texts)), transitions(walk), people)
-
-
-def _people(walk: Walk, short: Walk, step: Ints) -> Counter[_Key]:
-    """By node (step and item) and by transition (both items) how many subjects."""
-    opens = changes(walk.session)
-    closes = np.append(opens[1:], values=True) if len(opens) else opens
-    both = [
-        ("node", step, short.item, short.subject),
-        ("next", walk.item[~closes], walk.item[~opens], walk.subject[~opens]),
-        ("next", np.full(int(opens.sum()), START), walk.item[opens], walk.subject[opens]),
-        ("next", walk.item[closes], np.full(int(closes.sum()), END), walk.subject[closes]),
-    ]
-    found: Counter[_Key] = Counter()
-    for kind, one, other, subject in both:
-        pairs, counts = np.unique(np.unique(np.stack([one, other, subject]), axis=1)[:2], axis=1, return_counts=True)
-        found.update({(kind, int(a), int(b)): int(n) for a, b, n in zip(*pairs, counts, strict=True)})
-    return found
+    return _Part(*graph_of(short, step, counted=counted), sequences(short, counted=counted), transitions(walk, counted=counted))
 
 
 class _Answer:
@@ -240,50 +220,62 @@ class _Answer:
         return PathsResult(
             **envelope,
             edges=edges,
-            nodes=self._nodes(found.nodes, found.people),
+            nodes=self._nodes(found.nodes),
             paths=self._paths(found.paths),
-            transitions=self._transitions(found.transitions, found.people),
+            transitions=self._transitions(found.transitions),
             covered=graph.covered,
         )
 
-    def _is_large(self, people: Counter[_Key], key: _Key) -> bool:
-        """Whether enough subjects did it to be shown."""
-        return self._asked.least <= 1 or people[key] >= self._asked.least
-
-    def _nodes(self, nodes: Nodes, people: Counter[_Key]) -> list[PathNode]:
-        rows = zip(*(column.tolist() for column in nodes), strict=True)
-        found = [
-            PathNode(step=step, item=self._name(item), arrivals=arrivals, continued=continued, dropped=arrivals - continued)
-            for step, item, arrivals, continued in rows
-            if arrivals >= self._question.least and self._is_large(people, ("node", step, item))
+    def _nodes(self, nodes: Nodes) -> list[PathNode]:
+        shown = (nodes.arrivals >= self._question.least) & self._are_large(nodes.subjects)
+        rows = zip(*(column[shown].tolist() for column in nodes), strict=True)
+        ranked = sorted((step, -arrivals, self._name(item), continued) for step, item, arrivals, continued, _ in rows)
+        return [
+            PathNode(step=step, item=item, arrivals=-less, continued=continued, dropped=-less - continued)
+            for step, less, item, continued in ranked[: 4 * self._question.limit]
         ]
-        return sorted(found, key=lambda node: (node.step, -node.arrivals, node.item))[: 4 * self._question.limit]
+
+    def _are_large(self, subjects: Ints) -> Bools:
+        """Whether enough subjects did it to be shown. They are not counted where one is enough."""
+        found: Bools = subjects >= (self._asked.least if self._asked.least > 1 else 0)
+        return found
 
     def _paths(self, paths: Sequences) -> list[WholePath]:
-        ranked = sorted(paths.items(), key=lambda each: (-len(each[1].durations), [self._name(item) for item in each[0]]))
+        first, goal = paths.first(), _code(self._question.goal, self._texts)
+        items = {
+            path: paths.item[first[path] : first[path] + paths.size[path]].tolist()
+            for path in leading(paths.sessions, _SEQUENCES).tolist()
+        }
+        names = {path: [self._name(item) for item in own] for path, own in items.items()}
+        ranked = np.array(sorted(names, key=lambda path: (-paths.sessions[path], names[path]))[:_SEQUENCES], np.int64)
+        shown = ranked[(paths.sessions[ranked] >= self._question.least) & self._are_large(paths.subjects[ranked])]
         return [
             WholePath(
-                items=[self._name(item) for item in items],
-                sessions=scaled(len(taken.durations), self._asked.scale),
-                median_s=float(np.median(taken.durations)) / SECOND,
-                goal_share=None if self._question.goal is None else taken.goals / len(taken.durations),
+                items=names[path],
+                sessions=scaled(int(paths.sessions[path]), self._asked.scale),
+                median_s=float(np.median(durations)) / SECOND,
+                goal_share=None if self._question.goal is None else float(goal in items[path]),
             )
-            for items, taken in ranked[:_SEQUENCES]
-            if len(taken.durations) >= self._question.least and taken.subjects >= self._asked.least
+            for path, durations in zip(shown.tolist(), paths.durations(shown), strict=True)
         ]
 
-    def _transitions(self, found: Transitions, people: Counter[_Key]) -> list[Transition]:
-        chances = shares(found)
-        ranked = sorted(found, key=lambda pair: (-found[pair], self._name(pair[0]), self._name(pair[1])))
+    def _transitions(self, found: Transitions) -> list[Transition]:
+        chances, large = found.shares(), self._are_large(found.subjects)
+        most = 4 * self._question.limit
+        names = {
+            pair: (self._name(int(found.origin[pair])), self._name(int(found.target[pair])))
+            for pair in leading(found.sessions, most).tolist()
+        }
+        ranked = sorted(names, key=lambda pair: (-found.sessions[pair], *names[pair]))[:most]
         return [
             Transition(
-                from_=self._name(pair[0]),
-                to=self._name(pair[1]),
-                sessions=scaled(found[pair], self._asked.scale),
-                probability=chances[pair],
+                from_=names[pair][0],
+                to=names[pair][1],
+                sessions=scaled(int(found.sessions[pair]), self._asked.scale),
+                probability=float(chances[pair]),
             )
-            for pair in ranked[: 4 * self._question.limit]
-            if found[pair] >= self._question.least and self._is_large(people, ("next", *pair))
+            for pair in ranked
+            if found.sessions[pair] >= self._question.least and large[pair]
         ]
 
     def _name(self, item: int) -> str:

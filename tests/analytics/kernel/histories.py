@@ -39,6 +39,14 @@ def lettered(history, letters):
     return [(round(float(time) * 1_000_000), {letters.index(kind)} if kind in letters else set()) for time, kind in events]
 
 
+def by_path(found):
+    """{items: (sessions, subjects, durations)} of whole paths."""
+    durations = found.durations(np.arange(len(found.size)))
+    items = np.split(found.item, found.first()[1:])
+    lines = zip(items, found.sessions.tolist(), found.subjects.tolist(), durations, strict=False)
+    return {tuple(path.tolist()): (sessions, people, taken.tolist()) for path, sessions, people, taken in lines}
+
+
 def by_subject(chains):
     """{subject: [(depth, reached, times, excluded)]}."""
     found = {}

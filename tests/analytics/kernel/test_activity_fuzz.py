@@ -6,10 +6,9 @@ import random
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from consentryd.analytics.kernel.graph import graph
+from consentryd.analytics.kernel.graph import graph_of
 from consentryd.analytics.kernel.lifecycle import STATUSES, phases
 from consentryd.analytics.kernel.paths import Paths, shortened, walk_of
 from consentryd.analytics.kernel.retention import Retention, members_of
@@ -17,7 +16,7 @@ from consentryd.analytics.kernel.sequences import sequences, transitions
 from consentryd.analytics.kernel.sessions import Cut, Kinds, sessions
 from consentryd.analytics.kernel.stickiness import habits, trailing
 from tests.analytics import reference_activity as reference
-from tests.analytics.kernel.histories import stream_of
+from tests.analytics.kernel.histories import by_path, stream_of
 
 START, BACK, EVENT = range(3)
 KINDS = [{START}, {BACK}, {START, BACK}, {EVENT}, {START, EVENT}, {START, BACK, EVENT}, set()]
@@ -161,7 +160,7 @@ def compare_paths(seed, rounds):
         items = [draw.choice([-1, 0, 1, 2]) for history in histories for _ in history]
         stream = stream_of(histories, item=items, texts={"item": ["a", "b", "c"]})
         visits = expected_visits(histories, items, question)
-        check_graph(graph(stream, question), visits)
+        check_graph(graph_of(*shortened(walk_of(stream, question), question), counted=True), visits)
         check_sequences(stream, question, visits)
 
 
@@ -179,26 +178,41 @@ def expected_visits(histories, items, question):
 def check_graph(found, visits):
     nodes, edges = found
     arrivals = Counter((step, item) for _, path in visits for step, _, item in path)
-    assert {(int(s), int(i)): int(n) for s, i, n, _ in zip(*nodes, strict=True)} == arrivals
+    assert {(int(s), int(i)): int(n) for s, i, n, *_ in zip(*nodes, strict=True)} == arrivals
     passages = [(a[0], a[2], b[2], number, b[1] - a[1]) for number, path in visits for a, b in pairwise(path)]
     expected = Counter(passage[:3] for passage in passages)
     subjects = Counter(passage[:3] for passage in {passage[:4] for passage in passages})
     got = list(zip(*(column.tolist() for column in edges[:5]), strict=True))
     assert {line[:3]: line[3:] for line in got} == {edge: (n, subjects[edge]) for edge, n in expected.items()}
-    bounds = np.cumsum(edges.passages)
-    for line, part in zip(got, np.split(edges.taken, bounds[:-1]) if got else [], strict=True):
-        assert sorted(part.tolist()) == sorted(passage[4] for passage in passages if passage[:3] == line[:3])
+    for place, line in enumerate(got):
+        taken = edges.taken[edges.edge == place]
+        assert sorted(taken.tolist()) == sorted(passage[4] for passage in passages if passage[:3] == line[:3])
+    assert {(int(s), int(i)): int(n) for s, i, n in zip(nodes.step, nodes.item, nodes.subjects, strict=True)} == Counter(
+        visit[:2] for visit in {(step, item, number) for number, path in visits for step, _, item in path}
+    )
     assert int((nodes.arrivals - nodes.continued).sum()) == len(visits)
 
 
 def check_sequences(stream, question, visits):
     walk, _ = shortened(walk_of(stream, question), question)
-    expected = Counter(tuple(item for _, _, item in path) for _, path in visits)
-    found = sequences(walk, goal=1)
-    assert {path: len(taken.durations) for path, taken in found.items()} == expected
-    assert all(taken.goals == (len(taken.durations) if 1 in path else 0) for path, taken in found.items())
-    steps = Counter(pair for path, n in expected.items() for pair in zip((-3, *path), (*path, -4), strict=True) for _ in range(n))
-    assert transitions(walk) == steps
+    paths = [(number, tuple(item for _, _, item in path), path[-1][1] - path[0][1]) for number, path in visits]
+    expected = Counter(path for _, path, _ in paths)
+    people = Counter(path for _, path in {path[:2] for path in paths})
+    found, plain = sequences(walk, counted=True), sequences(walk)
+    assert {path: each[:2] for path, each in by_path(found).items()} == {path: (n, people[path]) for path, n in expected.items()}
+    for path, (_, _, taken) in by_path(found).items():
+        assert sorted(taken) == sorted(length for _, own, length in paths if own == path)
+    assert {path: (n, taken) for path, (n, _, taken) in by_path(plain).items()} == {
+        path: (n, taken) for path, (n, _, taken) in by_path(found).items()
+    }
+    pairs = [(number, pair) for number, path, _ in paths for pair in zip((-3, *path), (*path, -4), strict=True)]
+    followed, people = Counter(pair for _, pair in pairs), Counter(pair for _, pair in set(pairs))
+    assert told(transitions(walk)) == {pair: (n, 0) for pair, n in followed.items()}
+    assert told(transitions(walk, counted=True)) == {pair: (n, people[pair]) for pair, n in followed.items()}
+
+
+def told(transitions):
+    return {(int(a), int(b)): (int(n), int(people)) for a, b, n, people in zip(*transitions, strict=True)}
 
 
 COMPARISONS = [compare_retention, compare_lifecycle, compare_stickiness, compare_sessions, compare_paths]

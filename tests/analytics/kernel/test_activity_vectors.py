@@ -12,10 +12,10 @@ from consentryd.analytics.kernel.graph import Edges, Nodes, graph, shown
 from consentryd.analytics.kernel.lifecycle import Lifecycle, lifecycle, phases
 from consentryd.analytics.kernel.paths import ELLIPSIS, Paths, shortened, walk_of
 from consentryd.analytics.kernel.retention import Retention, by_group, matrix, members_of
-from consentryd.analytics.kernel.sequences import added, merged, sequences, shares, transitions
+from consentryd.analytics.kernel.sequences import added, joined, sequences, transitions
 from consentryd.analytics.kernel.sessions import ENGAGED, MINUTE, Cut, Kinds, session_counts, sessions
 from consentryd.analytics.kernel.stickiness import habits, stickiness, trailing
-from tests.analytics.kernel.histories import stream_of
+from tests.analytics.kernel.histories import by_path, stream_of
 
 START, BACK = 0, 1
 
@@ -298,7 +298,7 @@ def test_p1_paths():
     assert lines(stream, Paths("page")) == ["1_/ 2_/pricing 2", "1_/ 2_/about 1", "1_/pricing 2_/ 1", "2_/pricing 3_/about 1"]
     nodes, edges = graph(stream, Paths("page"))
     assert shown(edges, SITE, Paths("page")).edges[0][4:] == (2, 420, 420)
-    assert {(int(s), SITE[i]): (int(n), int(n - c)) for s, i, n, c in zip(*nodes, strict=True)} == {
+    assert {(int(s), SITE[i]): (int(n), int(n - c)) for s, i, n, c, _ in zip(*nodes, strict=True)} == {
         (1, "/"): (3, 0),
         (1, "/pricing"): (1, 0),
         (2, "/"): (1, 1),
@@ -349,29 +349,39 @@ def test_graphs_of_disjoint_subjects_add_up():
     whole = graph(visits(*paths), Paths("page"))
     halves = [[path if number in half else "" for number, path in enumerate(paths)] for half in ({0, 2, 4}, {1, 3})]
     parts = [graph(visits(*half), Paths("page")) for half in halves]
-    nodes, edges = (parts[0][place].merge(parts[1][place]) for place in (0, 1))
-    assert isinstance(nodes, Nodes)
-    assert isinstance(edges, Edges)
+    nodes, edges = Nodes.joined([part[0] for part in parts]), Edges.joined([part[1] for part in parts])
     for got, expected in zip([*nodes, *edges[:5]], [*whole[0], *whole[1][:5]], strict=True):
         assert got.tolist() == expected.tolist()
     assert shown(edges, SITE, Paths("page")) == shown(whole[1], SITE, Paths("page"))
     assert shown(edges, SITE, Paths("page")).edges[0][3:5] == (3, 2)
 
 
-def test_top_paths_hold_whole_sequences_durations_and_goals():
+def test_top_paths_hold_whole_sequences_and_durations():
     walk = walk_of(visits("0:/ 420:/about", "0:/ 20:/about", "0:/about"), Paths("page"))
-    found = merged(sequences(walk, goal=1), sequences(walk))
-    assert {path: (taken.durations.tolist(), taken.goals) for path, taken in found.items()} == {
-        (0, 1): ([420 * SECOND, 20 * SECOND] * 2, 2),
-        (1,): ([0, 0], 1),
+    one = visits("0:/about", "0:/pricing 7:/", "0:/ 5:/about 6:/")
+    other = walk_of(one._replace(subject=one.subject + 5), Paths("page"))
+    assert by_path(joined([sequences(walk, counted=True), sequences(other, counted=True)])) == {
+        (0, 1): (2, 2, [420 * SECOND, 20 * SECOND]),
+        (1,): (2, 2, [0, 0]),
+        (2, 0): (1, 1, [7 * SECOND]),
+        (0, 1, 0): (1, 1, [6 * SECOND]),
     }
+
+
+def test_paths_of_many_steps_and_items_are_told_apart():
+    """Twenty items out of a million do not fit 63 bits at once."""
+    ways = [[(7_919 * step + way) % 1_000_003 for step in range(20)] for way in (0, 1, 2, 1)]
+    ways[2][:19] = ways[1][:19]
+    stream = stream_of([at(*range(20)) for _ in ways], page=[item for way in ways for item in way], texts={"page": []})
+    found = by_path(sequences(walk_of(stream, Paths("page", steps=20)), counted=True))
+    assert found == {tuple(ways[0]): (1, 1, [19]), tuple(ways[1]): (2, 2, [19, 19]), tuple(ways[2]): (1, 1, [19])}
 
 
 def test_transitions_have_artificial_ends_and_shares():
     walk = walk_of(visits("0:/ 420:/about", "0:/"), Paths("page"))
-    found = added(transitions(walk), transitions(walk))
-    assert found == {(-3, 0): 4, (0, 1): 2, (0, -4): 2, (1, -4): 2}
-    assert shares(found)[0, 1] == 0.5
+    found = added([transitions(walk), transitions(walk)])
+    shares = {(int(a), int(b)): (int(n), share) for a, b, n, share in zip(*found[:3], found.shares(), strict=True)}
+    assert shares == {(-3, 0): (4, 1), (0, 1): (2, 0.5), (0, -4): (2, 0.5), (1, -4): (2, 1)}
 
 
 @pytest.mark.parametrize("steps", [1, 21])
@@ -393,5 +403,6 @@ def test_empty_streams_give_empty_answers():
     assert trailing(stream, START, days(0, 3), 2).tolist() == [0, 0, 0]
     assert len(sessions(stream, Cut(apart=("page",), campaign="page"), KINDS).start) == 0
     assert [len(part[0]) for part in graph(stream, Paths("page", start=0, end=1))] == [0, 0]
-    assert sequences(walk_of(stream, Paths("page"))) == {}
-    assert transitions(walk_of(stream, Paths("page"))) == {}
+    walk = walk_of(stream, Paths("page"))
+    assert [len(column) for column in joined([sequences(walk, counted=True)])] == [0] * 6
+    assert [len(column) for column in added([transitions(walk), transitions(walk, counted=True)])] == [0] * 4
