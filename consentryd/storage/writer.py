@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,7 +19,7 @@ from consentryd.model.event import POSITION, CleanEvent
 from consentryd.model.outcome import Outcome, Reason, Verdict
 from consentryd.storage import block, rejected
 from consentryd.storage.choice import Choices
-from consentryd.storage.database import open_database
+from consentryd.storage.database import BUSY_TIMEOUT_MS, open_database
 from consentryd.storage.dedup import Dedup, as_hashes
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import NewSubject, SubjectIndex
@@ -36,6 +37,7 @@ _PURPOSE: Final = POSITION["purpose"]
 _SUBJECT: Final = POSITION["subject"]
 _BROKEN: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY})
 _TRIM_EVERY: Final = 256
+_RETRY_S: Final = 0.001
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Writer:
         self._flush = flush
         self._commits = 0
         self._disk_checked_at = 0
+        self._lock_wait_s = BUSY_TIMEOUT_MS / 1000
         self._connect()
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class Writer:
         if self._broken:
             self._connect()
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             # taken under the lock: times of commits are in the order of commits, whichever worker makes them
             now = self._clock.now()
             results, accepted = self._do(tasks, now)
@@ -116,9 +119,24 @@ class Writer:
             self._dedup.note(seq, as_hashes(accepted.hashes), now)
         return results
 
+    def _begin(self) -> None:
+        """Take the write lock. SQLite's own waiting sleeps up to 0.1 s between two tries, and beside a worker that commits without
+        a pause it may go without the lock for seconds."""
+        deadline = time.monotonic() + self._lock_wait_s
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
+            else:
+                return
+
     def _connect(self) -> None:
         self._connection = open_database(self._path, "region")
         self._connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        self._connection.execute("PRAGMA busy_timeout = 0")
         self._choices = Choices(self._connection)
         self._table = SqliteIdentityTable(self._connection, self._choices)
         self._index = SubjectIndex(self._table, self._new_subject)

@@ -194,7 +194,7 @@ async def test_concurrent_requests_share_commits(sqlite_store):
 
 async def test_a_locked_database_is_unavailable_then_heals(sqlite_store, monkeypatch):
     await sqlite_store.log.append([clean(0, user="u")])
-    sqlite_store.log._writer._connection.execute("PRAGMA busy_timeout = 50")
+    sqlite_store.log._writer._lock_wait_s = 0.05
     holder = sqlite3.connect(sqlite_store.path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(Unavailable) as failure:
