@@ -19,7 +19,7 @@ from consentryd.analytics.people import People
 from consentryd.analytics.region_view import Part, Span
 from consentryd.analytics.rules import Rules
 from consentryd.analytics.stream import MAX_DEFINITIONS, NONE, Stream, Values
-from consentryd.analytics.streaming import Column, Selection, Texts, arranged, codes_of, values_of
+from consentryd.analytics.streaming import MASK_IS_CODE, Column, Selection, Texts, arranged, codes_of, values_of
 from consentryd.analytics.view import EVENTS
 from consentryd.storage.coded import Coded, Columns, columns_of, encode, read_columns, read_plainly
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
@@ -84,19 +84,19 @@ class Loading:
         masks = _masks(matched.results)
         allowed = look_up(connection, [f"({' AND '.join(self.conditions)})"], self._read(columns, self.conditions))
         fits = allowed.results[0].fill_null(False).to_numpy(zero_copy_only=False)
-        rows = self._wanted(columns, (matched.codes, masks), (allowed.codes, fits), bounds, in_file=bucket is not None)
-        subject = columns.plain["subject"][rows]
-        subject, own = people.seen(subject, rows, columns, bucket)
+        wanted = self._wanted(columns, (matched.codes, masks), (allowed.codes, fits), bounds, in_file=bucket is not None)
+        rows = np.arange(columns.rows) if wanted is None else wanted
+        subject, own = people.seen(_taken(columns.plain["subject"], wanted), rows, columns, bucket)
         if own is not None:
-            rows, subject = rows[own], subject[own]
-        mask = masks[matched.codes[rows]] if matched.codes is not None else np.full(len(rows), masks[0], np.int64)
-        values = {column.name: self._value(connection, column, columns, rows) for column in self.columns}
-        return Rows(subject, columns.plain["time"][rows], mask, values)
+            wanted, subject = rows[own], subject[own]
+        mask = masks[_taken(matched.codes, wanted)] if matched.codes is not None else np.full(len(subject), masks[0], masks.dtype)
+        values = {column.name: self._value(connection, column, columns, wanted) for column in self.columns}
+        return Rows(subject, _taken(columns.plain["time"], wanted), mask, values)
 
     def _wanted(
         self, columns: Columns, matched: tuple[Any, Any], allowed: tuple[Any, Any], bounds: Span, *, in_file: bool
     ) -> Any:
-        """The numbers of the rows that match a definition, are allowed, and within bounds."""
+        """The numbers of the rows that match a definition, are allowed, and within bounds; None: all of them."""
         time = columns.plain["time"]
         keeps = [] if in_file else [columns.plain["subject"] != NONE]
         for codes, truth in ((matched[0], None if self.every else matched[1] != 0), allowed):
@@ -106,7 +106,8 @@ class Loading:
             keeps.append(time >= bounds.since)
         if bounds.until is not None:
             keeps.append(time < bounds.until)
-        return np.flatnonzero(reduce(np.logical_and, keeps)) if keeps else np.arange(columns.rows)
+        kept = reduce(np.logical_and, keeps) if keeps else None
+        return None if kept is None or kept.all() else np.flatnonzero(kept)
 
     def _read(self, columns: Columns, expressions: Sequence[str]) -> dict[str, Coded]:
         names = frozenset().union(*(columns_read(each) or frozenset() for each in expressions))
@@ -114,7 +115,7 @@ class Loading:
 
     def _value(self, connection: duckdb.DuckDBPyConnection, column: Column, columns: Columns, rows: Any) -> Looked:
         if column.sql == _SESSION:
-            return Looked(None, [columns.plain["session"][rows]])
+            return Looked(None, [_taken(columns.plain["session"], rows)])
         return look_up(connection, [column.sql], self._read(columns, [column.sql]), rows)
 
 
@@ -176,10 +177,17 @@ def _joined(arrays: Sequence[Any], kind: Any) -> Any:
     return np.concatenate(arrays) if len(arrays) > 1 else arrays[0] if arrays else np.empty(0, kind)
 
 
+def _taken(column: Any, rows: Any) -> Any:
+    """A column's values in some rows, or the column itself."""
+    return column if rows is None else column[rows]
+
+
 def _masks(truths: Sequence[pa.Array]) -> Any:
-    masks = np.zeros(len(truths[0]) if truths else 1, np.int64)
+    """The bits of each result, in no more bytes than the codes that they become."""
+    kind: Any = np.int16 if len(truths) <= MASK_IS_CODE else np.int64
+    masks: Any = np.zeros(len(truths[0]) if truths else 1, kind)
     for bit, truth in enumerate(truths):
-        masks |= truth.fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64) << bit
+        masks |= truth.fill_null(False).to_numpy(zero_copy_only=False).astype(kind) << bit
     return masks
 
 

@@ -13,7 +13,7 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.loading import Loading, Rows, coded_values
 from consentryd.analytics.loading import to_stream as loaded_stream
 from consentryd.analytics.region_view import Part, RegionView, Span
-from consentryd.analytics.stream import Stream
+from consentryd.analytics.stream import Stream, Values
 from consentryd.analytics.streaming import Selection, Texts, to_stream
 
 
@@ -88,7 +88,14 @@ class Running:
         loading, sources = job.loading, found.result()
         tables = coded_values(loading, sources, self._texts)
         self._control.done += 1
-        return pool.submit(lambda: self._work(loaded_stream(loading, sources, tables, self._texts)))
+        return pool.submit(self._made, loading, sources, tables)
+
+    def _made(self, loading: Loading, sources: list[Rows], tables: list[dict[str, Values]]) -> Any:
+        """The result of loaded rows, which go when their stream is there."""
+        stream = loaded_stream(loading, sources, tables, self._texts)
+        sources.clear()
+        tables.clear()
+        return self._work(stream)
 
     def _kept(self, job: Job, future: Future[Any]) -> Any:
         found = future.result()

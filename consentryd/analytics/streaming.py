@@ -20,7 +20,7 @@ _TOKENS: Final = itertools.count()
 _MOST_SHARED: Final = 20_000
 _TEXT_BYTES: Final = 200
 #: With so few definitions the mask itself is the code.
-_MASK_IS_CODE: Final = 12
+MASK_IS_CODE: Final = 12
 
 
 class Column(NamedTuple):
@@ -135,8 +135,8 @@ def _is_sorted(subject: Int64s, time: Int64s) -> bool:
 
 def codes_of(masks: Int64s, definitions: int) -> tuple[Int16s, Int64s]:
     """Bits of definitions as codes, and the bits of each code."""
-    if definitions <= _MASK_IS_CODE:
-        return masks.astype(np.int16), np.arange(1 << definitions, dtype=np.int64)
+    if definitions <= MASK_IS_CODE:
+        return masks.astype(np.int16, copy=False), np.arange(1 << definitions, dtype=np.int64)
     found, codes = np.unique(masks, return_inverse=True)
     if len(found) > np.iinfo(np.int16).max:
         raise Unprocessable("too_expensive", "Definitions of events overlap in too many ways.")

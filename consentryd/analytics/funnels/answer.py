@@ -96,7 +96,7 @@ class _Run:
         wanted = self.plan.pairs() if pairs is None else tuple(pairs)
         work = partial(_conversion, plan=self.plan, held=tuple(self.question.held), pairs=wanted)
         parts = streams_of(self.asked, self.selection(), self.span, work, ("funnel", self.plan, wanted))
-        return reduce(Conversion.merge, parts, nothing(self.plan, wanted))
+        return Conversion.joined([nothing(self.plan, wanted), *parts])
 
     def trend(self, period: Period) -> list[EntryBucket]:
         work = partial(_trend, plan=self.plan, edges=period.edges)

@@ -27,6 +27,16 @@ class Conversion:
     excluded: int
     waits: dict[Pair, Ints]
 
+    @property
+    def nbytes(self) -> int:
+        return self.counts.nbytes + sum(taken.nbytes for taken in self.waits.values())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Conversion]) -> Conversion:
+        """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
+        waits = {pair: np.concatenate([part.waits[pair] for part in parts]) for pair in parts[0].waits}
+        return cls(sum((part.counts for part in parts[1:]), parts[0].counts), sum(part.excluded for part in parts), waits)
+
     def merge(self, other: Conversion) -> Conversion:
         """Of both. The parts must have no subject in common."""
         waits = {pair: np.concatenate([taken, other.waits[pair]]) for pair, taken in self.waits.items()}
