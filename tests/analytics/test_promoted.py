@@ -74,7 +74,7 @@ def questions(name: str) -> Iterator[dict]:
 
 
 def filled(root: Path, batches: list[list[tuple]], promoted: list[list[str]]) -> Shop:
-    """Each batch but the last is sealed, with these properties promoted. No two events are of one instant: which is the first has no rule."""
+    """Each batch but the last is sealed, with these properties promoted. No two events are of one instant: their order has no rule."""
     root.mkdir()
     shop = Shop(root)
     for number, (events, names) in enumerate(zip(batches, promoted, strict=True)):
