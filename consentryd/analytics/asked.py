@@ -63,6 +63,14 @@ class Asked:
         """By what counts of a sample are multiplied."""
         return self.execution.rules.scale
 
+    def hides(self, count: int) -> bool:
+        """Whether a group of so many subjects is too small to be shown. Of nobody there is nothing to hide."""
+        return 0 < count < self.least
+
+    def shown(self, count: int) -> int | None:
+        """A number of subjects as it may be shown: None of a small group, of a sample the estimate of the whole."""
+        return None if self.hides(count) else round(count * self.scale)
+
     def warn(self, code: str, count: int = 1) -> None:
         if count:
             self.warnings[code] += count

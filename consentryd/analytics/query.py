@@ -19,6 +19,7 @@ from consentryd.analytics.kinds import (
     attribution,
     churn,
     cohort,
+    cohorts,
     dashboard,
     kpi,
     lifecycle,
@@ -26,7 +27,6 @@ from consentryd.analytics.kinds import (
     person,
     retention,
     rfm,
-    segment,
     segmentation,
     sessions,
     stickiness,
@@ -35,6 +35,7 @@ from consentryd.analytics.kinds import (
 from consentryd.analytics.kinds.attribution import AttributionQuery
 from consentryd.analytics.kinds.churn import ChurnQuery
 from consentryd.analytics.kinds.cohort import CohortHistoryQuery
+from consentryd.analytics.kinds.cohorts import CohortsQuery
 from consentryd.analytics.kinds.dashboard import DashboardQuery
 from consentryd.analytics.kinds.kpi import KpiQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
@@ -42,7 +43,6 @@ from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.kinds.retention import RetentionQuery
 from consentryd.analytics.kinds.rfm import RfmQuery
-from consentryd.analytics.kinds.segment import CohortsQuery
 from consentryd.analytics.kinds.segmentation import SegmentationQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
@@ -90,7 +90,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     SessionsQuery: sessions.answer,
     KpiQuery: kpi.answer,
     AdoptionQuery: answer_adoption,
-    CohortsQuery: segment.answer_cohorts,
+    CohortsQuery: cohorts.answer_cohorts,
     CohortHistoryQuery: cohort.answer,
     RfmQuery: rfm.answer,
     ChurnQuery: churn.answer,
@@ -113,7 +113,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     sessions.SessionsResult,
     kpi.KpiResult,
     AdoptionResult,
-    segment.CohortsResult,
+    cohorts.CohortsResult,
     cohort.CohortHistoryResult,
     rfm.RfmResult,
     churn.ChurnResult,

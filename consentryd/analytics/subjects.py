@@ -18,9 +18,9 @@ from consentryd.analytics.kernel.lifecycle import STATUSES, phases
 from consentryd.analytics.kernel.retention import members_of
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kernel.stickiness import habits
+from consentryd.analytics.kinds.cohorts import CohortsQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
-from consentryd.analytics.kinds.segment import CohortsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier

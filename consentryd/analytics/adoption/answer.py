@@ -33,7 +33,7 @@ def answer(question: AdoptionQuery, asked: Asked) -> AdoptionResult:
     people = asked.execution.gather(people_sql(question, period, asked), span)
     used = people.filter(pc.greater_equal(people["uses"], question.uses))
     eligible, adopters = people.num_rows, used.num_rows
-    small = 0 < adopters < asked.least or 0 < eligible < asked.least
+    small = asked.hides(adopters) or asked.hides(eligible)
     waits = _known(used["wait"]) / DAY
     gaps = _known(used["gap"]) / DAY
     uses = used["uses"].to_numpy()
@@ -42,7 +42,7 @@ def answer(question: AdoptionQuery, asked: Asked) -> AdoptionResult:
     envelope["suppressed_groups"] = sum(hidden for _, hidden in segments)
     return AdoptionResult(
         **envelope,
-        eligible=_shown(eligible, asked),
+        eligible=asked.shown(eligible),
         adopters=None if small else scaled(adopters, asked.scale),
         rate=None if small or not eligible else adopters / eligible,
         uses_mean=None if small or not adopters else fmean(uses.tolist()),
@@ -65,16 +65,14 @@ def _buckets(used: pa.Table, eligible: int, daily: list[tuple[int, int]], period
     found = []
     for number, (start, done) in enumerate(zip(period.labels(), asked.complete(period), strict=True)):
         (active, users), so_far = daily[number], int(sums[number])
-        hidden = 0 < users < asked.least or 0 < active - users < asked.least
+        hidden = asked.hides(users) or asked.hides(active - users)
         found.append(
             NewAdopters(
                 start=start,
-                subjects=_shown(int(counts[number]), asked),
-                cumulative_share=None
-                if not eligible or eligible < asked.least or 0 < so_far < asked.least
-                else so_far / eligible,
+                subjects=asked.shown(int(counts[number])),
+                cumulative_share=None if not eligible or eligible < asked.least or asked.hides(so_far) else so_far / eligible,
                 users=None if hidden else scaled(users, asked.scale),
-                active=_shown(active, asked),
+                active=asked.shown(active),
                 share=None if hidden or not active else users / active,
                 complete=done,
             )
@@ -90,9 +88,9 @@ def _curve(question: AdoptionQuery, people: pa.Table, asked: Asked) -> list[Curv
     for day in range(question.curve_days + 1):
         observed = seen >= day * DAY
         whole, part = int(observed.sum()), int((late[observed] <= day * DAY).sum())
-        hidden = 0 < part < asked.least or whole < asked.least
+        hidden = asked.hides(part) or whole < asked.least
         share = None if hidden or not whole else part / whole
-        points.append(CurvePoint(day=day, subjects=_shown(whole, asked), share=share))
+        points.append(CurvePoint(day=day, subjects=asked.shown(whole), share=share))
     return points
 
 
@@ -116,7 +114,3 @@ def _known(column: Any) -> Any:
 
 def _median(values: Any) -> float | None:
     return float(np.median(values)) if len(values) else None
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)

@@ -33,5 +33,5 @@ def discovery_of(question: AdoptionQuery, exposed: Matcher, period: Period, aske
     shown_counts: list[int | None] = []
     for count in counts:
         gone = shown_counts and shown_counts[-1] is None
-        shown_counts.append(None if gone or 0 < count < asked.least else scaled(count, asked.scale))
+        shown_counts.append(None if gone or asked.hides(count) else scaled(count, asked.scale))
     return Discovery(exposed=shown_counts[0], used=shown_counts[1], used_again=shown_counts[2])

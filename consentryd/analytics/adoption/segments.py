@@ -23,7 +23,7 @@ def segments_of(
     ranked = sorted(rows, key=lambda row: (-row["a_count"], row["v"] is None, row["v"] or ""))
     shown = [row for row in ranked[: question.limit] if row["a_count"] >= asked.least]
     rest = [row for row in ranked if row not in shown]
-    while shown and 0 < sum(row["a_count"] for row in rest) < asked.least:
+    while shown and asked.hides(sum(row["a_count"] for row in rest)):
         rest.append(shown.pop())
     groups = [_group(NONE_LABEL if row["v"] is None else row["v"], [row], asked) for row in shown]
     people = sum(row["a_count"] for row in rest)
@@ -35,7 +35,7 @@ def segments_of(
 
 def _group(value: str, rows: list[dict[str, Any]], asked: Asked) -> AdoptionGroup:
     eligible, adopters = (sum(row[name] for row in rows) for name in ("a_count", "a_sum"))
-    hidden = 0 < adopters < asked.least or 0 < eligible - adopters < asked.least
+    hidden = asked.hides(adopters) or asked.hides(eligible - adopters)
     return AdoptionGroup(
         value=value,
         eligible=scaled(eligible, asked.scale),

@@ -88,7 +88,7 @@ def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict
         found.seen,
         Plan(alpha=question.alpha, method=used, weights=tuple(question.weights)),
     )
-    hidden = any(0 < count < asked.least for count in found.exposed)
+    hidden = any(asked.hides(count) for count in found.exposed)
     secret = {metric.name for metric, measures in zip(question.metrics, arms, strict=True) if _is_small(measures, asked)}
     rows = [] if hidden else list(_rows(question, told, arms, secret))
     return ExperimentResult(
@@ -96,7 +96,7 @@ def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict
         method=used,
         days_to_go=None if hidden else _days_to_go(question, found, rows, asked),
         exposed={} if hidden else dict(zip(question.variants, found.exposed, strict=True)),
-        mixed=0 if 0 < found.mixed < asked.least else found.mixed,
+        mixed=0 if asked.hides(found.mixed) else found.mixed,
         split=None if told.split is None or hidden else SplitCheck(**told.split._asdict()),
         controls=[] if hidden else [_row(row, question) for row in told.controls if row.metric not in secret],
         arms=rows,
@@ -125,7 +125,7 @@ def _secrets(secret: set[str]) -> Iterator[str]:
 def _is_small(measures: list[Measure], asked: Asked) -> bool:
     """Whether a conversion tells of 1 to least - 1 subjects of an arm who did it, or did not."""
     counts = [count for each in measures if isinstance(each, Proportion) for count in (each.successes, each.n - each.successes)]
-    return any(0 < count < asked.least for count in counts)
+    return any(asked.hides(count) for count in counts)
 
 
 def _rows(question: ExperimentQuery, told: Report, arms: list[list[Measure]], secret: set[str]) -> Iterator[ArmRow]:

@@ -203,12 +203,12 @@ class _Run:
         )
 
     def excluded(self, numbers: Conversion) -> int | None:
-        few = 0 < numbers.excluded < self.asked.least
+        few = self.asked.hides(numbers.excluded)
         return None if few else int(scaled(numbers.excluded, self.asked.scale))
 
     def _shown(self, counts: Sequence[int]) -> list[int | None]:
         """Counts as they may be shown: from the first small one on, nothing."""
-        small = next((number for number, count in enumerate(counts) if 0 < count < self.asked.least), len(counts))
+        small = next((number for number, count in enumerate(counts) if self.asked.hides(count)), len(counts))
         return [scaled(count, self.asked.scale) if number < small else None for number, count in enumerate(counts)]
 
 

@@ -99,7 +99,7 @@ def answer(question: AttributionQuery, asked: Asked) -> AttributionResult:
         asked.warn(f"missing_rate {currency}", count)
     credits_ = {model: _credit(model, made, lost, len(names)) for model in question.models}
     people = _people(made, len(names))
-    few = 0 < len(np.unique(made.subject)) < asked.least
+    few = asked.hides(len(np.unique(made.subject)))
     rows = [_Row(name, people[code], code, credits_) for code, name in enumerate([*names, _UNATTRIBUTED])]
     channels, hidden = ([], 1) if few else _shown(rows, question.models[0], asked)
     envelope = asked.envelope(period, interval=False)
@@ -162,11 +162,11 @@ def _shown(rows: list[_Row], first: Model, asked: Asked) -> tuple[list[ChannelCr
     is large enough: what is missing would follow from the whole."""
     known = [row for row in rows[:-1] if any(row.conversions.values())]
     ranked = [*sorted(known, key=lambda row: (-row.conversions[first], row.name)), rows[-1]]
-    small = [row for row in ranked if 0 < len(row.people) < asked.least]
+    small = [row for row in ranked if asked.hides(len(row.people))]
     large = [row for row in ranked if row not in small]
     while small and large and _distinct(small) < asked.least:
         small.append(large.pop(-2 if len(large) > 1 else -1))
-    if 0 < _distinct(small) < asked.least:
+    if asked.hides(_distinct(small)):
         return [], len(small)
     found = [_credited(row.name, [row], asked) for row in large]
     return ([*found, _credited(OTHER_LABEL, small, asked)] if small else found), 0

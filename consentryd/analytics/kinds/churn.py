@@ -136,5 +136,5 @@ def _bucket(start: str, counts: list[int], done: bool, asked: Asked) -> ChurnBuc
 
 def _shown(part: int, whole: int, asked: Asked) -> int | None:
     """Null where the part or the rest of the whole is too small."""
-    hidden = any(0 < count < asked.least for count in (part, whole - part, whole))
+    hidden = any(asked.hides(count) for count in (part, whole - part, whole))
     return None if hidden else scaled(part, asked.scale)

@@ -16,7 +16,6 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Bools
-from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -74,7 +73,7 @@ def answer(question: CohortHistoryQuery, asked: Asked) -> CohortHistoryResult:
         members = int(np.count_nonzero((entered < end) & (left >= end)))
         came = int(np.count_nonzero((entered >= start) & (entered < end)))
         went = int(np.count_nonzero((left >= start) & (left < end)))
-        return _shown(members, asked), _shown(came, asked), _shown(went, asked)
+        return asked.shown(members), asked.shown(came), asked.shown(went)
 
     edges = zip(period.edges, period.edges[1:], strict=False)
     return CohortHistoryResult(
@@ -104,7 +103,3 @@ def _visible(roll: Roll, question: CohortHistoryQuery, asked: Asked) -> Bools:
     found = asked.execution.gather(statement, Span(None, asked.now + DAY))["subject"].to_numpy()
     seen: Bools = np.isin(roll.subject, found)
     return seen
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)

@@ -103,7 +103,7 @@ def _distinct(activity: Matcher, period: Period, asked: Asked) -> int | None:
     frame = Frame(asked.setting, period, asked.question.where)
     counted = Measure(event=activity.event, where=activity.where, math="unique")
     found = int(subject_cells(counted, frame, Levels(buckets=False), asked).get(("*", RANGE), 0))
-    return None if 0 < found < asked.least else round(found * asked.scale)
+    return asked.shown(found)
 
 
 def _conversion(question: KpiQuery, asked: Asked) -> dict[str, float | None]:

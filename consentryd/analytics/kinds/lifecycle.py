@@ -18,7 +18,6 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.rollup.activity import lifecycle_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.stream import Stream
-from consentryd.analytics.trends.measuring import scaled
 
 ANYTHING = Matcher()
 
@@ -78,7 +77,7 @@ def _buckets(found: Lifecycle, period: Period, asked: Asked) -> list[Phase]:
 
 
 def _phase(start: str, counts: list[int], ratio: float | None, done: bool, asked: Asked) -> Phase:
-    shown = [None if 0 < count < asked.least else scaled(count, asked.scale) for count in counts]
+    shown = [asked.shown(count) for count in counts]
     dormant = shown[DORMANT] if done else None
     return Phase(
         start=start,

@@ -209,17 +209,17 @@ class _Run:
         ]
 
     def _cohort(self, start: str, size: int, retained: list[int], amount: list[float], complete: list[bool]) -> Cohort:
-        hidden = 0 < size < self.asked.least
+        hidden = self.asked.hides(size)
         values: list[int | float | None] = [None] * len(retained)
         if not hidden:
             values = [self._value(people, total) for people, total in zip(retained, amount, strict=True)]
-        shares = [None if hidden or not size or 0 < people < self.asked.least else people / size for people in retained]
+        shares = [None if hidden or not size or self.asked.hides(people) else people / size for people in retained]
         return Cohort(
             start=start, size=None if hidden else scaled(size, self.asked.scale), values=values, shares=shares, complete=complete
         )
 
     def _value(self, people: int, total: float) -> int | float | None:
-        if 0 < people < self.asked.least:
+        if self.asked.hides(people):
             return None
         match self.question.metric:
             case "subjects":

@@ -24,7 +24,6 @@ from consentryd.analytics.shape import PropertyName
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics.array import Floats, Ints
 from consentryd.analytics.statistics.rfm import QUINTILES, SEGMENTS, Scores, flow, grid, scores
-from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -104,13 +103,13 @@ def answer(question: RfmQuery, asked: Asked) -> RfmResult:
     before = None if question.before is None else _scored(question, asked.period("day", question.before), asked)
     return RfmResult(
         **asked.envelope(period, interval=False),
-        subjects=_shown(len(people.subject), asked),
+        subjects=asked.shown(len(people.subject)),
         cells=[
-            RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=_shown(count, asked))
+            RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=asked.shown(count))
             for (r, f, m, position), count in sorted(counted.items(), reverse=True)
         ],
-        grid=[[_shown(int(count), asked) for count in row] for row in grid(found.recency, found.frequency)[::-1]],
-        segments={name: _shown(count, asked) for name, count in names.most_common()},
+        grid=[[asked.shown(int(count)) for count in row] for row in grid(found.recency, found.frequency)[::-1]],
+        segments={name: asked.shown(count) for name, count in names.most_common()},
         flows=[] if before is None else list(_flows(before, people, asked)),
     )
 
@@ -145,7 +144,7 @@ def _flows(before: _Scored, after: _Scored, asked: Asked) -> Iterator[RfmFlow]:
     names = [*SEGMENTS, OUTSIDE]
     places = [(int(row), int(column)) for row, column in zip(*np.nonzero(counts), strict=True)]
     for row, column in sorted(places, key=lambda place: (-counts[place], place)):
-        yield RfmFlow(was=names[row], became=names[column], subjects=_shown(int(counts[row, column]), asked))
+        yield RfmFlow(was=names[row], became=names[column], subjects=asked.shown(int(counts[row, column])))
 
 
 def _scored(question: RfmQuery, period: Period, asked: Asked) -> _Scored:
@@ -183,7 +182,3 @@ def _add_foreign(subject: Ints, money: Floats, others: pa.Table, asked: Asked) -
         else:
             money[np.searchsorted(subject, row["s"])] += float(amount)
     warn_missing(missing, asked)
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)

@@ -127,7 +127,7 @@ def answer(question: SegmentationQuery, asked: Asked) -> SegmentationResult:
         before = own.get(row["v"], _Count(0, 0))
         own[row["v"]] = _Count(before.people + row["people"], before.events + row["events"])
     whole = counts.get(_WHOLE, {}).get(None, _Count(0, 0))
-    small = 0 < whole.people < asked.least
+    small = asked.hides(whole.people)
     parts = [] if small else [_groups(counts.get(number, {}), question, asked) for number in range(len(question.by))]
     envelope = asked.envelope(period, interval=False)
     envelope["suppressed_groups"] = int(small) + sum(hidden for _, hidden in parts)
@@ -193,7 +193,7 @@ def _groups(counts: dict[str | None, _Count], question: SegmentationQuery, asked
     ranked = sorted(counts.items(), key=lambda each: (-each[1].people, each[0] is None, each[0] or ""))
     shown = [each for each in ranked[: question.limit] if each[1].people >= asked.least]
     rest = [each for each in ranked if each not in shown]
-    while shown and 0 < sum(count.people for _, count in rest) < asked.least:
+    while shown and asked.hides(sum(count.people for _, count in rest)):
         rest.append(shown.pop())
     found = [_group(NONE_LABEL if value is None else value, [count], asked) for value, count in shown]
     people = sum(count.people for _, count in rest)
@@ -209,7 +209,7 @@ def _group(value: str, counts: Sequence[_Count], asked: Asked) -> SegmentationGr
 
 def _reach(channel: Channel, cohort: Condition, period: Period, whole: int, asked: Asked) -> Reach:
     reached = sum(len(part) for part in _reached(channel, cohort, period, asked))
-    hidden = 0 < reached < asked.least or 0 < whole - reached < asked.least
+    hidden = asked.hides(reached) or asked.hides(whole - reached)
     return Reach(
         channel=channel.name,
         subjects=None if hidden else scaled(reached, asked.scale),

@@ -183,7 +183,7 @@ def events_of(rules: SessionRules, asked: Asked, more: Sequence[Column] = ()) ->
 def totals_of(found: SessionPart, asked: Asked) -> SessionTotals:
     """Over the whole range."""
     counts = found.counts
-    if 0 < found.subjects < asked.least:
+    if asked.hides(found.subjects):
         return SessionTotals(**dict.fromkeys(SessionTotals.model_fields))
     sessions_ = int(counts.sessions.sum())
     return SessionTotals(
@@ -250,7 +250,7 @@ def _buckets(found: SessionPart, period: Period, asked: Asked) -> list[SessionBu
     columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces, found.people)
     rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
     return [
-        _bucket(start, [number, events, pages, microseconds, bounces], asked, complete=complete, hidden=0 < people < asked.least)
+        _bucket(start, [number, events, pages, microseconds, bounces], asked, complete=complete, hidden=asked.hides(people))
         for start, complete, number, events, pages, microseconds, bounces, people in rows
     ]
 

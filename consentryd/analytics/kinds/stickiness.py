@@ -130,7 +130,7 @@ def _days(question: StickinessQuery, period: Period, asked: Asked) -> list[Ratio
 
 
 def _ratios(start: str, counts: list[int], complete: bool, asked: Asked) -> Ratios:
-    day, week, month = (None if 0 < count < asked.least else scaled(count, asked.scale) for count in counts)
+    day, week, month = (asked.shown(count) for count in counts)
     return Ratios(
         start=start,
         daily=day,
@@ -148,8 +148,8 @@ def _histogram(found: Stickiness, asked: Asked) -> list[Active]:
     return [
         Active(
             buckets=number,
-            subjects=None if 0 < exactly < asked.least else scaled(exactly, asked.scale),
-            at_least=None if 0 < exactly < asked.least or 0 < least < asked.least else scaled(least, asked.scale),
+            subjects=asked.shown(exactly),
+            at_least=None if asked.hides(exactly) or asked.hides(least) else scaled(least, asked.scale),
         )
         for number, (exactly, least) in enumerate(rows, start=1)
     ]

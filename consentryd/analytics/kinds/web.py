@@ -98,9 +98,9 @@ def answer(question: WebQuery, asked: Asked) -> WebResult:
     live, _ = _counts(question, Span(asked.now - LIVE, asked.now + 1), asked)
     return WebResult(
         **asked.envelope(period, interval=False),
-        visitors=_shown(visitors, asked),
-        live_visitors=_shown(live, asked),
-        page_views=None if 0 < visitors < asked.least else scaled(views, asked.scale),
+        visitors=asked.shown(visitors),
+        live_visitors=asked.shown(live),
+        page_views=None if asked.hides(visitors) else scaled(views, asked.scale),
         views_per_visit=totals.pages_per_session,
         visits=totals,
         bounce=question.bounce,
@@ -196,14 +196,10 @@ def _goal(goal: Goal, question: WebQuery, period: Period, visitors: int, asked: 
     statement = f"SELECT count(DISTINCT e.subject) AS v, count(*) AS n FROM {source.sql} WHERE {' AND '.join(conditions)}"
     table = asked.execution.gather(statement, Span(period.since, period.until))
     converted = sum(table["v"].to_pylist())
-    shown = _shown(converted, asked)
+    shown = asked.shown(converted)
     return GoalCount(
         name=goal.name,
         visitors=shown,
         events=None if shown is None else scaled(sum(table["n"].to_pylist()), asked.scale),
         conversion=converted / visitors if visitors and shown is not None else None,
     )
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)

@@ -193,7 +193,7 @@ def _result(
     scores: Floats,
     envelope: dict[str, Any],
 ) -> PredictionResult:
-    hidden = 0 < len(scores) < asked.least
+    hidden = asked.hides(len(scores))
     scores = scores if model is not None and not hidden else np.zeros(0)
     return PredictionResult(
         **envelope,
@@ -201,7 +201,7 @@ def _result(
         horizon_days=question.horizon_days,
         training=_size(days, days.when.train, learned, asked),
         trial=_size(days, days.when.validate, learned, asked),
-        opted_out=_shown(learned.opted_out, asked),
+        opted_out=asked.shown(learned.opted_out),
         refusals=learned.refusals,
         quality=None if found is None else PredictionQuality(**{name: getattr(found, name) for name in _QUALITY}),
         calibration=[] if found is None else [_bin(each, asked) for each in found.calibration],
@@ -215,18 +215,18 @@ def _result(
 def _size(days: Days, cut: int, learned: Learned, asked: Asked) -> CutoffSize:
     subjects, positives = learned.sizes[cut]
     rest = subjects - positives
-    small = 0 < positives < asked.least or 0 < rest < asked.least
+    small = asked.hides(positives) or asked.hides(rest)
     return CutoffSize(
         cutoff=asked.label(days.instant(cut)),
-        subjects=_shown(subjects, asked),
+        subjects=asked.shown(subjects),
         positives=None if small else scaled(positives, asked.scale),
     )
 
 
 def _bin(found: Bin, asked: Asked) -> CalibrationBin:
     came = round(found.observed * found.n)
-    small = any(0 < count < asked.least for count in (found.n, came, found.n - came))
-    return CalibrationBin(subjects=_shown(found.n, asked), predicted=found.predicted, observed=None if small else found.observed)
+    small = any(asked.hides(count) for count in (found.n, came, found.n - came))
+    return CalibrationBin(subjects=asked.shown(found.n), predicted=found.predicted, observed=None if small else found.observed)
 
 
 def _tenth(number: int, chances: Floats, asked: Asked) -> Tenth:
@@ -250,7 +250,3 @@ def _described(model: Model, days: Days, asked: Asked) -> PredictionModel:
         expires=asked.label(instant_of(expires, asked.zone)),
         features=[Weight(feature=name, weight=weight) for name, weight in sorted(weights, key=lambda each: -abs(each[1]))],
     )
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)

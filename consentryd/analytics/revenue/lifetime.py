@@ -78,7 +78,7 @@ def _cohort(
     for age in range(part.ages):
         total += found.get((number, age), _NOTHING)
         values.append(per(total, scaled(size, asked.scale)) if shown and over[number + age] else None)
-    return LifetimeCohort(start=start, size=None if 0 < size < asked.least else scaled(size, asked.scale), values=values)
+    return LifetimeCohort(start=start, size=asked.shown(size), values=values)
 
 
 def _curve(cohorts: list[LifetimeCohort], found: Sums, part: LifetimePart) -> list[Decimal | None]:

@@ -62,7 +62,7 @@ def _churn(found: _Found, over: int, asked: Asked) -> float | None:
     own = slice(found.lag - 1, found.lag - 1 + over)
     churned = int(found.moved.accounts[MOVEMENTS.index("churn"), own].sum())
     before = int(found.moved.paying[own].sum())
-    return None if 0 < churned < asked.least or before < max(1, asked.least) else churned / before
+    return None if asked.hides(churned) or before < max(1, asked.least) else churned / before
 
 
 def _bucket(number: int, start: str, found: _Found, asked: Asked, *, complete: bool) -> RecurringBucket:
@@ -70,8 +70,8 @@ def _bucket(number: int, start: str, found: _Found, asked: Asked, *, complete: b
     place = number + found.lag
     moved, paying = found.moved, found.moved.paying
     counts = [int(count) for count in moved.accounts[:, place - 1]]
-    small = 0 < paying[place] < asked.least
-    quiet = small or any(0 < count < asked.least for count in counts)
+    small = asked.hides(paying[place])
+    quiet = small or any(asked.hides(count) for count in counts)
     before, year_ago = int(paying[place - 1]), int(paying[place - found.lag])
     churned = counts[MOVEMENTS.index("churn")]
     return RecurringBucket(
@@ -97,7 +97,7 @@ def _lost(found: Lost, names: list[str], bucket: int, asked: Asked) -> list[Lost
         counts[rest] += counts[reason]
         amounts[rest] += amounts[reason]
         counts[reason] = amounts[reason] = 0
-    hidden = 0 < counts[rest] < asked.least
+    hidden = asked.hides(counts[rest])
     return [
         LostBy(
             reason=name,

@@ -15,7 +15,6 @@ from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Text
 from consentryd.analytics.source import Source, members_sql
-from consentryd.analytics.trends.measuring import scaled
 
 
 class CohortsQuery(Question):
@@ -60,7 +59,7 @@ def answer_cohorts(question: CohortsQuery, asked: Asked) -> CohortsResult:
     return CohortsResult(
         **asked.envelope(period, interval=False),
         cohorts=[
-            CohortSize(cohort=number, name=each if isinstance(each, str) else None, subjects=_shown(sizes[number], asked))
+            CohortSize(cohort=number, name=each if isinstance(each, str) else None, subjects=asked.shown(sizes[number]))
             for number, each in enumerate(question.cohorts)
         ],
         overlaps=[_overlap(counts, one, other, asked) for one, other in combinations(range(len(question.cohorts)), 2)],
@@ -82,15 +81,9 @@ def _overlap(counts: Counter[int], one: int, other: int, asked: Asked) -> Overla
     both = (1 << one) | (1 << other)
     shared = sum(number for mask, number in counts.items() if mask & both == both)
     either = _size(counts, both)
-    hidden = 0 < shared < asked.least
-    return Overlap(
-        cohorts=(one, other), subjects=_shown(shared, asked), jaccard=None if hidden or not either else shared / either
-    )
+    hidden = asked.hides(shared)
+    return Overlap(cohorts=(one, other), subjects=asked.shown(shared), jaccard=None if hidden or not either else shared / either)
 
 
 def _size(counts: Counter[int], mask: int) -> int:
     return sum(number for found, number in counts.items() if found & mask)
-
-
-def _shown(count: int, asked: Asked) -> int | None:
-    return None if 0 < count < asked.least else scaled(count, asked.scale)
