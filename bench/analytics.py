@@ -156,20 +156,10 @@ def fill_plain(facts: Facts, folder: Path) -> None:
 
 def questions(days: int) -> dict[str, dict[str, Any]]:
     span = {"from": "2026-03-01", "to": str(np.datetime64("2026-03-01") + days - 1)}
-    steps = [
-        "page_viewed",
-        "product_viewed",
-        "product_added",
-        "checkout_started",
-        "order_completed",
-        "signed_up",
-        "searched",
-        "video_played",
-    ]
     week = {"n": 7, "unit": "day"}
     return {
-        "funnel, 3 steps": {"kind": "funnel", "steps": [{"event": each} for each in steps[1:4]], "window": week, "range": span},
-        "funnel, 8 steps": {"kind": "funnel", "steps": [{"event": each} for each in steps], "window": week, "range": span},
+        "funnel, 3 steps": {"kind": "funnel", "steps": [{"event": each} for each in EVENTS[1:4]], "window": week, "range": span},
+        "funnel, 8 steps": {"kind": "funnel", "steps": [{"event": each} for each in EVENTS], "window": week, "range": span},
         "retention by week": {
             "kind": "retention", "start": {"event": "product_viewed"}, "return": {"event": "page_viewed"}, "interval": "week",
             "periods": 4, "range": span,

@@ -35,10 +35,10 @@ class OpenHouse(Gateway):
         blocks = [block.decode(body) for (body,) in reader.execute("SELECT body FROM log ORDER BY seq")]
         return [dict(zip(POSITION, row, strict=True)) for columns in blocks for row in zip(*columns, strict=True)]
 
-    async def track(self, event: str = "bought", *, key: str = "write", consent: Any = None, **ids: str) -> str:
+    async def track(self, event: str = "bought", *, key: str = "write", consent: Any = None, **fields: Any) -> str:
         """The outcome or reason of one event."""
-        context = {} if consent is None else {"consent": {"purposes": consent}}
-        status, answer = await self.post("/v1/track?verbose=1", {"event": event, "context": context, **ids}, key=key)
+        context = {**fields.pop("context", {}), **({} if consent is None else {"consent": {"purposes": consent}})}
+        status, answer = await self.post("/v1/track?verbose=1", {"event": event, "context": context, **fields}, key=key)
         assert status == 200, answer
         return answer["results"][0]["reason"] or answer["results"][0]["outcome"]
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from consentryd.model.client import Client
+from consentryd.model.memory import keep
 from consentryd.privacy.address import forwarded_for, truncate
 
 _SERVER_DEVICE: Final = "server"
@@ -33,6 +34,7 @@ class Clients:
     def __init__(self, countries: Countries, agents: Agents, trusted_proxies: Sequence[str] = ()) -> None:
         self._countries = countries
         self._agents = agents
+        # under a hash (SipHash with the process's own key), from which nobody gets back to the address
         self._described: dict[int, Client] = {}
         self._trusted: list[IPv4Network | IPv6Network] = [ip_network(network, strict=False) for network in trusted_proxies]
 
@@ -59,20 +61,15 @@ class Clients:
     def describe(self, network: str | None, user_agent: str | None) -> Client:
         """What is kept of who calls, from a network as `network` answers it. A server's country is not its visitors': it is unknown."""
         key = hash((network, user_agent))
-        return self._described.get(key) or self._remember(key, self._describe(network, user_agent))
+        return self._described.get(key) or keep(self._described, key, self._describe(network, user_agent), _REMEMBERED)
 
     def describe_visitor(self, address: str | None, user_agent: str | None) -> Client:
         """The same of a visitor whose bare address a server tells."""
         key = hash((address, user_agent))
-        return self._described.get(key) or self._remember(
-            key, self._describe(None if address is None else truncate(address), user_agent)
-        )
-
-    def _remember(self, key: int, client: Client) -> Client:
-        """Under a hash (SipHash with the process's own key), from which nobody gets back to the address."""
-        if len(self._described) >= _REMEMBERED:
-            self._described.clear()
-        self._described[key] = client
+        client = self._described.get(key)
+        if client is None:
+            client = self._describe(None if address is None else truncate(address), user_agent)
+            keep(self._described, key, client, _REMEMBERED)
         return client
 
     def _describe(self, network: str | None, user_agent: str | None) -> Client:

@@ -17,6 +17,7 @@ from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.times import skew_of
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import CleanEvent, RawEvent
+from consentryd.model.made import made
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result, Verdict
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.log import Log
@@ -24,8 +25,6 @@ from consentryd.storage.rejected import Letter
 
 #: Told the site and the region that is not served here.
 NoteRefusal = Callable[[str, str], Awaitable[None]]
-
-new: Final = tuple.__new__
 
 _NO_CONTEXT: Final[Mapping[str, Any]] = {}
 _RETRY: Final = Reason.UNAVAILABLE
@@ -133,5 +132,5 @@ def _result(raw: RawEvent, verdict: Any) -> Result:
     if event_id.__class__ is not str:
         event_id = None
     if verdict.__class__ is Outcome:
-        return new(Result, (event_id, verdict, None))
-    return new(Result, (event_id, OUTCOME_OF[verdict], verdict))
+        return made(Result, (event_id, verdict, None))
+    return made(Result, (event_id, OUTCOME_OF[verdict], verdict))

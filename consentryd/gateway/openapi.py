@@ -39,7 +39,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "tags": [endpoint.tag],
-        "summary": endpoint.summary,
+        "summary": endpoint.summary.replace("`", ""),  # plain text, by the specification
         "operationId": f"{endpoint.method.lower()}{endpoint.path.replace('/', '_').replace('{', '').replace('}', '')}",
         "parameters": [_parameter(parameter) for parameter in endpoint.parameters],
         "responses": _responses(endpoint),

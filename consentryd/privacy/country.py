@@ -76,7 +76,7 @@ class CountryDatabase:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a network is a place at first sight. To parse one and ask `ipaddress` takes 30 us, more than all else about an event."""
+    """Whether a network is a place at first sight. To parse one and ask `ipaddress` takes 30 us."""
     return text.endswith(".0/24") and text.partition(".")[0] in _PUBLIC
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from consentryd.model.memory import keep, keep_seen
 from consentryd.privacy.detect import DETECTORS, FOR_IDS, Detector, Finding
 from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
@@ -92,9 +93,7 @@ class Finder:
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:
             return False
-        if len(self._words) >= MOST_KEYS:
-            self._words.clear()
-        self._words.add(word)
+        keep_seen(self._words, word, MOST_KEYS)
         return True
 
 
@@ -111,6 +110,4 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:
     if len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
         return
-    if len(classes) >= MOST_KEYS:
-        classes.clear()
-    classes[key] = found
+    keep(classes, key, found, MOST_KEYS)

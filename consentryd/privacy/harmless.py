@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from consentryd.model.memory import keep_seen
 from consentryd.privacy.confirm import confirm
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.gate import gate_of
@@ -69,9 +70,7 @@ class Harmless:
     def remember(self, text: str) -> None:
         """Keep a text that shows no sign."""
         if len(text) <= LONGEST:
-            if len(self.texts) >= MOST_TEXTS:
-                self.texts.clear()
-            self.texts.add(text)
+            keep_seen(self.texts, text, MOST_TEXTS)
 
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
         gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
@@ -88,6 +87,4 @@ class Harmless:
     def _remember_shape(self, shape: bytes) -> None:
         if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):
             return
-        if len(self._shapes) >= MOST_SHAPES:
-            self._shapes.clear()
-        self._shapes.add(shape)
+        keep_seen(self._shapes, shape, MOST_SHAPES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
+from consentryd.model.memory import keep, keep_seen
 from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.rules import KeyRule, Scope
@@ -59,6 +60,7 @@ class Prefilter:
         top = parts.get("") or _of(parts, "", scope.keys)
         if not top.keys.issuperset(fields) and not self._are_plain(fields, top):
             return False
+        is_known = body is not None and hash(body) in known.bodies
         fresh: list[str] = []
         texts = self._finder.harmless.texts
         for part, value in fields.items():
@@ -68,16 +70,14 @@ class Prefilter:
                     fresh.append(value)
             elif (
                 value is not None
-                and not (part == "properties" and hash(body) in known.bodies)
+                and not (is_known and part == "properties")
                 and not self._collect(value if kind is dict else [value], parts.get(part) or _of(parts, part, scope.keys), fresh)
             ):
                 return False
         if fresh and not self._finder.harmless.clear(fresh):
             return False
-        if body is not None and len(body) <= _LONGEST_BODY:
-            if len(known.bodies) >= _MOST_BODIES:
-                known.bodies.clear()
-            known.bodies.add(hash(body))
+        if body is not None and not is_known and len(body) <= _LONGEST_BODY:
+            keep_seen(known.bodies, hash(body), _MOST_BODIES)
         return True
 
     def _collect(self, box: Any, plain: Plain, fresh: list[str]) -> bool:  # noqa: C901  one loop for what a call a value would triple
@@ -118,16 +118,9 @@ class Prefilter:
             return False
         if self._finder.key_class(key).tells(plain.part, plain.rules):
             return False
-        if len(plain.keys) >= MOST_KEYS:
-            plain.keys.clear()
-        plain.keys.add(key)
+        keep_seen(plain.keys, key, MOST_KEYS)
         return True
 
 
 def _of(parts: dict[str, Plain], part: str, keys: frozenset[KeyRule]) -> Plain:
-    found = parts.get(part)
-    if found is None:
-        if len(parts) >= _MOST_PARTS:
-            parts.clear()
-        found = parts[part] = Plain(part, keys, set())
-    return found
+    return parts.get(part) or keep(parts, part, Plain(part, keys, set()), _MOST_PARTS)

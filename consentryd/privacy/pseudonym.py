@@ -7,11 +7,10 @@ Keyed BLAKE2b (RFC 7693 section 2.9) with a prepared state: 0.6 us a digest, whe
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from consentryd.model.identity import IdentityKind
-
-T = TypeVar("T")
+from consentryd.model.memory import keep
 
 #: Digests remembered of each kind, in memory only: a visitor's events come close together.
 REMEMBERED: Final = 8192
@@ -42,7 +41,7 @@ class Pseudonymiser:
             return known
         plain = _SHA256.copy()
         plain.update(value.encode())
-        return _remember(self._identities, (site, kind, value), self.hashed(site, kind, plain.hexdigest()))
+        return keep(self._identities, (site, kind, value), self.hashed(site, kind, plain.hexdigest()), REMEMBERED)
 
     def hashed(self, site: str, kind: IdentityKind, sha256: str) -> bytes:
         """The same for who knows only the identifier's SHA-256 (64 lower-case hex digits)."""
@@ -61,7 +60,7 @@ class Pseudonymiser:
             return known
         state = self._session.copy()
         state.update(f"{site}\0{value}".encode())
-        return _remember(self._sessions, (site, value), int.from_bytes(state.digest(), "big") >> 1)
+        return keep(self._sessions, (site, value), int.from_bytes(state.digest(), "big") >> 1, REMEMBERED)
 
     def group(self, site: str, value: str) -> str:
         """A group id (an account, a company) as 32 hex digits."""
@@ -74,10 +73,3 @@ class Pseudonymiser:
         state = self._dedup.copy()
         state.update(f"{site}\0{event_id}".encode())
         return int.from_bytes(state.digest(), "big")
-
-
-def _remember(memory: dict[Any, T], key: tuple[str, ...], digest: T) -> T:
-    if len(memory) >= REMEMBERED:
-        memory.clear()
-    memory[key] = digest
-    return digest

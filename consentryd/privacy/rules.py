@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any, Final, Protocol
 
 from consentryd.model.error import ConfigError
+from consentryd.model.memory import keep
 from consentryd.privacy.detect import DETECTORS
 from consentryd.privacy.detect.national_id import NUMBERS
 from consentryd.privacy.redaction import Action
@@ -123,10 +124,9 @@ class RuleTable:
     def scope(self, site: str, event: str) -> Scope:
         scope = self._scopes.get((site, event))
         if scope is None:
-            if len(self._scopes) >= _MOST_SCOPES:
-                self._scopes.clear()
             rules = (rule for rule in self._rules if rule.covers(site, event))
-            scope = self._scopes[site, event] = Scope(rules, (key for key in self.keys if key.rule.covers(site, event)))
+            scope = Scope(rules, (key for key in self.keys if key.rule.covers(site, event)))
+            keep(self._scopes, (site, event), scope, _MOST_SCOPES)
         return scope
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from consentryd.model.made import made
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.prefilter import Prefilter
 from consentryd.privacy.redaction import ALLOW_RULE, Action, Redaction, Scrubbed
@@ -21,8 +22,6 @@ from consentryd.privacy.seal import Place, SubjectKeys
 from consentryd.privacy.treatment import Treatment
 from consentryd.privacy.walk import Walk
 from consentryd.privacy.work import Work
-
-new: Final = tuple.__new__
 
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
@@ -84,7 +83,7 @@ class Scrubber:
         scope = self._rules.scope(site, event)
         if self._prefilter.clears(narrowed, scope, body):
             if not dropped:
-                return new(Scrubbed, (narrowed, (), body))
+                return made(Scrubbed, (narrowed, (), body))
             return self._result(fields, narrowed, tuple(dropped), body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)

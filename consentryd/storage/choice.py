@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 
 CACHED: Final = 50_000
@@ -109,10 +110,7 @@ class Choices:
             return NO_STANDING
         found = self._standings.get(subject)
         if found is None:
-            found = standing_of(read_choices(self._connection, subject))
-            if len(self._standings) >= CACHED:
-                self._standings.clear()
-            self._standings[subject] = found
+            found = keep(self._standings, subject, standing_of(read_choices(self._connection, subject)), CACHED)
         return found
 
     def is_suppressed(self, digest: bytes | None, now: int) -> bool:

@@ -7,13 +7,15 @@ library's driver on a dedicated thread and not one hop per statement.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from consentryd.model.error import ConfigError, CorruptStore
 
 BUSY_TIMEOUT_MS: Final = 5_000
+_MOST_PARAMETERS: Final = 500
 
 
 def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3.Connection:
@@ -40,6 +42,13 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
             raise
         raise CorruptStore(f"{path} is not a readable SQLite database: {error}") from error
     return connection
+
+
+def select_among(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement that ends with `IN`, for values of any number."""
+    for start in range(0, len(values), _MOST_PARAMETERS):
+        some = values[start : start + _MOST_PARAMETERS]
+        yield from connection.execute(f"{statement} ({','.join('?' * len(some))})", some)
 
 
 def migrate(connection: sqlite3.Connection, schema: str) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 
 from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
+from consentryd.storage.database import select_among
 from consentryd.storage.index import Owner
 
 CACHED: Final = 10_000
-_MOST_PARAMETERS: Final = 500
 
 
 class SqliteIdentityTable:
@@ -37,11 +37,9 @@ class SqliteIdentityTable:
         young, old = self._young, self._old
         wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
         self._absent = set(wanted)
-        for start in range(0, len(wanted), _MOST_PARAMETERS):
-            some = wanted[start : start + _MOST_PARAMETERS]
-            statement = f"SELECT digest, subject, known FROM identity WHERE digest IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
-            for digest, subject, known in self._connection.execute(statement, some):
-                self._remember(digest, Owner(subject, bool(known)))
+        statement = "SELECT digest, subject, known FROM identity WHERE digest IN"
+        for digest, subject, known in select_among(self._connection, statement, wanted):
+            self._remember(digest, Owner(subject, bool(known)))
 
     def find(self, digest: bytes) -> Owner | None:
         owner = self._young.get(digest)

@@ -11,7 +11,7 @@ from typing import Final
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
 from consentryd.storage import rejected
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, select_among
 from consentryd.storage.index import NewSubject
 from consentryd.storage.keys import RegionKeys
 from consentryd.storage.log import SqliteLog
@@ -22,7 +22,6 @@ from consentryd.storage.statistic import Count, read_counts
 from consentryd.storage.subject_key import SqliteSubjectKeys
 
 DATABASE: Final = "region.db"
-_MOST_PARAMETERS: Final = 500
 
 
 class RegionStore:
@@ -72,11 +71,7 @@ class RegionStore:
 
     def known(self, digests: Sequence[bytes]) -> frozenset[bytes]:
         """Those of the digests that the subject index has, asked in one go for a request's newcomers."""
-        found: list[tuple[bytes]] = []
-        for start in range(0, len(digests), _MOST_PARAMETERS):
-            some = digests[start : start + _MOST_PARAMETERS]
-            marks = ",".join("?" * len(some))
-            found += self.reader.execute(f"SELECT digest FROM identity WHERE digest IN ({marks})", some)  # noqa: S608 - question marks
+        found = select_among(self.reader, "SELECT digest FROM identity WHERE digest IN", digests)
         return frozenset(digest for (digest,) in found)
 
     def consent_counts(self, site: str, since: str, until: str) -> list[Count]:

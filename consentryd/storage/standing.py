@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
 
+from consentryd.model.memory import keep
 from consentryd.storage.change import Feed
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
 
@@ -71,7 +71,7 @@ class Standings:
         covering = tuple(grant for grant in granted if grant.digest is None or grant.digest in (user, anonymous))
         joined = Standing(refused, covering) if refused or covering else NO_STANDING
         if len(standings) == len(found):
-            _keep(self._by_pair, (user, anonymous), joined)
+            keep(self._by_pair, (user, anonymous), joined, CACHED)
         return joined
 
     def _look(self, digest: bytes) -> Standing | None:
@@ -79,11 +79,5 @@ class Standings:
         found = self._by_digest.get(digest)
         if found is None and (subject := self.subject(digest)) is not None:
             found = standing_of(self.choices(subject))
-            _keep(self._by_digest, digest, found)
+            keep(self._by_digest, digest, found, CACHED)
         return found
-
-
-def _keep(memory: dict[Any, Standing], key: Any, standing: Standing) -> None:
-    if len(memory) >= CACHED:
-        memory.clear()
-    memory[key] = standing

@@ -17,6 +17,7 @@ from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
 from consentryd.model.event import ConsentedEvent, PlacedEvent
 from consentryd.model.identity import IdentityKind
+from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
@@ -30,8 +31,6 @@ class Tally(Protocol):
         """Count what the signals of an event said."""
         ...
 
-
-new: Final = tuple.__new__
 
 #: Looked up once: through their classes, members of an enum cost a search each time.
 ANONYMOUS: Final = Lane.ANONYMOUS
@@ -71,10 +70,10 @@ class Consent:
         if decision.__class__ is Reason:
             return decision
         if decision.lane is ANONYMOUS:
-            return new(ConsentedEvent, (event, region, decision, None, None, None))
+            return made(ConsentedEvent, (event, region, decision, None, None, None))
         if event.user_id is None and event.anonymous_id is None:
             return self._count_nobody(placed, decision, passage.site)
-        return new(ConsentedEvent, (event, region, decision, *(digests or self._digests(placed, intake.key.site))))
+        return made(ConsentedEvent, (event, region, decision, *(digests or self._digests(placed, intake.key.site))))
 
     def _decide(self, signals: Signals, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Any:
         """The policy's decision, or the reason why not; for one request, equal cases are asked once."""

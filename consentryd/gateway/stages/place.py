@@ -13,9 +13,8 @@ from consentryd.config.settings import Region
 from consentryd.gateway.stages.passage import Passage
 from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
 from consentryd.model.identity import IdentityKind
+from consentryd.model.made import made
 from consentryd.model.outcome import Reason
-
-new: Final = tuple.__new__
 
 REMEMBERED: Final = 25_000
 
@@ -85,7 +84,7 @@ class Place:
         if region not in self._homes:
             passage.misdirected = region
             return Reason.WRONG_REGION
-        return new(PlacedEvent, (event, region))
+        return made(PlacedEvent, (event, region))
 
     def region_of(self, declared: str | None, site: str, identities: Identities, country: str | None) -> str:
         """The region of a person, as for their events: declared, else their home."""

@@ -19,12 +19,12 @@ from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent, ConsentedEvent, ValidEvent
 from consentryd.model.key import KeyKind
+from consentryd.model.made import made
+from consentryd.model.memory import keep
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 from consentryd.privacy.visitor import token
-
-new: Final = tuple.__new__
 
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
@@ -76,10 +76,10 @@ class Scrub:
         pseudonyms, site = self._pseudonyms[region], passage.intake.key.site
         dedup = pseudonyms.dedup(site, event.event_id)
         if decision.lane is Lane.ANONYMOUS:
-            return new(CleanEvent, (region, dedup, None, None, None, self._anonymous_row(consented, passage), None))
+            return made(CleanEvent, (region, dedup, None, None, None, self._anonymous_row(consented, passage), None))
         address = _address(event)
         email = None if address is None else pseudonyms.email(site, address)
-        return new(CleanEvent, (region, dedup, user, anonymous, previous, self._row(consented, passage, pseudonyms), email))
+        return made(CleanEvent, (region, dedup, user, anonymous, previous, self._row(consented, passage, pseudonyms), email))
 
     def _row(self, consented: ConsentedEvent, passage: Passage, pseudonyms: Pseudonymiser) -> list[Any]:
         event, region, decision, user, anonymous, _ = consented
@@ -152,10 +152,7 @@ class Scrub:
         key = hash(url)
         page = self._pages.get(key)
         if page is None:
-            page = coarsen_url(url, self._query_parameters)
-            if len(self._pages) >= _REMEMBERED_PAGES:
-                self._pages.clear()
-            self._pages[key] = page
+            page = keep(self._pages, key, coarsen_url(url, self._query_parameters), _REMEMBERED_PAGES)
         return page
 
     def _properties(self, event: ValidEvent, site: str, pseudonyms: Pseudonymiser) -> dict[str, Any]:

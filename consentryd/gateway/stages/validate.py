@@ -11,9 +11,9 @@ from consentryd.gateway.stages import shape, times
 from consentryd.gateway.stages.passage import Passage
 from consentryd.model.client import Client
 from consentryd.model.event import RawEvent, ValidEvent
+from consentryd.model.made import made
+from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
-
-new: Final = tuple.__new__
 
 _NO_FLAGS: Final[tuple[str, ...]] = ()
 _REMEMBERED_NAMES: Final = 2048
@@ -63,7 +63,7 @@ class Validate:
             if self._bots == "drop":
                 return Reason.BOT
             flags = ("bot",)
-        event = new(ValidEvent, (raw.type, name, *ids, time, *objects, client, flags))
+        event = made(ValidEvent, (raw.type, name, *ids, time, *objects, client, flags))
         return event if passage.site.tracking_plan_mode == "off" else self._check_plan(event, passage)
 
     def _check_name(self, raw: RawEvent) -> Any:
@@ -73,9 +73,7 @@ class Validate:
         except (KeyError, TypeError):
             name = shape.check_event_name(raw.type, raw.event, self._limits.event_name_chars)
             if name.__class__ is not Reason and raw.event.__hash__ is not None:
-                if len(self._names) >= _REMEMBERED_NAMES:
-                    self._names.clear()
-                self._names[raw[:2]] = name
+                keep(self._names, raw[:2], name, _REMEMBERED_NAMES)
             return name
 
     def _check_ids(self, raw: RawEvent) -> Any:
