@@ -68,8 +68,8 @@ class Harmless:
         return raw.translate(_ZEROS) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
 
     def remember(self, text: str) -> None:
-        """Keep a text that shows no sign."""
-        if len(text) <= LONGEST:
+        """Keep a text that shows no sign. URLs are nobody's words, and one with a query may name a person to whoever knows the site."""
+        if len(text) <= LONGEST and "://" not in text and "?" not in text:
             keep_seen(self.texts, text, MOST_TEXTS)
 
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
