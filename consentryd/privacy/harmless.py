@@ -39,7 +39,7 @@ class Harmless:
 
     def __init__(self, tells: Callable[[bytes], bool]) -> None:
         self.texts: Final[set[str]] = set()
-        self._shapes: Final[set[bytes]] = set()
+        self._shapes: Final[set[int]] = set()  # by their hash: the shape of a text without digits is the text
         self._tells: Final = tells
 
     def clear(self, fresh: list[str]) -> bool:
@@ -51,7 +51,7 @@ class Harmless:
                 if len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID:
                     continue
                 shape = raw.translate(_ZEROS)
-                if shape not in shapes and not self._is_harmless(raw, shape):
+                if hash(shape) not in shapes and not self._is_harmless(raw, shape):
                     return False
                 if shape == raw:  # ids and numbers come once, and would drive out the words
                     self.remember(text)
@@ -65,7 +65,7 @@ class Harmless:
             raw = text.encode()
         except UnicodeEncodeError:
             return False
-        return raw.translate(_ZEROS) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
+        return hash(raw.translate(_ZEROS)) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
 
     def remember(self, text: str) -> None:
         """Keep a text that shows no sign. URLs are nobody's words, and one with a query may name a person to whoever knows the site."""
@@ -87,4 +87,4 @@ class Harmless:
     def _remember_shape(self, shape: bytes) -> None:
         if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):
             return
-        keep_seen(self._shapes, shape, MOST_SHAPES)
+        keep_seen(self._shapes, hash(shape), MOST_SHAPES)

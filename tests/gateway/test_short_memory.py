@@ -49,6 +49,8 @@ def texts_held_by(root):
         seen.add(id(found))
         if isinstance(found, (str, bytes)):
             texts.append(found if isinstance(found, str) else found.decode(errors="ignore"))
+        elif isinstance(found, dict):  # whose keys the collector does not tell when all are texts
+            waiting += found
         waiting += (found.__closure__ or ()) if isinstance(found, FunctionType) else gc.get_referents(found)
     return texts
 
