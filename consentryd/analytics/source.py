@@ -38,9 +38,9 @@ _SESSION: Final[dict[str, str]] = {
     "duration": "CAST((epoch_us(max(h.time)) - epoch_us(min(h.time))) / 1e6 AS VARCHAR)",
     "events": "CAST(count(*) AS VARCHAR)",
     "page_views": "CAST(count(*) FILTER (h.type = 'page') AS VARCHAR)",
-    "entry_path": "first(h.path ORDER BY h.time, h.event_id) FILTER (h.path IS NOT NULL)",
-    "exit_path": "last(h.path ORDER BY h.time, h.event_id) FILTER (h.path IS NOT NULL)",
-    "entry_host": "first(h.host ORDER BY h.time, h.event_id) FILTER (h.host IS NOT NULL)",
+    "entry_path": "first(h.path ORDER BY h.time, h.path) FILTER (h.path IS NOT NULL)",
+    "exit_path": "last(h.path ORDER BY h.time, h.path) FILTER (h.path IS NOT NULL)",
+    "entry_host": "first(h.host ORDER BY h.time, h.host) FILTER (h.host IS NOT NULL)",
 }
 
 _SUBJECTS: Final = f"(SELECT subject, max(time) AS time FROM {HISTORY} WHERE subject IS NOT NULL GROUP BY subject) e"
@@ -130,7 +130,7 @@ class Source:
         """A property of the client's session that the event is in; missing outside of one."""
         key = f"session {name}"
         row = self._join(key)
-        value = _SESSION.get(name, f"first(h.{name} ORDER BY h.time, h.event_id) FILTER (h.{name} IS NOT NULL)")
+        value = _SESSION.get(name, f"first(h.{name} ORDER BY h.time, h.{name}) FILTER (h.{name} IS NOT NULL)")
         self._joins[key] = (
             f"LEFT JOIN (SELECT h.subject, h.session, {value} AS value FROM {HISTORY} h"
             f" WHERE h.subject IS NOT NULL AND h.session IS NOT NULL GROUP BY h.subject, h.session) {row}"

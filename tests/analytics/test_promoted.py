@@ -70,20 +70,16 @@ def questions(name: str) -> Iterator[dict]:
         "range": RANGE,
         "breakdown": {"by": {"property": name}},
     }
+    yield {"kind": "retention", "start": {"event": "viewed"}, "range": RANGE, "breakdown": {"property": name}}
     yield {"kind": "paths", "item": name, "range": RANGE}
 
 
 def filled(root: Path, batches: list[list[tuple]], promoted: list[list[str]]) -> Shop:
-    """Each batch but the last is sealed, with these properties promoted. No two events are of one instant: their order has no rule."""
+    """Each batch but the last is sealed, with these properties promoted. Many events are of one instant."""
     root.mkdir()
     shop = Shop(root)
-    for number, (events, names) in enumerate(zip(batches, promoted, strict=True)):
-        shop.add(
-            *(
-                (person, f"2026-03-{day:02}T00:{number:02}:{second:02}", event, properties)
-                for second, (person, day, event, properties) in enumerate(events)
-            )
-        )
+    for events, names in zip(batches, promoted, strict=True):
+        shop.add(*((person, f"2026-03-{day:02}", event, properties) for person, day, event, properties in events))
         if events is not batches[-1]:
             shop.lake = DeltaLake(shop.region, promoted=names)
             shop.seal()

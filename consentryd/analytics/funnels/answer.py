@@ -236,18 +236,19 @@ def _by_group(stream: Stream, *, plan: Funnel, question: FunnelQuery, kept: Int3
 def _attributed(stream: Stream, plan: Funnel, question: FunnelQuery) -> attribution.Grouped:
     breakdown = question.breakdown
     assert breakdown is not None
-    column = stream.values[_GROUP]
     if breakdown.by.of == "subject":
-        return attribution.at_step(chains_of(stream, plan), column, 0)
+        return attribution.at_step(chains_of(stream, plan), attribution.column_of(stream, plan, _GROUP, 0), 0)
     match breakdown.attribution:
         case "all_steps":
             return attribution.all_steps(stream, plan, _GROUP)
         case "step" if breakdown.step == 0 and plan.order == "ordered":
             return attribution.at_first_step(stream, plan, _GROUP)
         case "step":
+            column = attribution.column_of(stream, plan, _GROUP, breakdown.step)
             return attribution.at_step(chains_of(stream, plan), column, breakdown.step)
         case touch:
-            return attribution.touched(chains_of(stream, plan), column, last=touch == "last_touch")
+            columns = [attribution.column_of(stream, plan, _GROUP, step) for step in range(len(plan.steps))]
+            return attribution.touched(chains_of(stream, plan), columns, last=touch == "last_touch")
 
 
 def _text(name: str) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.hold import held, present
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kernel.start import marked, relevant, start_rows, taken
+from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.stream import NONE, Stream, Values
 
 
@@ -28,22 +30,37 @@ class Grouped(NamedTuple):
         return {int(value): conversion(self.chains.take(self.group == value), pairs) for value in np.unique(self.group)}
 
 
-def touched(chains: Chains, column: Values, *, last: bool = False) -> Grouped:
-    """First or last touch: the value on the earliest or latest event of the chosen chain that has one."""
-    known = (chains.row != ABSENT) & np.append(present(column), False)[chains.row]
+def touched(chains: Chains, columns: Sequence[Values], *, last: bool = False) -> Grouped:
+    """First or last touch: the value on the earliest or latest event of the chosen chain that has one. `columns`: of each step."""
+    values = np.column_stack([_at(column, chains.row[:, step]) for step, column in enumerate(columns)])
+    known = present(values)
     if last:
         place = chains.time.shape[1] - 1 - np.where(known, chains.time, ABSENT)[:, ::-1].argmax(axis=1)
     else:
         place = np.where(known, chains.time, np.iinfo(np.int64).max).argmin(axis=1)
     lines = np.arange(len(place))
-    row = np.where(known[lines, place], chains.row[lines, place], ABSENT)
-    return Grouped(chains, np.append(column, _missing(column))[row], overlap=False)
+    return Grouped(chains, np.where(known[lines, place], values[lines, place], _missing(values)), overlap=False)
 
 
 def at_step(chains: Chains, column: Values, step: int) -> Grouped:
     """The value at a step; lines that did not reach it are left out. For the first step see `at_first_step`."""
     found = chains.take(chains.row[:, step] != ABSENT)
     return Grouped(found, column[found.row[:, step]], overlap=False)
+
+
+def column_of(stream: Stream, funnel: Funnel, name: str, step: int) -> Values:
+    """The column as it names a step: of several events of an instant that match it, the first by name.
+
+    In any order, where steps are numbered as they are done, of all that match one of them.
+    """
+    matching = relevant(stream, funnel) if funnel.order == "any" else stream.matches(funnel.steps[step].definition)
+    return named(stream, name, matching)
+
+
+def _at(column: Values, row: Ints) -> Values:
+    """Values of events, the missing one where there is no event."""
+    found: Values = np.append(column, np.array([_missing(column)], column.dtype))[row]
+    return found
 
 
 def all_steps(stream: Stream, funnel: Funnel, name: str) -> Grouped:

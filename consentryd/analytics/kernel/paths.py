@@ -11,6 +11,7 @@ import numpy.typing as npt
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.sessions import Cut, sections
+from consentryd.analytics.kernel.tie import untied
 from consentryd.analytics.stream import NONE, Stream
 
 #: Stands for the middle of a path that is left out between a start and an end point.
@@ -85,7 +86,7 @@ class Walk(NamedTuple):
 
 def walk_of(stream: Stream, question: Paths) -> Walk:
     """Sessions cut, items of one instant by name, repeats collapsed to their first visit, limited to start and end points; of any length."""
-    part = sections(_untied(stream, question.item), question.cut)
+    part = sections(untied(stream, question.item), question.cut)
     begins = np.zeros(len(part.row), np.bool_)
     begins[part.first] = True
     item = part.stream.values[question.item].astype(np.int64)
@@ -115,27 +116,6 @@ def _is(walk: Walk, item: int, definition: int | None) -> Bools:
     """Which visits are of the item, and match the definition."""
     found: Bools = walk.item == item
     return found if definition is None or walk.done is None else found & ((walk.done >> definition) & 1).astype(np.bool_)
-
-
-def _untied(stream: Stream, name: str) -> Stream:
-    """Events of one instant in the order of their items' names, so that the same events always make the same path."""
-    tied = np.flatnonzero(~changes(stream.subject) & ~changes(stream.time))
-    if not len(tied):
-        return stream
-    places = np.union1d(tied, tied - 1)
-    texts = stream.texts.get(name, [])
-    rank = np.empty(len(texts) + 1, np.int64)
-    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
-    rank[NONE] = -1
-    ranks = rank[stream.values[name][places]] if texts else stream.values[name][places]
-    order = places[np.lexsort((ranks, stream.time[places], stream.subject[places]))]
-    values = {}
-    for column, content in stream.values.items():
-        values[column] = content.copy()
-        values[column][places] = content[order]
-    code = stream.code.copy()
-    code[places] = stream.code[order]
-    return stream._replace(code=code, values=values)
 
 
 def _seen(walk: Walk, wanted: Bools) -> Bools:

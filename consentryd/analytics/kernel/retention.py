@@ -12,6 +12,7 @@ import numpy.typing as npt
 from consentryd.analytics.kernel.bucket import Active, active, buckets_of, keys_of
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import firsts
+from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.stream import NONE, Stream, Values
 
 Kind = Literal["recurring", "first_match", "first_ever"]
@@ -83,8 +84,9 @@ def _period_of(distance: Ints, brackets: tuple[int, ...]) -> Ints:
 class Members(NamedTuple):
     """m lines, each a subject in a cohort.
 
-    `subject`, `cohort`; `time` of the start that made it a member; `group`: value at that start; `returned` bool[m, periods]; `amount`
-    float64[m, periods]: sums of the metric, or counts, over the return events of the subjects that returned.
+    `subject`, `cohort`; `time` of the start that made it a member; `group`: value at that start, of several of an instant the first by
+    name; `returned` bool[m, periods]; `amount` float64[m, periods]: sums of the metric, or counts, over the return events of the subjects
+    that returned.
     """
 
     subject: Ints
@@ -163,7 +165,9 @@ def members_of(stream: Stream, question: Retention) -> Members:
         returned[part] = done[:, : question.periods]
         amount[part] = added[:, : amount.shape[1]]
     returned[:, 0] = _zero(stream, start, question) if question.zero_returned else True
-    column = stream.values[question.group] if question.group else np.full(len(stream.code), NONE, np.int32)
+    column = np.full(len(stream.code), NONE, np.int32)
+    if question.group:
+        column = named(stream, question.group, stream.matches(question.start))
     return Members(start.subject, start.bucket, stream.time[start.row], column[start.row], returned, amount)
 
 

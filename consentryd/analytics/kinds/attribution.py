@@ -16,6 +16,7 @@ from consentryd.analytics.condition import Matcher
 from consentryd.analytics.currency import Rates
 from consentryd.analytics.exchange import in_base, number_columns
 from consentryd.analytics.field import field_of
+from consentryd.analytics.kernel.tie import untied
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope, Question
@@ -194,7 +195,7 @@ def _columns(question: AttributionQuery, source: Source) -> list[Column]:
 
 
 def _part(stream: Stream, *, question: AttributionQuery, since: int, until: int, rates: Rates, missing: Counter[str]) -> _Part:
-    stream = in_base(stream, ["value"], rates, missing)
+    stream = untied(in_base(stream, ["value"], rates, missing), "channel")
     names = stream.texts.get("channel", [])
     direct = [code for code, name in enumerate(names) if name in question.direct]
     touching = Touching(0, "channel", "session", direct)

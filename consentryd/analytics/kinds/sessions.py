@@ -18,6 +18,7 @@ from consentryd.analytics.kernel.bucket import buckets_of
 from consentryd.analytics.kernel.chain import ABSENT, Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCounts, Sessions, session_counts, sessions
+from consentryd.analytics.kernel.tie import untied
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope, Question
@@ -211,6 +212,7 @@ def _columns(rules: SessionRules, source: Source) -> list[Column]:
 
 
 def _part(stream: Stream, *, cut: Cut, kinds: Kinds, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
+    stream = untied(stream, "path")
     found = sessions(stream, cut, kinds)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     kept = Sessions(*(column[inside] for column in found))

@@ -14,6 +14,7 @@ from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.sessions import Cut, Kinds, sessions
+from consentryd.analytics.kernel.tie import named, untied
 from consentryd.analytics.kinds.sessions import (
     LOOK_BACK,
     PageCount,
@@ -163,12 +164,14 @@ def _sources(question: WebQuery, period: Period, asked: Asked) -> dict[str, list
 
 def _sourced(stream: Stream, *, cut: Cut, kinds: Kinds, edges: tuple[int, ...]) -> list[tuple[str, str | None, int, int]]:
     """By source and value of the first event: visitors, and page views of the visits that begin within the edges."""
+    stream = untied(stream, "path")
     found = sessions(stream, cut, kinds)
+    every = np.ones(len(stream.code), np.bool_)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     first, subject, pages = found.first[inside], found.subject[inside], found.pages[inside]
     rows = []
     for name in SOURCES:
-        codes = stream.values[name][first]
+        codes = named(stream, name, every)[first]
         for code in np.unique(codes).tolist():
             own = codes == code
             value = None if code == NONE else stream.texts[name][code]

@@ -155,8 +155,8 @@ def compare_touches(seed, rounds):
             answer = reference.funnel(history, question)
             known[10 + number] = [values[row] for row in answer.rows if row is not None] if answer else None
         first, last = (
-            attribution.touched(chains, stream.values["plan"]),
-            attribution.touched(chains, stream.values["plan"], last=True),
+            attribution.touched(chains, [stream.values["plan"]] * len(question.steps)),
+            attribution.touched(chains, [stream.values["plan"]] * len(question.steps), last=True),
         )
         for subject, early, late in zip(chains.subject.tolist(), first.group.tolist(), last.group.tolist(), strict=True):
             present = [value for value in known[subject] if value != -1] or [-1]

@@ -167,8 +167,8 @@ def test_r_f13_values_of_the_chosen_chain_name_the_group():
     history = stream("1:A 2:B 3:C", "1:A 2:B", plan=[-1, 5, 6, 7, -1])
     chains = chains_of(history, asked("ABC"))
     plan = history.values["plan"]
-    assert attribution.touched(chains, plan).group.tolist() == [5, 7]
-    assert attribution.touched(chains, plan, last=True).group.tolist() == [6, 7]
+    assert attribution.touched(chains, [plan] * 3).group.tolist() == [5, 7]
+    assert attribution.touched(chains, [plan] * 3, last=True).group.tolist() == [6, 7]
     third = attribution.at_step(chains, plan, 2)
     assert (third.chains.subject.tolist(), third.group.tolist()) == ([10], [6])
     second = attribution.at_step(chains, plan, 1)
