@@ -75,6 +75,21 @@ def label_of(group: str, breakdown: ByProperties | ByCohorts | None) -> list[str
     return [NONE_LABEL if group == "n" else group[1:]]
 
 
+def values_sql(keys: Sequence[By], source: Source, edges: Sequence[Sequence[float] | None]) -> str:
+    """What names the group of the row `e` where kernels tell groups apart: one text of all values, null where it has none of them."""
+    values = [_key(by, source, bins) for by, bins in zip(keys, edges, strict=True)]
+    if len(values) == 1:
+        return values[0]
+    return f"CASE WHEN coalesce({', '.join(values)}) IS NOT NULL THEN CAST(to_json([{', '.join(values)}]) AS VARCHAR) END"
+
+
+def values_label(text: str | None, keys: Sequence[By]) -> str:
+    """What people read of such a text; several values with a slash between."""
+    if text is None or len(keys) == 1:
+        return NONE_LABEL if text is None else text
+    return " / ".join(NONE_LABEL if each is None else each for each in orjson.loads(text))
+
+
 def _key(by: By, source: Source, bins: Sequence[float] | None) -> str:
     value = value_of(by, source)
     if bins is None:

@@ -15,6 +15,7 @@ from consentryd.analytics.calendar import Interval, add_months, edges, floor, in
 from consentryd.analytics.shape import Shape
 from consentryd.model.error import Unprocessable
 
+CompareKind = Literal["previous", "year", "match_weekday"]
 MAX_BUCKETS: Final = 10_000
 _RELATIVE: Final = re.compile(r"-(\d{1,4})([hdwmqy])")
 _UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
@@ -141,6 +142,17 @@ def match_weekday(period: Period) -> Period:
     return _moved(period, tuple(instant_of(local_of(edge, period.zone) - back, period.zone) for edge in period.edges))
 
 
+def compared(period: Period, kind: CompareKind) -> Period:
+    """The period that a period is compared with."""
+    match kind:
+        case "previous":
+            return previous(period)
+        case "year":
+            return year_before(period)
+        case "match_weekday":
+            return match_weekday(period)
+
+
 def by_day(period: Period, before: int = 0) -> Period:
     """The local days that a period touches, and `before` days ahead of it."""
     first = floor(local_of(period.since, period.zone), "day", 1) - timedelta(days=before)
@@ -233,6 +245,3 @@ def _absolute(text: str) -> Edge:
     if not _MIN_YEAR <= found[0].year <= _MAX_YEAR:
         raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
     return found
-
-
-CompareKind = Literal["previous", "year", "match_weekday"]

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.behind import Part, behind
 from consentryd.analytics.condition import InCohort
-from consentryd.analytics.funnels.answer import selection_of, span_of
+from consentryd.analytics.funnels.answer import run_of
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.kernel.hold import held_chains
 from consentryd.analytics.kernel.lifecycle import STATUSES, phases
@@ -104,7 +104,8 @@ def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
     if question.count_by == "group":
         raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     period = asked.period(question.trend or "day")
-    plan = question.plan(period.since, period.until)
+    run = run_of(question, period, asked)
+    plan = run.plan
     step = point.step or 0
     if step >= len(question.steps) or (point.dropped and step == 0):
         raise Unprocessable("invalid", "The query has no such step.", field="step")
@@ -115,10 +116,8 @@ def _of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
         found: list[int] = (chains.dropped_before(step, before) if point.dropped else chains.subjects_at(step)).tolist()
         return found
 
-    selection = selection_of(question, asked)
-    parts = asked.execution.streams(
-        selection, span_of(question, period, plan), work, ("who", question.definition_hash(), point, plan)
-    )
+    name = ("who", question.definition_hash(), point, plan)
+    parts = asked.execution.streams(run.selection(), run.span, work, name)
     return [subject for part in parts for subject in part]
 
 

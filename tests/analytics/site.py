@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.engine import Engine
 from consentryd.analytics.query import read
 from consentryd.config.settings import Analytics
+from consentryd.model.clock import ManualClock
 from consentryd.model.event import COLUMNS, POSITION
 from consentryd.storage.compaction import compact
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.reader import Reader
+from consentryd.storage.saved import SavedStore
 from consentryd.storage.seal import Sealer
 from consentryd.storage.withdrawal import note_refusal
 from tests.storage.rows import append_rows
@@ -68,7 +71,8 @@ class Shop:
         self.database = open_database(self.region / "region.db", "region")
         self.database.execute("PRAGMA synchronous = OFF")
         self.reader = Reader(self.region, self.lake)
-        self.engine = Engine({"eu": self.reader}, Analytics(**settings))
+        self.saved = SavedStore(root / "control.db", ManualClock(instant(NOW)))
+        self.engine = Engine({"eu": self.reader}, Analytics(**settings), AudienceBook(self.saved, {"eu": self.region}))
         self._rows = 0
 
     def add(self, *events: tuple[Any, ...] | Mapping[str, Any]) -> None:
@@ -101,8 +105,13 @@ class Shop:
     def ask(self, now: str = NOW, *, least: int = 0, **query: Any) -> Any:
         return self.engine.ask(read(query), "shop", instant(now), least=least)
 
+    def save_cohort(self, name: str, definition: Mapping[str, Any]) -> None:
+        """A dynamic cohort, to be named by questions."""
+        self.saved.create("shop", "cohort", name, json.dumps({"name": name, "definition": definition}), "key")
+
     def close(self) -> None:
         self.reader.close()
+        self.saved.close()
         self.database.close()
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from consentryd.analytics.breakdown import By
+from consentryd.analytics.breakdown import MAX_PROPERTIES, By
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel import funnel as kernel
-from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.period import CompareKind
+from consentryd.analytics.question import Answered, Envelope, Question, ResolvedRange
 from consentryd.analytics.shape import EventName, PropertyName, Shape, Text
 from consentryd.model.clock import DAY, HOUR, MINUTE, SECOND
 
@@ -43,12 +44,24 @@ class Window(Shape):
 
 
 class FunnelBreakdown(Shape):
-    """By the value of one property: of which event, says `attribution`."""
+    """By the values of one to three properties: of which event, says `attribution`. Or by saved cohorts, and everyone."""
 
-    by: By
+    by: By | Annotated[list[By], Field(min_length=1, max_length=MAX_PROPERTIES)] | None = None
+    cohorts: list[Text] = Field(default=[], max_length=20, description="Their ids or names; a subject in two is in both groups.")
     attribution: Attribution = "first_touch"
     step: int = Field(0, ge=0, description="Whose value counts with `attribution` `step`.")
-    limit: int = Field(25, ge=1, le=500)
+    limit: int = Field(25, ge=1, le=500, description="Groups shown; the rest is `Other`.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.by is None) != bool(self.cohorts):
+            raise ValueError("takes either `by` or `cohorts`")
+        return self
+
+    @property
+    def keys(self) -> list[By]:
+        """The properties; none where groups are cohorts."""
+        return [] if self.by is None else self.by if isinstance(self.by, list) else [self.by]
 
 
 class FunnelQuery(Question):
@@ -72,6 +85,7 @@ class FunnelQuery(Question):
     breakdown: FunnelBreakdown | None = None
     histogram: tuple[int, int] | None = Field(None, description="Steps between which times are counted; default first and last.")
     trend: Interval | None = Field(None, description="Also by the time of entry.")
+    compare: CompareKind | None = Field(None, description="Also of an earlier range; histograms then share their bins.")
 
     @model_validator(mode="after")
     def _answerable(self) -> Self:
@@ -83,12 +97,12 @@ class FunnelQuery(Question):
             raise ValueError("`breakdown.step` is no step of the funnel")
         if self.breakdown is not None and self.order == "any" and self.breakdown.attribution != "first_touch":
             raise ValueError("in any order only `first_touch` is known")
-        if self.breakdown is not None and (self.hold_constant or self.count_by not in {"subject", "group"}):
-            raise ValueError("a breakdown counts subjects or accounts, with no property held")
-        if self.trend is not None and (self.hold_constant or self.count_by not in {"subject", "group"}):
-            raise ValueError("a trend counts subjects or accounts, with no property held")
-        if self.breakdown is not None and (self.breakdown.by.bins or self.breakdown.by.edges):
-            raise ValueError("a funnel's groups are values, not bins")
+        if self.breakdown is not None and self.breakdown.attribution == "all_steps" and (self.held or self.count_by == "entries"):
+            raise ValueError("`all_steps` holds the value constant: nothing else can be held, and it counts subjects or accounts")
+        if self.breakdown is not None and self.breakdown.cohorts and self.count_by == "group":
+            raise ValueError("cohorts are of subjects, not of accounts")
+        if self.trend is not None and self.held and self.count_by == "entries":
+            raise ValueError("a trend of entries holds no property")
         return self
 
     def plan(self, since: int, until: int) -> kernel.Funnel:
@@ -146,11 +160,11 @@ class FunnelGroup(Answered):
 
 
 class Bins(Answered):
-    """Bin i counts waits of [start_s + i width_s, start_s + (i + 1) width_s)."""
+    """Bin i counts waits of [start_s + i width_s, start_s + (i + 1) width_s), the last one its end too; null where they are too few."""
 
     start_s: float
     width_s: int
-    counts: list[int]
+    counts: list[int | None]
 
 
 class EntryBucket(Answered):
@@ -160,6 +174,17 @@ class EntryBucket(Answered):
     counts: list[int | None]
     conversion: float | None
     complete: bool
+
+
+class FunnelBefore(Answered):
+    """The same funnel entered in an earlier range; of a day that is not over up to the same time of its day."""
+
+    range: ResolvedRange
+    steps: list[StepCount]
+    overall: Overall
+    excluded: int | None
+    complete: bool
+    histogram: Bins | None
 
 
 class FunnelResult(Envelope):
@@ -172,9 +197,38 @@ class FunnelResult(Envelope):
     trend: list[EntryBucket] | None = None
     groups: list[FunnelGroup] = Field(default_factory=list)
     groups_overlap: bool = False
+    suppressed_cells: int = 0
+    compared_to: FunnelBefore | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         return [*_rows(None, self.steps), *(row for group in self.groups for row in _rows(group.group, group.steps))]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The steps, those of the range before, the times it took, and the entries by bucket."""
+        found = {"": self.rows()}
+        if self.compared_to is not None:
+            before = self.compared_to
+            found[f"entered {before.range.from_[:10]} to {before.range.to[:10]}"] = list(_rows(None, before.steps))
+        if self.histogram is not None:
+            found["seconds to convert"] = self._times(self.histogram)
+        if self.trend is not None:
+            found["by entry"] = [
+                {"start": bucket.start, **{str(step): count for step, count in enumerate(bucket.counts, start=1)}}
+                | {"conversion": bucket.conversion, "complete": bucket.complete}
+                for bucket in self.trend
+            ]
+        return found
+
+    def _times(self, bins: Bins) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = [
+            {"from": bins.start_s + number * bins.width_s, "to": bins.start_s + (number + 1) * bins.width_s, "count": count}
+            for number, count in enumerate(bins.counts)
+        ]
+        before = None if self.compared_to is None else self.compared_to.histogram
+        if before is not None:
+            for row, count in zip(rows, before.counts, strict=True):
+                row["before"] = count
+        return rows
 
 
 def _rows(group: str | None, steps: list[StepCount]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from consentryd.analytics.kernel.chain import ABSENT, Chains, Ints
+from consentryd.analytics.kernel.change import firsts
 from consentryd.analytics.kernel.funnel import Funnel
 
 SECOND: Final = 1_000_000
@@ -20,10 +21,12 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Partial numbers of one or several streams. `counts` int64[steps]; `excluded` lines; `waits`: for each pair of steps (from 0) int64
-    microseconds from one to the other, of every chosen chain that has both."""
+    """Partial numbers of one or several streams. `counts` int64[steps]: lines, that is subjects or attempts; `people` int64[steps]: their
+    subjects; `excluded` lines; `waits`: for each pair of steps (from 0) int64 microseconds from one to the other, of every chosen chain
+    that has both."""
 
     counts: Ints
+    people: Ints
     excluded: int
     waits: dict[Pair, Ints]
 
@@ -35,18 +38,22 @@ class Conversion:
     def joined(cls, parts: Sequence[Conversion]) -> Conversion:
         """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
         waits = {pair: np.concatenate([part.waits[pair] for part in parts]) for pair in parts[0].waits}
-        return cls(sum((part.counts for part in parts[1:]), parts[0].counts), sum(part.excluded for part in parts), waits)
+        counts, people = (np.sum([getattr(part, name) for part in parts], axis=0) for name in ("counts", "people"))
+        return cls(counts, people, sum(part.excluded for part in parts), waits)
 
     def merge(self, other: Conversion) -> Conversion:
         """Of both. The parts must have no subject in common."""
         waits = {pair: np.concatenate([taken, other.waits[pair]]) for pair, taken in self.waits.items()}
-        return Conversion(self.counts + other.counts, self.excluded + other.excluded, waits)
+        return Conversion(self.counts + other.counts, self.people + other.people, self.excluded + other.excluded, waits)
 
 
 def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
     """Adds up the lines of `chains`."""
+    counts = chains.reached.sum(axis=0, dtype=np.int64)
+    several = bool((chains.subject[1:] == chains.subject[:-1]).any())
     return Conversion(
-        counts=chains.reached.sum(axis=0, dtype=np.int64),
+        counts=counts,
+        people=_people(chains) if several else counts,
         excluded=int(chains.excluded.sum()),
         waits={pair: waits(chains, *pair) for pair in pairs},
     )
@@ -54,7 +61,15 @@ def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
 
 def nothing(funnel: Funnel, pairs: Sequence[Pair] = ()) -> Conversion:
     """What merging begins with."""
-    return Conversion(np.zeros(len(funnel.steps), np.int64), 0, {pair: np.empty(0, np.int64) for pair in pairs})
+    none = np.zeros(len(funnel.steps), np.int64)
+    return Conversion(none, none, 0, {pair: np.empty(0, np.int64) for pair in pairs})
+
+
+def _people(chains: Chains) -> Ints:
+    """Subjects by step, where they have several lines."""
+    first = firsts(chains.subject)
+    found: Ints = np.logical_or.reduceat(chains.reached, first, axis=0).sum(axis=0, dtype=np.int64)
+    return found
 
 
 def waits(chains: Chains, from_step: int, to_step: int) -> Ints:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +13,34 @@ import numpy.typing as npt
 from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.funnel import Funnel
+from consentryd.analytics.kernel.hold import best_of, held
 from consentryd.analytics.kernel.ordered import starts_of
 from consentryd.analytics.kernel.solution import chains_of
-from consentryd.analytics.kernel.start import marked, start_rows, taken
+from consentryd.analytics.kernel.start import marked, relevant, start_rows, taken
 from consentryd.analytics.kernel.trail import Trail, trail_of
 from consentryd.analytics.stream import Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """`reached` int64[buckets, steps]: subjects (or attempts) that entered in the bucket and did the step; `excluded` int64[buckets]."""
+class Trend(NamedTuple):
+    """`reached` int64[buckets, steps]: subjects (or attempts) that entered in the bucket and did the step; `people`: subjects of these;
+    `excluded` int64[buckets]."""
 
     reached: Ints
+    people: Ints
     excluded: Ints
 
     def merge(self, other: Trend) -> Trend:
-        return Trend(self.reached + other.reached, self.excluded + other.excluded)
+        return Trend(self.reached + other.reached, self.people + other.people, self.excluded + other.excluded)
 
 
-def trend(stream: Stream, funnel: Funnel, edges: Sequence[int]) -> Trend:
-    """`edges`: n + 1 instants of n buckets of entry; together they are the funnel's range."""
-    found = Trend(np.zeros((len(edges) - 1, len(funnel.steps)), np.int64), np.zeros(len(edges) - 1, np.int64))
+def trend(stream: Stream, funnel: Funnel, edges: Sequence[int], held: Sequence[str] = ()) -> Trend:
+    """`edges`: n + 1 instants of n buckets of entry; together they are the funnel's range. `held`: columns that all steps share."""
+    reached = np.zeros((len(edges) - 1, len(funnel.steps)), np.int64)
+    found = Trend(reached, reached, np.zeros(len(edges) - 1, np.int64))
     if funnel.count_entries:
         return _of_entries(stream, funnel, edges, found)
+    if held:
+        return _of_held(stream, funnel, edges, held, found)
     plain = funnel.order == "ordered" and not funnel.exclusions and not any(step.optional for step in funnel.steps)
     if plain:
         stream = _quickly(stream, funnel, edges, found)
@@ -48,19 +54,42 @@ def _of_entries(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Tre
     bucket = np.searchsorted(edges, attempts.time[:, 0], side="right") - 1
     np.add.at(found.reached, bucket, attempts.reached)
     np.add.at(found.excluded, bucket, attempts.excluded)
+    people = np.zeros_like(found.reached)
+    first = np.flatnonzero(changes(attempts.subject) | changes(bucket))  # attempts are by subject and time
+    if len(first):
+        np.add.at(people, bucket[first], np.logical_or.reduceat(attempts.reached, first, axis=0))
+    return found._replace(people=people)
+
+
+def _of_held(stream: Stream, funnel: Funnel, edges: Sequence[int], names: Sequence[str], found: Trend) -> Trend:
+    """In each bucket the best of a subject's values."""
+    parts = held(stream, names, relevant(stream, funnel))
+    inner, plan = _entering(parts.stream, funnel)
+    for bucket, (since, until) in enumerate(pairwise(edges)):
+        near = np.flatnonzero((inner.time >= since) & (inner.time < until + plan.window))
+        chains = chains_of(taken(inner, near), replace(plan, since=since, until=until))
+        lines = best_of(chains._replace(subject=parts.owner[chains.subject]))
+        found.reached[bucket] += lines.reached.sum(axis=0)
+        found.excluded[bucket] += lines.excluded.sum()
     return found
 
 
 def _bucket_by_bucket(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend) -> None:
-    if funnel.entry != "any":
-        marks = np.zeros(len(stream.subject), np.bool_)
-        marks[start_rows(stream, funnel)] = True
-        stream, funnel = marked(stream, marks, funnel)
+    stream, funnel = _entering(stream, funnel)
     for bucket, (since, until) in enumerate(pairwise(edges)):
         near = np.flatnonzero((stream.time >= since) & (stream.time < until + funnel.window))
         lines = chains_of(taken(stream, near), replace(funnel, since=since, until=until))
         found.reached[bucket] += lines.reached.sum(axis=0)
         found.excluded[bucket] += lines.excluded.sum()
+
+
+def _entering(stream: Stream, funnel: Funnel) -> tuple[Stream, Funnel]:
+    """With the events that may start marked, where that depends on more than the bucket."""
+    if funnel.entry == "any":
+        return stream, funnel
+    marks = np.zeros(len(stream.subject), np.bool_)
+    marks[start_rows(stream, funnel)] = True
+    return marked(stream, marks, funnel)
 
 
 def _quickly(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Trend) -> Stream:

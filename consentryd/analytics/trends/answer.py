@@ -10,7 +10,7 @@ from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.group import ALL, EVERYONE, label_of
-from consentryd.analytics.period import CompareKind, Period, match_weekday, previous, year_before
+from consentryd.analytics.period import Period, compared
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
@@ -24,7 +24,6 @@ from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
 MAX_CELLS: Final = 10_000
-_BEFORE: Final[dict[CompareKind, Any]] = {"previous": previous, "year": year_before, "match_weekday": match_weekday}
 _DISTINCT: Final = frozenset({"unique", "unique_sessions", "unique_groups", "unique_values"})
 
 
@@ -45,16 +44,16 @@ def answer(question: Trends, asked: Asked) -> TrendsResult:
     shown = choose_groups(question.series, frame, asked)
     _check_cells(question, shown)
     current = _measure(question, shown, asked)
-    compared = None
+    before = None
     if question.compare is not None:
-        compared = _measure(question, shown._replace(frame=_before(question, shown.frame, asked)), asked)
+        before = _measure(question, shown._replace(frame=_before(question, shown.frame, asked)), asked)
     _count_future(question, period, asked)
-    lines = _Lines(question, shown, asked).lines(current, compared)
+    lines = _Lines(question, shown, asked).lines(current, before)
     return TrendsResult(
         **asked.envelope(period),
         series=lines,
         suppressed_groups=shown.suppressed,
-        suppressed_cells=current.hidden + (compared.hidden if compared else 0),
+        suppressed_cells=current.hidden + (before.hidden if before else 0),
         groups_overlap=isinstance(question.breakdown, ByCohorts),
     )
 
@@ -95,7 +94,7 @@ def _check_cells(question: Trends, shown: Shown) -> None:
 def _before(question: Trends, frame: Frame, asked: Asked) -> Frame:
     """The frame of the comparison: nothing of what the bucket under way has not reached yet."""
     assert question.compare is not None
-    moved: Period = _BEFORE[question.compare](frame.period)
+    moved = compared(frame.period, question.compare)
     bucket = frame.period.bucket_at(asked.now)
     if bucket is None or question.compare_partial == "whole":
         return replace(frame, period=moved)
@@ -197,8 +196,7 @@ class _Lines:
 
     def _compared_period(self) -> Period:
         assert self._question.compare is not None
-        period: Period = _BEFORE[self._question.compare](self._period)
-        return period
+        return compared(self._period, self._question.compare)
 
     def _non_numeric(self, series: Series) -> Cells:
         together = self._question.breakdown is not None and not isinstance(self._question.breakdown, ByCohorts)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.breakdown import By, ByCohorts, ByProperties
-from consentryd.analytics.group import ALL, EVERYONE, OTHER, value_of
-from consentryd.analytics.source import Source
+from consentryd.analytics.binning import edges_of
+from consentryd.analytics.breakdown import ByCohorts, ByProperties
+from consentryd.analytics.group import ALL, EVERYONE, OTHER
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.measuring import series_cells, subject_cells
 from consentryd.analytics.trends.model import Measure, Series
@@ -95,24 +95,5 @@ def _ranked(cells: Sequence[Cells]) -> list[str]:
 
 def _with_bins(series: Sequence[Series], frame: Frame, asked: Asked) -> Frame:
     assert isinstance(frame.breakdown, ByProperties)
-    found = tuple(_edges(by, series, frame, asked) for by in frame.breakdown.by)
+    found = tuple(edges_of(by, parts_of(series), frame.span, asked) for by in frame.breakdown.by)
     return replace(frame, edges=found)
-
-
-def _edges(by: By, series: Sequence[Series], frame: Frame, asked: Asked) -> tuple[float, ...] | None:
-    """The given edges, or those of bins of one width between the smallest and the largest value there is."""
-    if by.bins is None:
-        return None if by.edges is None else tuple(by.edges)
-    source = Source(asked.setting)
-    matches = " OR ".join(source.matches(part) for part in parts_of(series))
-    where = "true" if frame.where is None else source.holds(frame.where)
-    number = value_of(by, source).number
-    statement = f"SELECT min({number}) AS low, max({number}) AS high FROM {source.sql} WHERE ({matches}) AND {where}"
-    table = asked.execution.gather(statement, frame.span)
-    lows = [low for low in table["low"].to_pylist() if low is not None]
-    highs = [high for high in table["high"].to_pylist() if high is not None]
-    if not lows:
-        return (0.0, 1.0)
-    low, high = min(lows), max(highs)
-    width = (high - low) / by.bins or 1.0
-    return (*(low + width * number for number in range(by.bins)), high if high > low else low + width)

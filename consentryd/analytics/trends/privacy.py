@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from consentryd.analytics.group import ALL
@@ -29,6 +29,15 @@ def hide_small(cells: Cells, sizes: Cells, least: int) -> int:
     for cell in hidden:
         cells[cell] = None
     return len(hidden)
+
+
+def hide_line(counts: Sequence[int], least: int) -> list[int | None]:
+    """The same for counts of people in a row whose sum is known: what is small, and beside a lone one the smallest other."""
+    if least <= 1 or not any(0 < count < least for count in counts):
+        return list(counts)
+    cells: Cells = {("line", place): count for place, count in enumerate(counts)}
+    hide_small(cells, cells | {("line", RANGE): sum(counts)}, least)
+    return list(cells.values())
 
 
 def _beside(sizes: Cells, hidden: set[Cell]) -> Iterable[Cell]:
