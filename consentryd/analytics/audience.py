@@ -33,7 +33,7 @@ class SavedAudiences(Mapping[str, Audience]):
         for saved in self._store.all(self._site, "cohort"):
             if which in {saved.id, saved.name}:
                 cohort = SavedCohort.model_validate_json(saved.body)
-                rule = None if cohort.static else cohort.definition
+                rule = None if cohort.static else cohort.rule
                 return Audience(rule, partial(self.roll, saved.id))
         raise KeyError(which)
 

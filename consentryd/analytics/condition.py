@@ -105,7 +105,8 @@ class InCohort(Shape):
 class Window(Shape):
     """`last` n `unit` before now, or local days `from` to `to`; neither: ever.
 
-    `calendar`: the last ones are whole local days, up to and including today, or yesterday.
+    `calendar`: the last ones are whole local days, up to and including today, or yesterday. `after` and `before`: relative to the subject's
+    own first such event, at most `within` `unit` from it; of subjects without one nothing is true.
     """
 
     last: int | None = Field(None, ge=1, le=10_000)
@@ -114,12 +115,23 @@ class Window(Shape):
     today: bool = Field(True, description="Whether calendar days end with today, or with yesterday.")
     from_: str | None = Field(None, alias="from", pattern=r"^\d{4}-\d{2}-\d{2}$")
     to: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    after: Matcher | None = Field(None, description="From the instant of the subject's first such event on, itself included.")
+    before: Matcher | None = Field(None, description="Before the subject's first such event.")
+    within: int | None = Field(None, ge=1, le=10_000, description="How many `unit` from that event; default: any number.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.last is not None and (self.from_ is not None or self.to is not None):
-            raise ValueError("takes either `last` or `from` and `to`")
+        kinds = [self.last, self.from_ or self.to, self.after, self.before]
+        if sum(kind is not None for kind in kinds) > 1:
+            raise ValueError("takes one of `last`, `from` and `to`, `after`, and `before`")
+        if self.within is not None and self.anchor is None:
+            raise ValueError("`within` goes with `after` or `before`")
         return self
+
+    @property
+    def anchor(self) -> Matcher | None:
+        """The event that it is relative to."""
+        return self.after or self.before
 
 
 class Matcher(Shape):
@@ -143,14 +155,14 @@ class Did(Matcher):
     op: Compared = "gte"
     times: int = Field(1, ge=0)
     upto: int | None = Field(None, ge=0, description="The upper bound of `between`.")
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
 
 
 class FirstDid(Matcher):
     """The subject's first such event ever lies in the window."""
 
     type: Literal["first_did"]
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
 
 
 class DidThen(Shape):
@@ -161,7 +173,7 @@ class DidThen(Shape):
     then: Matcher
     without: Matcher | None = None
     within_days: float = Field(gt=0, le=366)
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
 
 
 class DidRegularly(Matcher):
@@ -216,7 +228,7 @@ class DidMuch(Matcher):
     op: Compared = "gte"
     value: Number
     upto: Number | None = None
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
 
 
 class All(Shape):
@@ -257,7 +269,7 @@ Condition = Annotated[
     Discriminator(_type_of),
 ]
 
-for _model in (Matcher, Did, FirstDid, DidThen, DidRegularly, Stopped, Restarted, DidMuch, All, Either, Not):
+for _model in (Window, Matcher, Did, FirstDid, DidThen, DidRegularly, Stopped, Restarted, DidMuch, All, Either, Not):
     _model.model_rebuild()
 
 
@@ -267,6 +279,15 @@ def depth_of(condition: Any) -> int:
         return 1 + max(depth_of(each) for each in condition.conditions)
     if isinstance(condition, Not):
         return 1 + depth_of(condition.condition)
-    if isinstance(condition, Matcher) and condition.where is not None:
-        return 1 + depth_of(condition.where)
-    return 1
+    inner = [condition.where] if isinstance(condition, Matcher) else []
+    window = getattr(condition, "window", None)
+    if window is not None and window.anchor is not None:
+        inner.append(window.anchor.where)
+    return 1 + max((depth_of(each) for each in inner if each is not None), default=0)
+
+
+def seen_lately(condition: Condition, days: int | None) -> Condition:
+    """The condition on those subjects only who did anything in so many days before now."""
+    if days is None:
+        return condition
+    return All(type="and", conditions=[Did(type="did", window=Window(last=days, unit="day")), condition])

@@ -33,6 +33,8 @@ Deed = Did | FirstDid | DidThen | DidRegularly | Stopped | Restarted | DidMuch
 _SIGNS: Final[dict[Compared, str]] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _SPANS: Final[dict[str, int]] = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 _TIME: Final = "epoch_us(e.time)"
+#: UTC microseconds: a number, or SQL for the row's subject.
+Bound = int | str
 
 
 def subjects_sql(deed: object, outer: Source) -> str:
@@ -62,7 +64,10 @@ def _did(deed: Did, outer: Source) -> str:
     by_subject = _by_subject(deed, deed.window, outer)
     if not _allows_zero(deed):
         return f"{by_subject} HAVING {truth}"
-    return f"SELECT subject FROM {HISTORY} WHERE subject IS NOT NULL EXCEPT ({by_subject} HAVING NOT ({truth}))"
+    everybody = f"SELECT subject FROM {HISTORY} WHERE subject IS NOT NULL"
+    if deed.window.anchor is not None:
+        everybody = _by_subject(deed.window.anchor, Window(), outer)
+    return f"{everybody} EXCEPT ({by_subject} HAVING NOT ({truth}))"
 
 
 def _allows_zero(deed: Did) -> bool:
@@ -78,8 +83,11 @@ def _allows_zero(deed: Did) -> bool:
 
 
 def _first_did(deed: FirstDid, outer: Source) -> str:
-    since, until = _bounds(deed.window, outer.setting)
-    return f"{_by_subject(deed, Window(), outer)} HAVING min({_TIME}) >= {since} AND min({_TIME}) < {until}"
+    source = outer.nested()
+    since, until = _bounds(deed.window, source)
+    truth = source.matches(deed)
+    first = f"min({_TIME}) >= min({since}) AND min({_TIME}) < min({until})"
+    return f"SELECT e.subject FROM {source.sql} WHERE e.subject IS NOT NULL AND {truth} GROUP BY e.subject HAVING {first}"
 
 
 def _did_then(deed: DidThen, outer: Source) -> str:
@@ -87,7 +95,7 @@ def _did_then(deed: DidThen, outer: Source) -> str:
     source = outer.nested()
     first, then = source.matches(deed.first), source.matches(deed.then)
     without = "false" if deed.without is None else source.matches(deed.without)
-    since, until = _bounds(deed.window, outer.setting)
+    since, until = _bounds(deed.window, source)
     rows = (
         f"SELECT e.subject, {_TIME} AS t, e.event_id, {first} AS a, {then} AS b, {without} AS c FROM {source.sql}"
         f" WHERE e.subject IS NOT NULL AND {_within(since, until)} AND ({first} OR {then} OR {without})"
@@ -137,7 +145,7 @@ def _did_much(deed: DidMuch, outer: Source) -> str:
 def _by_subject(matcher: Matcher, window: Window, outer: Source) -> str:
     source = outer.nested()
     truth = source.matches(matcher)
-    since, until = _bounds(window, outer.setting)
+    since, until = _bounds(window, source)
     return f"SELECT e.subject FROM {source.sql} WHERE e.subject IS NOT NULL AND {_within(since, until)} AND {truth} GROUP BY e.subject"
 
 
@@ -148,12 +156,15 @@ def _since(matcher: Matcher, since: int, outer: Source) -> str:
     return f"SELECT e.subject FROM {source.sql} WHERE e.subject IS NOT NULL AND {within} AND {truth} GROUP BY e.subject"
 
 
-def _within(since: int, until: int) -> str:
+def _within(since: Bound, until: Bound) -> str:
     return f"e.time >= make_timestamptz({since}) AND e.time < make_timestamptz({until})"
 
 
-def _bounds(window: Window, setting: Setting) -> tuple[int, int]:
+def _bounds(window: Window, source: Source) -> tuple[Bound, Bound]:
     """[since, until). The last n days are n times 24 hours, their first instant included; calendar ones end with today."""
+    setting = source.setting
+    if window.anchor is not None:
+        return _relative(window, source)
     if window.last is not None and not window.calendar:
         return setting.now - window.last * _SPANS[window.unit], setting.now
     if window.last is not None:
@@ -162,6 +173,20 @@ def _bounds(window: Window, setting: Setting) -> tuple[int, int]:
         return instant_of(start, setting.zone), instant_of(step(today, "day"), setting.zone)
     if window.from_ is None and window.to is None:
         return 0, setting.now + DAY
+    return _between(window, setting)
+
+
+def _relative(window: Window, source: Source) -> tuple[Bound, Bound]:
+    """After an event its instant and the one at the end are in; before it neither its instant nor what is longer ago."""
+    assert window.anchor is not None
+    first = source.first(window.anchor)
+    length = None if window.within is None else window.within * _SPANS[window.unit]
+    if window.after is not None:
+        return first, source.setting.now + DAY if length is None else f"({first} + {length + 1})"
+    return 0 if length is None else f"({first} - {length})", first
+
+
+def _between(window: Window, setting: Setting) -> tuple[Bound, Bound]:
     try:
         wanted = Range.model_validate({"from": window.from_ or "1971-01-01", "to": window.to or "today"})
     except ValidationError:

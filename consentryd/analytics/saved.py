@@ -18,6 +18,7 @@ from consentryd.analytics.condition import (
     PropertyIs,
     SessionIs,
     depth_of,
+    seen_lately,
 )
 from consentryd.analytics.query import Query, checked
 from consentryd.analytics.shape import Shape, Text
@@ -51,6 +52,12 @@ class SavedCohort(Shape):
     definition: Condition | None = None
     behind: Behind | None = None
     static: bool = False
+    seen_days: int | None = Field(
+        None,
+        ge=1,
+        le=3_650,
+        description="Of subjects with an event of any kind in so many days before now; default: all ever seen.",
+    )
 
     @model_validator(mode="after")
     def _about_subjects(self) -> Self:
@@ -58,9 +65,16 @@ class SavedCohort(Shape):
             raise ValueError("takes either a `definition` or what it is `behind`")
         if self.definition is not None and depth_of(self.definition) > MAX_DEPTH:
             raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+        if self.definition is None and self.seen_days is not None:
+            raise ValueError("`seen_days` is about a `definition`")
         if _about_events(self.definition):
             raise ValueError("a cohort is made of what subjects are and did: name event properties within a `did`")
         return self
+
+    @property
+    def rule(self) -> Condition | None:
+        """The definition, of those whom it is about."""
+        return None if self.definition is None else seen_lately(self.definition, self.seen_days)
 
 
 _MODELS: Final[dict[SavedType, TypeAdapter[Any]]] = {

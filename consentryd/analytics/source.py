@@ -149,6 +149,15 @@ class Source:
         self._joins["account"] = f"ASOF LEFT JOIN ({said}) {row} ON e.subject = {row}.subject AND e.time >= {row}.time"
         return f"coalesce(nullif({property_of('group_id').text}, ''), {row}.account)"
 
+    def first(self, matcher: Matcher) -> str:
+        """When the row's subject did this for the first time, UTC microseconds; null if it never did."""
+        source = self.nested()
+        truth = source.matches(matcher)
+        firsts = f"SELECT e.subject, min(epoch_us(e.time)) AS t FROM {source.sql} WHERE e.subject IS NOT NULL AND {truth} GROUP BY e.subject"
+        row = self._join(f"first {firsts}")
+        self._joins[f"first {firsts}"] = f"LEFT JOIN ({firsts}) {row} ON e.subject = {row}.subject"
+        return f"{row}.t"
+
     def member(self, cohort: str, as_of: str | None = None) -> str:
         """A boolean, never null: the subject is a member, or was by what is on record as of a day or a local time."""
         audience = self.setting.audiences.get(cohort)

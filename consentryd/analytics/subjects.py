@@ -10,7 +10,6 @@ from pydantic import Field, TypeAdapter
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.behind import Part, behind
-from consentryd.analytics.condition import InCohort
 from consentryd.analytics.funnels.answer import run_of
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.kernel.hold import held_chains
@@ -168,8 +167,7 @@ def _of_stickiness(question: StickinessQuery, buckets: int, asked: Asked) -> lis
 def _of_cohorts(question: CohortsQuery, wanted: tuple[int, ...], asked: Asked) -> list[int]:
     if not all(0 <= number < len(question.cohorts) for number in wanted):
         raise Unprocessable("invalid", "The query has no such cohort.", field="cohort")
-    each = [question.cohorts[number] for number in wanted]
-    definitions = [InCohort(type="cohort", cohort=one) if isinstance(one, str) else one for one in each]
+    definitions = [question.definitions()[number] for number in wanted]
     source = Source(asked.setting)
     statement = " INTERSECT ".join(f"SELECT subject FROM ({members_sql(definition, source)})" for definition in definitions)
     period = asked.period("day")

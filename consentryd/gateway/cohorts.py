@@ -22,8 +22,8 @@ def members_of(querying: Querying, cohort: SavedCohort, site: str, now: int, con
     """The subjects in a cohort at `now`, by region. Raises what `Engine.ask` raises."""
     if cohort.behind is not None:
         return querying.engine.behind(cohort.behind.query, cohort.behind.point, site, now, control)
-    assert cohort.definition is not None
-    return querying.engine.members(cohort.definition, site, now, control)
+    assert cohort.rule is not None
+    return querying.engine.members(cohort.rule, site, now, control)
 
 
 class Reckoner:

@@ -105,9 +105,9 @@ class Shop:
     def ask(self, now: str = NOW, *, least: int = 0, **query: Any) -> Any:
         return self.engine.ask(read(query), "shop", instant(now), least=least)
 
-    def save_cohort(self, name: str, definition: Mapping[str, Any]) -> None:
+    def save_cohort(self, name: str, definition: Mapping[str, Any], **more: Any) -> None:
         """A dynamic cohort, to be named by questions."""
-        self.saved.create("shop", "cohort", name, json.dumps({"name": name, "definition": definition}), "key")
+        self.saved.create("shop", "cohort", name, json.dumps({"name": name, "definition": definition, **more}), "key")
 
     def close(self) -> None:
         self.reader.close()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.condition import Condition, InCohort
+from consentryd.analytics.condition import Condition, InCohort, seen_lately
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
@@ -22,6 +22,17 @@ class CohortsQuery(Question):
 
     kind: Literal["cohorts"]
     cohorts: list[Text | Condition] = Field(min_length=1, max_length=4, description="Saved ones by id or name, or definitions.")
+    seen_days: int | None = Field(
+        None,
+        ge=1,
+        le=3_650,
+        description="Of subjects with an event of any kind in so many days before now; default: all ever seen.",
+    )
+
+    def definitions(self) -> list[Condition]:
+        """Each as a condition."""
+        found = [InCohort(type="cohort", cohort=each) if isinstance(each, str) else each for each in self.cohorts]
+        return [seen_lately(each, self.seen_days) for each in found]
 
 
 class CohortSize(Answered):
@@ -31,7 +42,7 @@ class CohortSize(Answered):
 
 
 class Overlap(Answered):
-    """Subjects in both, and that by subjects in either."""
+    """Subjects in both, and that by subjects in either; null where these, or those in one of them only, are too few."""
 
     cohorts: tuple[int, int]
     subjects: int | None
@@ -70,8 +81,7 @@ def _memberships_sql(question: CohortsQuery, asked: Asked) -> str:
     """How many subjects are in which cohorts, as a bit for each."""
     source = Source(asked.setting)
     parts = []
-    for number, each in enumerate(question.cohorts):
-        definition = InCohort(type="cohort", cohort=each) if isinstance(each, str) else each
+    for number, definition in enumerate(question.definitions()):
         parts.append(f"SELECT subject, {1 << number} AS bit FROM ({members_sql(definition, source)})")
     union = " UNION ALL ".join(parts)
     return f"SELECT mask, count(*) AS n FROM (SELECT subject, sum(bit)::BIGINT AS mask FROM ({union}) GROUP BY subject) GROUP BY mask"
@@ -81,8 +91,13 @@ def _overlap(counts: Counter[int], one: int, other: int, asked: Asked) -> Overla
     both = (1 << one) | (1 << other)
     shared = sum(number for mask, number in counts.items() if mask & both == both)
     either = _size(counts, both)
-    hidden = asked.hides(shared)
-    return Overlap(cohorts=(one, other), subjects=asked.shown(shared), jaccard=None if hidden or not either else shared / either)
+    apart = (_size(counts, 1 << number) - shared for number in (one, other))
+    hidden = any(asked.hides(count) for count in (shared, *apart))
+    return Overlap(
+        cohorts=(one, other),
+        subjects=None if hidden else asked.shown(shared),
+        jaccard=None if hidden or not either else shared / either,
+    )
 
 
 def _size(counts: Counter[int], mask: int) -> int:

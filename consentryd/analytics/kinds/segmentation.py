@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, By
-from consentryd.analytics.condition import All, Condition, Did, Matcher, Window
+from consentryd.analytics.condition import All, Condition, Did, Matcher, Window, seen_lately
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.latest import check_latest, latest_sql
 from consentryd.analytics.period import Period, days_of
@@ -51,6 +51,12 @@ class SegmentationQuery(Question):
     did: Matcher = Field(ANYTHING, description="What they did; default: any event.")
     times: int = Field(1, ge=1, le=1_000_000, description="At least so often.")
     done: bool = Field(True, description="False: those who did it less often, or not at all.")
+    seen_days: int | None = Field(
+        None,
+        ge=1,
+        le=3_650,
+        description="Only of subjects with an event of any kind in so many days before now; default: all ever seen.",
+    )
     subjects: Condition | None = Field(None, description="What else holds of them: traits, cohorts, deeds.")
     by: list[By] = Field(default=_PLACE_AND_DEVICE, max_length=20, description="What they are told apart by, each on its own.")
     limit: int = Field(25, ge=1, le=500, description="Groups shown; the rest is `Other`.")
@@ -152,7 +158,8 @@ def definition_of(question: SegmentationQuery, period: Period) -> Condition:
     times = {"op": "gte", "times": question.times} if question.done else {"op": "lt", "times": question.times}
     window = Window.model_validate({"from": days.from_, "to": days.to})
     did = Did(type="did", event=question.did.event, where=where, window=window, **times)
-    return did if question.subjects is None else All(type="and", conditions=[did, question.subjects])
+    wanted = did if question.subjects is None else All(type="and", conditions=[did, question.subjects])
+    return seen_lately(wanted, question.seen_days)
 
 
 def members(question: SegmentationQuery, channel: str | None, asked: Asked) -> list[int]:
