@@ -25,7 +25,6 @@ from consentryd.analytics.kinds import (
     lifecycle,
     paths,
     person,
-    retention,
     rfm,
     segmentation,
     sessions,
@@ -41,7 +40,6 @@ from consentryd.analytics.kinds.kpi import KpiQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
 from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.person import PersonQuery
-from consentryd.analytics.kinds.retention import RetentionQuery
 from consentryd.analytics.kinds.rfm import RfmQuery
 from consentryd.analytics.kinds.segmentation import SegmentationQuery
 from consentryd.analytics.kinds.sessions import SessionsQuery
@@ -50,6 +48,8 @@ from consentryd.analytics.kinds.web import WebQuery
 from consentryd.analytics.prediction.answer import answer as answer_prediction
 from consentryd.analytics.prediction.model import PredictionQuery, PredictionResult
 from consentryd.analytics.question import Envelope, Question
+from consentryd.analytics.retention.answer import answer as answer_retention
+from consentryd.analytics.retention.model import RetentionQuery, RetentionResult
 from consentryd.analytics.revenue.answer import answer as answer_revenue
 from consentryd.analytics.revenue.model import RevenueQuery, RevenueResult
 from consentryd.analytics.trends.answer import answer as answer_trends
@@ -84,7 +84,7 @@ Query = Annotated[
 ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     Trends: answer_trends,
     FunnelQuery: answer_funnel,
-    RetentionQuery: retention.answer,
+    RetentionQuery: answer_retention,
     LifecycleQuery: lifecycle.answer,
     StickinessQuery: stickiness.answer,
     SessionsQuery: sessions.answer,
@@ -107,7 +107,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
 RESULTS: Final[tuple[type[Envelope], ...]] = (
     TrendsResult,
     FunnelResult,
-    retention.RetentionResult,
+    RetentionResult,
     lifecycle.LifecycleResult,
     stickiness.StickinessResult,
     sessions.SessionsResult,

@@ -17,13 +17,16 @@ def select(
     *,
     every: bool = False,
     accounts: bool = False,
+    cohort: str | None = None,
 ) -> Selection:
     """Events that match one of `matchers`, which become definitions 0, 1 ...; `every`: also those that match none.
 
-    `accounts`: of those that belong to an account, by account.
+    `accounts`: of those that belong to an account, by account. `cohort`: of the members of a saved one.
     """
     source = Source(asked.setting)
     definitions = [source.matches(matcher) for matcher in matchers]
     conditions = [] if asked.question.where is None else [source.holds(asked.question.where)]
+    if cohort is not None:
+        conditions.append(source.member(cohort))
     account = source.account() if accounts else None
     return Selection(source, definitions, tuple(columns(source)), conditions, every=every, account=account)

@@ -19,12 +19,13 @@ from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kernel.stickiness import habits
 from consentryd.analytics.kinds.cohorts import CohortsQuery
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
-from consentryd.analytics.kinds.retention import RetentionQuery, plan_of
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import earlier
 from consentryd.analytics.prediction.model import TENTHS
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.retention.answer import plan_of
+from consentryd.analytics.retention.model import RetentionQuery
 from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source, members_sql

@@ -14,11 +14,11 @@ from consentryd.analytics.adoption.model import AdoptionQuery, AdoptionResult, C
 from consentryd.analytics.adoption.people import daily_counts, people_sql
 from consentryd.analytics.adoption.segments import segments_of
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.kinds import retention
-from consentryd.analytics.kinds.retention import RetentionQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, days_of
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.retention.answer import answer as answer_retention
+from consentryd.analytics.retention.model import RetentionQuery
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 
@@ -105,7 +105,7 @@ def _retention(question: AdoptionQuery, period: Period, asked: Asked) -> list[fl
         range=days_of(period),
         where=question.where,
     )
-    return retention.answer(part, asked.about(part)).curve
+    return answer_retention(part, asked.about(part)).curve
 
 
 def _known(column: Any) -> Any:

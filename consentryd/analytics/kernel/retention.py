@@ -143,12 +143,24 @@ def matrix(members: Members, question: Retention) -> Matrix:
     return found
 
 
-def by_group(members: Members, question: Retention) -> dict[int, Matrix]:
-    """A matrix for each value of the group column."""
+class Grouped(NamedTuple):
+    """Of one value: its matrix, and how many subjects are in it."""
+
+    matrix: Matrix
+    people: int
+
+    def merge(self, other: Grouped) -> Grouped:
+        """Of both. The parts must have no subject in common."""
+        return Grouped(self.matrix.merge(other.matrix), self.people + other.people)
+
+
+def by_group(members: Members, question: Retention) -> dict[int, Grouped]:
+    """By value of the group column."""
     found = {}
     for value in np.unique(members.group).tolist():
         lines = members.group == value
-        found[int(value)] = matrix(Members(*(column[lines] for column in members)), question)
+        own = Members(*(column[lines] for column in members))
+        found[int(value)] = Grouped(matrix(own, question), len(np.unique(own.subject)))
     return found
 
 

@@ -10,13 +10,14 @@ from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelStep
-from consentryd.analytics.kinds import retention, stickiness
-from consentryd.analytics.kinds.retention import RetentionQuery
+from consentryd.analytics.kinds import stickiness
 from consentryd.analytics.kinds.sessions import SessionRules, SessionTotals, measure, totals_of
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, days_of, previous
 from consentryd.analytics.question import Answered, Envelope
+from consentryd.analytics.retention.answer import answer as answer_retention
+from consentryd.analytics.retention.model import RetentionQuery
 from consentryd.analytics.trends.aggregate import RANGE, Levels
 from consentryd.analytics.trends.measuring import subject_cells
 from consentryd.analytics.trends.model import Measure
@@ -115,7 +116,7 @@ def _conversion(question: KpiQuery, asked: Asked) -> dict[str, float | None]:
 
 def _retained(question: KpiQuery, asked: Asked) -> list[Kpi]:
     part = RetentionQuery(kind="retention", start=question.activity, back=question.activity, periods=30, **_common(question))
-    curve = retention.answer(part, asked.about(part)).curve
+    curve = answer_retention(part, asked.about(part)).curve
     return [_kpi(f"retention_day_{day}", curve[day], None) for day in (1, 7, 30)]
 
 

@@ -141,11 +141,11 @@ def test_retention_adds_up_a_property_and_is_broken_down_by_the_first_start():
     stream = stream_of([on_days(0, 1, 1), on_days(0, 1)], plan=[4, 5, 5, -1, 4], amount=[1.0, 2.5, float("nan"), 8.0, 3.0])
     question = Retention(START, BACK, days(0, 2), 1, (1,), group="plan", metric="amount")
     found = by_group(members_of(stream, question), question)
-    assert {value: (part.size.tolist(), part.amount.tolist()) for value, part in found.items()} == {
-        4: ([1], [[1.0, 2.5]]),
-        -1: ([1], [[8.0, 3.0]]),
+    assert {value: (part.matrix.size.tolist(), part.matrix.amount.tolist(), part.people) for value, part in found.items()} == {
+        4: ([1], [[1.0, 2.5]], 1),
+        -1: ([1], [[8.0, 3.0]], 1),
     }
-    whole = found[4].merge(found[-1])
+    whole = found[4].merge(found[-1]).matrix
     assert (whole.size.tolist(), whole.retained.tolist(), whole.amount.tolist()) == ([2], [[2, 2]], [[9.0, 5.5]])
 
 

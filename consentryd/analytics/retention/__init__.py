@@ -1,0 +1,1 @@
+"""Who comes back, and when (section 1.3)."""

@@ -1,0 +1,124 @@
+"""Retention over every bucket's stream, or from rollups, and the parts added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from typing import Final
+
+import numpy as np
+
+from consentryd.analytics.account import streams_of
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.field import field_of
+from consentryd.analytics.group import values_sql
+from consentryd.analytics.kernel.retention import Grouped, Matrix, Retention, by_group, matrix, members_of
+from consentryd.analytics.period import Period, later
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.retention.model import RetentionQuery
+from consentryd.analytics.rollup.retention import matrix_of
+from consentryd.analytics.selecting import select
+from consentryd.analytics.source import Source
+from consentryd.analytics.stream import Int32s, Stream
+from consentryd.analytics.streaming import Column, Selection, Texts
+from consentryd.model.clock import DAY, HOUR
+
+GROUP: Final = "group"
+OTHER: Final = -2
+UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`cohort`: only of the members of a saved one. `edges`: of a numeric breakdown's bins."""
+
+    question: RetentionQuery
+    asked: Asked
+    period: Period
+    texts: Texts = field(default_factory=Texts)
+    cohort: str | None = None
+    edges: tuple[tuple[float, ...] | None, ...] = ()
+
+    @property
+    def observed(self) -> Period:
+        """The cohorts' buckets and those that returns are looked for in."""
+        return later(self.period, sum(self.brackets))
+
+    @property
+    def brackets(self) -> tuple[int, ...]:
+        return tuple(self.question.brackets or [1] * self.question.periods)
+
+    @property
+    def by_account(self) -> bool:
+        return self.question.count_by == "group"
+
+    @property
+    def span(self) -> Span:
+        return Span(None if self.question.cohort != "recurring" else self.period.since, self.observed.until)
+
+    def plan(self, *, grouped: bool = False) -> Retention:
+        """What the kernel is asked."""
+        question = self.question
+        return Retention(
+            start=0,
+            back=1,
+            edges=self.observed.edges,
+            cohorts=self.period.buckets,
+            brackets=self.brackets,
+            kind=question.cohort,
+            event=2 if question.cohort == "first_ever" else None,
+            or_after=question.mode == "on_or_after",
+            unit=UNITS[question.interval] if question.window == "rolling" else None,
+            min_occurrences=question.min_occurrences,
+            zero_returned=question.period_zero == "returned",
+            group=GROUP if grouped else None,
+            metric="metric" if question.property is not None else None,
+            count_events=question.metric == "events",
+        )
+
+    def total(self) -> Matrix:
+        plan = self.plan()
+        rolled = not self.by_account and self.cohort is None
+        known = matrix_of(self.question.start, self.question.back, plan, self.asked) if rolled else None
+        if known is not None:
+            return known
+        work = partial(_matrix, plan=plan)
+        return reduce(Matrix.merge, streams_of(self.asked, self.selection(), self.span, work, ("retention", plan)))
+
+    def grouped(self, kept: Int32s | None) -> dict[int, Grouped]:
+        """By code of the group; with `kept`, all other codes are `OTHER`."""
+        merged: dict[int, Grouped] = {}
+        work = partial(_groups, plan=self.plan(grouped=True), kept=kept)
+        for part in streams_of(self.asked, self.selection(grouped=True), self.span, work, None, self.texts):
+            for code, found in part.items():
+                merged[code] = merged[code].merge(found) if code in merged else found
+        return merged
+
+    def selection(self, *, grouped: bool = False) -> Selection:
+        """Starts, returns, and for the first ever the start's events without its filters."""
+        question = self.question
+        matchers = [question.start, question.back]
+        if question.cohort == "first_ever":
+            matchers.append(Matcher(event=question.start.event))
+
+        def columns(source: Source) -> list[Column]:
+            found = []
+            if grouped:
+                found.append(Column(GROUP, "text", values_sql(question.properties(), source, self.edges)))
+            if question.property is not None:
+                found.append(Column("metric", "number", field_of(question.property).number))
+            return found
+
+        return select(self.asked, matchers, columns, accounts=self.by_account, cohort=self.cohort)
+
+
+def _matrix(stream: Stream, *, plan: Retention) -> Matrix:
+    return matrix(members_of(stream, plan), plan)
+
+
+def _groups(stream: Stream, *, plan: Retention, kept: Int32s | None) -> dict[int, Grouped]:
+    members = members_of(stream, plan)
+    if kept is not None:
+        members = members._replace(group=np.where(np.isin(members.group, kept), members.group, OTHER))
+    return by_group(members, plan)
