@@ -49,7 +49,7 @@ def answer(question: RetentionQuery, asked: Asked) -> RetentionResult:
         groups=groups.shown,
         groups_overlap=bool(question.named()),
         suppressed_groups=groups.suppressed,
-        suppressed_cells=hidden.count + groups.cells,
+        suppressed_cells=hidden.number + groups.cells,
     )
 
 
@@ -71,7 +71,7 @@ def _by_cohort(run: Run, total: Matrix, told: Told) -> _Groups:
         RetentionGroup(group=name, cohorts=told.cohorts(each, hidden[name]), curve=told.curve(each, hidden[name]))
         for name, each in found.items()
     ]
-    return _Groups(shown, 0, sum(each.count for each in hidden.values()))
+    return _Groups(shown, 0, sum(each.number for each in hidden.values()))
 
 
 def _by_value(run: Run, total: Matrix, told: Told) -> _Groups:
@@ -92,7 +92,7 @@ def _by_value(run: Run, total: Matrix, told: Told) -> _Groups:
         RetentionGroup(group=labels.get(code, OTHER_LABEL), cohorts=told.cohorts(found, gone), curve=told.curve(found, gone))
         for (code, found), gone in zip(shown.items(), hidden, strict=True)
     ]
-    return _Groups(groups, len(every) - len(top) if small else 0, sum(each.count for each in hidden))
+    return _Groups(groups, len(every) - len(top) if small else 0, sum(each.number for each in hidden))
 
 
 def _rest(run: Run, every: Mapping[int, Grouped], top: list[int]) -> tuple[Matrix | None, bool]:

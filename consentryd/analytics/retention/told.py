@@ -22,7 +22,7 @@ class Hidden(NamedTuple):
     cells: Bools
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return int(self.size.sum()) + int(self.cells.sum())
 
 
