@@ -39,7 +39,7 @@ from consentryd.rights.office import open_offices
 from consentryd.rights.runner import Runner
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
-from consentryd.storage.schema import ARROW_TYPES, EVENT_SCHEMA
+from consentryd.storage.schema import ARROW_TYPES, EVENT_SCHEMA, use_system_memory
 
 MONTHS = 6
 EVENTS_A_PERSON = 50
@@ -176,6 +176,7 @@ async def ingest(house: House, stop: asyncio.Event) -> tuple[int, float]:
 
 
 async def measure(root: Path, events: int) -> None:
+    use_system_memory()
     settings, clock = settings_of(root), SystemClock()
     stores = open_stores(settings, None, clock)
     house = House(settings, stores, clock)

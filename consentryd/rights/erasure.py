@@ -13,6 +13,7 @@ told     -> certified  the certificate is signed and the sealed part of the requ
 from __future__ import annotations
 
 import secrets
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -36,7 +37,7 @@ from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
 from consentryd.storage.rollup import SUFFIX
-from consentryd.storage.scan import Needles, ScanReport, scan_files, scan_lake
+from consentryd.storage.scan import Needles, ScanReport, scan_files, scan_lake, scan_paths
 from consentryd.storage.seal import Sealer
 from consentryd.storage.tombstone import bury, forget_tombstones
 
@@ -158,11 +159,14 @@ class Eraser:
             Sealer(self.office.root, self.office.lake).run(wait_s=self.wait_s)
         with self.office.lake.reading():
             found = count_events(self.office.lake, subjects) if subjects else {}
+        held: dict[int, Counter[str]] = defaultdict(Counter)
+        for path, counts in found.items():
+            for subject, times in counts.items():
+                held[subject][path] += times
         with book.transaction():
             for case in cases:
-                own = set(case.file["subjects"])
-                held = {path: sum(times for subject, times in counts.items() if subject in own) for path, counts in found.items()}
-                case.file |= {"events": sum(held.values()), "files": sum(events > 0 for events in held.values())}
+                own = sum((held[subject] for subject in case.file["subjects"]), Counter[str]())
+                case.file |= {"events": own.total(), "files": len(own)}
                 self._save(book, case, "counted")
 
     def _rewrite(self, book: Casebook, cases: list[Case]) -> None:
@@ -193,11 +197,12 @@ class Eraser:
     def _scan(self, book: Casebook, cases: list[Case]) -> None:
         empty_wal(book.connection, self.wait_s)
         needles = Needles(_subjects(cases), list(chain.from_iterable(case.texts for case in cases)))
-        report = self._search(needles)
-        if any(found.path.startswith("region.db") for found in report.found):
+        database = self._search_database(needles)
+        if database.found:
             book.connection.execute("VACUUM")
             empty_wal(book.connection, self.wait_s)
-            report = self._search(needles)
+            database = self._search_database(needles)
+        report = self._search(needles).plus(database)
         if left := report.of("subject"):
             raise StillThere(f"after an erasure the person's number is still in {', '.join(left[:5])}")
         scan = {
@@ -213,17 +218,23 @@ class Eraser:
                 case.file["scan"] = scan
                 self._save(book, case, "scanned")
 
+    def _search_database(self, needles: Needles) -> ScanReport:
+        return scan_paths(self.office.root, self._database(), needles)
+
     def _search(self, needles: Needles) -> ScanReport:
-        """Every file's bytes, and the lake's files decoded. Of a large lake those of the people's buckets, and there who the rows are about:
-        no other file can hold a row of theirs, and compressed bytes tell nothing."""
+        """The bytes of every file but the database's, and the lake's files decoded. Of a large lake those of the people's buckets, and there
+        who the rows are about: no other file can hold a row of theirs, and compressed bytes tell nothing."""
         lake = self.office.lake
         with lake.reading():
             small = self._is_small()
             decoded = scan_lake(lake, needles, everything=small)
             listed = set() if small else self._elsewhere(needles)
         scan_dir = self.settings.rights.scan_dir
-        raw = scan_files(self.office.root, needles, self._beside(), listed)
+        raw = scan_files(self.office.root, needles, self._beside(), {*listed, *self._database()})
         return decoded.plus(raw).plus(scan_files(scan_dir, needles) if scan_dir is not None else ScanReport())
+
+    def _database(self) -> list[Path]:
+        return sorted(self.office.root.glob("region.db*"))
 
     def _elsewhere(self, needles: Needles) -> set[Path]:
         """Lake files, and the rollups of those in other people's buckets."""

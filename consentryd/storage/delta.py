@@ -29,7 +29,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.storage import rollup as rollups
 from consentryd.storage.duck import duck
 from consentryd.storage.durable import sync_folder
-from consentryd.storage.exchange import MOST, described, exchange, groups_with
+from consentryd.storage.exchange import described, exchange, groups_with
 from consentryd.storage.lake import BATCH_ROWS, EMPTY, ROW_GROUP_ROWS, Change, LakeFile, LakeState, Subjects, describe
 from consentryd.storage.lease import Lease
 from consentryd.storage.parquet import columns_of, read_parquet, write_parquet
@@ -116,15 +116,19 @@ class DeltaLake:
 
     def rewrite(self, file: LakeFile, subjects: Subjects, change: Change) -> LakeFile | None:
         path = self.folder / file.path
-        groups, of = groups_with(path, subjects)
+        groups = groups_with(path, subjects)
         if not groups:
             return file
         name = f"month={file.month}/bucket={file.bucket:02}/{self._new_name()}"
         draft = self.folder / f"{name}.draft"
-        if len(groups) > MOST * of or not exchange(path, draft, groups, change):
+        if not exchange(path, draft, groups, change):
             events = map(change, self.read(file, rows=REWRITE_ROWS))
             return self._write(file.month, file.bucket, events, self.promoted(file))
-        return described(draft, name, file)._replace(path=self._adopt(draft, name))
+        fresh = described(draft, name, file)
+        if fresh is None:
+            draft.unlink()
+            return None
+        return fresh._replace(path=self._adopt(draft, name))
 
     def _adopt(self, draft: Path, name: str) -> str:
         """Give a complete file the name that tells its digest."""

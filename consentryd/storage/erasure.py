@@ -14,13 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from consentryd.model.identity import bucket_of
-from consentryd.storage.lake import Change, Lake, LakeFile
+from consentryd.storage.lake import Change, Lake, LakeFile, holds
 from consentryd.storage.lease import Busy
 
 _SCAN_ROWS: Final = 65_536
 _POLL_S: Final = 0.02
 _ABREAST: Final = 2  # files rewritten at once
-_FEW: Final = 25  # subjects: with more of them files are rewritten whole, and two at once would take 100 MB more
 
 
 class Rewritten(NamedTuple):
@@ -45,9 +44,7 @@ def count_events(lake: Lake, subjects: Collection[int]) -> dict[str, Counter[int
     for file in candidates(lake, subjects):
         counts: Counter[int] = Counter()
         for table in lake.read(file, ["subject"], rows=_SCAN_ROWS):
-            values = _values(table)
-            own, times = np.unique(values[np.isin(values, wanted)], return_counts=True)
-            counts.update(dict(zip(own.tolist(), times.tolist(), strict=True)))
+            counts.update(table["subject"].filter(pa.array(holds(table, wanted))).to_pylist())
         if counts:
             found[file.path] = counts
     return found
@@ -74,7 +71,7 @@ def rewrite(
     lake.heal()
     wanted, removed, written = _sorted(subjects), [], []
     near = candidates(lake, subjects)
-    with ThreadPoolExecutor(_ABREAST if len(wanted) <= _FEW else 1, "rewrite") as pool:
+    with ThreadPoolExecutor(_ABREAST, "rewrite") as pool:
         for done, (file, fresh) in enumerate(
             zip(near, pool.map(lambda each: lake.rewrite(each, wanted, change), near), strict=True)
         ):
@@ -103,12 +100,8 @@ def empty_wal(connection: sqlite3.Connection, wait_s: float) -> None:
 
 
 def _without(table: pa.Table, wanted: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
-    gone = np.isin(_values(table), wanted)
+    gone = holds(table, wanted)
     return table.filter(pa.array(~gone)) if gone.any() else table
-
-
-def _values(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _sorted(subjects: Collection[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -7,9 +7,11 @@ Field numbers are those of parquet.thrift (Apache Parquet format 2.10).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
+
+import pyarrow as pa
 
 from consentryd.storage.thrift import Struct, decode, encode
 
@@ -27,26 +29,30 @@ _OTHERS_IN_CHUNK: Final = (4, 6, 8, 9)
 _BLOOM_IN_META: Final = 14
 _LIST, _STRUCT = 9, 12
 
+Source: TypeAlias = IO[bytes] | pa.NativeFile
+
 
 class NotGraftable(ValueError):
     """The file has parts that would have to be moved too. Rewrite it."""
 
 
-def graft(source: Path, target: Path, replaced: Mapping[int, Path | None]) -> int:
-    """Write `target` as `source` with each row group in `replaced` (by number) exchanged for the only one of another file, or left out.
+def graft(source: Path, target: Path, numbers: Collection[int], fresh: Callable[[int], pa.Buffer | None]) -> int:
+    """Write `target` as `source` with each row group of these numbers exchanged for the only one of a file of the same schema, whose bytes
+    `fresh` gives by the number, or left out.
 
-    All files have one schema. The file's bytes reach the disk before this returns; its size in bytes. Raises `NotGraftable`.
+    The file's bytes reach the disk before this returns; its size in bytes. Raises `NotGraftable`.
     """
-    footer = _footer(source)
     groups: list[Struct] = []
-    with target.open("xb") as sink:
+    with source.open("rb") as old, target.open("xb") as sink:
+        footer = _checked_footer(old)
         sink.write(MAGIC)
         for number, group in enumerate(_groups(footer)):
-            if number not in replaced:
-                groups.append(_copy(source, group, sink))
-            elif (other := replaced[number]) is not None:
-                (fresh,) = _groups(_footer(other))
-                groups.append(_copy(other, fresh, sink))
+            if number not in numbers:
+                groups.append(_copy(old, group, sink))
+            elif (other := fresh(number)) is not None:
+                part = pa.BufferReader(other)
+                (new,) = _groups(decode(_footer(part)))
+                groups.append(_copy(part, new, sink))
         for ordinal, group in enumerate(groups):
             if _GROUP_ORDINAL in group:
                 group[_GROUP_ORDINAL] = group[_GROUP_ORDINAL][0], ordinal
@@ -59,17 +65,23 @@ def graft(source: Path, target: Path, replaced: Mapping[int, Path | None]) -> in
         return sink.tell()
 
 
-def _footer(path: Path) -> Struct:
-    with path.open("rb") as file:
-        file.seek(-_TAIL_BYTES, os.SEEK_END)
-        tail = file.read(_TAIL_BYTES)
-        size = int.from_bytes(tail[:4], "little")
-        file.seek(-_TAIL_BYTES - size, os.SEEK_END)
-        data = file.read(size)
+def _checked_footer(file: IO[bytes]) -> Struct:
+    data = _footer(file)
     footer = decode(data)
-    if tail[4:] != MAGIC or encode(footer) != data:
+    if encode(footer) != data:
         raise NotGraftable("the footer is not written as we write it")
     return footer
+
+
+def _footer(file: Source) -> bytes:
+    file.seek(-_TAIL_BYTES, os.SEEK_END)
+    tail: bytes = file.read(_TAIL_BYTES)
+    size = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC:
+        raise NotGraftable("the file does not end as a Parquet file does")
+    file.seek(-_TAIL_BYTES - size, os.SEEK_END)
+    found: bytes = file.read(size)
+    return found
 
 
 def _groups(footer: Struct) -> list[Struct]:
@@ -77,15 +89,14 @@ def _groups(footer: Struct) -> list[Struct]:
     return groups
 
 
-def _copy(path: Path, group: Struct, sink: IO[bytes]) -> Struct:
+def _copy(file: Source, group: Struct, sink: IO[bytes]) -> Struct:
     """Append a row group's bytes; the group as it stands in the new file."""
     metas = [_meta(chunk) for chunk in group[_GROUP_COLUMNS][1][1]]
     start = min(_start(meta) for meta in metas)
     end = max(_start(meta) + meta[_META_SIZE][1] for meta in metas)
     move = sink.tell() - start
-    with path.open("rb") as file:
-        file.seek(start)
-        _pump(file, sink, end - start)
+    file.seek(start)
+    _pump(file, sink, end - start)
     for meta in metas:
         for field in (_META_DATA, _META_INDEX, _META_DICTIONARY):
             _shift(meta, field, move)
@@ -114,7 +125,7 @@ def _shift(struct: Struct, field: int, by: int) -> None:
         struct[field] = kind, value + by
 
 
-def _pump(file: IO[bytes], sink: IO[bytes], size: int) -> None:
+def _pump(file: Source, sink: IO[bytes], size: int) -> None:
     left = size
     while left:
         chunk = file.read(min(left, _CHUNK_BYTES))

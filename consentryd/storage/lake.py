@@ -34,7 +34,7 @@ ROW_GROUP_ROWS: Final = 65_536
 
 Subjects = npt.NDArray[np.int64]
 
-#: What becomes of some events of a file, in its order.
+#: What becomes of some events of a file, in its order. Their texts may be dictionaries, but for `event_id` and `properties`.
 Change = Callable[[pa.Table], pa.Table]
 
 
@@ -178,8 +178,7 @@ class MemoryLake:
         return file
 
     def rewrite(self, file: LakeFile, subjects: Subjects, change: Change) -> LakeFile | None:
-        held = self._table(file)["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
-        if not np.isin(held, subjects).any():
+        if not holds(self._table(file), subjects).any():
             return file
         return self.write(file.month, file.bucket, map(change, self.read(file)))
 
@@ -260,6 +259,12 @@ class MemoryLake:
             return self._tables[file.path]
         except KeyError:
             raise CorruptStore(f"lake file {file.path} is missing") from None
+
+
+def holds(events: pa.Table, subjects: Subjects) -> npt.NDArray[np.bool_]:
+    """Which of the events are of any of the subjects."""
+    found: npt.NDArray[np.bool_] = pc.is_in(events["subject"], pa.array(subjects)).to_numpy()
+    return found
 
 
 def describe(path: str, month: str, bucket: int, tables: Sequence[pa.Table]) -> LakeFile:

@@ -7,11 +7,13 @@ ids or properties would leave personal data in clear in the footer, where a rewr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from consentryd.model.error import CorruptStore
@@ -24,6 +26,11 @@ _DELTA_ENCODED: Final = {"time": "DELTA_BINARY_PACKED", "received_at": "DELTA_BI
 _PACKED: Final = "none"
 _UNIQUE: Final = {"event_id", "properties"}
 _DICTIONARY: Final = [name for name in EVENT_SCHEMA.names if name not in _DELTA_ENCODED and name not in _UNIQUE]
+#: Level 3 takes half as long again, makes random ids 4 to 10 % larger and properties 1 to 2 % smaller.
+_LEVEL: Final = 1
+#: Columns that are read and written as codes of their values where nobody looks at these: a third of the time of making texts of them.
+CODED: Final = [name for name in _DICTIONARY if pa.types.is_string(EVENT_SCHEMA.field(name).type)]
+_NUMBER_BYTES: Final = 8
 _READ_BUFFER: Final = 256 * 1024
 
 
@@ -32,25 +39,74 @@ def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int, p
 
     `promoted` are the pointers of properties that get columns of their own (`storage/promoted.py`).
     """
-    schema = pa.schema([*EVENT_SCHEMA, *fields(promoted)])
     with path.open("xb") as sink:
-        with pq.ParquetWriter(
-            sink,
-            schema,
-            compression={name: _PACKED if name in _DELTA_ENCODED else "zstd" for name in schema.names},
-            compression_level={name: 3 for name in schema.names if name not in _DELTA_ENCODED},
-            use_dictionary=[*_DICTIONARY, *texts(promoted)],
-            column_encoding=_DELTA_ENCODED,
-            write_statistics=STATISTICS,
-            write_page_checksum=True,
-            store_schema=False,
-            store_decimal_as_integer=True,
-        ) as writer:
+        with _writer(sink, EVENT_SCHEMA, promoted) as writer:
             for group in regroup(tables, row_group_rows):
                 writer.write_table(promote(group, promoted), row_group_size=row_group_rows)
         sink.flush()
         os.fsync(sink.fileno())
         return sink.tell()
+
+
+def group_of(events: pa.Table, promoted: Sequence[str] = (), plain: Collection[str] = ()) -> pa.Buffer:
+    """A Parquet file of one row group, without dictionaries of the columns `plain`.
+
+    Columns of the events may be dictionaries; values that no event has are not written.
+    """
+    sink = pa.BufferOutputStream()
+    kept = _used(events)
+    with _writer(sink, kept.schema, promoted, plain) as writer:
+        writer.write_table(promote(kept, promoted), row_group_size=max(1, kept.num_rows))
+    return sink.getvalue()
+
+
+def better_plain(group: pq.RowGroupMetaData) -> list[str]:
+    """Numbers of a row group of ours that repeat so little that their dictionary and the codes take more bytes than they would."""
+    columns = [group.column(place) for place in range(group.num_columns)]
+    return [
+        column.path_in_schema
+        for column in columns
+        if column.physical_type == "INT64" and column.total_uncompressed_size > column.num_values * _NUMBER_BYTES
+    ]
+
+
+def _writer(
+    sink: IO[bytes] | pa.NativeFile, schema: pa.Schema, promoted: Sequence[str], plain: Collection[str] = ()
+) -> pq.ParquetWriter:
+    whole = pa.schema([*schema, *fields(promoted)])
+    return pq.ParquetWriter(
+        sink,
+        whole,
+        compression={name: _PACKED if name in _DELTA_ENCODED else "zstd" for name in whole.names},
+        compression_level={name: _LEVEL for name in whole.names if name not in _DELTA_ENCODED},
+        use_dictionary=[name for name in (*_DICTIONARY, *texts(promoted)) if name not in plain],
+        column_encoding=_DELTA_ENCODED,
+        write_statistics=STATISTICS,
+        write_page_checksum=True,
+        store_schema=False,
+        store_decimal_as_integer=True,
+    )
+
+
+def _used(events: pa.Table) -> pa.Table:
+    """Dictionaries without what nobody has any more: Arrow would write them whole."""
+    for place, field in enumerate(events.schema):
+        if pa.types.is_dictionary(field.type):
+            events = events.set_column(place, field, _trimmed(events.column(place)))
+    return events
+
+
+def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # of no chunk at all
+        return whole
+    codes, values = whole.indices, whole.dictionary
+    used = np.zeros(len(values), np.bool_)
+    used[(codes.drop_null() if codes.null_count else codes).to_numpy(zero_copy_only=False)] = True
+    if used.all():
+        return whole
+    places = pa.array((np.cumsum(used) - 1).astype(np.int32))
+    return pa.DictionaryArray.from_arrays(pc.take(places, codes), values.filter(pa.array(used)))
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:

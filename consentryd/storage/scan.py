@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from consentryd.storage.erasure import candidates
-from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lake import Lake, LakeFile, holds
 
 _FEW: Final = 12
 _CHUNK: Final = 4 * 1024 * 1024
@@ -122,11 +122,14 @@ def forms_of(subject: int) -> Iterator[bytes]:
 
 def scan_files(root: Path, needles: Needles, others: Iterable[Path] = (), but: Collection[Path] = ()) -> ScanReport:
     """Search the bytes of every file under `root`, and of `others`, except `but`. A file that goes meanwhile has gone."""
+    return scan_paths(root, [path for path in [*_files(root), *others] if path not in but], needles)
+
+
+def scan_paths(root: Path, paths: Iterable[Path], needles: Needles) -> ScanReport:
+    """Search the bytes of these files, told by their names under `root`."""
     files = size = 0
     found = []
-    for path in [*_files(root), *others]:
-        if path in but:
-            continue
+    for path in paths:
         try:
             read, kinds = _search(path, needles)
         except FileNotFoundError:
@@ -150,8 +153,7 @@ def scan_lake(lake: Lake, needles: Needles, *, everything: bool) -> ScanReport:
 def _search_events(lake: Lake, file: LakeFile, needles: Needles, *, everything: bool) -> set[str]:
     found: set[str] = set()
     for table in lake.read(file, None if everything else ["subject"], rows=_ROWS):
-        values = table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
-        if np.isin(values, needles.subjects).any():
+        if holds(table, needles.subjects).any():
             found.add("subject")
         if everything:
             found |= _kinds_in_text(table, needles)

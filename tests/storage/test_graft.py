@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.graft import NotGraftable, graft
 from consentryd.storage.lake import LakeFile
 from consentryd.storage.order import sort
-from consentryd.storage.parquet import read_parquet, write_parquet
+from consentryd.storage.parquet import CODED, group_of, read_parquet, write_parquet
 from consentryd.storage.thrift import decode, encode
 from tests.storage.rows import event, table
 
@@ -27,17 +28,15 @@ def test_replaced_groups_are_replaced_and_all_others_stay(tmp_path: Path, seed: 
     rng = random.Random(seed)
     whole = table([event(number, seed=seed) for number in range(ROWS)])
     write_parquet(tmp_path / "old", [whole], GROUP)
-    replaced: dict[int, Path | None] = {}
+    replaced: dict[int, pa.Buffer | None] = {}
     expected = []
     for number in range(ROWS // GROUP):
         part = whole.slice(number * GROUP, GROUP)
         if rng.random() < 0.4:
             part = part.slice(0, rng.choice([0, 1, GROUP - 1]))
-            replaced[number] = tmp_path / f"part-{number}" if part.num_rows else None
-            if part.num_rows:
-                write_parquet(tmp_path / f"part-{number}", [part], GROUP)
+            replaced[number] = group_of(part) if part.num_rows else None
         expected.append(part)
-    size = graft(tmp_path / "old", tmp_path / "new", replaced)
+    size = graft(tmp_path / "old", tmp_path / "new", replaced, replaced.__getitem__)
     assert size == (tmp_path / "new").stat().st_size
     found = pa.concat_tables(list(read_parquet(tmp_path / "new", None, 999)))
     assert (
@@ -52,7 +51,7 @@ def test_a_file_with_something_else_to_move_is_left_alone(tmp_path: Path) -> Non
     whole = table([event(number) for number in range(100)])
     pq.write_table(whole, tmp_path / "old", write_page_index=True)
     with pytest.raises(NotGraftable):
-        graft(tmp_path / "old", tmp_path / "new", {})
+        graft(tmp_path / "old", tmp_path / "new", [], lambda _number: None)
 
 
 def test_the_lake_rewrites_only_what_holds_the_subjects_and_says_what_the_new_file_holds(
@@ -81,6 +80,56 @@ def test_the_lake_rewrites_only_what_holds_the_subjects_and_says_what_the_new_fi
     lake.commit([fresh])
     assert lake.state().files == (fresh,)
     assert [path.name for path in (tmp_path / "lake" / "month=2026-01" / "bucket=00").iterdir() if "draft" in path.name] == []
+
+
+def test_a_rewritten_file_holds_no_value_that_only_the_subject_had(tmp_path: Path) -> None:
+    own = {name: pa.array([f"only-{name}-of-5"] * 3) for name in CODED if name not in {"site", "lane"}}
+    others = table([event(number, subject=number % 5, lane="consented") for number in range(300)])
+    theirs = table([event(number, subject=5, lane="consented") for number in range(3)])
+    for name, values in own.items():
+        theirs = theirs.set_column(theirs.schema.get_field_index(name), name, values)
+    lake = DeltaLake(tmp_path)
+    file = lake.write("2026-01", 0, [sort(pa.concat_tables([others, theirs]))])
+    assert file is not None
+    fresh = lake.rewrite(file, np.array([5], np.int64), leaving_out(5))
+    assert fresh is not None
+    assert dictionaries(lake.folder / file.path) & {f"only-{name}-of-5" for name in own}
+    assert not [value for value in dictionaries(lake.folder / fresh.path) if value.startswith("only-")]
+
+
+def dictionaries(path: Path) -> set[str]:
+    """What a file has codes for, whether an event uses it or not."""
+    found = pq.ParquetFile(path, read_dictionary=CODED).read(CODED)
+    return {value for column in found.columns for chunk in column.chunks for value in chunk.dictionary.to_pylist()}
+
+
+@pytest.mark.parametrize("name", ["path", "title", "session", "redactions"])
+@pytest.mark.parametrize("kind", ["alone", "few", "none", "long"])
+def test_whatever_a_column_holds_everybody_elses_values_stay_as_they_are(tmp_path: Path, name: str, kind: str) -> None:
+    rows = sort(table([event(number, subject=number % 700, lane="consented") for number in range(9_000)]))
+    field = rows.schema.field(name)
+    values = {
+        "alone": [str(number * 7_919) for number in range(9_000)],
+        "few": [str(number % 7) if number % 3 else None for number in range(9_000)],
+        "none": [None] * 9_000,
+        "long": [str(number) * (1 if name == "session" else 60) for number in range(9_000)],
+    }[kind]
+    rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(values, pa.string()).cast(field.type))
+    lake = DeltaLake(tmp_path)
+    file = lake.write("2026-01", 0, [rows])
+    assert file is not None
+    for gone in (5, 6):
+        rows = rows.filter(pa.array(rows["subject"].to_numpy() != gone))
+        fresh = lake.rewrite(file, np.array([gone], np.int64), leaving_out(gone))
+        assert fresh is not None
+        assert pa.concat_tables(list(lake.read(fresh))).combine_chunks().equals(rows.combine_chunks())
+        found = duckdb.sql(f"SELECT {name} FROM read_parquet('{lake.folder / fresh.path}')").fetchall()
+        assert [value for (value,) in found] == rows[name].to_pylist()
+        file = fresh
+
+
+def leaving_out(gone: int) -> Callable[[pa.Table], pa.Table]:
+    return lambda part: part.filter(pa.array(part["subject"].to_numpy() != gone))
 
 
 def test_footers_survive_decoding_and_encoding(tmp_path: Path) -> None:
