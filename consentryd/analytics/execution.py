@@ -97,23 +97,26 @@ class Execution:
         """What was made under the key before, or is made now."""
         return self._cached(key, make)  # type: ignore[no-any-return]
 
-    def gather(self, statement: str, span: Span, *, together: bool = False) -> pa.Table:
+    def gather(self, statement: str, span: Span, *, together: bool = False, whole: bool = False) -> pa.Table:
         """A statement's rows over all buckets, one after the other; never without columns. Asked again, it gives what it gave.
 
-        `together`: of all buckets of a region at once, for statements whose need of memory does not grow with rows or subjects.
+        `together`: of all buckets of a region at once, for statements whose need of memory does not grow with rows or subjects. `whole`: the
+        same for those that must see all subjects of a region, and whose need does grow: refused beyond the limit.
         Raises `Cancelled`, `Unprocessable` when it takes too long or too much memory, `CorruptStore`.
         """
         known = self._gathered.get((statement, span))
         if known is None:
-            tables = [table for _, table in self.partials(statement, span, together=together)]
+            tables = [table for _, table in self.partials(statement, span, together=together, whole=whole)]
             known = pa.concat_tables(tables, promote_options="permissive")
             if known.nbytes <= _KEPT_BYTES:
                 self._gathered[statement, span] = known
         return known
 
-    def partials(self, statement: str, span: Span, *, together: bool = False) -> Iterator[tuple[str, pa.Table]]:
+    def partials(
+        self, statement: str, span: Span, *, together: bool = False, whole: bool = False
+    ) -> Iterator[tuple[str, pa.Table]]:
         """A statement's rows, bucket by bucket, each with its region. It reads the views `EVENTS` (of the span) and `HISTORY`."""
-        for view, part, data in self._work(statement, span, together=together):
+        for view, part, data in self._work(statement, span, together=together, whole=whole):
             key = PartialKey(view.region, data, statement)
             yield view.region, self._cached(key, partial(view.run, part, statement, span, self.control))
 
@@ -146,13 +149,15 @@ class Execution:
             self._cache.put(key, found)
         return found  # type: ignore[no-any-return]
 
-    def _work(self, statement: str, span: Span, *, together: bool = False) -> Iterator[tuple[RegionView, Part, Hashable]]:
+    def _work(
+        self, statement: str, span: Span, *, together: bool = False, whole: bool = False
+    ) -> Iterator[tuple[RegionView, Part, Hashable]]:
         looked_at = Span() if HISTORY in statement else span
         most = min(TOGETHER_ROWS, self._memory // ROW_BYTES)
         work = [(view, part) for view in self._views for part in view.parts(looked_at, most)]
         if self._only is not None:
             work = [(view, self._only) for view in self._views if view.rows(self._only, looked_at)]
-        elif together:
+        elif together or whole:
             work = [(view, None) for view in self._views if view.rows(None, looked_at)]
         if not together:
             self._check_memory(work, looked_at)

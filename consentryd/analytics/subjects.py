@@ -88,6 +88,8 @@ def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MA
 
 
 def _of_trends(question: Trends, point: Point, asked: Asked) -> list[int]:
+    if question.count_by == "group":
+        raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     period = asked.period(question.interval)
     number = LETTERS.index(point.series or "A")
     if number >= len(question.series) or (point.bucket or 0) >= period.buckets:

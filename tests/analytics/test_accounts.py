@@ -95,7 +95,11 @@ def test_the_dashboard_may_be_about_accounts(office):
     tiles = {tile.name: tile.result for tile in found.tiles}
     assert tiles["paying"]["series"][0]["total"] == 1
     assert [step["count"] for step in tiles["free_to_paid"]["steps"]] == [2, 1]
-    assert (len(tiles), len(tiles["active"]["series"])) == (7, 1)
+    assert [len(tiles[name]["series"]) for name in ("active", "weekly_active", "monthly_active")] == [3, 1, 1]
+    active = [[point["value"] for point in line["values"]] for line in tiles["active"]["series"]]
+    assert active == [[0, 2, *[0] * 12], [0, *[2] * 7, *[0] * 6], [0, *[2] * 13]]
+    assert [point["value"] for point in tiles["new_signups"]["series"][0]["values"]] == [0, 2, 0]
+    assert [point["value"] for point in tiles["cumulative_signups"]["series"][0]["values"]] == [0, *[2] * 13]
 
 
 def test_a_hidden_subject_does_nothing_for_its_account(office):

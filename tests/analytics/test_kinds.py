@@ -173,6 +173,32 @@ def test_a_dashboard_tile_names_the_event_it_lacks(busy):
     assert tiles["cumulative_signups"].result["series"][0]["values"][-1]["value"] == 2
 
 
+def test_the_dashboard_shows_who_was_active_lately_and_how_long_visits_are(shop):
+    times = ["2026-03-20T11:54:00", "2026-03-20T11:55:00", "2026-03-14T10:00:00", "2026-03-13T10:00:00", "2026-03-07T10:00:00"]
+    for person, time in enumerate([*times, "2026-02-10T10:00:00"], start=1):
+        shop.add((person, time, "used"))
+    shop.add((1, "2026-03-20T11:54:30", "used"))
+    found = shop.ask(kind="dashboard", activity={"event": "used"}, range={"from": "-10d"})
+    tiles = {tile.name: tile for tile in found.tiles}
+
+    def pair(name):
+        line = tiles[name].result["series"][0]
+        return line["total"], line["compared_total"]
+
+    assert pair("weekly_active") == (3, 2)
+    assert pair("monthly_active") == (5, 1)
+    assert tiles["live"].result["series"][0]["total"] == 1
+    assert (tiles["sessions"].missing, tiles["sessions"].result["totals"]["mean_duration_s"]) == ([], 7.5)
+
+
+def test_free_to_paid_is_of_those_who_signed_up_for_the_first_time(shop):
+    shop.add((1, "2026-03-02", "signed_up"), (1, "2026-03-03", "paid"), (2, "2026-02-02", "signed_up"))
+    shop.add((2, "2026-03-02", "signed_up"), (2, "2026-03-03", "paid"), (3, "2026-03-02", "signed_up"))
+    found = shop.ask(kind="dashboard", signup={"event": "signed_up"}, payment={"event": "paid"}, range=WEEK)
+    steps = next(tile.result["steps"] for tile in found.tiles if tile.name == "free_to_paid")
+    assert [step["count"] for step in steps] == [2, 1]
+
+
 def test_a_report_on_a_subject_is_a_template_of_numbers_and_tables(shop):
     shop.add(
         (1, "2026-03-01T10:00:00", "identified", {"type": "identify", "role": "editor"}),

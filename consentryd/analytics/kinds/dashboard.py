@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import By
+from consentryd.analytics.calendar import local_of
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelBreakdown, FunnelQuery, FunnelStep, Window
-from consentryd.analytics.kinds import lifecycle
+from consentryd.analytics.kernel.funnel import Entry
+from consentryd.analytics.kinds import lifecycle, sessions
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Range
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Math, Series, Trends
+from consentryd.model.clock import MINUTE
 
+LIVE: Final = 5 * MINUTE
+UTC: Final = ZoneInfo("UTC")
 EVENTS: Final = ("activity", "signup_page", "signup", "subscription", "payment")
 
 
@@ -36,10 +46,7 @@ class DashboardQuery(Question):
 
 
 class Tile(Answered):
-    """Either `missing`, the events to configure first, or the `result` of the query that makes the tile.
-
-    Of accounts the day's actives alone are known, and there is neither a first signup nor a running number: those tiles are left out.
-    """
+    """Either `missing`, the events to configure first, or the `result` of the query that makes the tile."""
 
     name: str
     title: str
@@ -61,8 +68,7 @@ Make = Callable[[DashboardQuery, Asked], Envelope]
 def answer(question: DashboardQuery, asked: Asked) -> DashboardResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    shown = [tile for tile in _TILES if question.count_by == "subject" or tile[0] not in _OF_SUBJECTS]
-    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in shown]
+    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in _TILES]
     if question.activity is not None and question.activity.names == ["page_viewed"] and question.activity.where is None:
         asked.warn("activity_is_page_view")
     return DashboardResult(**asked.envelope(asked.period("day"), interval=False), tiles=tiles)
@@ -76,17 +82,37 @@ def _tile(name: str, title: str, needs: tuple[str, ...], make: Make, question: D
 
 def _trends(question: DashboardQuery, asked: Asked, series: list[tuple[str, Math]], **options: Any) -> Envelope:
     lines = []
-    for event, wanted in series:
-        math: Math = "unique_groups" if question.count_by == "group" else wanted
-        if question.count_by == "group" and wanted != "unique":
-            continue
+    for event, math in series:
         matcher: Matcher = getattr(question, event)
         lines.append(Series(event=matcher.event, where=matcher.where, math=math, name=f"{math} {event}"))
-    part = Trends(series=lines, **_common(question), **options)
+    part = Trends(series=lines, count_by=question.count_by, **(_common(question) | options))
     return answer_trends(part, asked.about(part))
 
 
-def _funnel(question: DashboardQuery, asked: Asked, *steps: str, breakdown: FunnelBreakdown | None = None) -> Envelope:
+def _lately(question: DashboardQuery, asked: Asked, days: int) -> Envelope:
+    """Active in the days that end with the range's last, beside as many before them."""
+    last = local_of(min(asked.period("day").until, asked.now + 1) - 1, asked.zone).date()
+    span = Range.model_validate({"from": (last - timedelta(days=days - 1)).isoformat(), "to": last.isoformat()})
+    return _trends(question, asked, [("activity", "unique")], range=span, display="total", compare="previous")
+
+
+def _live(question: DashboardQuery, asked: Asked) -> Envelope:
+    """Active in the last minutes. Asked in UTC, whose hours come once."""
+    since = local_of(asked.now - LIVE, UTC).isoformat()
+    span = Range.model_validate({"from": since, "explicit": True})
+    return _trends(
+        question, replace(asked, zone=UTC), [("activity", "unique")], range=span, timezone="UTC", interval="hour", display="total"
+    )
+
+
+def _sessions(question: DashboardQuery, asked: Asked) -> Envelope:
+    part = SessionsQuery(kind="sessions", **_common(question))
+    return sessions.answer(part, asked.about(part))
+
+
+def _funnel(
+    question: DashboardQuery, asked: Asked, *steps: str, entry: Entry = "any", breakdown: FunnelBreakdown | None = None
+) -> Envelope:
     matchers = [getattr(question, step) for step in steps]
     part = FunnelQuery(
         kind="funnel",
@@ -95,6 +121,7 @@ def _funnel(question: DashboardQuery, asked: Asked, *steps: str, breakdown: Funn
         ],
         window=Window(n=question.funnel_days, unit="day"),
         breakdown=breakdown,
+        entry=entry,
         count_by=question.count_by,
         **_common(question),
     )
@@ -114,7 +141,6 @@ def _common(question: DashboardQuery) -> dict[str, Any]:
     return {name: getattr(question, name) for name in names}
 
 
-_OF_SUBJECTS: Final = frozenset({"new_signups", "cumulative_signups"})
 _SOURCE: Final = FunnelBreakdown(by=By(property="utm_source"), attribution="first_touch")
 _TILES: Final[tuple[tuple[str, str, tuple[str, ...], Make], ...]] = (
     (
@@ -123,6 +149,10 @@ _TILES: Final[tuple[tuple[str, str, tuple[str, ...], Make], ...]] = (
         ("activity",),
         lambda q, a: _trends(q, a, [("activity", "unique"), ("activity", "weekly_active"), ("activity", "monthly_active")]),
     ),
+    ("weekly_active", "Active in 7 days", ("activity",), lambda q, a: _lately(q, a, 7)),
+    ("monthly_active", "Active in 30 days", ("activity",), lambda q, a: _lately(q, a, 30)),
+    ("live", "Active in the last 5 minutes", ("activity",), _live),
+    ("sessions", "Sessions of subjects", (), _sessions),
     ("signups", "Signups", ("signup",), lambda q, a: _trends(q, a, [("signup", "unique")], display="total", compare="previous")),
     (
         "paying",
@@ -155,5 +185,5 @@ _TILES: Final[tuple[tuple[str, str, tuple[str, ...], Make], ...]] = (
         lambda q, a: _funnel(q, a, "signup_page", "signup", breakdown=_SOURCE),
     ),
     ("lifecycle", "Lifecycle by week", ("activity",), _lifecycle),
-    ("free_to_paid", "Free to paid", ("signup", "payment"), lambda q, a: _funnel(q, a, "signup", "payment")),
+    ("free_to_paid", "Free to paid", ("signup", "payment"), lambda q, a: _funnel(q, a, "signup", "payment", entry="first_ever")),
 )

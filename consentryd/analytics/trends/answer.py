@@ -38,7 +38,16 @@ def answer(question: Trends, asked: Asked) -> TrendsResult:
     """Raises `Unprocessable` for what cannot be answered of daily visitors, or has too many cells."""
     period = asked.period(question.interval)
     _check_lane(question, period, asked)
-    frame = Frame(asked.setting, period, question.where, question.breakdown, visitors=question.lane != "consented")
+    if question.count_by == "group" and question.sampling < 1:
+        raise Unprocessable("invalid", "A sample is one of subjects: accounts would lose some of theirs.", field="sampling")
+    frame = Frame(
+        asked.setting,
+        period,
+        question.where,
+        question.breakdown,
+        visitors=question.lane != "consented",
+        accounts=question.count_by == "group",
+    )
     if question.breakdown is not None and not isinstance(question.breakdown, ByCohorts):
         frame = replace(frame, edges=(None,) * len(question.breakdown.by))
     shown = choose_groups(question.series, frame, asked)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
+import pyarrow as pa
+
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
@@ -55,11 +57,16 @@ def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, 
         cells = aggregate.finish(asked.execution.gather(_statement(aggregate, measure, frame, levels), frame.span, together=True))
         return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
     rows = frame.rows(measure)
-    cells = aggregate.finish(asked.execution.gather(aggregate.statement(rows, levels), frame.span))
+    cells = aggregate.finish(gathered(frame, aggregate.statement(rows, levels), frame.span, asked))
     if cumulative and aggregate is UNIQUE:
-        firsts = asked.execution.gather(cumulative_unique(rows, levels), frame.span)
+        firsts = gathered(frame, cumulative_unique(rows, levels), frame.span, asked)
         cells = {cell: value for cell, value in cells.items() if cell[1] == RANGE} | aggregate.finish(firsts)
     return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
+
+
+def gathered(frame: Frame, statement: str, span: Span, asked: Asked) -> pa.Table:
+    """A statement's rows over all buckets. An account's people lie in many of them, so that accounts are counted over a whole region."""
+    return asked.execution.gather(statement, span, whole=frame.accounts)
 
 
 def _statement(aggregate: Aggregate, measure: Measure, frame: Frame, levels: Levels) -> str:
@@ -77,7 +84,7 @@ def subject_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) 
     known = rolled_cells(counted, frame, asked, buckets=levels.buckets, cumulative=False)
     if known is not None:
         return known
-    return UNIQUE.finish(asked.execution.gather(UNIQUE.statement(frame.rows(counted), levels), frame.span))
+    return UNIQUE.finish(gathered(frame, UNIQUE.statement(frame.rows(counted), levels), frame.span, asked))
 
 
 def non_numeric_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
@@ -124,7 +131,7 @@ def _trailing_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked
 def _trailing_by_events(measure: Measure, frame: Frame, days: Period, levels: Levels, asked: Asked) -> Cells:
     rows = replace(frame, period=days).rows(measure)
     statement = trailing.statement(rows, trailing.WINDOWS[measure.math], together=levels.together)
-    return trailing.active(asked.execution.gather(statement, Span(days.since, days.until)), frame.period, days)
+    return trailing.active(gathered(frame, statement, Span(days.since, days.until), asked), frame.period, days)
 
 
 def _revenue_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:

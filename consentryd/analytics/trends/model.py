@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PlainSerializer, model_validator
 
-from consentryd.analytics.breakdown import Breakdown
+from consentryd.analytics.breakdown import Breakdown, ByCohorts
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.period import CompareKind
@@ -82,6 +82,9 @@ class Trends(Question):
     kind: Literal["trends"] = "trends"
     series: list[Series] = Field(min_length=1, max_length=MAX_SERIES)
     interval: Interval = "day"
+    count_by: Literal["subject", "group"] = Field(
+        "subject", description="Who is counted where subjects are: subjects, or the accounts that they act for."
+    )
     breakdown: Breakdown | None = None
     compare: CompareKind | None = None
     compare_partial: Literal["elapsed", "whole"] = Field(
@@ -98,6 +101,8 @@ class Trends(Question):
         distinct = {"total", "unique", "sum", "revenue", "first_time_event", "first_match"}
         if self.display == "cumulative" and any(each.math not in distinct for each in self.series):
             raise ValueError("cumulative takes total, unique, sum, revenue and first-time series only")
+        if self.count_by == "group" and (isinstance(self.breakdown, ByCohorts) or self.lane != "consented"):
+            raise ValueError("accounts are of known subjects, and in no saved cohort")
         return self
 
 

@@ -52,7 +52,7 @@ def rolled_trailing(measure: Measure, frame: Frame, days: Period, window: int, a
 
 def _is_plain(frame: Frame) -> bool:
     ascending = all(low < high for low, high in pairwise(frame.period.edges))
-    plain = frame.breakdown is None and frame.where is None and frame.cut is None and not frame.visitors
+    plain = frame.breakdown is None and frame.where is None and frame.cut is None and not frame.visitors and not frame.accounts
     return plain and ascending and frame.shown is None
 
 

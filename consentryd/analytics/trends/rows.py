@@ -26,6 +26,7 @@ class Frame:
     """What all measures of a query have in common: its buckets, its groups and its filter.
 
     `cut` is a span left out: what the bucket under comparison had not reached yet. `shown` are the groups that stay apart; None: all.
+    `accounts`: in the place of subjects stand the accounts of a region, all of whose buckets a statement must see then.
     """
 
     setting: Setting
@@ -37,6 +38,7 @@ class Frame:
     other: bool = True
     cut: Span | None = None
     visitors: bool = False
+    accounts: bool = False
 
     @property
     def span(self) -> Span:
@@ -71,10 +73,9 @@ class Frame:
         filters = [source.holds(each) for each in (measure.where, self.where) if each is not None]
         filtered = " AND ".join(filters) or "true"
         wanted = f"{named} AND {filtered}" if measure.math == "first_match" else named
-        first = "row_number() OVER (PARTITION BY e.subject ORDER BY e.time, e.event_id) = 1"
-        inner = self._select(
-            source, measure, [wanted, "e.subject IS NOT NULL"], extra=f", {filtered} AS fits, {first} AS is_first"
-        )
+        who = source.account() if self.accounts else "e.subject"
+        first = f"row_number() OVER (PARTITION BY {who} ORDER BY e.time, e.event_id) = 1"
+        inner = self._select(source, measure, [wanted, f"{who} IS NOT NULL"], extra=f", {filtered} AS fits, {first} AS is_first")
         times = f"t >= {self.period.since} AND t < {self.period.until}"
         return f"SELECT * FROM ({inner}) WHERE is_first AND fits AND {times}{self._cut_sql('t')}"
 
@@ -91,7 +92,7 @@ class Frame:
         value = field_of(measure.property).text if measure.property else "NULL"
         if measure.math == "unique_groups":
             value = source.account()
-        subject = VISITOR if self.visitors else "e.subject"
+        subject = VISITOR if self.visitors else source.account() if self.accounts else "e.subject"
         return (
             f"SELECT {subject} AS subject, e.session, epoch_us(e.time) AS t, {group} AS g, {value} AS v, e.revenue, e.currency{extra}"
             f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
