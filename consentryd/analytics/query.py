@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from consentryd.analytics.adoption.answer import answer as answer_adoption
 from consentryd.analytics.adoption.model import AdoptionQuery, AdoptionResult
@@ -128,7 +128,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     segmentation.SegmentationResult,
 )
 
-ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query)
+ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query, config=ConfigDict(defer_build=True))
 
 
 def parse(body: bytes) -> Question:

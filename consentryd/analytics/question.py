@@ -38,7 +38,7 @@ class Question(Shape):
 class Answered(BaseModel):
     """A part of a result."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class ResolvedRange(Answered):

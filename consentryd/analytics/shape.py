@@ -10,7 +10,14 @@ MAX_TEXT: Final = 1_000
 
 
 class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a hundred models, which a start of the gateway and most commands do without
+    )
 
 
 def _no_nul(text: str) -> str:

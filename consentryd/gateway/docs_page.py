@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,7 @@ async def get_asset(request: web.Request) -> web.StreamResponse:
 
 
 async def get_openapi(_request: web.Request) -> web.StreamResponse:
-    return answer(_document(), cache="no-cache")
+    return answer(await asyncio.to_thread(_document), cache="no-cache")
 
 
 @cache

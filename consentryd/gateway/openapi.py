@@ -9,7 +9,7 @@ from typing import Any, Final
 from consentryd import __version__
 from consentryd.gateway import schemas
 from consentryd.gateway.endpoint import Endpoint, Parameter
-from consentryd.gateway.query_endpoints import QUERY_SCHEMAS
+from consentryd.gateway.query_endpoints import query_schemas
 
 _SECURITY_SCHEMES: Final = {
     "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, no password."},
@@ -32,7 +32,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Error": schemas.ERROR, **QUERY_SCHEMAS}, "securitySchemes": _SECURITY_SCHEMES},
+        "components": {"schemas": {"Error": schemas.ERROR, **query_schemas()}, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 

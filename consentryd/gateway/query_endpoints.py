@@ -29,7 +29,12 @@ _REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
     "Statement": STATEMENT,
     "Point": POINT,
 }
-QUERY_SCHEMAS: Final[dict[str, Any]] = components(_REQUESTS, query.RESULTS)
+
+
+def query_schemas() -> dict[str, Any]:
+    """What questions and answers are made of, by name. Takes a second: they are many."""
+    return components(_REQUESTS, query.RESULTS)
+
 
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
 _SAVED: Final = {
