@@ -27,7 +27,6 @@ from consentryd.analytics.kinds import (
     person,
     rfm,
     segmentation,
-    sessions,
     stickiness,
     web,
 )
@@ -42,7 +41,6 @@ from consentryd.analytics.kinds.paths import PathsQuery
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.kinds.rfm import RfmQuery
 from consentryd.analytics.kinds.segmentation import SegmentationQuery
-from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.kinds.web import WebQuery
 from consentryd.analytics.prediction.answer import answer as answer_prediction
@@ -52,6 +50,8 @@ from consentryd.analytics.retention.answer import answer as answer_retention
 from consentryd.analytics.retention.model import RetentionQuery, RetentionResult
 from consentryd.analytics.revenue.answer import answer as answer_revenue
 from consentryd.analytics.revenue.model import RevenueQuery, RevenueResult
+from consentryd.analytics.sessions.answer import answer as answer_sessions
+from consentryd.analytics.sessions.model import SessionsQuery, SessionsResult
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
 from consentryd.model.error import BadRequest, Unprocessable
@@ -87,7 +87,7 @@ ANSWERS: Final[Mapping[type[Question], Callable[[Any, Asked], Envelope]]] = {
     RetentionQuery: answer_retention,
     LifecycleQuery: lifecycle.answer,
     StickinessQuery: stickiness.answer,
-    SessionsQuery: sessions.answer,
+    SessionsQuery: answer_sessions,
     KpiQuery: kpi.answer,
     AdoptionQuery: answer_adoption,
     CohortsQuery: cohorts.answer_cohorts,
@@ -110,7 +110,7 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     RetentionResult,
     lifecycle.LifecycleResult,
     stickiness.StickinessResult,
-    sessions.SessionsResult,
+    SessionsResult,
     kpi.KpiResult,
     AdoptionResult,
     cohorts.CohortsResult,

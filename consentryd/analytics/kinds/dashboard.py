@@ -17,12 +17,13 @@ from consentryd.analytics.condition import Matcher
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelBreakdown, FunnelQuery, FunnelStep, Window
 from consentryd.analytics.kernel.funnel import Entry
-from consentryd.analytics.kinds import lifecycle, sessions
+from consentryd.analytics.kinds import lifecycle
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery
-from consentryd.analytics.kinds.sessions import SessionsQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Range
 from consentryd.analytics.question import Answered, Envelope, Question
+from consentryd.analytics.sessions.answer import answer as answer_sessions
+from consentryd.analytics.sessions.model import SessionsQuery
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Math, Series, Trends
 from consentryd.model.clock import MINUTE
@@ -107,7 +108,7 @@ def _live(question: DashboardQuery, asked: Asked) -> Envelope:
 
 def _sessions(question: DashboardQuery, asked: Asked) -> Envelope:
     part = SessionsQuery(kind="sessions", **_common(question))
-    return sessions.answer(part, asked.about(part))
+    return answer_sessions(part, asked.about(part))
 
 
 def _funnel(

@@ -11,13 +11,15 @@ from consentryd.analytics.condition import Matcher
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.model import FunnelQuery, FunnelStep
 from consentryd.analytics.kinds import stickiness
-from consentryd.analytics.kinds.sessions import SessionRules, SessionTotals, measure, totals_of
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period, days_of, previous
 from consentryd.analytics.question import Answered, Envelope
 from consentryd.analytics.retention.answer import answer as answer_retention
 from consentryd.analytics.retention.model import RetentionQuery
+from consentryd.analytics.sessions.answer import totals_of
+from consentryd.analytics.sessions.measuring import measure
+from consentryd.analytics.sessions.model import SessionRules, SessionTotals
 from consentryd.analytics.trends.aggregate import RANGE, Levels
 from consentryd.analytics.trends.measuring import subject_cells
 from consentryd.analytics.trends.model import Measure
@@ -85,7 +87,7 @@ def _numbers(question: KpiQuery, period: Period, asked: Asked) -> dict[str, int 
     sticky = stickiness.answer(StickinessQuery(kind="stickiness", activity=question.activity, **_common(part)), asked.about(part))
     done = [day for day in sticky.days if day.complete]
     last = done[-1] if done else None
-    sessions_: SessionTotals = totals_of(measure(part, period, asked.about(part)), asked)
+    sessions_: SessionTotals = totals_of(measure(part, period, asked.about(part)), part, asked)
     return {
         "active_subjects": _distinct(question.activity, period, asked.about(part)),
         "daily_active": last.daily if last else None,

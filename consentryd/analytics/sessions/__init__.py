@@ -1,0 +1,1 @@
+"""Sessions: visits, told apart by pauses (section 1.7)."""

@@ -1,0 +1,103 @@
+"""Answering sessions: how many, how long, how deep, where they begin and end, and how many bounce by a named definition."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period
+from consentryd.analytics.sessions.measuring import PageCounts, SessionPart, measure
+from consentryd.analytics.sessions.model import (
+    PageCount,
+    SessionBucket,
+    SessionRules,
+    SessionsQuery,
+    SessionsResult,
+    SessionTotals,
+)
+from consentryd.analytics.trends.measuring import scaled
+from consentryd.model.clock import SECOND
+
+_EDGES: Final = 25
+
+
+def answer(question: SessionsQuery, asked: Asked) -> SessionsResult:
+    """Raises `Unprocessable` for the anonymous lane."""
+    require_subjects(asked)
+    period = asked.period(question.interval)
+    found = measure(question, period, asked)
+    return SessionsResult(
+        **asked.envelope(period),
+        bounce=question.bounce,
+        totals=totals_of(found, question, asked),
+        buckets=_buckets(found, question, period, asked),
+        entries=top_pages(found.entries, asked),
+        exits=top_pages(found.exits, asked),
+    )
+
+
+def totals_of(found: SessionPart, rules: SessionRules, asked: Asked) -> SessionTotals:
+    """Over the whole range."""
+    engaged = rules.heartbeat is not None
+    counts = found.counts
+    if asked.hides(found.subjects):
+        return SessionTotals(**dict.fromkeys(SessionTotals.model_fields))
+    sessions_ = int(counts.sessions.sum())
+    return SessionTotals(
+        sessions=scaled(sessions_, asked.scale),
+        subjects=scaled(found.subjects, asked.scale),
+        events_per_session=_per(counts.events.sum(), sessions_),
+        pages_per_session=_per(counts.pages.sum(), sessions_),
+        mean_duration_s=_per(counts.microseconds.sum() / SECOND, sessions_),
+        median_duration_s=_median(counts.durations),
+        mean_duration_of_several_events_s=_per(counts.several.sum() / SECOND, len(counts.several)),
+        mean_engaged_s=_per(found.engaged.sum() / SECOND, sessions_) if engaged else None,
+        bounce_rate=_per(counts.bounces.sum(), sessions_),
+    )
+
+
+def _buckets(found: SessionPart, rules: SessionRules, period: Period, asked: Asked) -> list[SessionBucket]:
+    counts = found.counts
+    columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces, found.engaged, found.people)
+    rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
+    shown = [
+        _bucket(start, numbers, asked, complete=complete, hidden=asked.hides(people))
+        for start, complete, *numbers, people in rows
+    ]
+    return shown if rules.heartbeat is not None else [bucket.model_copy(update={"engaged_s": None}) for bucket in shown]
+
+
+def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool, hidden: bool) -> SessionBucket:
+    """`hidden`: the sessions are of too few subjects, however many they are."""
+    number, events, pages, microseconds, bounces, engaged = counts
+    shown = 0 if hidden else number
+    return SessionBucket(
+        start=start,
+        sessions=None if hidden else scaled(number, asked.scale),
+        events_per_session=_per(events, shown),
+        pages_per_session=_per(pages, shown),
+        duration_s=_per(microseconds / SECOND, shown),
+        engaged_s=_per(engaged / SECOND, shown),
+        bounce_rate=_per(bounces, shown),
+        complete=complete,
+    )
+
+
+def top_pages(pages: PageCounts, asked: Asked) -> list[PageCount]:
+    """The pages most often there, those of too few subjects left out."""
+    ranked = sorted(pages.sessions.items(), key=lambda item: (-item[1], item[0]))[:_EDGES]
+    return [
+        PageCount(path=path, sessions=scaled(count, asked.scale)) for path, count in ranked if pages.subjects[path] >= asked.least
+    ]
+
+
+def _per(total: float, number: int) -> float | None:
+    return float(total) / number if number else None
+
+
+def _median(values: Ints) -> float | None:
+    return float(np.median(values)) / SECOND if len(values) else None

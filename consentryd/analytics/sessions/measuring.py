@@ -1,0 +1,160 @@
+"""The sessions of every bucket's stream, added up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial, reduce
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
+from consentryd.analytics.kernel.bucket import buckets_of
+from consentryd.analytics.kernel.chain import ABSENT, Ints
+from consentryd.analytics.kernel.change import changes
+from consentryd.analytics.kernel.engagement import Beats, engaged
+from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCounts, Sessions, session_counts, sessions
+from consentryd.analytics.kernel.start import taken
+from consentryd.analytics.kernel.tie import untied
+from consentryd.analytics.period import Period
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.selecting import select
+from consentryd.analytics.sessions.model import SessionRules
+from consentryd.analytics.stream import NONE, Stream
+from consentryd.analytics.streaming import Column, Selection
+from consentryd.model.clock import DAY, SECOND
+
+#: Sessions of at most this length may begin before the range and reach into it.
+LOOK_BACK: Final = DAY
+
+
+class PageCounts(NamedTuple):
+    """By page."""
+
+    sessions: Counter[str]
+    subjects: Counter[str]
+
+    def merge(self, other: PageCounts) -> PageCounts:
+        return PageCounts(self.sessions + other.sessions, self.subjects + other.subjects)
+
+
+class SessionPart(NamedTuple):
+    """Of one or several streams. `people`: subjects by bucket; `entries` and `exits`: sessions by page, and subjects by page; `engaged`:
+    microseconds by bucket."""
+
+    counts: SessionCounts
+    subjects: int
+    people: Ints
+    entries: PageCounts
+    exits: PageCounts
+    engaged: Ints
+
+    def merge(self, other: SessionPart) -> SessionPart:
+        return SessionPart(
+            self.counts.merge(other.counts),
+            self.subjects + other.subjects,
+            self.people + other.people,
+            self.entries.merge(other.entries),
+            self.exits.merge(other.exits),
+            self.engaged + other.engaged,
+        )
+
+
+def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
+    """The sessions that begin in a period. What begins in it may end after it; what began before is known by looking back."""
+    kinds, beats = kinds_of(rules), beats_of(rules)
+    work = partial(_part, cut=rules.cut, kinds=kinds, beats=beats, edges=period.edges, bounce=rules.bounce)
+    span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
+    name = ("sessions", rules.cut, kinds, beats, period.edges, rules.bounce)
+    return reduce(SessionPart.merge, asked.execution.streams(events_of(rules, asked), span, work, name))
+
+
+def kinds_of(rules: SessionRules) -> Kinds:
+    """What the definitions of `events_of` are."""
+    number = {name: 2 + place for place, name in enumerate(rules.optional)}
+    return Kinds(page=1, key=number.get("key"), interactive=0, captured=number.get("captured"))
+
+
+def beats_of(rules: SessionRules) -> Beats | None:
+    """Which of them are heartbeats, and how long a pause between two may be."""
+    if rules.heartbeat is None:
+        return None
+    return Beats(2 + list(rules.optional).index("heartbeat"), round(2 * rules.heartbeat_s * SECOND))
+
+
+def events_of(rules: SessionRules, asked: Asked, more: Sequence[Column] = ()) -> Selection:
+    """The events that sessions are made of, and heartbeats, with what parts them, their path and `more`."""
+    matchers = [Matcher(), rules.page, *rules.optional.values()]
+    selection = select(asked, matchers, lambda _: [*_columns(rules), *more])
+    source = selection.source
+    left_out = [Matcher(event=rules.ignore)] if rules.ignore else []
+    left_out += [] if rules.background is None else [rules.background]
+    if not left_out:
+        return selection
+    without = " OR ".join(source.matches(matcher) for matcher in left_out)
+    kept = f"NOT ({without})" if rules.heartbeat is None else f"(NOT ({without}) OR {source.matches(rules.heartbeat)})"
+    return replace(selection, conditions=(*selection.conditions, kept))
+
+
+def _columns(rules: SessionRules) -> list[Column]:
+    columns = [Column("path", "text", "e.path")]
+    if rules.by_device:
+        columns.append(Column("device", "text", "e.device"))
+    if rules.client_sessions:
+        columns.append(Column("session", "integer", "e.session"))
+    if rules.split_on_campaign:
+        columns.append(Column("campaign", "text", "coalesce(e.utm_campaign, e.utm_source)"))
+    return columns
+
+
+def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
+    every, rows = untied(stream, "path"), np.arange(len(stream.code))
+    stream = every
+    if beats is not None:
+        rows = np.flatnonzero(~every.matches(beats.definition))
+        stream = taken(every, rows)
+    found = sessions(stream, cut, kinds)
+    inside = (found.start >= edges[0]) & (found.start < edges[-1])
+    kept = Sessions(*(column[inside] for column in found))
+    paths, texts = stream.values["path"], stream.texts.get("path", [])
+    return SessionPart(
+        session_counts(kept, edges, bounce),
+        len(np.unique(kept.subject)),
+        _people(kept, edges),
+        _pages(kept.entry, kept.subject, paths, texts),
+        _pages(kept.exit, kept.subject, paths, texts),
+        _engaged(every, rows[found.first], found, beats, cut, edges),
+    )
+
+
+def _engaged(every: Stream, first: Ints, found: Sessions, beats: Beats | None, cut: Cut, edges: tuple[int, ...]) -> Ints:
+    """Microseconds by the bucket that sessions begin in."""
+    sums = np.zeros(len(edges) - 1, np.int64)
+    if beats is not None:
+        inside = (found.start >= edges[0]) & (found.start < edges[-1])
+        np.add.at(sums, buckets_of(found.start[inside], edges), engaged(every, beats, cut.apart, first)[inside])
+    return sums
+
+
+def _people(found: Sessions, edges: tuple[int, ...]) -> Ints:
+    """Subjects by the bucket that their sessions begin in."""
+    bucket = buckets_of(found.start, edges)
+    first = changes(found.subject) | changes(bucket)  # sessions are by subject and start
+    return np.bincount(bucket[first], minlength=len(edges) - 1)
+
+
+def _pages(rows: Ints, subject: Ints, paths: Any, texts: list[str]) -> PageCounts:
+    known = rows != ABSENT
+    page, who = paths[rows[known]].astype(np.int64), subject[known]
+    order = np.lexsort((who, page))
+    page, who = page[order], who[order]
+    first = changes(page) | changes(who)
+    return PageCounts(_named(page, texts), _named(page[first], texts))
+
+
+def _named(page: Ints, texts: list[str]) -> Counter[str]:
+    codes, counts = np.unique(page, return_counts=True)
+    return Counter({texts[code]: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True) if code != NONE})
