@@ -19,3 +19,9 @@ def test_a_gateway_that_only_collects_does_not_load_duckdb():
     asked = "import sys, consentryd.gateway.cli.app, consentryd.gateway.compose; print('duckdb' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
+
+
+def test_commands_load_the_heavy_libraries_only_when_they_need_them():
+    asked = "import sys, consentryd.gateway.cli.app; print({'aiohttp', 'deltalake', 'numpy', 'pyarrow'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"

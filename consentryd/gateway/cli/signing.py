@@ -15,10 +15,8 @@ from consentryd.gateway.cli.console import say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
-from consentryd.rights.registrar import Registrar
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
-from consentryd.storage.region import RegionStore
 
 
 def rotate_signing(
@@ -42,6 +40,9 @@ def rotate_signing(
 
 
 def _rotate(settings: Settings, region: str) -> dict[str, Any]:
+    from consentryd.rights.registrar import Registrar  # noqa: PLC0415 -- loads a store, for which --help need not wait
+    from consentryd.storage.region import RegionStore  # noqa: PLC0415 -- the same
+
     data, clock = settings.storage.data_dir, SystemClock()
     keys = open_region_keys(data, region, load_master(settings.keys.master, data, os.environ))
     store = RegionStore(data / region, keys, settings.storage, clock, lambda: secrets.randbits(63))

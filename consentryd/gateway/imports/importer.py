@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from consentryd.gateway.imports.combined import CombinedReader
 from consentryd.gateway.imports.fingerprint import Fingerprint
@@ -14,13 +14,15 @@ from consentryd.gateway.imports.jsonl import JsonlReader
 from consentryd.gateway.imports.line import LineReader, Unread
 from consentryd.gateway.imports.source import Source
 from consentryd.gateway.intake import Intake
-from consentryd.gateway.services import Collecting
 from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.clock import Clock
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import RawEvent
 from consentryd.model.key import ApiKey
 from consentryd.model.outcome import Outcome, Reason, Result
+
+if TYPE_CHECKING:
+    from consentryd.gateway.services import Collecting
 
 BATCH: Final = 1000
 #: How often a store that cannot take a batch is asked again before the import gives up.
