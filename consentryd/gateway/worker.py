@@ -56,7 +56,7 @@ def run_worker(
         async with open_services(settings, regions, worker, logger) as services:
             app = create_app(services, logger)
             async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
-                _settle()
+                settle()
                 logger.info("serving", worker=worker.number)
                 ready()
                 await stop.wait()
@@ -68,7 +68,7 @@ def run_worker(
         gc.unfreeze()  # else libraries that count what is left at exit report all of it as leaked
 
 
-def _settle() -> None:
+def settle() -> None:
     """What is loaded by now stays: the collector need not look at it again, nor at every 700th new object. Halves the price of parsing.
 
     The committing threads and the loop hand the interpreter to each other more readily than Python's 5 ms.

@@ -28,7 +28,7 @@ _TITLES: Final = {
     "about-you.json": "Everything else: profile, choices, receipts, requests, who looked at your data",
 }
 _PLACES: Final = {name: place for place, name in enumerate(CSV_COLUMNS)}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = frozenset("=+-@\t\r")
 _PART: Final = 64 * 1024
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
@@ -56,12 +56,11 @@ def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> 
     """Write the ZIP to `sink`, which need not be able to seek. Holds a few events at a time."""
     about: list[dict[str, Any]] = []
     written: list[Written] = []
-    stamp = _stamp(head.at)
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(sink, "w") as archive:
 
         def put(name: str, parts: Iterable[bytes]) -> None:
             digest, size = hashlib.sha256(), 0
-            with archive.open(zipfile.ZipInfo(name, stamp), "w", force_zip64=True) as member:
+            with archive.open(_member(name, head.at), "w", force_zip64=True) as member:
                 for part in _joined(parts):
                     member.write(part)
                     digest.update(part)
@@ -111,14 +110,15 @@ def _taken(buffer: io.StringIO) -> bytes:
 def _row(event: Mapping[str, Any]) -> list[Any]:
     row: list[Any] = [None] * len(CSV_COLUMNS)
     for name, value in event.items():
-        if name in _PLACES:
-            row[_PLACES[name]] = _cell(value)
+        place = _PLACES.get(name)
+        if place is not None:
+            row[place] = value if type(value) is str and value[:1] not in _FORMULA else _cell(value)
     return row
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return f"'{value}" if value[:1] in _FORMULA else value
     return orjson.dumps(value).decode() if isinstance(value, (dict, list)) else value
 
 
@@ -195,6 +195,13 @@ def _list(title: str, items: Iterable[str]) -> Iterator[str]:
     lines = [f"<li>{escape(item)}</li>" for item in items]
     if lines:
         yield from (f"<h3>{escape(title)}</h3>", "<ul>", *lines, "</ul>")
+
+
+def _member(name: str, at: int) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _stamp(at))
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member._compresslevel = 1  # type: ignore[attr-defined] # noqa: SLF001 - its public name came with Python 3.13
+    return member
 
 
 def _stamp(at: int) -> tuple[int, int, int, int, int, int]:

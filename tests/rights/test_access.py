@@ -43,6 +43,7 @@ async def test_an_export_holds_the_events_of_all_regions_with_encrypted_values_g
         request = estate.ask("access", user_id="ann")["id"]
         assert estate.finish(request)["export"]["events"] == 3
         archive = fetched(estate, request)
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_DEFLATED}
         found = events_of(archive)
         assert [event["properties"].get("wish") for event in found if "properties" in event] == ["a red bicycle", "=a blue one"]
         assert {event["region"] for event in found} == {"eu", "us"}
