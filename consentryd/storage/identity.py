@@ -39,6 +39,7 @@ class SqliteIdentityTable:
         self._absent = set(wanted)
         statement = "SELECT digest, subject, known FROM identity WHERE digest IN"
         for digest, subject, known in select_among(self._connection, statement, wanted):
+            self._absent.discard(digest)
             self._remember(digest, Owner(subject, bool(known)))
 
     def find(self, digest: bytes) -> Owner | None:
@@ -117,6 +118,9 @@ class SqliteIdentityTable:
         self._absent.clear()
 
     def _read(self, digest: bytes) -> Owner | None:
+        if digest in self._new_digests:
+            _, subject, known, _ = self._new_digests[digest]
+            return Owner(subject, bool(known))
         row = self._connection.execute("SELECT subject, known FROM identity WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else Owner(row[0], bool(row[1]))
 

@@ -186,6 +186,16 @@ async def test_two_processes_over_one_store_agree(sqlite_store):
     assert subjects(sqlite_store) == [1, 2, 1, 2, 1, 1]
 
 
+async def test_identities_that_one_commit_looks_up_are_found_however_few_the_cache_holds(sqlite_store, monkeypatch):
+    monkeypatch.setattr("consentryd.storage.identity.CACHED", 8)
+    first = await sqlite_store.log.append([clean(number, f"u-{number}", f"a-{number}") for number in range(20)])
+    assert set(first) == {Outcome.STORED}
+    again = await sqlite_store.log.append([clean(100 + number, f"u-{number}", f"a-{number}") for number in range(20)])
+    assert set(again) == {Outcome.STORED}
+    subjects = [row[POSITION["subject"]] for row in sqlite_store.rows()]
+    assert subjects[:20] == subjects[20:]
+
+
 async def test_concurrent_requests_share_commits(sqlite_store):
     await asyncio.gather(*(sqlite_store.log.append([clean(number, user="u")]) for number in range(500)))
     assert sqlite_store.log.stats.commits < 100
