@@ -8,6 +8,8 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.behind.answer import subjects_of
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.cache import PartialCache
 from consentryd.analytics.condition import Condition
 from consentryd.analytics.control import Control
@@ -22,7 +24,6 @@ from consentryd.analytics.region_view import Span, mark_of
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Source, members_sql
-from consentryd.analytics.subjects import Point, subjects_of
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
 from consentryd.model.error import Unprocessable

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.condition import (
     MAX_DEPTH,
@@ -22,7 +23,6 @@ from consentryd.analytics.condition import (
 )
 from consentryd.analytics.query import Query, checked
 from consentryd.analytics.shape import Shape, Text
-from consentryd.analytics.subjects import Point
 from consentryd.model.error import Unprocessable
 from consentryd.storage.saved import SavedType
 

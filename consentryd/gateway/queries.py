@@ -10,9 +10,9 @@ from aiohttp import web
 
 from consentryd.analytics import format as forms
 from consentryd.analytics import query
+from consentryd.analytics.behind.point import MAX_SUBJECTS, POINT
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.question import Envelope
-from consentryd.analytics.subjects import MAX_SUBJECTS, POINT
 from consentryd.gateway import body
 from consentryd.gateway.answer import answer, json_answer
 from consentryd.gateway.auth import READING

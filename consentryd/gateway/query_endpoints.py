@@ -8,10 +8,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from consentryd.analytics import query
+from consentryd.analytics.behind.point import POINT
 from consentryd.analytics.format import MEDIA_TYPES
 from consentryd.analytics.sandbox.model import STATEMENT
 from consentryd.analytics.saved import SavedCohort, SavedQuery
-from consentryd.analytics.subjects import POINT
 from consentryd.gateway import saved, schemas
 from consentryd.gateway.auth import READING
 from consentryd.gateway.endpoint import Endpoint, Parameter

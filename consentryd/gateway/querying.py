@@ -12,6 +12,7 @@ from secrets import token_bytes
 from typing import Any, Final, NamedTuple, TypeVar
 
 from consentryd.analytics.audience import AudienceBook
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.control import Control
 from consentryd.analytics.engine import Engine
 from consentryd.analytics.kinds.person import PersonQuery
@@ -19,7 +20,6 @@ from consentryd.analytics.prediction.answer import Scored
 from consentryd.analytics.prediction.model import PredictionQuery
 from consentryd.analytics.query import parse
 from consentryd.analytics.question import Envelope, Question
-from consentryd.analytics.subjects import Point
 from consentryd.config.settings import Settings
 from consentryd.model.clock import DAY, Clock
 from consentryd.model.error import NotFound, RateLimited

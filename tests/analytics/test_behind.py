@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.query import read
-from consentryd.analytics.subjects import Point
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, subject
@@ -91,7 +91,7 @@ def test_attribution(shop):
         ({"kind": "churn"}, {"part": "paying", "bucket": 0}),
         ({"kind": "revenue"}, {"part": "churned"}),
         ({"kind": "adoption", "feature": {}}, {"part": "pool"}),
-        ({"kind": "sessions"}, {"bucket": 0}),
+        ({"kind": "kpi"}, {"bucket": 0}),
     ],
 )
 def test_a_point_that_a_question_does_not_have_is_refused(shop, question, point):

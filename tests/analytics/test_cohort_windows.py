@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.query import read
-from consentryd.analytics.subjects import Point
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, subject

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.query import read
 from consentryd.analytics.statistics.rfm import SEGMENTS
-from consentryd.analytics.subjects import Point
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from consentryd.storage.choice import Choice, ChoiceState, write_choice

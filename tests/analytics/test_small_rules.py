@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from consentryd.analytics.behind.answer import subjects_of
+from consentryd.analytics.behind.point import Point
 from consentryd.analytics.query import read
-from consentryd.analytics.subjects import Point, subjects_of
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, subject
 from tests.analytics.test_kinds import page

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.chain import Chains, Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.funnel import Funnel
-from consentryd.analytics.kernel.hold import best_of, held
+from consentryd.analytics.kernel.hold import best_of
+from consentryd.analytics.kernel.hold import held as held_parts
 from consentryd.analytics.kernel.ordered import starts_of
 from consentryd.analytics.kernel.solution import chains_of
 from consentryd.analytics.kernel.start import marked, relevant, start_rows, taken
@@ -61,9 +62,23 @@ def _of_entries(stream: Stream, funnel: Funnel, edges: Sequence[int], found: Tre
     return found._replace(people=people)
 
 
+def entered(stream: Stream, funnel: Funnel, edges: Sequence[int], bucket: int, held: Sequence[str] = ()) -> Chains:
+    """The lines of those who entered in a bucket of a trend."""
+    if funnel.count_entries:
+        attempts = chains_of(stream, funnel)
+        return attempts.take((attempts.time[:, 0] >= edges[bucket]) & (attempts.time[:, 0] < edges[bucket + 1]))
+    owner = None
+    if held:
+        stream, owner, _ = held_parts(stream, held, relevant(stream, funnel))
+    stream, funnel = _entering(stream, funnel)
+    near = np.flatnonzero((stream.time >= edges[bucket]) & (stream.time < edges[bucket + 1] + funnel.window))
+    lines = chains_of(taken(stream, near), replace(funnel, since=edges[bucket], until=edges[bucket + 1]))
+    return lines if owner is None else best_of(lines._replace(subject=owner[lines.subject]))
+
+
 def _of_held(stream: Stream, funnel: Funnel, edges: Sequence[int], names: Sequence[str], found: Trend) -> Trend:
     """In each bucket the best of a subject's values."""
-    parts = held(stream, names, relevant(stream, funnel))
+    parts = held_parts(stream, names, relevant(stream, funnel))
     inner, plan = _entering(parts.stream, funnel)
     for bucket, (since, until) in enumerate(pairwise(edges)):
         near = np.flatnonzero((inner.time >= since) & (inner.time < until + plan.window))

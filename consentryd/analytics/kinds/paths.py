@@ -28,7 +28,7 @@ from consentryd.analytics.selecting import select
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Stream
-from consentryd.analytics.streaming import Column
+from consentryd.analytics.streaming import Column, Selection
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY, MINUTE, SECOND
 
@@ -140,19 +140,25 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period = asked.period("day")
-    matchers = [
-        question.events,
-        *(Matcher(where=where) for where in (question.start_where, question.end_where) if where is not None),
-    ]
-    selection = select(asked, matchers, partial(_columns, question))
-    if len(matchers) > 1:
-        selection = replace(selection, conditions=(*selection.conditions, selection.definitions[0]))
+    selection = selection_of(question, asked)
     work = partial(_part, question=question, counted=asked.least > 1)
     span = Span(period.since, period.until)
     texts = asked.execution.shared_texts(selection.statement)
     name = ("paths", question.definition_hash())
     found = _Part.joined(list(asked.execution.streams(selection, span, work, name, texts)))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
+
+
+def selection_of(question: PathsQuery, asked: Asked) -> Selection:
+    """The events that are steps, and which of them may be a start or an end."""
+    matchers = [
+        question.events,
+        *(Matcher(where=where) for where in (question.start_where, question.end_where) if where is not None),
+    ]
+    selection = select(asked, matchers, partial(_columns, question))
+    if len(matchers) == 1:
+        return selection
+    return replace(selection, conditions=(*selection.conditions, selection.definitions[0]))
 
 
 def _columns(question: PathsQuery, source: Source) -> list[Column]:
@@ -168,7 +174,8 @@ def _columns(question: PathsQuery, source: Source) -> list[Column]:
     return [Column("item", "text", item)]
 
 
-def _plan(question: PathsQuery, texts: list[str]) -> Paths:
+def plan_of(question: PathsQuery, texts: list[str]) -> Paths:
+    """What the kernel is asked; `texts` are items by code."""
     gap = None if question.gap_minutes is None else round(question.gap_minutes * MINUTE)
     length = round((question.window_days or 1) * DAY)
     return Paths(
@@ -183,6 +190,12 @@ def _plan(question: PathsQuery, texts: list[str]) -> Paths:
     )
 
 
+def code_of(item: str, texts: list[str]) -> int:
+    """The code of an item, or of what stands for none."""
+    known = {name: code for code, name in _NAMES.items()}
+    return texts.index(item) if item in texts else known.get(item, _UNKNOWN)
+
+
 def _code(item: str | None, texts: list[str]) -> int | None:
     if item is None:
         return None
@@ -191,7 +204,7 @@ def _code(item: str | None, texts: list[str]) -> int | None:
 
 def _part(stream: Stream, *, question: PathsQuery, counted: bool) -> _Part:
     texts = stream.texts.get("item", [])
-    plan = _plan(question, texts)
+    plan = plan_of(question, texts)
     walk = walk_of(stream, plan)
     short, step = shortened(walk, plan)
     return _Part(*graph_of(short, step, counted=counted), sequences(short, counted=counted), transitions(walk, counted=counted))
@@ -203,7 +216,7 @@ class _Answer:
         self._least = max(question.least, asked.least)
 
     def result(self, found: _Part, envelope: dict[str, Any]) -> PathsResult:
-        plan = _plan(self._question, self._texts)
+        plan = plan_of(self._question, self._texts)
         graph = shown(found.edges, self._texts, plan, self._question.limit, (self._least, self._question.most))
         edges = [
             PathEdge(

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, By
 from consentryd.analytics.condition import All, Condition, Did, Matcher, Window, seen_lately
@@ -21,6 +22,7 @@ from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source, members_sql
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.analytics.view import HISTORY
+from consentryd.model.error import Unprocessable
 
 ANYTHING: Final = Matcher()
 _WHOLE: Final = -1
@@ -169,6 +171,21 @@ def members(question: SegmentationQuery, channel: str | None, asked: Asked) -> l
     reach = next((each for each in question.channels if each.name == channel), None)
     parts = _reached(reach, cohort, asked.period("day"), asked)
     return sorted(int(subject) for part in parts for subject in part)
+
+
+def members_with(question: SegmentationQuery, name: str, value: str | None, asked: Asked) -> list[int]:
+    """The subjects of the segment with a value of a property of `by`. Raises `Unprocessable` for a property that it is not told apart by."""
+    require_subjects(asked)
+    by = next((each for each in question.by if each.property == name), None)
+    if by is None:
+        raise Unprocessable("invalid", "The query does not tell subjects apart by this.", field="dimension")
+    period, source = asked.period("day"), Source(asked.setting, HISTORY)
+    latest = latest_sql(by, source)
+    wanted = "IS NULL" if value in {None, NONE_LABEL} else f"= {literal.text(value or '')}"
+    where = _of_segment(definition_of(question, period), source, period)
+    statement = f"SELECT e.subject AS s FROM {source.sql} WHERE {where} GROUP BY e.subject HAVING {latest} {wanted}"
+    found: list[int] = asked.execution.gather(statement, Span(None, period.until))["s"].to_pylist()
+    return found
 
 
 def _counts_sql(question: SegmentationQuery, cohort: Condition, period: Period, asked: Asked) -> str:

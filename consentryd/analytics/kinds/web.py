@@ -13,16 +13,13 @@ from pydantic import Field
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL
 from consentryd.analytics.condition import Matcher
-from consentryd.analytics.kernel.engagement import Beats
-from consentryd.analytics.kernel.sessions import Cut, Kinds, sessions
-from consentryd.analytics.kernel.start import taken
-from consentryd.analytics.kernel.tie import named, untied
+from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.sessions.answer import top_pages, totals_of
-from consentryd.analytics.sessions.measuring import LOOK_BACK, beats_of, events_of, kinds_of, measure
+from consentryd.analytics.sessions.measuring import LOOK_BACK, events_of, measure, visits_of
 from consentryd.analytics.sessions.model import PageCount, SessionRules, SessionTotals
 from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source
@@ -146,7 +143,7 @@ def _top(name: str, question: WebQuery, period: Period, asked: Asked) -> list[Va
 def _sources(question: WebQuery, period: Period, asked: Asked) -> dict[str, list[ValueCount]]:
     """Of each source the visitors whose visits came from it, and the pages that they saw then."""
     selection = events_of(question, asked, [Column(name, "text", f"e.{name}") for name in SOURCES])
-    work = partial(_sourced, cut=question.cut, kinds=kinds_of(question), beats=beats_of(question), edges=period.edges)
+    work = partial(_sourced, rules=question, edges=period.edges)
     visitors: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
     views: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
     for part in asked.execution.streams(selection, Span(period.since - LOOK_BACK, period.until + LOOK_BACK), work, None):
@@ -156,14 +153,9 @@ def _sources(question: WebQuery, period: Period, asked: Asked) -> dict[str, list
     return {name: _ranked(visitors[name], views[name], question, asked) for name in SOURCES}
 
 
-def _sourced(
-    stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...]
-) -> list[tuple[str, str | None, int, int]]:
+def _sourced(stream: Stream, *, rules: SessionRules, edges: tuple[int, ...]) -> list[tuple[str, str | None, int, int]]:
     """By source and value of the first event: visitors, and page views of the visits that begin within the edges."""
-    stream = untied(stream, "path")
-    if beats is not None:
-        stream = taken(stream, np.flatnonzero(~stream.matches(beats.definition)))
-    found = sessions(stream, cut, kinds)
+    found, stream, *_ = visits_of(stream, rules)
     every = np.ones(len(stream.code), np.bool_)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     first, subject, pages = found.first[inside], found.subject[inside], found.pages[inside]

@@ -110,13 +110,31 @@ def _columns(rules: SessionRules) -> list[Column]:
     return columns
 
 
-def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
+class Visits(NamedTuple):
+    """Sessions, the stream that their events' positions are of, the one with heartbeats as well, and the positions of the first in it."""
+
+    sessions: Sessions
+    stream: Stream
+    every: Stream
+    rows: Ints
+
+
+def visits_of(stream: Stream, rules: SessionRules) -> Visits:
+    """All sessions of the events that `events_of` gives."""
+    return _visits(stream, rules.cut, kinds_of(rules), beats_of(rules))
+
+
+def _visits(stream: Stream, cut: Cut, kinds: Kinds, beats: Beats | None) -> Visits:
     every, rows = untied(stream, "path"), np.arange(len(stream.code))
     stream = every
     if beats is not None:
         rows = np.flatnonzero(~every.matches(beats.definition))
         stream = taken(every, rows)
-    found = sessions(stream, cut, kinds)
+    return Visits(sessions(stream, cut, kinds), stream, every, rows)
+
+
+def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
+    found, stream, every, rows = _visits(stream, cut, kinds, beats)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     kept = Sessions(*(column[inside] for column in found))
     paths, texts = stream.values["path"], stream.texts.get("path", [])

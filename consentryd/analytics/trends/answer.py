@@ -40,17 +40,7 @@ def answer(question: Trends, asked: Asked) -> TrendsResult:
     _check_lane(question, period, asked)
     if question.count_by == "group" and question.sampling < 1:
         raise Unprocessable("invalid", "A sample is one of subjects: accounts would lose some of theirs.", field="sampling")
-    frame = Frame(
-        asked.setting,
-        period,
-        question.where,
-        question.breakdown,
-        visitors=question.lane != "consented",
-        accounts=question.count_by == "group",
-    )
-    if question.breakdown is not None and not isinstance(question.breakdown, ByCohorts):
-        frame = replace(frame, edges=(None,) * len(question.breakdown.by))
-    shown = choose_groups(question.series, frame, asked)
+    shown = shown_of(question, period, asked)
     _check_cells(question, shown)
     current = _measure(question, shown, asked)
     before = None
@@ -65,6 +55,21 @@ def answer(question: Trends, asked: Asked) -> TrendsResult:
         suppressed_cells=current.hidden + (before.hidden if before else 0),
         groups_overlap=isinstance(question.breakdown, ByCohorts),
     )
+
+
+def shown_of(question: Trends, period: Period, asked: Asked) -> Shown:
+    """The groups that are shown, and the frame that has them."""
+    frame = Frame(
+        asked.setting,
+        period,
+        question.where,
+        question.breakdown,
+        visitors=question.lane != "consented",
+        accounts=question.count_by == "group",
+    )
+    if question.breakdown is not None and not isinstance(question.breakdown, ByCohorts):
+        frame = replace(frame, edges=(None,) * len(question.breakdown.by))
+    return choose_groups(question.series, frame, asked)
 
 
 def _check_lane(question: Trends, period: Period, asked: Asked) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import pyarrow.compute as pc
 
 from consentryd.analytics.adoption.model import AdoptionQuery
 from consentryd.analytics.adoption.people import people_sql
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.behind.point import AdoptionPart, ChurnPart
 from consentryd.analytics.experiment.answer import arm_members
 from consentryd.analytics.experiment.model import ExperimentQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery, touched_by
 from consentryd.analytics.kinds.churn import ChurnQuery, length_of
 from consentryd.analytics.kinds.rfm import RfmQuery, subjects_in
-from consentryd.analytics.kinds.segmentation import SegmentationQuery, members
+from consentryd.analytics.kinds.segmentation import SegmentationQuery, members, members_with
 from consentryd.analytics.period import Period
 from consentryd.analytics.prediction.answer import scored_tenth
 from consentryd.analytics.prediction.model import PredictionQuery
@@ -26,9 +27,6 @@ from consentryd.analytics.source import Source
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
 
-ChurnPart = Literal["active_before", "churned", "pool", "returned"]
-AdoptionPart = Literal["eligible", "adopters"]
-Part = Literal[ChurnPart, AdoptionPart, "paying"]
 CHURN_PARTS: Final = frozenset(get_args(ChurnPart))
 ADOPTION_PARTS: Final = frozenset(get_args(AdoptionPart))
 
@@ -38,6 +36,8 @@ def behind(question: Any, point: Any, asked: Asked) -> list[int]:
     match question:
         case RfmQuery() if point.segment is not None:
             return subjects_in(question, point.was, point.segment, asked)
+        case SegmentationQuery() if point.dimension is not None:
+            return members_with(question, point.dimension, point.value, asked)
         case SegmentationQuery() if point.channel in {None, *(channel.name for channel in question.channels)}:
             return members(question, point.channel, asked)
         case PredictionQuery() if point.tenth is not None:

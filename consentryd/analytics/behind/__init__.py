@@ -1,0 +1,1 @@
+"""Who is behind a number of an answer (section 1.0)."""
