@@ -61,6 +61,10 @@ class Execution:
         """The same view of the data under other rules."""
         return Execution(self._snapshots, rules, self._cache, self.control, self._memory, threads=self._threads)
 
+    def rows(self, span: Span) -> int:
+        """At most so many events are in a span, over all regions."""
+        return sum(view.rows(None, span) for view in self._views)
+
     def of_subject(self, subject: int) -> Execution:
         """The same, of the events of one subject, asked where they stand."""
         own = Execution(

@@ -234,3 +234,31 @@ def test_with_nothing_stored_there_is_too_little_to_learn_from(shop):
     found = shop.ask(NOW, **CONVERSION)
     assert found.refusals == ["too few positives", "too few negatives"]
     assert found.rows() == []
+
+
+def test_of_many_events_a_sample_of_subjects_is_looked_at_and_it_is_said(busy, events):
+    lately = sum(at >= FIRST + (DAYS - 28 - 14) * DAY for _, at, *_ in events)
+    found = busy.ask(NOW, **CONVERSION, most_events=int(lately * 0.8))
+    by_hand = busy.ask(NOW, **CONVERSION, sampling=0.5)
+    for name in ("sampling", "training", "trial", "refusals", "quality", "model", "scored", "expected", "tenths"):
+        assert getattr(found, name) == getattr(by_hand, name), name
+    assert (found.sampling.rate, found.sampling.scaled, by_hand.warnings) == (0.5, True, [])
+    assert [warning.code for warning in found.warnings] == ["sampled"]
+    assert found.definition_hash == read({**CONVERSION, "most_events": int(lately * 0.8)}).definition_hash()
+    assert found.training.subjects == pytest.approx(busy.ask(NOW, **CONVERSION).training.subjects, rel=0.15)
+
+
+def test_few_events_and_a_smaller_sample_that_was_asked_for_are_left_as_they_are(busy):
+    assert busy.ask(NOW, **CONVERSION).sampling.rate == 1
+    asked = busy.ask(NOW, **CONVERSION, sampling=0.1, most_events=30_000)
+    assert (asked.sampling.rate, asked.warnings) == (0.1, [])
+    assert busy.ask(NOW, **CONVERSION, most_events=None).sampling.rate == 1
+
+
+def test_a_tenth_of_a_sample_is_of_the_sample(busy, events):
+    question = read({**CONVERSION, "most_events": len(events) * 6 // 10})
+    found = busy.engine.ask(question, "shop", instant(NOW))
+    scores = busy.engine.scores(question, 0, "shop", instant(NOW))
+    assert found.model is not None
+    assert len(scores) == pytest.approx(found.tenths[0].subjects / 2, abs=1)
+    assert all(score.subject & 0xFFFF < 0x8000 for score in scores)

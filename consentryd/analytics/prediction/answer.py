@@ -14,6 +14,7 @@ import numpy as np
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.calendar import instant_of, local_of, step
 from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.prediction.bound import bounded
 from consentryd.analytics.prediction.days import Days, days_of
 from consentryd.analytics.prediction.history import Known, Setup, histories, setup_of
 from consentryd.analytics.prediction.model import (
@@ -69,19 +70,22 @@ def answer(question: PredictionQuery, asked: Asked) -> PredictionResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     days = days_of(question, asked)
+    asked = bounded(question, days, asked)
     setup = setup_of(question, days, asked)
     learned = _learned(setup, asked)
     trial, scores = _tried(setup, learned, asked)
     found = _judged(learned, trial)
     kept = None if learned.refusals else learned.model
-    envelope = asked.envelope(days.period, interval=False)
+    envelope = asked.envelope(days.period, interval=False) | {"definition_hash": question.definition_hash()}
     return _result(question, asked, days, learned, found, kept, np.sort(scores)[::-1], envelope)
 
 
 def scored_tenth(question: PredictionQuery, tenth: int, asked: Asked) -> list[Scored]:
     """Who is in a tenth of today's subjects, the likeliest first: nobody where the model is refused."""
     require_subjects(asked)
-    setup = setup_of(question, days_of(question, asked), asked)
+    days = days_of(question, asked)
+    asked = bounded(question, days, asked)
+    setup = setup_of(question, days, asked)
     learned = _learned(setup, asked)
     trial, scores = _tried(setup, learned, asked)
     _judged(learned, trial)

@@ -53,6 +53,12 @@ class PredictionQuery(Question):
         description="Columns it may look at; properties of events and traits it never does.",
     )
 
+    most_events: int | None = Field(
+        3_000_000,
+        ge=10_000,
+        description="Where the days looked at have more events, a sample of subjects is looked at; the answer says so. Null: all.",
+    )
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.outcome == "conversion") != (self.target is not None):
