@@ -255,10 +255,14 @@ def test_few_events_and_a_smaller_sample_that_was_asked_for_are_left_as_they_are
     assert busy.ask(NOW, **CONVERSION, most_events=None).sampling.rate == 1
 
 
-def test_a_tenth_of_a_sample_is_of_the_sample(busy, events):
+def test_a_tenth_of_a_sample_is_of_the_sample(tmp_path):
+    shop = Shop(tmp_path)
+    events = history(people=5_000, seed=2)
+    fill(shop, events)
     question = read({**CONVERSION, "most_events": len(events) * 6 // 10})
-    found = busy.engine.ask(question, "shop", instant(NOW))
-    scores = busy.engine.scores(question, 0, "shop", instant(NOW))
-    assert found.model is not None
+    found = shop.engine.ask(question, "shop", instant(NOW))
+    scores = shop.engine.scores(question, 0, "shop", instant(NOW))
+    assert (found.refusals, found.sampling.rate) == ([], 0.5)
     assert len(scores) == pytest.approx(found.tenths[0].subjects / 2, abs=1)
     assert all(score.subject & 0xFFFF < 0x8000 for score in scores)
+    shop.close()
