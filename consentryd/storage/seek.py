@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ from consentryd.storage.coded import UNCODED
 from consentryd.storage.schema import EVENT_SCHEMA
 
 _CODED = tuple(field.name for field in EVENT_SCHEMA if pa.types.is_string(field.type) and field.name not in UNCODED)
+
+#: Of more columns than that, two are decoded at once.
+_FEW: Final = 8
 
 
 class _Known(NamedTuple):
@@ -45,15 +48,20 @@ class Seeker:
             known = self._known.get(path)
             if known is None:
                 known = self._known[path] = _look(path)
-            with pq.ParquetFile(path, memory_map=True, metadata=known.metadata, read_dictionary=list(_CODED)) as file:
+            with _open(path, metadata=known.metadata, read_dictionary=list(_CODED)) as file:
                 parts = [_taken(file, group, subjects, schema) for group in _groups(known, subjects)]
         except (OSError, pa.ArrowException) as error:
             raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
+def _open(path: Path, **options: Any) -> pq.ParquetFile:
+    """Its pages are compared with their checksums when they are read."""
+    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True, **options)
+
+
 def _look(path: Path) -> _Known:
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with _open(path) as file:
         groups = [
             file.read_row_group(group, columns=["subject"], use_threads=False)["subject"].fill_null(-1).to_numpy()
             for group in range(file.num_row_groups)
@@ -74,6 +82,6 @@ def _taken(file: pq.ParquetFile, group: int, subjects: Sequence[int], schema: pa
     rows = np.flatnonzero(np.isin(held, subjects))
     if not len(rows):
         return schema.empty_table()
-    table = file.read_row_group(group, columns=schema.names, use_threads=False).select(schema.names)
+    table = file.read_row_group(group, columns=schema.names, use_threads=len(schema) > _FEW).select(schema.names)
     first, count = int(rows[0]), int(rows[-1] - rows[0] + 1)
     return table.slice(first, count).take(pa.array(rows - first)).cast(schema)
