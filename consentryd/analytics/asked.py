@@ -22,6 +22,7 @@ _WARNINGS: Final[dict[str, str]] = {
     "missing_rate": "Amounts in a currency without a rate for their day are left out.",
     "total_excludes_suppressed": "The total leaves out the groups that are too small to be shown, so that it gives nothing away.",
     "activity_is_page_view": "The activity event is a bare page view: choose what shows that someone uses the product.",
+    "history_truncated": "Events older than so many days are deleted: whose first ones were earlier may count as new.",
     "sampled": "Of so many events a sample of subjects, by their ids, was looked at: counts are estimates of the whole.",
     "anonymous_visitors": "Visitors of the anonymous lane are other visitors on the next UTC day.",
 }

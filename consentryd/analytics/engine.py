@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from consentryd.analytics.condition import Condition
 from consentryd.analytics.control import Control
 from consentryd.analytics.currency import load_rates
 from consentryd.analytics.execution import Execution
+from consentryd.analytics.history import warn_of_deleted
 from consentryd.analytics.membership import Audience
 from consentryd.analytics.prediction.answer import Scored, scored_tenth
 from consentryd.analytics.prediction.model import PredictionQuery
@@ -39,10 +40,20 @@ class Audiences(Protocol):
 
 
 class Engine:
-    """Answers questions over the regions' readers. Shared by threads; a question runs in the thread that asks it."""
+    """Answers questions over the regions' readers. Shared by threads; a question runs in the thread that asks it.
 
-    def __init__(self, readers: Mapping[str, Reader], settings: Analytics, audiences: Audiences | None = None) -> None:
+    `kept_days`: how old a site's events may become before they are deleted; without it nothing is.
+    """
+
+    def __init__(
+        self,
+        readers: Mapping[str, Reader],
+        settings: Analytics,
+        audiences: Audiences | None = None,
+        kept_days: Callable[[str], int | None] = lambda _: None,
+    ) -> None:
         self._readers = readers
+        self._kept_days = kept_days
         self._settings = settings
         self._audiences = audiences
         self._rates = load_rates(settings.currency, settings.rates)
@@ -54,6 +65,7 @@ class Engine:
         Raises `Unprocessable` for what cannot be answered, or would take too long or too much memory; `Cancelled`; `CorruptStore`; `Busy`.
         """
         with self.asking(question, site, now, control, least=least) as asked:
+            warn_of_deleted(question, self._kept_days(site), asked)
             return ANSWERS[type(question)](question, asked)
 
     @contextmanager

@@ -65,6 +65,11 @@ class Execution:
         """At most so many events are in a span, over all regions."""
         return sum(view.rows(None, span) for view in self._views)
 
+    @property
+    def oldest(self) -> int | None:
+        """When the first event in a file was, over all regions."""
+        return min((first for view in self._views if (first := view.oldest) is not None), default=None)
+
     def of_subject(self, subject: int) -> Execution:
         """The same, of the events of one subject, asked where they stand."""
         own = Execution(

@@ -125,6 +125,11 @@ class RegionView:
         newest = [pc.max(self.snapshot.tail["time"].cast(pa.int64())).as_py()] if self._tail_rows(part) else []
         return max([*newest, *(file.last for file in self._files(part, span))], default=0)
 
+    @property
+    def oldest(self) -> int | None:
+        """When the first event in a file was, whosever it is."""
+        return min((file.first for file in self._files(None, Span())), default=None)
+
     def _files(self, part: Part, span: Span) -> tuple[LakeFile, ...]:
         return self.snapshot.files(since=span.since, until=span.until, bucket=part)
 

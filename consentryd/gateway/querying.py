@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any, Final, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from consentryd.model.error import NotFound, RateLimited
 from consentryd.model.key import ApiKey
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.reader import Reader
+from consentryd.storage.retention import analysed_days
 from consentryd.storage.saved import SavedStore
 
 WATCH_S: Final = 0.05
@@ -54,7 +56,7 @@ class Querying:
         self._clock = clock
         memory, threads = f"{self._settings.memory_mb}MB", self._settings.threads
         self._readers = {name: Reader(root, DeltaLake(root), memory=memory, threads=threads) for name, root in regions.items()}
-        self.engine = Engine(self._readers, self._settings, self.book)
+        self.engine = Engine(self._readers, self._settings, self.book, partial(analysed_days, settings))
         self._threads = ThreadPoolExecutor(self._settings.queries, "query")
         self._running: Counter[str] = Counter()
         self._controls: set[Control] = set()

@@ -57,6 +57,12 @@ def days_of(settings: Settings, region: str, site: str, lane: str, purpose: str 
     return days
 
 
+def analysed_days(settings: Settings, site: str) -> int:
+    """How many days a site's events are to be found by questions, where they are kept the shortest."""
+    purposes = [None, *settings.analytics.purposes]
+    return min(days_of(settings, region, site, Lane.CONSENTED, purpose) for region in settings.regions for purpose in purposes)
+
+
 def retain(
     lake: Lake,
     settings: Settings,

@@ -31,7 +31,7 @@ from consentryd.model.clock import MINUTE
 LIVE: Final = 5 * MINUTE
 DIMENSIONS: Final = ("path", "country", "device", "os", "browser")
 #: Where a visit came from says its first event, whatever later ones say (section 1.7).
-SOURCES: Final = ("referrer_host", "utm_source", "utm_medium", "utm_campaign")
+SOURCES: Final = ("referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 
 class Goal(Shape):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -82,6 +83,7 @@ def open_engine(settings: Settings, stack: ExitStack) -> Engine:
     from consentryd.analytics.engine import Engine  # noqa: PLC0415 -- the same
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415 -- the same
     from consentryd.storage.reader import Reader  # noqa: PLC0415 -- the same
+    from consentryd.storage.retention import analysed_days  # noqa: PLC0415 -- the same
 
     folders = installation.regions(settings)
     if not folders:
@@ -92,7 +94,8 @@ def open_engine(settings: Settings, stack: ExitStack) -> Engine:
         for folder in folders
     }
     saved = stack.enter_context(closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())))
-    return Engine(readers, settings.analytics, AudienceBook(saved, {folder.name: folder.root for folder in folders}))
+    book = AudienceBook(saved, {folder.name: folder.root for folder in folders})
+    return Engine(readers, settings.analytics, book, partial(analysed_days, settings))
 
 
 def note_use(settings: Settings, subjects: Sequence[int], why: str, site: str) -> None:
