@@ -241,3 +241,31 @@ def test_what_comes_between_breaks_a_sequence(shop):
     without = {**sequence, "without": {"event": "cancelled"}}
     sizes = [cohort.subjects for cohort in shop.ask(kind="cohorts", cohorts=[sequence, without]).cohorts]
     assert sizes == [2, 1]
+
+
+def test_a_report_tells_what_was_watched_of_a_video_and_the_cohorts_of_a_subject(shop):
+    for video, begin, end, whole in [
+        ("intro", 0, 30, 100),
+        ("intro", 20, 50, 100),
+        ("intro", 70, 75, 100),
+        ("long", 0, 900, 600),
+    ]:
+        shop.add((1, "2026-03-02", "watched", {"video": video, "from": begin, "to": end, "length": whole}))
+    shop.add(
+        (1, "2026-03-02", "watched", {"video": "intro", "from": 60}), (1, "2026-02-02", "bought", {}), (2, "2026-03-02", "viewed")
+    )
+    shop.save_cohort("buyers", {"type": "did", "event": "bought"})
+    shop.save_cohort("viewers", {"type": "did", "event": "viewed"})
+    watched = {"event": "watched", "property": "from", "until": "to", "of": "covered"}
+    share = {**watched, "name": "completion", "whole": "length", "decimals": 2}
+    found = shop.ask(
+        kind="person",
+        subject=str(subject(1)),
+        range=WEEK,
+        cohorts=["buyers", "viewers"],
+        numbers=[{**watched, "name": "seconds"}, {**watched, "name": "none", "event": "other"}, {**share, "event": "other"}],
+        tables=[{"name": "videos", "by": "video", "columns": [share]}],
+    )
+    assert found.numbers == {"seconds": 900, "none": 0, "completion": None}
+    assert found.tables[0].rows == [{"value": "intro", "completion": 0.55}, {"value": "long", "completion": 1.0}]
+    assert found.cohorts == {"buyers": True, "viewers": False}

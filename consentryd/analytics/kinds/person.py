@@ -17,21 +17,27 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.trends.rows import as_number
+from consentryd.analytics.view import HISTORY
 from consentryd.model.identity import MAX_SUBJECT
 
 _TIMELINE: Final = 200
-Sum = Literal["count", "sum", "distinct", "mean", "last"]
+Sum = Literal["count", "sum", "distinct", "mean", "last", "covered"]
 
 
 class Number(Matcher):
     """A number of the report: how many events, or the sum, the mean, the last or the distinct values of a property over them.
 
-    `divide` scales it: 60 makes minutes of seconds. `decimals` rounds it.
+    `covered`: how much their intervals from `property` to `until` cover, what is covered twice once; `whole` makes it the share of the
+    largest value of that property, 1 at most. `divide` scales it: 60 makes minutes of seconds. `decimals` rounds it.
     """
 
     name: Text
     of: Sum = "count"
     property: PropertyName | None = None
+    until: PropertyName | None = Field(None, description="Where the interval ends that begins at `property`; for `covered`.")
+    whole: PropertyName | None = Field(
+        None, description="What the intervals are parts of, such as a video's length; for `covered`."
+    )
     divide: float = Field(1, gt=0)
     decimals: int | None = Field(None, ge=0, le=6)
 
@@ -39,6 +45,8 @@ class Number(Matcher):
     def _complete(self) -> Self:
         if (self.of == "count") == (self.property is not None):
             raise ValueError("all but `count` need a `property`")
+        if (self.of == "covered") != (self.until is not None) or (self.whole is not None and self.of != "covered"):
+            raise ValueError("`covered` needs `until`, and nothing else has it or `whole`")
         return self
 
 
@@ -57,6 +65,7 @@ class PersonQuery(Question):
     kind: Literal["person"]
     subject: str = Field(pattern=r"^\d{1,19}$", description="The subject's number, as `/v1/query/{id}/subjects` gives it.")
     traits: list[PropertyName] = Field(default=[], max_length=20)
+    cohorts: list[Text] = Field(default=[], max_length=20, description="Saved ones, by id or name.")
     numbers: list[Number] = Field(default=[], max_length=50)
     tables: list[ReportTable] = Field(default=[], max_length=10)
     timeline: bool = True
@@ -86,6 +95,7 @@ class PersonResult(Envelope):
     last_seen: str | None
     events: int
     traits: dict[str, str | None]
+    cohorts: dict[str, bool] = Field(default_factory=dict, description="Whether it is in each cohort now.")
     numbers: dict[str, float | int | str | None]
     tables: list[TableRows]
     timeline: list[PersonEvent] = Field(description="The newest 200 events, newest first.")
@@ -108,6 +118,7 @@ def answer(question: PersonQuery, asked: Asked) -> PersonResult:
         last_seen=None if last is None else asked.label(last),
         events=sum(seen["n"]),
         traits={name: run.trait(name) for name in question.traits},
+        cohorts={name: run.is_member(name) for name in question.cohorts},
         numbers={number.name: _number(number, seen[f"n{place}"]) for place, number in enumerate(question.numbers)},
         tables=[TableRows(name=table.name, rows=run.table(table)) for table in question.tables],
         timeline=run.timeline() if question.timeline else [],
@@ -131,6 +142,13 @@ class _Run:
         source = Source(self._asked.setting)
         found = self.query(f"any_value({source.trait(name, 'latest').text}) AS v", source)["v"]
         return next((value for value in found if value is not None), None)
+
+    def is_member(self, cohort: str) -> bool:
+        """By all its events, those outside the range too, and whatever the question's own filter."""
+        source = Source(self._asked.setting, HISTORY)
+        member = source.member(cohort)
+        statement = f"SELECT bool_or({member}) AS v FROM {source.sql} WHERE e.subject = {int(self._question.subject)}"
+        return any(self._execution.gather(statement, self._span)["v"].to_pylist())
 
     def overall(self) -> dict[str, list[Any]]:
         """By region: first and last event `a` and `b`, how many `n`, and the report's numbers `n0`, `n1` ..."""
@@ -166,6 +184,8 @@ class _Run:
 
 def _number(number: Number, found: list[Any]) -> Any:
     """A number of the report, from the region that has any."""
+    if number.of == "covered":
+        return _rounded([part for parts in found for part in parts or []], number)
     nothing = 0 if number.of in {"count", "sum", "distinct"} else None
     return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
 
@@ -181,11 +201,31 @@ def _sql(number: Number, only: str = "") -> str:
             return f"avg({as_number(text)}){only}"
         case "distinct":
             return f"count(DISTINCT {text}){only}"
+        case "covered":
+            parts = [
+                as_number(field_of(name).text) for name in (number.property, number.until or "", number.whole or number.property)
+            ]
+            return f"list([{', '.join(parts)}]){only}"
         case _:
             return f"last({text} ORDER BY e.time, e.event_id){only}"
 
 
+def _covered(parts: list[list[float | None]], number: Number) -> float | None:
+    """The length of the union of intervals [a, b], those without an end or of no length left out; or its share of the whole."""
+    intervals = sorted((a, b) for a, b, _ in parts if a is not None and b is not None and b > a)
+    total, reached = 0.0, float("-inf")
+    for begin, end in intervals:
+        total += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    if number.whole is None:
+        return total
+    whole = max((size for *_, size in parts if size is not None), default=0.0)
+    return min(1.0, total / whole) if whole > 0 else None
+
+
 def _rounded(value: Any, number: Number) -> Any:
+    if number.of == "covered":
+        value = _covered(value or [], number)
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and number.of != "last":
