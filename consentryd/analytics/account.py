@@ -27,11 +27,17 @@ T = TypeVar("T")
 
 
 def streams_of(
-    asked: Asked, selection: Selection, span: Span, work: Callable[[Stream], T], name: Hashable, texts: Texts | None = None
+    asked: Asked,
+    selection: Selection,
+    span: Span,
+    work: Callable[[Stream], T],
+    name: Hashable,
+    texts: Texts | None = None,
+    join: Callable[[list[T]], T] | None = None,
 ) -> Iterator[T]:
     """What `work` makes of the subjects' events, or where the selection is of accounts, of theirs; else as `Execution.streams`."""
     if selection.account is None:
-        return asked.execution.streams(selection, span, work, name, texts)
+        return asked.execution.streams(selection, span, work, name, texts, join)
     return _of_accounts(asked, selection, span, work, texts or Texts())
 
 

@@ -47,7 +47,7 @@ class PartialCache:
             return found[0]
 
     def put(self, key: PartialKey, value: Any) -> None:
-        size = _size(value) + len(str(key.work))
+        size = size_of(value) + len(str(key.work))
         with self._lock:
             if size > self._limit // 4 or key in self._values:
                 return
@@ -100,6 +100,7 @@ class DatedCache(NamedTuple):
         self.cache.put_as_of(self.marks, key, value)
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
+    """About how many bytes a result takes: as many as it says, or as it is long when pickled."""
     size = getattr(value, "nbytes", None)
     return _ENTRY_BYTES + (len(pickle.dumps(value)) if size is None else int(size))

@@ -130,9 +130,17 @@ class Execution:
             yield view.region, self._cached(key, partial(view.run, part, statement, span, self.control))
 
     def streams(
-        self, selection: Selection, span: Span, work: Callable[[Stream], T], name: Hashable, texts: Texts | None = None
+        self,
+        selection: Selection,
+        span: Span,
+        work: Callable[[Stream], T],
+        name: Hashable,
+        texts: Texts | None = None,
+        join: Callable[[list[T]], T] | None = None,
     ) -> Iterator[T]:
-        """What `work` makes of each bucket's events. `name` tells this work from every other that reads the same selection.
+        """What `work` makes of blocks of whole subjects, one after the other; of each bucket with `join`, which joins those of its blocks.
+
+        `name` tells this work from every other that reads the same selection.
 
         Text values keep their codes from one call to the next with the same `texts`; what is made of them is remembered where those are
         (`shared_texts`). Nothing is remembered without a `name`.
@@ -147,7 +155,7 @@ class Execution:
                 loadings[view.region] = loading_of(selection, self.rules, frozenset(view.promoted))
             loading = None if part == NO_BUCKET else loadings[view.region]
             jobs.append(Job(view, part, span, key, loading))
-        yield from Running(jobs, selection, work, texts, self._cache, self.control, self._threads)
+        yield from Running(jobs, selection, work, join, texts, self._cache, self.control, self._threads)
 
     def shared_texts(self, name: Hashable) -> Texts:
         """Codes of texts that last as long as what is remembered, for selections of one kind."""

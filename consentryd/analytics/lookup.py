@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from consentryd.model.error import Unprocessable
-from consentryd.storage.coded import UNCODED, Coded
+from consentryd.storage.coded import NONE, UNCODED, Coded, Int32s, Int64s
 
 if TYPE_CHECKING:
     import duckdb
 
 #: Up to so many combinations of values are counted rather than sorted.
 MAX_COMBINATIONS: Final = 1 << 20
+#: Up to so many are looked up whether rows have them or not, so that it is done once.
+_FEW: Final = 4_096
 _TOKEN: Final = re.compile(
     r"'(?:[^']|'')*'"  # a text
     r'|\b(?P<row>[A-Za-z_]\w*)\s*\.\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<name>[A-Za-z_]\w*))'  # a column of a row
@@ -31,10 +35,22 @@ _TOKEN: Final = re.compile(
 
 
 class Looked(NamedTuple):
-    """`codes[i]` is the place of row i's results in `results`, one array for each expression; with `codes` None all rows have the first."""
+    """`codes[i]` is the place of row i's results in `results`, one array for each expression; with `codes` None all rows have the first.
+
+    With a `table`, `table[codes[i]]` is that place.
+    """
 
     codes: np.ndarray[tuple[int], np.dtype[Any]] | None
     results: Sequence[pa.Array]
+    table: Int32s | None = None
+
+
+class Named(NamedTuple):
+    """A column whose values have places among all that were found in it so far, if these are few: `values[table[code]]`."""
+
+    column: Coded
+    values: pa.Array
+    table: Int32s | None
 
 
 def columns_read(expression: str) -> frozenset[str] | None:
@@ -51,34 +67,144 @@ def columns_read(expression: str) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def look_up(
-    connection: duckdb.DuckDBPyConnection,
-    expressions: Sequence[str],
-    columns: Mapping[str, Coded],
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None,
-) -> Looked:
-    """The results of expressions over `columns`, of all rows or of some."""
-    varying = {name: column for name, column in columns.items() if column.codes is not None}
-    codes, places = _single(varying.values()) if rows is None and len(varying) == 1 else _combined(varying.values(), rows)
-    taken = {name: column.values.take(pa.array(place)) for (name, column), place in zip(varying.items(), places, strict=True)}
-    count = 1 if codes is None else len(places[0])
-    taken |= {name: pa.repeat(column.values[0], count) for name, column in columns.items() if column.codes is None}
+class Lookup:
+    """Looks expressions up, those over few values once for all rows to come. Shared by threads."""
+
+    def __init__(self) -> None:
+        self._vocabularies: dict[str, _Vocabulary] = defaultdict(_Vocabulary)
+        self._known: dict[Hashable, _Known] = {}
+        self._lock = threading.Lock()
+
+    def named(self, columns: Mapping[str, Coded]) -> dict[str, Named]:
+        """The columns with the places of their values."""
+        with self._lock:
+            return {name: self._vocabularies[name].named(column) for name, column in columns.items()}
+
+    def __call__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        expressions: Sequence[str],
+        columns: Mapping[str, Named],
+        rows: Int64s | None = None,
+    ) -> Looked:
+        """The results of expressions over `columns`, of all rows or of some."""
+        varying = [named for named in columns.values() if named.column.codes is not None]
+        few = math.prod(len(named.values) + 1 for named in varying) <= _FEW
+        if not few or any(named.table is None for named in varying):
+            codes, places = _combined([named.column for named in varying], rows)
+            own = {name: named.column for name, named in columns.items()}
+            return Looked(codes, _computed(connection, expressions, own, places))
+        key = (*expressions, *((name, _identity(named)) for name, named in columns.items()))
+        if len(varying) == 1:
+            (column, values, table) = varying[0]
+            known = self._of(key, connection, expressions, columns, np.arange(len(values) + 1))
+            codes = column.codes if rows is None or column.codes is None else column.codes[rows]
+            return Looked(codes, known.results, None if table is None else known.table[table + 1])
+        crossed = _crossed(varying, rows)
+        there = np.zeros(1, np.int64) if crossed is None else np.flatnonzero(np.bincount(crossed, minlength=1))
+        known = self._of(key, connection, expressions, columns, there)
+        return Looked(crossed, known.results, None if crossed is None else known.table)
+
+    def _of(
+        self,
+        key: Hashable,
+        connection: duckdb.DuckDBPyConnection,
+        expressions: Sequence[str],
+        columns: Mapping[str, Named],
+        combinations: Int64s,
+    ) -> _Known:
+        """The results of these combinations and of others that were there before; not of all that could be, which may be an error."""
+        known = self._known.get(key)
+        if known is None or not known.has(combinations):
+            values = [named.values for named in columns.values() if named.column.codes is not None]
+            sizes = [len(each) + 1 for each in values]
+            seen = combinations if known is None else np.union1d(known.seen, combinations)
+            own = {name: named.column._replace(values=named.values) for name, named in columns.items()}
+            results = _computed(connection, expressions, own, list(_places(seen, sizes)))
+            known = self._known[key] = _Known(values, seen, _table_of(seen, math.prod(sizes)), results)
+        return known
+
+
+class _Known(NamedTuple):
+    """Results of the combinations `seen`, and by combination their place. `values` stay, so that no others get their identity."""
+
+    values: Sequence[pa.Array]
+    seen: Int64s
+    table: Int32s
+    results: Sequence[pa.Array]
+
+    def has(self, combinations: Int64s) -> bool:
+        return bool((self.table[combinations] != NONE).all())
+
+
+def _table_of(seen: Int64s, room: int) -> Int32s:
+    table = np.full(room, NONE, np.int32)
+    table[seen] = np.arange(len(seen))
+    return table
+
+
+class _Vocabulary:
+    """The values that a column was found to have, in the order in which they were found, while they are few."""
+
+    def __init__(self) -> None:
+        self._codes: dict[Any, int] = {}
+        self._values: pa.Array | None = None
+
+    def named(self, column: Coded) -> Named:
+        kind = column.values.type
+        if column.codes is None or len(column.values) > _FEW:
+            return Named(column, column.values, None)
+        if self._values is None:
+            self._values = column.values.slice(0, 0)
+        own = _as_keys(column.values)
+        if kind != self._values.type or len(self._codes.keys() | own) > _FEW:
+            return Named(column, column.values, None)
+        table = np.array([*(self._codes.setdefault(value, len(self._codes)) for value in own), NONE], np.int32)
+        if len(self._codes) > len(self._values):
+            every = list(self._codes)
+            self._values = pa.array(every, pa.int64()).view(kind) if pa.types.is_float64(kind) else pa.array(every, kind)
+        return Named(column, self._values, table)
+
+
+def _as_keys(values: pa.Array) -> list[Any]:
+    """Of numbers their bits, for 0 and -0 are equal and not the same text."""
+    found: list[Any] = (values.view(pa.int64()) if pa.types.is_float64(values.type) else values).to_pylist()
+    return found
+
+
+def _identity(named: Named) -> Hashable:
+    """Tells the values of a column from any other's, for as long as these are there."""
+    return named.values[0].as_py() if named.column.codes is None else id(named.values)
+
+
+def _computed(
+    connection: duckdb.DuckDBPyConnection, expressions: Sequence[str], columns: Mapping[str, Coded], places: Sequence[Any]
+) -> list[pa.Array]:
+    """Results of expressions; `places` are of each column that varies, masked for null."""
+    count = len(places[0]) if places else 1
+    rest = iter(places)
+    taken = {
+        name: pa.repeat(column.values[0], count) if column.codes is None else column.values.take(pa.array(next(rest)))
+        for name, column in columns.items()
+    }
     taken["?"] = pa.nulls(count, pa.bool_())
     selected = ", ".join(f"{expression} AS r{number}" for number, expression in enumerate(expressions))
     found = connection.from_arrow(pa.table(taken)).set_alias("e").project(selected).to_arrow_table()
-    return Looked(codes, [found[f"r{number}"].combine_chunks() for number in range(len(expressions))])
+    return [found[f"r{number}"].combine_chunks() for number in range(len(expressions))]
 
 
-def _single(columns: Collection[Coded]) -> tuple[Any, list[Any]]:
-    """Rows by their own codes: what a null gives comes last, where the code `NONE` finds it."""
-    (column,) = columns
-    places = np.arange(len(column.values) + 1)
-    return column.codes, [np.ma.masked_equal(places, len(column.values))]
+def _crossed(columns: Sequence[Named], rows: Int64s | None) -> Any:
+    """The rows' places among these; None without a column."""
+    codes: Any = None
+    for (own, _), values, table in columns:
+        assert own is not None
+        assert table is not None
+        place = (table + 1)[own if rows is None else own[rows]]
+        codes = place if codes is None else codes * (len(values) + 1) + place
+    return codes
 
 
-def _combined(
-    columns: Collection[Coded], rows: np.ndarray[tuple[int], np.dtype[np.int64]] | None
-) -> tuple[np.ndarray[tuple[int], np.dtype[Any]] | None, list[Any]]:
+def _combined(columns: Sequence[Coded], rows: Int64s | None) -> tuple[np.ndarray[tuple[int], np.dtype[Any]] | None, list[Any]]:
     """Rows as codes of combinations, and of each combination the place in each column's values, masked where null."""
     if not columns:
         return None, []

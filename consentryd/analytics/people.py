@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from consentryd.analytics.region_view import Part
 from consentryd.analytics.rules import Rules
+from consentryd.model.identity import BUCKET_SHIFT
 from consentryd.storage.coded import NONE, Columns
 from consentryd.storage.reader import Snapshot
-
-_BUCKET_SHIFT: Final = 59
 
 
 class People:
@@ -42,7 +41,7 @@ class People:
             shown = ~_among(resolved, self._hidden)
             keep = None if shown.all() else np.repeat(shown, lengths)
         if self._part is not None and (bucket != self._part or len(self._aliases)):
-            keep = _both(keep, (subject >> _BUCKET_SHIFT) == self._part)
+            keep = _both(keep, (subject >> BUCKET_SHIFT) == self._part)
         if self._rules.sampling < 1.0:
             keep = _both(keep, self._rules.in_sample(subject))
         if self._withdrawn:

@@ -110,10 +110,17 @@ class RegionView:
         known = self._names.get((part, span, promoted))
         if known is None:
             known = self._names[part, span, promoted] = f"rows_{id(self):x}_{len(self._names)}"
+            rules = self._needed(part, span)
             rows = self.snapshot.relation(
-                site=self._rules.site, since=span.since, until=span.until, bucket=part, promoted=promoted
+                site=rules.site,
+                since=span.since,
+                until=span.until,
+                bucket=part,
+                promoted=promoted,
+                lane=rules.lane,
+                purposes=rules.purposes,
             )
-            rows.set_alias("e").filter(rewritten(self._needed(part, span).sql, promoted)).create_view(known)
+            rows.set_alias("e").filter(rewritten(rules.rest_sql, promoted)).create_view(known)
         return known
 
     def _needed(self, part: Part, span: Span) -> Rules:

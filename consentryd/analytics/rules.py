@@ -34,7 +34,12 @@ class Rules:
     @property
     def sql(self) -> str:
         """A condition on the rows `e`."""
-        parts = [self.row_sql, *([f"e.time < make_timestamptz({self.horizon})"] if self.horizon else [])]
+        return f"{self._extent_sql} AND {self.rest_sql}"
+
+    @property
+    def rest_sql(self) -> str:
+        """The part of it that looks neither at the lane nor at the purpose, which whole files have in common."""
+        parts = ["true", *self._traffic_sql, *([f"e.time < make_timestamptz({self.horizon})"] if self.horizon else [])]
         if self.sampling < 1.0:
             parts.append(f"(e.subject IS NULL OR (e.subject & {_SAMPLE - 1}) < {round(self.sampling * _SAMPLE)})")
         return " AND ".join(parts)
@@ -42,11 +47,21 @@ class Rules:
     @property
     def row_sql(self) -> str:
         """The part of it that looks neither at the time nor at the subject."""
-        parts = [f"e.purpose IN {literal.texts(self.purposes)}"]
-        if self.lanes != "all":
-            parts.append(f"e.lane = {literal.text(Lane(self.lanes).value)}")
-        parts += [f"(NOT {_is_one_of(name, values)})" for name, values in self.test_traffic]
-        return " AND ".join(parts)
+        return " AND ".join([self._extent_sql, *self._traffic_sql])
+
+    @property
+    def lane(self) -> str | None:
+        """The only lane looked at; None: all."""
+        return None if self.lanes == "all" else Lane(self.lanes).value
+
+    @property
+    def _extent_sql(self) -> str:
+        purposes = f"e.purpose IN {literal.texts(self.purposes)}"
+        return purposes if self.lane is None else f"{purposes} AND e.lane = {literal.text(self.lane)}"
+
+    @property
+    def _traffic_sql(self) -> list[str]:
+        return [f"(NOT {_is_one_of(name, values)})" for name, values in self.test_traffic]
 
     def in_sample(self, subjects: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which subjects are looked at: `sql` says the same."""

@@ -24,8 +24,10 @@ class Identity(NamedTuple):
 MAX_SUBJECT: Final = 2**63 - 1
 
 BUCKETS: Final = 16
+#: The bits above it are the number of the bucket.
+BUCKET_SHIFT: Final = 59
 
 
 def bucket_of(subject: int) -> int:
     """The lake bucket of a subject: the top four of its 63 random bits."""
-    return subject >> 59
+    return subject >> BUCKET_SHIFT

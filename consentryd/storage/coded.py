@@ -5,7 +5,7 @@ Parquet keeps such columns as codes already, so that this is three to five times
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage.parquet import STATISTICS
+from consentryd.storage.promoted import pointers_of, promote
 
 #: The code of a value that is null.
 NONE: Final = -1
@@ -38,37 +40,53 @@ class Columns(NamedTuple):
     plain: Mapping[str, Int64s]
     coded: Mapping[str, Coded]
 
+    def at(self, rows: Any) -> Columns:
+        """Some of the rows: a slice, or their positions."""
+        plain = {name: column[rows] for name, column in self.plain.items()}
+        coded = {name: Coded(None if codes is None else codes[rows], values) for name, (codes, values) in self.coded.items()}
+        return Columns(len(plain["subject"]), plain, coded)
 
-def read_columns(path: str, plain: Sequence[str], coded: Sequence[str]) -> Columns:
-    """Columns of a lake file; those that it lacks are left out. Raises `CorruptStore`."""
+
+def read_columns(path: str, plain: Sequence[str], coded: Sequence[str], rows: int) -> Iterator[Columns]:
+    """Columns of a lake file, whole row groups of together about `rows` at a time; those of promoted properties that it lacks are made.
+
+    Raises `CorruptStore`.
+    """
     try:
         metadata = pq.read_metadata(path, memory_map=True)
         names = set(metadata.schema.names)
         there = [name for name in coded if name in names]
-        constants = {name: found for name in there if (found := _constant(metadata, name)) is not None}
+        missing = pointers_of([name for name in coded if name not in names])
+        constants = {name: Coded(None, pa.array([value])) for name, value in _constants(metadata, there).items()}
         varying = [name for name in there if name not in constants]
+        read = [*plain, *varying, *(["properties"] if missing else [])]
         with pq.ParquetFile(path, memory_map=True, metadata=metadata, read_dictionary=varying) as file:
-            table = file.read([*plain, *varying], use_threads=False)
-        return columns_of(table, plain, there, metadata.num_rows, constants)
+            for groups in _together(metadata, rows):
+                yield columns_of(promote(file.read_row_groups(groups, read, use_threads=False), missing), plain, coded, constants)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 
 
-def read_plainly(path: str, names: Sequence[str]) -> pa.Table:
-    """Columns of a lake file as Arrow has them. Raises `CorruptStore`."""
-    try:
-        return pq.read_table(path, columns=list(names), use_threads=False, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+def _together(metadata: Any, rows: int) -> Iterator[list[int]]:
+    """Row groups that follow each other, as many as are at least `rows`."""
+    groups, count = [], 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        count += metadata.row_group(group).num_rows
+        if count >= rows:
+            yield groups
+            groups, count = [], 0
+    if groups:
+        yield groups
 
 
 def columns_of(
-    table: pa.Table, plain: Sequence[str], coded: Sequence[str], rows: int, constants: Mapping[str, Coded] | None = None
+    table: pa.Table, plain: Sequence[str], coded: Sequence[str], constants: Mapping[str, Coded] | None = None
 ) -> Columns:
     """Columns of events as Arrow has them."""
     known = constants or {}
     return Columns(
-        rows,
+        table.num_rows,
         {name: _numbers(table[name]) for name in plain},
         {name: known[name] if name in known else encode(table[name]) for name in coded},
     )
@@ -86,20 +104,31 @@ def encode(column: pa.ChunkedArray) -> Coded:
 
 
 def _numbers(column: pa.ChunkedArray) -> Int64s:
-    whole = column.cast(pa.int64()).combine_chunks()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    whole = whole if pa.types.is_int64(whole.type) else whole.cast(pa.int64())
     found: Int64s = (whole.fill_null(NONE) if whole.null_count else whole).to_numpy(zero_copy_only=False)
     return found
 
 
-def _constant(metadata: Any, name: str) -> Coded | None:
-    """The value that statistics say all rows have."""
-    place = metadata.schema.names.index(name)
-    found = set()
-    for group in range(metadata.num_row_groups):
-        statistics = metadata.row_group(group).column(place).statistics
-        if statistics is None or not statistics.has_min_max or statistics.null_count or statistics.min != statistics.max:
+def constants(path: str) -> dict[str, str]:
+    """The columns of texts of which a lake file's statistics say that all rows have one value. Raises `CorruptStore`."""
+    try:
+        metadata = pq.read_metadata(path, memory_map=True)
+        return _constants(metadata, metadata.schema.names)
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+
+
+def _constants(metadata: Any, names: Sequence[str]) -> dict[str, str]:
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    places = {name: place for place, name in enumerate(metadata.schema.names)}
+    found = {name: _constant([group.column(places[name]).statistics for group in groups]) for name in names if name in STATISTICS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _constant(statistics: Sequence[Any]) -> str | None:
+    """The value that all rows of some row groups have, if it is a text and there is only one."""
+    for each in statistics:
+        if each is None or not each.has_min_max or each.null_count or each.min != each.max or each.min != statistics[0].min:
             return None
-        found.add(statistics.min)
-    if len(found) != 1 or not isinstance(value := found.pop(), str):
-        return None
-    return Coded(None, pa.array([value]))
+    return statistics[0].min if statistics and isinstance(statistics[0].min, str) else None

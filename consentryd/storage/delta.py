@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from consentryd.model.error import CorruptStore
 from consentryd.storage import rollup as rollups
+from consentryd.storage.coded import constants
 from consentryd.storage.duck import duck
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.exchange import described, exchange, groups_with
@@ -69,6 +70,7 @@ class DeltaLake:
         self._log = self.folder / "_delta_log"
         self._promote = tuple(dict.fromkeys(map(pointer_of, promoted)))
         self._promoted: dict[str, tuple[str, ...]] = {}
+        self._constants: dict[str, dict[str, str]] = {}
         self._seeker = Seeker()
         self._new_name = new_name
         self._lease = Lease(region)
@@ -82,6 +84,7 @@ class DeltaLake:
             listed = {file.path for file in self._cached.files}
             self._seeker.keep({self.folder / path for path in listed})
             self._promoted = {path: found for path, found in self._promoted.items() if path in listed}
+            self._constants = {path: found for path, found in self._constants.items() if path in listed}
             self._verified &= listed | set(map(_rollup_of, listed))
         return self._cached
 
@@ -180,6 +183,12 @@ class DeltaLake:
         known = self._promoted.get(file.path)
         if known is None:
             known = self._promoted[file.path] = pointers_in(columns_of(self.folder / file.path))
+        return known
+
+    def constants(self, file: LakeFile) -> Mapping[str, str]:
+        known = self._constants.get(file.path)
+        if known is None:
+            known = self._constants[file.path] = constants(str(self.folder / file.path))
         return known
 
     def verify(self, files: Sequence[LakeFile]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -113,6 +113,10 @@ class Lake(Protocol):
         """The properties, by pointer, of which the file has columns."""
         ...
 
+    def constants(self, file: LakeFile) -> Mapping[str, str]:
+        """Columns of which the file is known to have one value in all rows, as far as that can be told without reading them."""
+        ...
+
     def verify(self, files: Sequence[LakeFile]) -> None:
         """Files are what was written; looked at once a process. Raises `CorruptStore`."""
         ...
@@ -207,6 +211,9 @@ class MemoryLake:
 
     def promoted(self, file: LakeFile) -> tuple[str, ...]:  # noqa: ARG002 - tables in memory have none
         return ()
+
+    def constants(self, file: LakeFile) -> Mapping[str, str]:  # noqa: ARG002 - it takes no time to ask rows in memory
+        return {}
 
     def verify(self, files: Sequence[LakeFile]) -> None:
         """Memory is what was written."""

@@ -19,6 +19,7 @@ from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.database import open_database
 from consentryd.storage.duck import duck
+from consentryd.storage.extent import Extent
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
 from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
@@ -244,6 +245,8 @@ class Snapshot:
         files: Sequence[LakeFile] | None = None,
         tail: bool = True,
         promoted: Sequence[str] = (),
+        lane: str | None = None,
+        purposes: Sequence[str] | None = None,
     ) -> duckdb.DuckDBPyRelation:
         """Events as a DuckDB relation of the columns of `EVENT_SCHEMA`, merged subjects resolved, hidden ones out; filters as in `files`.
 
@@ -251,7 +254,7 @@ class Snapshot:
         read in place of all; without `tail` the log's tail is left out. Columns of the properties `promoted`, by pointer, come last.
         """
         read = self.files(since=since, until=until, bucket=bucket) if files is None else files
-        source = self._within(read, site, since, until, promoted, tail=tail)
+        source = self._within(read, Extent(site, since, until, lane, purposes), promoted, tail=tail)
         visible = self._seen(source)
         return visible if bucket is None else visible.filter(_bucket_condition(bucket))
 
@@ -280,7 +283,7 @@ class Snapshot:
     def _as_seen(
         self, source: duckdb.DuckDBPyRelation, site: str | None, since: int | None, until: int | None
     ) -> duckdb.DuckDBPyRelation:
-        conditions = list(_conditions(site, since, until))
+        conditions = list(Extent(site, since, until).conditions())
         return self._seen(source.filter(" AND ".join(conditions)) if conditions else source)
 
     def _seen(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -329,16 +332,14 @@ class Snapshot:
     def _within(
         self,
         files: Sequence[LakeFile],
-        site: str | None,
-        since: int | None,
-        until: int | None,
+        extent: Extent,
         promoted: Sequence[str],
         *,
         tail: bool,
     ) -> duckdb.DuckDBPyRelation:
-        """Events of the site and the time. Files that hold no others are not asked row by row, which would take as long as to count them."""
-        conditions = list(_conditions(site, since, until))
-        whole = [file for file in files if _is_within(file, site, since, until)] if conditions else list(files)
+        """Events of the extent. Files that hold no others are not asked row by row, which would take as long as to count them."""
+        conditions = list(extent.conditions())
+        whole = [file for file in files if extent.holds_all(file, self._lake.constants(file))] if conditions else list(files)
         if len(whole) == len(files) and files and not (tail and self.tail.num_rows):
             return self._union(whole, promoted, tail=False)
         rest = self._union([file for file in files if file not in whole], promoted, tail=tail)
@@ -391,24 +392,6 @@ def _months(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for month in sorted(months):
         start, end = np.array([month, month + 1], "datetime64[M]").astype("datetime64[us]").astype(np.int64).tolist()
         yield start, end
-
-
-def _is_within(file: LakeFile, site: str | None, since: int | None, until: int | None) -> bool:
-    """All of a file's events are of the site and the time."""
-    return (
-        (site is None or file.sites == (site, site))
-        and (since is None or file.first >= since)
-        and (until is None or file.last < until)
-    )
-
-
-def _conditions(site: str | None, since: int | None, until: int | None) -> Iterator[str]:
-    if site is not None:
-        yield "site = '" + site.replace("'", "''") + "'"
-    if since is not None:
-        yield f"time >= make_timestamptz({int(since)})"
-    if until is not None:
-        yield f"time < make_timestamptz({int(until)})"
 
 
 def _bucket_condition(bucket: int) -> str:

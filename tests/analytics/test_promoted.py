@@ -46,6 +46,16 @@ LEAVES = [
     {"op": "after", "value": "2026-02-01"},
 ]
 
+PATHS = {
+    "kind": "paths",
+    "item": "event",
+    "steps": 3,
+    "gap_minutes": None,
+    "window_days": 30,
+    "collapse_repeats": False,
+    "range": RANGE,
+}
+
 
 def questions(name: str) -> Iterator[dict]:
     by = {"by": [{"property": name}]}
@@ -164,17 +174,20 @@ def test_a_property_is_named_by_its_pointer(name, pointer):
     assert pointer_of(name) == pointer
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     batches=st.lists(EVENTS, min_size=3, max_size=3),
     hidden=st.booleans(),
     merged=st.booleans(),
     withdrawn=st.booleans(),
+    in_blocks=st.booleans(),
     data=st.data(),
 )
-def test_streams_read_from_columns_are_those_of_statements(tmp_path_factory, batches, hidden, merged, withdrawn, data):
+def test_streams_read_from_columns_are_those_of_statements(tmp_path_factory, batches, hidden, merged, withdrawn, in_blocks, data):
     root = tmp_path_factory.mktemp("streams")
-    shop = filled(root / "site", batches, [["plan"], [], []])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("consentryd.storage.delta.ROW_GROUP_ROWS", 2)
+        shop = filled(root / "site", batches, [["plan"], [], []])
     if hidden:
         shop.hide(1)
     if merged:
@@ -183,13 +196,18 @@ def test_streams_read_from_columns_are_those_of_statements(tmp_path_factory, bat
         shop.withdraw(4, "analytics", "2026-03-10T12:00:00")
     every = [
         question | more
-        for question in questions("plan")
+        for question in (*questions("plan"), PATHS)
         if question["kind"] != "trends"
         for more in ({}, {"sampling": 0.5}, {"range": {"from": "2026-03-05", "to": "2026-03-12"}})
     ]
     asked = some(data, every, 6)
     try:
-        found = [shop.ask(**question).model_dump() for question in asked]
+        with pytest.MonkeyPatch.context() as patched:
+            if in_blocks:
+                patched.setattr("consentryd.analytics.execution.TOGETHER_ROWS", 1)
+                patched.setattr("consentryd.analytics.loading.BATCH_ROWS", 1)
+                patched.setattr("consentryd.analytics.blocks.BLOCK_ROWS", 3)
+            found = [shop.ask(**question).model_dump() for question in asked]
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("consentryd.analytics.execution.loading_of", lambda *_: None)
             expected = [shop.ask(**question).model_dump() for question in asked]

@@ -42,7 +42,7 @@ def answer(question: ExperimentQuery, asked: Asked) -> ExperimentResult:
         return part_of(in_base(stream, values, asked.rates, missing), frame)
 
     selection = select(asked, definitions_of(question), partial(_columns, question))
-    found = reduce(Part.merge, asked.execution.streams(selection, span, work, None))
+    found = reduce(Part.merge, asked.execution.streams(selection, span, work, None, join=partial(reduce, Part.merge)))
     for currency, count in missing.items():
         asked.warn(f"missing_rate {currency}", count)
     return _result(question, asked, found, asked.envelope(asked.period("day"), interval=False))

@@ -53,7 +53,8 @@ class Run:
         """The numbers of everybody; `pairs`: of steps whose times are wanted."""
         wanted = self.plan.pairs() if pairs is None else tuple(pairs)
         work = partial(_conversion, plan=self.plan, held=self.held, pairs=wanted)
-        parts = streams_of(self.asked, self.selection(), self.span, work, ("funnel", self.plan, self.held, wanted))
+        name = ("funnel", self.plan, self.held, wanted)
+        parts = streams_of(self.asked, self.selection(), self.span, work, name, join=Conversion.joined)
         return Conversion.joined([nothing(self.plan, wanted), *parts])
 
     def trend(self, period: Period) -> Trend:

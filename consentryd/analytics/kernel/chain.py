@@ -44,14 +44,14 @@ class Chains(NamedTuple):
 
 
 def blank(subject: Ints, steps: int) -> Chains:
-    """Lines in which nothing happened yet."""
+    """Lines in which nothing happened yet. They are filled and read step by step, so that is how they lie in memory."""
     lines = len(subject)
     return Chains(
         subject=subject,
         depth=np.zeros(lines, np.int64),
-        reached=np.zeros((lines, steps), np.bool_),
-        time=np.full((lines, steps), ABSENT, np.int64),
-        row=np.full((lines, steps), ABSENT, np.int64),
+        reached=np.zeros((lines, steps), np.bool_, order="F"),
+        time=np.full((lines, steps), ABSENT, np.int64, order="F"),
+        row=np.full((lines, steps), ABSENT, np.int64, order="F"),
         excluded=np.zeros(lines, np.bool_),
     )
 

@@ -79,7 +79,7 @@ def _within(time: Ints, funnel: Funnel) -> Bools:
 
 def _ending(trail: Trail, starts: Ints, funnel: Funnel) -> Ending:
     keys = len(trail.subject)
-    ending = Ending(np.zeros(keys, np.int64), np.zeros(keys, np.int64), np.zeros((keys, len(funnel.steps)), np.bool_))
+    ending = Ending(np.zeros(keys, np.int64), np.zeros(keys, np.int64), np.zeros((keys, len(funnel.steps)), np.bool_, order="F"))
     front = Front(starts, starts)
     _deepen(trail, front, _note(trail, front, 0, ending), ending)
     for number, step in enumerate(funnel.steps[1:], start=1):
@@ -115,7 +115,7 @@ def _note(trail: Trail, front: Front, number: int, ending: Ending) -> Ints:
 
 def _places(trail: Trail, start: Ints, depth: Ints, funnel: Funnel) -> Ints:
     """Positions of the chosen chains' steps: from the start, each as early as can be."""
-    place = np.full((len(start), len(funnel.steps)), ABSENT, np.int64)
+    place = np.full((len(start), len(funnel.steps)), ABSENT, np.int64, order="F")
     place[:, 0] = _foremost(trail, start, 0)
     previous = start
     for number, step in enumerate(funnel.steps[1:], start=1):
@@ -152,11 +152,13 @@ def _foremost(trail: Trail, place: Ints, step: int) -> Ints:
 
 def _lines(trail: Trail, place: Ints, keys: Ints, ending: Ending, funnel: Funnel) -> Chains:
     found = blank(trail.subject[keys], len(funnel.steps))
-    known = place != ABSENT
-    found.time[known] = trail.time[place[known]]
-    found.row[known] = trail.row[place[known]]
     found.depth[:] = ending.depth[keys]
-    found.reached[:] = ending.reached[keys]
+    for step in range(len(funnel.steps)):
+        known = np.flatnonzero(place[:, step] != ABSENT)
+        events = place[known, step]
+        found.time[known, step] = trail.time[events]
+        found.row[known, step] = trail.row[events]
+        found.reached[:, step] = ending.reached[keys, step]
     return found
 
 

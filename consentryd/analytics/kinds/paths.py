@@ -145,7 +145,7 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     span = Span(period.since, period.until)
     texts = asked.execution.shared_texts(selection.statement)
     name = ("paths", question.definition_hash())
-    found = _Part.joined(list(asked.execution.streams(selection, span, work, name, texts)))
+    found = _Part.joined(list(asked.execution.streams(selection, span, work, name, texts, _Part.joined)))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, Final, NamedTuple
@@ -69,7 +69,11 @@ def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
     work = partial(_part, cut=rules.cut, kinds=kinds, beats=beats, edges=period.edges, bounce=rules.bounce)
     span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
     name = ("sessions", rules.cut, kinds, beats, period.edges, rules.bounce)
-    return reduce(SessionPart.merge, asked.execution.streams(events_of(rules, asked), span, work, name))
+    return _merged(asked.execution.streams(events_of(rules, asked), span, work, name, join=_merged))
+
+
+def _merged(parts: Iterable[SessionPart]) -> SessionPart:
+    return reduce(SessionPart.merge, parts)
 
 
 def kinds_of(rules: SessionRules) -> Kinds:

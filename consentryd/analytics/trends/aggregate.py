@@ -16,7 +16,7 @@ import pyarrow as pa
 from consentryd.analytics.group import ALL
 from consentryd.analytics.quantile import quantile
 from consentryd.analytics.trends.model import Math
-from consentryd.analytics.trends.rows import as_number
+from consentryd.analytics.trends.rows import NAMED, Naming, as_number
 
 RANGE: Final = -1
 Cell = tuple[str, int]
@@ -56,7 +56,7 @@ class Aggregate(NamedTuple):
     scaled: bool
     empty: Any = None
     #: The same of rows whose `g` is still the value itself, with SQL that names the group: so that a name is made once a value.
-    of_values: Callable[[str, Levels, str], str] | None = None
+    of_values: Callable[[str, Levels, Naming], str] | None = None
 
 
 def aggregate_of(math: Math) -> Aggregate:
@@ -86,13 +86,15 @@ def additive(columns: str, finish: Callable[..., Any], ops: Iterable[str], *, sc
 
     def statement(rows: str, levels: Levels) -> str:
         if "DISTINCT" not in columns:
-            return of_values(rows, levels, "g")
+            return of_values(rows, levels, NAMED)
         return f"SELECT {levels.columns}, {columns} FROM ({rows}) GROUP BY {levels.sets()}"
 
-    def of_values(rows: str, levels: Levels, name: str) -> str:
+    def of_values(rows: str, levels: Levels, naming: Naming) -> str:
         cell = "g, b" if levels.buckets else "g"
         once = f"SELECT {cell}, {columns} FROM ({rows}) GROUP BY {cell}"
-        named = once if name == "g" else f"SELECT * FROM (SELECT * REPLACE ({name} AS g) FROM ({once})) WHERE g IS NOT NULL"
+        named = once if naming is NAMED else f"SELECT * REPLACE ({naming.sql} AS g) FROM ({once})"
+        if naming.leaves_out:
+            named = f"SELECT * FROM ({named}) WHERE g IS NOT NULL"
         return f"SELECT {levels.columns}, {rolled} FROM ({named}) GROUP BY {levels.sets()}"
 
     def merged(table: pa.Table) -> Cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from consentryd.analytics.breakdown import ByCohorts, ByProperties
 from consentryd.analytics.calendar import index_sql
@@ -19,6 +19,19 @@ from consentryd.analytics.view import HISTORY
 
 #: Who did it: the subject, or in the anonymous lane the day's token, which is another one tomorrow.
 VISITOR: Final = "coalesce(CAST(e.subject AS VARCHAR), 'v' || e.visitor)"
+
+
+class Naming(NamedTuple):
+    """SQL for the group of a value `g`; it is null for groups not shown if it `leaves_out` any.
+
+    Asking where none is left out costs as much as counting: DuckDB asks it of every row, before they are counted.
+    """
+
+    sql: str
+    leaves_out: bool
+
+
+NAMED: Final = Naming("g", leaves_out=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +58,11 @@ class Frame:
         return Span(self.period.since, self.period.until)
 
     @property
-    def naming(self) -> str | None:
-        """SQL for the group of a row whose `g` is the only property's value, where groups are made of such."""
+    def naming(self) -> Naming | None:
+        """The groups of rows whose `g` is the only property's value, where groups are made of such."""
         if not isinstance(self.breakdown, ByProperties) or len(self.breakdown.by) != 1 or any(self.edges):
             return None
-        return shown_sql(named_sql("g"), self.shown, other=self.other)
+        return Naming(shown_sql(named_sql("g"), self.shown, other=self.other), self.shown is not None and not self.other)
 
     def values(self, measure: Measure) -> str:
         """The same as `rows`, where there is a `naming`: `g` is still the value."""
