@@ -139,6 +139,22 @@ def test_the_rest_is_other_and_small_groups_are_in_it(grouped):
     assert (groups(small), small.suppressed_groups) == ({"Other": [6, 5]}, 0)
 
 
+def test_an_event_without_a_value_does_not_move_anybody_into_the_rest(shop):
+    for person, plan in ((1, "free"), (2, "free"), (3, "pro")):
+        shop.add((person, "2026-03-09T10:00:00", "viewed", {"plan": plan}), (person, "2026-03-09T11:00:00", "bought", {}))
+    found = funnel(shop, **by("plan", attribution="last_touch", limit=1))
+    assert groups(found) == {"free": [2, 2], "Other": [1, 1]}
+
+
+@pytest.mark.parametrize("attribution", ["first_touch", "all_steps", "step"])
+def test_a_trait_is_that_at_the_first_step_whatever_the_attribution(shop, attribution):
+    for at, plan in (("08:00", "free"), ("10:30", "pro")):
+        shop.add((1, f"2026-03-09T{at}:00", "known", {"type": "identify", "plan": plan}))
+    shop.add((1, "2026-03-09T10:00:00", "viewed", {}), (1, "2026-03-09T11:00:00", "bought", {}))
+    found = funnel(shop, **by({"property": "plan", "of": "subject"}, attribution=attribution))
+    assert groups(found) == {"free": [1, 1]}
+
+
 def test_a_lone_hidden_step_is_not_told_by_the_others(shop):
     for person in range(1, 13):
         shop.add((person, "2026-03-09", "viewed", {"plan": "free" if person < 7 else "pro"}))
@@ -178,3 +194,24 @@ def test_groups_are_of_properties_or_of_cohorts(shop):
     for breakdown in ({}, {"by": {"property": "plan"}, "cohorts": ["a"]}):
         with pytest.raises(Unprocessable, match="either `by` or `cohorts`"):
             funnel(shop, breakdown=breakdown)
+
+
+@pytest.mark.parametrize("attribution", ["first_touch", "last_touch"])
+def test_no_small_number_of_a_group_follows_from_what_is_shown(shop, attribution):
+    """Where all but one group's number of a step are told, the last is the total less the others: it must not be a small one."""
+    rng = random.Random(attribution)
+    start = instant("2026-03-08T00:00:00")
+    for person in range(1, 90):
+        for event in ("viewed", "bought")[: rng.choice([1, 2, 2])]:
+            plan = rng.choice(["free"] * 8 + ["pro"] * 4 + ["team", "rare", None])
+            shop.add((person, start + rng.randrange(DAY), event, {"plan": plan} if plan else {}))
+    plain = funnel(shop, **by("plan", attribution=attribution))
+    for least in (3, 5, 9, 14):
+        for limit in (1, 2, 25):
+            found = funnel(shop, least=least, **by("plan", attribution=attribution, limit=limit))
+            for number, step in enumerate(found.steps):
+                shown = [group.steps[number].count for group in found.groups]
+                assert all(not count or count >= least for count in shown)
+                if step.count is not None and sum(count is None for count in shown) < 2:
+                    left = step.count - sum(count or 0 for count in shown)
+                    assert left == 0 or left >= least, (least, limit, number, shown, groups(plain))

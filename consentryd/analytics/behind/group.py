@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from consentryd.analytics.behind.point import Point
 from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.answer import run_of as funnel_of
-from consentryd.analytics.funnels.grouping import attributed
+from consentryd.analytics.funnels.grouping import OTHER, attributed
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.funnels.run import GROUP, Run, lines_of
 from consentryd.analytics.group import label_of, values_label
@@ -33,9 +32,6 @@ from consentryd.analytics.trends.answer import shown_of
 from consentryd.analytics.trends.model import LETTERS, Trends
 from consentryd.analytics.trends.rows import Frame
 from consentryd.model.error import Unprocessable
-
-#: A code that no text has.
-_OTHER: Final = -2
 
 
 def of_trends(question: Trends, point: Point, asked: Asked) -> list[int]:
@@ -121,11 +117,10 @@ def _of_group(stream: Stream, *, question: FunnelQuery, run: Run, label: str, la
     assert question.breakdown is not None
     texts = list(stream.texts.get(GROUP, []))
     names = [values_label(text, question.breakdown.keys) for text in texts]
+    kept = None
     if label == OTHER_LABEL:
-        column = stream.values[GROUP]
-        known = np.isin(column, [code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name in labels])
-        stream = stream._replace(values={**stream.values, GROUP: np.where(known, column, _OTHER).astype(np.int32)})
-    grouped = attributed(stream, run.plan, question)
+        kept = np.array([code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name in labels], np.int32)
+    grouped = attributed(stream, run.plan, question, kept)
     return grouped.chains.take(_is(grouped.group, label, names))
 
 
@@ -166,7 +161,7 @@ def _in_group(column: Values, stream: Stream, label: str, labels: list[str], key
 def _is(column: Values, label: str, names: list[str]) -> Bools:
     """Which values are of a label; `Other` has a code of its own, and values that are called so have theirs."""
     codes = [code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name == label]
-    return np.isin(column, [*codes, _OTHER] if label == OTHER_LABEL else codes)
+    return np.isin(column, [*codes, OTHER] if label == OTHER_LABEL else codes)
 
 
 def _cohort(label: str) -> str | None:

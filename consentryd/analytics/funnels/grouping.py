@@ -20,7 +20,8 @@ from consentryd.analytics.kernel.conversion import Conversion
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import NONE, Int32s, Stream
 
-_OTHER: Final = -2
+#: The code of all values that are not shown.
+OTHER: Final = -2
 
 
 class Groups(NamedTuple):
@@ -64,11 +65,11 @@ def _by_value(run: Run, breakdown: FunnelBreakdown, total: Conversion, told: Tol
         top.pop()
     found, suppressed = {code: every.by_code[code] for code in top}, 0
     if len(top) < len(ranked):
-        rest = _grouped(run, np.array(top, np.int32)).by_code.get(_OTHER)
+        rest = _grouped(run, np.array(top, np.int32)).by_code.get(OTHER)
         if rest is None or run.asked.hides(int(rest.people[0])):
             suppressed = len(ranked) - len(top)
         else:
-            found[_OTHER] = rest
+            found[OTHER] = rest
     cuts = _cuts(list(found.values()), None if every.overlap else total, told)
     shown = [
         _group(labels.get(code, OTHER_LABEL), numbers, told, cut)
@@ -110,29 +111,41 @@ def _grouped(run: Run, kept: Int32s | None) -> _Grouped:
 
 
 def _by_code(stream: Stream, *, plan: Funnel, question: FunnelQuery, kept: Int32s | None) -> _Grouped:
-    if kept is not None:
-        codes = stream.values[GROUP]
-        other = np.where(np.isin(codes, kept), codes, _OTHER)
-        stream = stream._replace(values={**stream.values, GROUP: other.astype(np.int32)})
-    grouped = attributed(stream, plan, question)
+    grouped = attributed(stream, plan, question, kept)
     return _Grouped(grouped.conversions(plan.pairs()), grouped.overlap)
 
 
-def attributed(stream: Stream, plan: Funnel, question: FunnelQuery) -> attribution.Grouped:
-    """Chains, and for each the code of the value that it counts for. A trait is that at the first step."""
+def attributed(stream: Stream, plan: Funnel, question: FunnelQuery, kept: Int32s | None = None) -> attribution.Grouped:
+    """Chains, and for each the code of the value that it counts for; with `kept`, `OTHER` for all other values and none.
+
+    A trait is that at the first step. Where the funnel is run value by value, the others are one value before; where a chain has one value,
+    after: an event without one names nothing, whatever is kept.
+    """
     breakdown, held = question.breakdown, tuple(question.held)
     assert breakdown is not None
-    if breakdown.attribution == "all_steps":
-        return attribution.all_steps(stream, plan, GROUP)
-    lines, of_trait = lines_of(stream, plan, held), all(by.of == "subject" for by in breakdown.keys)
+    of_trait = all(by.of == "subject" for by in breakdown.keys)
+    step = 0 if of_trait else breakdown.step
+    single = of_trait or step or held or plan.count_entries or plan.order != "ordered"
+    if breakdown.attribution == "all_steps" and not of_trait:
+        return attribution.all_steps(_merged(stream, kept), plan, GROUP)
+    if breakdown.attribution == "step" and not single:
+        return attribution.at_first_step(_merged(stream, kept), plan, GROUP)
+    lines = lines_of(stream, plan, held)
     if of_trait or breakdown.attribution == "step":
-        step = 0 if of_trait else breakdown.step
-        several = not (of_trait or step or held or plan.count_entries) and plan.order == "ordered"
-        if several:
-            return attribution.at_first_step(stream, plan, GROUP)
-        return attribution.at_step(lines, attribution.column_of(stream, plan, GROUP, step), step)
-    columns = [attribution.column_of(stream, plan, GROUP, step) for step in range(len(plan.steps))]
-    return attribution.touched(lines, columns, last=breakdown.attribution == "last_touch")
+        found = attribution.at_step(lines, attribution.column_of(stream, plan, GROUP, step), step)
+    else:
+        columns = [attribution.column_of(stream, plan, GROUP, number) for number in range(len(plan.steps))]
+        found = attribution.touched(lines, columns, last=breakdown.attribution == "last_touch")
+    return found if kept is None else found._replace(group=np.where(np.isin(found.group, kept), found.group, OTHER))
+
+
+def _merged(stream: Stream, kept: Int32s | None) -> Stream:
+    """With one value for all that are not kept."""
+    if kept is None:
+        return stream
+    codes = stream.values[GROUP]
+    other = np.where(np.isin(codes, kept), codes, OTHER).astype(np.int32)
+    return stream._replace(values={**stream.values, GROUP: other})
 
 
 def _label(code: int, texts: Sequence[str], breakdown: FunnelBreakdown) -> str:
