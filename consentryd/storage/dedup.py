@@ -1,12 +1,14 @@
-"""Which event ids were seen: an in-memory filter in front of exact, sorted runs in the region database.
+"""Which event ids were seen: an in-memory filter in front of exact answers, from the unsealed rows and the runs of sealed ones.
 
-Every accepted id passes the filter; only what the filter thinks it knows is looked up exactly, so the price of a fresh id does not
-grow with the store. (A B-tree of random ids does not stay cheap: at twenty million ids each commit dirties a page per id.)
+Every accepted id passes the filter; only what the filter thinks it knows is looked up exactly, and only where the filter says, so the
+price of a fresh id hardly grows with the store. (A B-tree of random ids does not stay cheap: at twenty million ids each commit dirties a
+page per id.)
 """
 
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,69 +16,46 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Hashes = npt.NDArray[np.uint64]
+from consentryd.storage.bloom import FilterChain, Hashes
+from consentryd.storage.seen import is_in_run, runs
 
-CHUNK: Final = 512
-_FIRST_CAPACITY: Final = 1 << 20
-_LAST_CAPACITY: Final = 1 << 24
-_KEYS_PER_WORD: Final = 4
-_LOW_SIX: Final = np.uint64(63)
-_ONE: Final = np.uint64(1)
-_SHIFTS: Final = tuple(np.uint64(shift) for shift in (6, 12, 18, 24))
-_INDEX_SHIFT: Final = np.uint64(40)
+_FIRST_ROOM: Final = 1 << 14
 
 
-def bits_of(hashes: Hashes) -> Hashes:
-    """The five bits that each hash sets in its word of a filter."""
-    bits = _ONE << (hashes & _LOW_SIX)
-    for shift in _SHIFTS:
-        bits |= _ONE << ((hashes >> shift) & _LOW_SIX)
-    return bits
-
-
-class Filter:
-    """A blocked Bloom filter: one 64-bit word for four ids, five bits an id. Says yes wrongly for about 3 ids in a thousand when full."""
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.count = 0
-        self.newest_at = 0
-        self._words: Hashes = np.zeros(capacity // _KEYS_PER_WORD, np.uint64)
-        self._mask = np.uint64(len(self._words) - 1)
-
-    def contains(self, hashes: Hashes, bits: Hashes) -> npt.NDArray[np.bool_]:
-        found: npt.NDArray[np.bool_] = (self._words[(hashes >> _INDEX_SHIFT) & self._mask] & bits) == bits
-        return found
-
-    def add(self, hashes: Hashes, bits: Hashes, newest_at: int) -> None:
-        np.bitwise_or.at(self._words, (hashes >> _INDEX_SHIFT) & self._mask, bits)
-        self.count += len(hashes)
-        self.newest_at = max(self.newest_at, newest_at)
-
-
-class FilterChain:
-    """Filters of doubling size, newest last; one whose newest id is past the window is forgotten whole."""
+class Recent:
+    """The ids of log rows that are not sealed yet, side by side in one array: to look through 200,000 takes 0.1 ms."""
 
     def __init__(self) -> None:
-        self._filters = [Filter(_FIRST_CAPACITY)]
+        self._hashes: Hashes = np.empty(_FIRST_ROOM, np.uint64)
+        self._seqs: list[int] = []
+        self._ends: list[int] = []
 
-    def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        bits = bits_of(hashes)
-        found = self._filters[0].contains(hashes, bits)
-        for each in self._filters[1:]:
-            found |= each.contains(hashes, bits)
-        return found
+    def add(self, seq: int, hashes: Hashes) -> None:
+        """The ids of a row behind all others."""
+        start = self._ends[-1] if self._ends else 0
+        end = start + len(hashes)
+        if end > len(self._hashes):
+            grown = np.empty(max(end, 2 * len(self._hashes)), np.uint64)
+            grown[:start] = self._hashes[:start]
+            self._hashes = grown
+        self._hashes[start:end] = hashes
+        self._seqs.append(seq)
+        self._ends.append(end)
 
-    def add(self, hashes: Hashes, newest_at: int) -> None:
-        newest = self._filters[-1]
-        if newest.count >= newest.capacity:
-            newest = Filter(min(newest.capacity * 2, _LAST_CAPACITY))
-            self._filters.append(newest)
-        newest.add(hashes, bits_of(hashes), newest_at)
+    def holds(self, wanted: int) -> bool:
+        return bool(self._ends) and bool((self._hashes[: self._ends[-1]] == np.uint64(wanted)).any())
 
-    def expire(self, before: int) -> None:
-        kept = [each for each in self._filters[:-1] if each.newest_at >= before]
-        self._filters = [*kept, self._filters[-1]]
+    def forget(self, upto: int) -> None:
+        """Rows up to this one are sealed."""
+        rows = bisect_right(self._seqs, upto)
+        if not rows:
+            return
+        gone, end = self._ends[rows - 1], self._ends[-1]
+        left = self._hashes[gone:end]
+        self._hashes = np.empty(max(_FIRST_ROOM, 2 * len(left)), np.uint64)
+        self._hashes[: len(left)] = left
+        self._seqs = self._seqs[rows:]
+        self._ends = [each - gone for each in self._ends[rows:]]
 
 
 @dataclass(slots=True)
@@ -85,7 +64,7 @@ class Dedup:
 
     connection: sqlite3.Connection
     _chain: FilterChain = field(default_factory=FilterChain)
-    _recent: dict[int, Hashes] = field(default_factory=dict)
+    _recent: Recent = field(default_factory=Recent)
     _last_seq: int = 0
     _runs: list[int] = field(default_factory=list)
 
@@ -95,22 +74,20 @@ class Dedup:
         rows = self.connection.execute("SELECT seq, committed_at, hashes FROM log WHERE seq > ? ORDER BY seq", (self._last_seq,))
         for seq, committed_at, packed in rows:
             self.note(seq, np.frombuffer(packed, "<u8"), committed_at)
-        sealed = self._runs[-1] if self._runs else 0
-        for seq in [seq for seq in self._recent if seq <= sealed]:
-            del self._recent[seq]
+        if self._runs:
+            self._recent.forget(self._runs[-1])
 
     def known(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """For each hash whether it was stored within the window."""
         found = self._chain.contains(hashes)
-        suspects = np.flatnonzero(found)
-        if len(suspects):
-            found[suspects] = self._look_up(hashes[suspects])
+        for position in np.flatnonzero(found):
+            found[position] = self._is_known(int(hashes[position]))
         return found
 
     def note(self, seq: int, hashes: Hashes, now: int) -> None:
         """Remember the hashes of a committed log row."""
-        self._chain.add(hashes, now)
-        self._recent[seq] = hashes
+        self._chain.add(hashes, seq, now)
+        self._recent.add(seq, hashes)
         self._last_seq = max(self._last_seq, seq)
 
     def expire(self, before: int) -> None:
@@ -124,52 +101,27 @@ class Dedup:
         self._runs = runs(self.connection)
         for run in [run for run in self._runs if run > self._last_seq]:
             for newest_at, packed in self.connection.execute("SELECT newest_at, hashes FROM seen WHERE run = ?", (run,)):
-                self._chain.add(np.frombuffer(packed, "<u8"), newest_at)
+                self._chain.add(np.frombuffer(packed, "<u8"), run, newest_at)
             self._last_seq = run
 
-    def _look_up(self, suspects: Hashes) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(suspects), np.bool_)
-        if self._recent:
-            found |= np.isin(suspects, np.concatenate(list(self._recent.values())))
-        for position in np.flatnonzero(~found):
-            found[position] = self._in_runs(suspects[position])
-        return found
-
-    def _in_runs(self, wanted: np.uint64) -> bool:
-        first = int(wanted).to_bytes(8, "big")
-        for run in reversed(self._runs):
-            row = self.connection.execute(
-                "SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1", (run, first)
-            ).fetchone()
-            if row is not None and wanted in np.frombuffer(row[0], "<u8"):
+    def _is_known(self, wanted: int) -> bool:
+        """Whether the one hash that a filter has a notion of was stored, by a look at the rows that this filter is about."""
+        sealed = self._runs[-1] if self._runs else 0
+        for first, last in self._chain.spans(wanted):
+            if last > sealed and self._recent.holds(wanted):
+                return True
+            if any(is_in_run(self.connection, run, wanted) for run in self._runs_between(first, last)):
                 return True
         return False
 
-
-def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at: int) -> None:
-    """Keep the ids of the log rows up to and including `upto` (those since the last run), sorted, as a run of that number.
-
-    Call within the transaction that also decides that these rows are sealed; newest_at is their last `committed_at`.
-    """
-    chunks = [hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK)]
-    connection.executemany(
-        "INSERT INTO seen (run, first, newest_at, hashes) VALUES (?, ?, ?, ?)",
-        [(upto, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks],
-    )
-
-
-def runs(connection: sqlite3.Connection) -> list[int]:
-    found = connection.execute(
-        "WITH RECURSIVE step(run) AS (SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > step.run) "
-        "FROM step WHERE step.run IS NOT NULL) SELECT run FROM step WHERE run IS NOT NULL"
-    )
-    return [run for (run,) in found]
-
-
-def seen_upto(connection: sqlite3.Connection) -> int:
-    """The last log row whose ids stand in a run; 0 if there is none."""
-    row = connection.execute("SELECT max(run) FROM seen").fetchone()
-    return int(row[0] or 0)
+    def _runs_between(self, first: int, last: int) -> list[int]:
+        """Runs with ids of log rows first to last, newest first. A run begins where the one before it ends."""
+        befores = [0, *self._runs]
+        return [
+            run
+            for before, run in zip(reversed(befores[:-1]), reversed(self._runs), strict=True)
+            if run >= first and before < last
+        ]
 
 
 def as_hashes(values: Sequence[int]) -> Hashes:

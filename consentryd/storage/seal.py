@@ -19,11 +19,11 @@ import pyarrow as pa
 from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import load_aliases
 from consentryd.storage.database import open_database
-from consentryd.storage.dedup import add_run, seen_upto
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
 from consentryd.storage.parquet import regroup
 from consentryd.storage.rollup_keep import roll_up
+from consentryd.storage.seen import add_run, merge_small_runs, seen_upto
 from consentryd.storage.spill import Spill
 from consentryd.storage.tail import read_log
 
@@ -111,6 +111,7 @@ def finish(connection: sqlite3.Connection, sealed: int) -> None:
     done = seen_upto(connection)
     if done < sealed:
         _move_hashes(connection, done, sealed)
+    merge_small_runs(connection)
     while _delete_some(connection, sealed):
         time.sleep(0.001)  # lets a waiting commit in; SQLite's busy handler polls and would lose to a tight loop
 

@@ -13,7 +13,7 @@ from consentryd.model.decision import Lane
 from consentryd.model.error import Unavailable
 from consentryd.model.event import COLUMNS, POSITION, CleanEvent
 from consentryd.model.outcome import Outcome, Reason
-from consentryd.storage import block, dedup, rejected
+from consentryd.storage import block, dedup, rejected, seen
 from consentryd.storage.database import open_database
 from consentryd.storage.log import SqliteLog
 from consentryd.storage.memory import MemoryLog
@@ -160,7 +160,7 @@ async def test_dedup_still_knows_sealed_rows_until_the_window_has_passed(sqlite_
     await sqlite_store.log.append([clean(number, user="u") for number in range(2000)])
     connection = open_database(sqlite_store.path, "region")
     connection.execute("BEGIN IMMEDIATE")
-    dedup.add_run(connection, 1, dedup.as_hashes(range(2000)), NOW)
+    seen.add_run(connection, 1, dedup.as_hashes(range(2000)), NOW)
     connection.execute("DELETE FROM log")
     connection.execute("COMMIT")
     connection.close()

@@ -19,13 +19,13 @@ from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import NO_ALIASES, Aliases
 from consentryd.storage.compaction import compact
 from consentryd.storage.database import open_database
-from consentryd.storage.dedup import seen_upto
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
 from consentryd.storage.order import SORT_KEYS, sort
 from consentryd.storage.reader import Reader, verify
 from consentryd.storage.seal import Sealer
+from consentryd.storage.seen import seen_upto
 from tests.storage.conftest import Append
 from tests.storage.rows import JANUARY, append_rows, event, hash_of, ids, table
 

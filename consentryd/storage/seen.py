@@ -1,0 +1,85 @@
+"""Ids of sealed log rows, exact: sorted runs in the region database, each cut into chunks, and named by the last log row it has ids of."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+import numpy as np
+
+from consentryd.storage.bloom import Hashes
+
+CHUNK: Final = 512
+#: So many small runs in a row are put together. A run is looked into for 10 us an id, so there must not be hundreds.
+FEW: Final = 8
+_SMALL_CHUNKS: Final = 512
+
+_LOOK: Final = (
+    "SELECT hashes FROM (SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1) "
+    "WHERE instr(hashes, ?) > 0"
+)
+
+
+def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at: int) -> None:
+    """Keep the ids of the log rows up to and including `upto` (those since the last run), sorted, as a run of that number.
+
+    Call within the transaction that also decides that these rows are sealed; newest_at is their last `committed_at`.
+    """
+    chunks = [hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK)]
+    connection.executemany(
+        "INSERT INTO seen (run, first, newest_at, hashes) VALUES (?, ?, ?, ?)",
+        [(upto, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks],
+    )
+
+
+def is_in_run(connection: sqlite3.Connection, run: int, wanted: int) -> bool:
+    """Whether a run has this id. SQLite looks for its bytes; only a chunk that has them somewhere is unpacked."""
+    row = connection.execute(_LOOK, (run, wanted.to_bytes(8, "big"), wanted.to_bytes(8, "little"))).fetchone()
+    return row is not None and bool(np.uint64(wanted) in np.frombuffer(row[0], "<u8"))
+
+
+def runs(connection: sqlite3.Connection) -> list[int]:
+    """The numbers of all runs, ascending."""
+    found = connection.execute(
+        "WITH RECURSIVE step(run) AS (SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > step.run) "
+        "FROM step WHERE step.run IS NOT NULL) SELECT run FROM step WHERE run IS NOT NULL"
+    )
+    return [run for (run,) in found]
+
+
+def seen_upto(connection: sqlite3.Connection) -> int:
+    """The last log row whose ids stand in a run; 0 if there is none."""
+    row = connection.execute("SELECT max(run) FROM seen").fetchone()
+    return int(row[0] or 0)
+
+
+def merge_small_runs(connection: sqlite3.Connection) -> bool:
+    """Make one run of the newest small ones, in a transaction, once there are a few; whether there were. By one sealer at a time."""
+    small = _newest_small(connection)
+    if len(small) < FEW:
+        return False
+    newest, oldest = small[0], small[-1]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        rows = connection.execute("SELECT newest_at, hashes FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest)).fetchall()
+        hashes = np.sort(np.frombuffer(b"".join(packed for _, packed in rows), "<u8")).astype(np.uint64)
+        connection.execute("DELETE FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest))
+        add_run(connection, newest, hashes, max(newest_at for newest_at, _ in rows))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return True
+
+
+def _newest_small(connection: sqlite3.Connection) -> list[int]:
+    """Newest first, up to the first that is not small."""
+    small = []
+    for run in reversed(runs(connection)):
+        (chunks,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM seen WHERE run = ? LIMIT ?)", (run, _SMALL_CHUNKS)
+        ).fetchone()
+        if chunks == _SMALL_CHUNKS:
+            break
+        small.append(run)
+    return small

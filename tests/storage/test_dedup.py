@@ -1,0 +1,113 @@
+"""Ids are recognised exactly, however rows were sealed, runs put together, filters outgrown and processes started anew."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consentryd.storage import bloom, seen
+from consentryd.storage.database import open_database
+from consentryd.storage.dedup import Dedup, as_hashes
+
+AT = 1_000
+
+IDS = st.integers(0, 2**64 - 1)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("note"), st.lists(IDS, min_size=1, max_size=40, unique=True)),
+        st.tuples(st.just("seal"), st.none()),
+        st.tuples(st.just("merge"), st.none()),
+        st.tuples(st.just("restart"), st.none()),
+    ),
+    max_size=24,
+)
+
+
+class Store:
+    """What the writer and the sealer do of a log: rows with hashes, moved into runs."""
+
+    def __init__(self, path):
+        self.connection = open_database(path, "region")
+        self.connection.execute("PRAGMA synchronous = OFF")
+        self.dedup = Dedup(self.connection)
+        self.stored = set()
+
+    def note(self, ids):
+        fresh = [each for each in ids if each not in self.stored]
+        packed = as_hashes(fresh).astype("<u8").tobytes()
+        sql = "INSERT INTO log (events, committed_at, hashes, body) VALUES (?, ?, ?, x'')"
+        row = self.connection.execute(sql, (len(fresh), AT, packed))
+        self.dedup.note(row.lastrowid, as_hashes(fresh), AT)
+        self.stored.update(fresh)
+
+    def seal(self, _=None):
+        rows = self.connection.execute("SELECT seq, hashes FROM log ORDER BY seq").fetchall()
+        hashes = np.sort(np.frombuffer(b"".join(packed for _, packed in rows), "<u8")).astype(np.uint64)
+        if len(hashes):
+            seen.add_run(self.connection, rows[-1][0], hashes, AT)
+        self.connection.execute("DELETE FROM log")
+        self.dedup.refresh()
+
+    def merge(self, _=None):
+        seen.merge_small_runs(self.connection)
+        self.dedup.refresh()
+
+    def restart(self, _=None):
+        self.dedup = Dedup(self.connection)
+        self.dedup.refresh()
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "region.db")
+    with closing(made.connection):
+        yield made
+
+
+@settings(max_examples=30, deadline=None)
+@given(STEPS, st.lists(IDS, max_size=20))
+def test_an_id_is_known_if_and_only_if_it_was_stored(tmp_path_factory, steps, others):
+    store = Store(tmp_path_factory.mktemp("dedup") / "region.db")
+    with closing(store.connection), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bloom, "_FIRST_CAPACITY", 16)  # so that filters overflow, err and follow one another
+        patch.setattr(seen, "FEW", 2)
+        store.restart()
+        for step, ids in steps:
+            getattr(store, step)(ids) if ids is not None else getattr(store, step)()
+            asked = [*store.stored, *others]
+            assert store.dedup.known(as_hashes(asked)).tolist() == [each in store.stored for each in asked]
+
+
+def test_small_runs_are_put_together_so_that_there_are_never_many(store):
+    for number in range(3 * seen.FEW):
+        store.note(range(number * 1_000, (number + 1) * 1_000))
+        store.seal()
+        store.merge()
+        assert len(seen.runs(store.connection)) < seen.FEW
+    assert store.dedup.known(as_hashes(range(3 * seen.FEW * 1_000))).all()
+    assert seen.seen_upto(store.connection) == 3 * seen.FEW
+
+
+def test_large_runs_are_left_as_they_are(store, monkeypatch):
+    monkeypatch.setattr(seen, "_SMALL_CHUNKS", 2)
+    for number in range(seen.FEW):
+        store.note(range(number * 1_000, (number + 1) * 1_000))
+        store.seal()
+    assert not seen.merge_small_runs(store.connection)
+    assert len(seen.runs(store.connection)) == seen.FEW
+
+
+def test_an_id_is_looked_for_only_where_the_filter_that_knows_it_has_rows_of(store, monkeypatch):
+    monkeypatch.setattr(bloom, "_FIRST_CAPACITY", 1_024)
+    store.restart()
+    ids = np.random.default_rng(7).integers(0, 2**64 - 1, 15_000, np.uint64)
+    for start in range(0, len(ids), 1_000):
+        store.note(ids[start : start + 1_000].tolist())
+        store.seal()
+    asked = []
+    store.connection.set_trace_callback(asked.append)
+    assert store.dedup.known(ids[:200]).all()
+    looks = sum("instr" in statement for statement in asked)
+    assert looks < 4 * 200  # each in the one run of its filter, but for what later filters err in; there are fifteen runs
