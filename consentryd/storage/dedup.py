@@ -20,6 +20,7 @@ from consentryd.storage.bloom import FilterChain, Hashes
 from consentryd.storage.seen import is_in_run, runs
 
 _FIRST_ROOM: Final = 1 << 14
+_CHUNKS_AT_ONCE: Final = 128
 
 
 class Recent:
@@ -100,8 +101,10 @@ class Dedup:
         """Runs are numbered by the last log row they hold: those of rows already noted are in the filter."""
         self._runs = runs(self.connection)
         for run in [run for run in self._runs if run > self._last_seq]:
-            for newest_at, packed in self.connection.execute("SELECT newest_at, hashes FROM seen WHERE run = ?", (run,)):
-                self._chain.add(np.frombuffer(packed, "<u8"), run, newest_at)
+            rows = self.connection.execute("SELECT newest_at, hashes FROM seen WHERE run = ?", (run,))
+            while chunks := rows.fetchmany(_CHUNKS_AT_ONCE):
+                hashes = np.frombuffer(b"".join(packed for _, packed in chunks), "<u8")
+                self._chain.add(hashes, run, max(newest_at for newest_at, _ in chunks))
             self._last_seq = run
 
     def _is_known(self, wanted: int) -> bool:
