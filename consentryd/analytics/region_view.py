@@ -27,6 +27,8 @@ Part = int | None
 _COLUMN: Final = re.compile(r"\b[eh]\.(\w+)")
 _FEW: Final = 100_000
 NO_BUCKET: Final = ANONYMOUS_BUCKET + 1
+#: What every report on a subject reads sooner or later: read at once, its events are looked for once.
+_OF_REPORTS: Final = frozenset({"event", "path", "event_id"})
 
 
 class Span(NamedTuple):
@@ -150,7 +152,7 @@ class SubjectView(RegionView):
     def __init__(self, region: str, snapshot: Snapshot, rules: Rules, subject: int) -> None:
         super().__init__(region, snapshot, rules)
         self._subject = subject
-        self._columns: frozenset[str] = frozenset()
+        self._columns = _OF_REPORTS
 
     def rows(self, part: Part, span: Span) -> int:
         """Few, if there may be any."""
