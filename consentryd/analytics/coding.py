@@ -58,7 +58,7 @@ class Coding:
 
 def _spread(looked: Looked, table: Values, count: int) -> Values:
     if looked.codes is not None:
-        found: Values = table[looked.codes]
+        found: Values = table.take(looked.codes)
         return found
     return table if len(table) == count and isinstance(looked.results[0], np.ndarray) else np.repeat(table[:1], count)
 

@@ -120,7 +120,7 @@ class Loading:
         subject, own = people.seen(_taken(columns.plain["subject"], wanted), rows, columns, bucket)
         if own is not None:
             wanted, subject = rows[own], subject[own]
-        mask = masks[_taken(matched.codes, wanted)] if matched.codes is not None else np.full(len(subject), masks[0], masks.dtype)
+        mask = masks.take(_taken(matched.codes, wanted)) if matched.codes is not None else np.full(len(subject), masks[0], masks.dtype)
         values = {column.name: self._value(connection, column, columns, named, wanted) for column in self.columns}
         return Rows(subject, _taken(columns.plain["time"], wanted), mask, values)
 
@@ -132,7 +132,7 @@ class Loading:
         keeps = [] if in_file else [columns.plain["subject"] != NONE]
         for codes, truth in ((matched[0], None if self._every else matched[1] != 0), allowed):
             if truth is not None and not truth.all():
-                keeps.append(truth[codes] if codes is not None else np.full(columns.rows, bool(truth[0])))
+                keeps.append(truth.take(codes) if codes is not None else np.full(columns.rows, bool(truth[0])))
         if bounds.since is not None:
             keeps.append(time >= bounds.since)
         if bounds.until is not None:

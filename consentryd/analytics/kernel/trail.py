@@ -88,19 +88,19 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
     steps = bits(stream.masks, [step.definition for step in funnel.steps])
     bars = bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
     looked_at = (steps | bars) != 0
-    if everything or looked_at[np.flatnonzero(np.bincount(stream.code))].all():
+    if everything or looked_at.take(stream.code).all():
         row = np.arange(len(stream.code))
         subject, time, code = stream.subject, stream.time, stream.code
     else:
-        row = np.flatnonzero(looked_at[stream.code])
+        row = np.flatnonzero(looked_at.take(stream.code))
         subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
     new = changes(subject)
     places = np.arange(len(row))
     trail = Trail(
         key=np.cumsum(new, dtype=np.int32) - 1,
-        subject=subject[new],
+        subject=subject[np.flatnonzero(new)],
         time=time,
-        steps=steps.astype(np.min_scalar_type((1 << len(funnel.steps)) - 1))[code],
+        steps=steps.astype(np.min_scalar_type((1 << len(funnel.steps)) - 1)).take(code),
         bars=bars[code] if funnel.exclusions else np.zeros(len(row), np.int64),
         row=row,
         instant=places,
