@@ -120,7 +120,11 @@ class Loading:
         subject, own = people.seen(_taken(columns.plain["subject"], wanted), rows, columns, bucket)
         if own is not None:
             wanted, subject = rows[own], subject[own]
-        mask = masks.take(_taken(matched.codes, wanted)) if matched.codes is not None else np.full(len(subject), masks[0], masks.dtype)
+        mask = (
+            masks.take(_taken(matched.codes, wanted))
+            if matched.codes is not None
+            else np.full(len(subject), masks[0], masks.dtype)
+        )
         values = {column.name: self._value(connection, column, columns, named, wanted) for column in self.columns}
         return Rows(subject, _taken(columns.plain["time"], wanted), mask, values)
 
