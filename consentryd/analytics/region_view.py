@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.rules import Rules
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import CorruptStore
+from consentryd.model.identity import BUCKET_SHIFT
 from consentryd.storage.duck import duck
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
 from consentryd.storage.promoted import extracted, rewritten
@@ -45,11 +47,24 @@ class RegionView:
         self.region = region
         self.snapshot = snapshot
         self._rules = rules
-        self._tail = _tail_counts(snapshot, rules.site)
-        self._mark = mark_of(snapshot)
         self._names: dict[tuple[Part, Span, tuple[str, ...]], str] = {}
         self._numbers = itertools.count()
         self._promoted: tuple[str, ...] | None = None
+
+    @cached_property
+    def _tail(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Events of the site in the log's tail, by bucket."""
+        tail = self.snapshot.tail
+        own = tail.select(["subject"]).filter(pc.equal(tail["site"], self._rules.site))
+        if not own.num_rows:
+            return np.zeros(NO_BUCKET + 1, np.int64)
+        subjects = self.snapshot.aliases.apply(own)["subject"].fill_null(-1).to_numpy()
+        buckets = np.where(subjects < 0, ANONYMOUS_BUCKET, subjects >> BUCKET_SHIFT)
+        return np.bincount(buckets, minlength=NO_BUCKET + 1)
+
+    @cached_property
+    def _mark(self) -> str:
+        return mark_of(self.snapshot)
 
     def parts(self, span: Span, most: int) -> list[Part]:
         """Parts that may hold rows: one if all rows are at most `most`, else the buckets of the lanes."""
@@ -188,17 +203,6 @@ class SubjectView(RegionView):
             rows = self.snapshot.relation_of(self._subject, columns, site=self._rules.site, since=span.since, until=span.until)
             rows.set_alias("e").filter(self._rules.sql).create_view(name)
         return self._names[key]
-
-
-def _tail_counts(snapshot: Snapshot, site: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Events of the site in the log's tail, by bucket."""
-    tail = snapshot.tail
-    own = tail.filter(pc.equal(tail["site"], site))
-    if not own.num_rows:
-        return np.zeros(NO_BUCKET + 1, np.int64)
-    subjects = snapshot.aliases.apply(own.select(["subject"]))["subject"].fill_null(-1).to_numpy()
-    buckets = np.where(subjects < 0, ANONYMOUS_BUCKET, subjects >> 59)
-    return np.bincount(buckets, minlength=NO_BUCKET + 1)
 
 
 def mark_of(snapshot: Snapshot) -> str:
