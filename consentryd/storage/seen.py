@@ -25,10 +25,10 @@ def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at
 
     Call within the transaction that also decides that these rows are sealed; newest_at is their last `committed_at`.
     """
-    chunks = [hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK)]
+    chunks = (hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK))
     connection.executemany(
         "INSERT INTO seen (run, first, newest_at, hashes) VALUES (?, ?, ?, ?)",
-        [(upto, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks],
+        ((upto, int(chunk[0]).to_bytes(8, "big"), newest_at, chunk.astype("<u8").tobytes()) for chunk in chunks),
     )
 
 
@@ -61,10 +61,14 @@ def merge_small_runs(connection: sqlite3.Connection) -> bool:
     newest, oldest = small[0], small[-1]
     connection.execute("BEGIN IMMEDIATE")
     try:
-        rows = connection.execute("SELECT newest_at, hashes FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest)).fetchall()
-        hashes = np.sort(np.frombuffer(b"".join(packed for _, packed in rows), "<u8")).astype(np.uint64)
+        (newest_at,) = connection.execute(
+            "SELECT max(newest_at) FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest)
+        ).fetchone()
+        packed = connection.execute("SELECT hashes FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest))
+        hashes = np.frombuffer(bytearray().join(each for (each,) in packed), "<u8").astype(np.uint64, copy=False)
+        hashes.sort()
         connection.execute("DELETE FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest))
-        add_run(connection, newest, hashes, max(newest_at for newest_at, _ in rows))
+        add_run(connection, newest, hashes, newest_at)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
