@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
@@ -94,7 +95,16 @@ def following(here, *options):
     """Reads one more JSON line from `consentry events --follow` at each call. Leaving is Ctrl-C and expects nothing unread."""
     command = [sys.executable, "-u", "-m", "consentryd", "events", "--follow", "--json", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=here, env=environment) as child:
+    # tests that run in the background of a script have the signal ignored, and so would their children
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=here,
+        env=environment,
+        preexec_fn=heeding,  # noqa: PLW1509 - it takes no lock
+    ) as child:
         watchdog = threading.Timer(60, child.kill)
         watchdog.start()
         yield lambda: json.loads(child.stdout.readline())
