@@ -224,7 +224,7 @@ def test_every_reason_has_an_outcome_and_none_is_a_success():
 
 async def test_the_pipeline_reads_validate_place_consent_scrub(front):
     stages = [stage.__func__ for stage in front.house.pipeline.stages]
-    assert stages == [Validate.check_event, Place.put_region, Consent.check_consent, Scrub.scrub_event]
+    assert stages == [Validate.check_events, Place.put_regions, Consent.check_consents, Scrub.scrub_events]
 
 
 anything = st.recursive(

@@ -26,7 +26,7 @@ class Policy:
     """May this event be processed, and as what? Pure: time comes in, nothing is stored. Raises `ConfigError` when built."""
 
     def __init__(self, settings: Consent, on_invalid: Callable[[Invalid], None] = lambda _: None) -> None:
-        """`on_invalid` is called for each refused signal of each event that is read."""
+        """`on_invalid` is called for each refused signal of each event that is judged."""
         self.settings = settings
         self.purposes = load_purposes(settings)
         version, self._rows = load_jurisdictions(settings)
@@ -60,9 +60,12 @@ class Policy:
             signals = self._reader.read(consent, managed, carried, now)
             if len(body) + sum(map(len, carried.values())) <= MAX_REMEMBERED_BYTES:
                 _remember(self._signals, key, signals, self.settings.remembered)
+        return signals
+
+    def count_invalid(self, signals: Signals) -> None:
+        """An event was judged by these signals: tell of each that was refused."""
         for reason in signals.invalid:
             self._on_invalid(reason)
-        return signals
 
     def decide(
         self,

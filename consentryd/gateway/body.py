@@ -1,4 +1,4 @@
-"""From bytes on the wire to JSON: read within a size and a time, inflate within a size, parse within a depth.
+"""From bytes on the wire to a document: read within a size and a time, inflate within a size.
 
 Content types are not believed: browsers label beacons text/plain, and one SDK labels gzipped JSON as a form.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
 import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
 import brotli
-import orjson
 import zstandard
 from aiohttp import web
 
@@ -21,13 +19,8 @@ from consentryd.model.error import BadRequest, TooLarge, UnsupportedMedia
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_BOM: Final = b"\xef\xbb\xbf"
 _MAX_CODINGS: Final = 2
 _MAX_ZSTD_WINDOW: Final = 8 * 1024 * 1024  # what RFC 8878 asks of every decoder; larger windows cost memory before the first byte
-
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
 
 
 async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
@@ -147,23 +140,3 @@ _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
     "br": _unbrotli,
     "zstd": _unzstd,
 }
-
-
-def parse(body: bytes) -> Any:
-    """JSON as the standard says, at most 1024 levels deep. The last of duplicate keys counts; integers beyond 64 bits become floats.
-
-    Half a surrogate pair, which JavaScript sends when it cuts an emoji in two, is read as U+FFFD: one such string must not cost the
-    sender the whole batch. Raises `BadRequest`.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return orjson.loads(_ESCAPE.sub(_whole, body.removeprefix(_BOM)))
-    except orjson.JSONDecodeError:
-        raise BadRequest("bad_json", "The body is not JSON.") from None
-
-
-def _whole(escape: re.Match[bytes]) -> bytes:
-    return escape[0] if escape[1] is None else b"\\ufffd"

@@ -13,7 +13,7 @@ from consentryd.gateway.door import DOOR
 from consentryd.gateway.endpoint import Handler
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.envelope import Envelope
-from consentryd.gateway.protocols.segment import read_envelope
+from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.results import encode_results
 from consentryd.gateway.services import EVENTS, SERVICES, Services
 from consentryd.gateway.signals import read_signals
@@ -65,7 +65,7 @@ async def _read_body(request: web.Request, services: Services) -> tuple[object, 
     limits = services.settings.limits
     raw = await body.read(request, limits.batch_bytes, services.settings.server.body_timeout_s)
     plain = body.inflate(raw, request.headers.get("Content-Encoding"), limits.inflated_bytes)
-    return body.parse(plain), len(plain)
+    return parse(plain), len(plain)
 
 
 def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Envelope, network: str | None) -> Intake:

@@ -14,6 +14,7 @@ from consentryd.gateway.letters import letter
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.scene import scenery
 from consentryd.gateway.stages.times import skew_of
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import CleanEvent, RawEvent
@@ -79,7 +80,7 @@ class Collector:
     def _passage(self, intake: Intake) -> Passage:
         site = self._settings.site_of(intake.key.site)
         context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
-        return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context)
+        return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context, scenery(intake, context))
 
     async def _store(self, items: Sequence[Any]) -> list[Verdict]:
         """Append each region's events to its log. If every store asked fails, the request fails; else its events are to be retried."""

@@ -35,9 +35,12 @@ from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import Services
 from consentryd.gateway.short_memory import ShortMemory
 from consentryd.gateway.stages.consent import Consent
+from consentryd.gateway.stages.person import Persons
 from consentryd.gateway.stages.place import Named, Place
+from consentryd.gateway.stages.scene import Scenes
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
+from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
@@ -89,14 +92,18 @@ class House:
             for name, store in stores.items()
         }
         self.metrics.watch_redactions(scrubber.counts for scrubber in self.scrubbers.values())
-        self.place = Place(settings.regions, {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()})
+        persons = Persons(settings.limits.id_chars)
+        homes = {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()}
+        self.place = Place(settings.regions, homes, persons)
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.tally = Tally(stores, settings.consent.notices, clock)
+        views = Views(settings.privacy.query_parameters, settings.privacy.titles)
+        scenes = Scenes(self.clients, self.policy, views)
         self.pipeline = Pipeline(
-            Validate(settings.limits, self.clients, TrackingPlans(settings), settings.privacy.bots),
+            Validate(settings.limits, persons, scenes, TrackingPlans(settings), settings.privacy.bots),
             self.place,
             Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}, self.tally),
-            Scrub(self.pseudonyms, self.scrubbers, settings.privacy.query_parameters, settings.privacy.titles, self.visitors),
+            Scrub(self.pseudonyms, self.scrubbers, views, self.visitors),
         )
         desk = ConsentDesk(settings, self.policy, stores, self.pseudonyms, clock)
         self.registrar = Registrar(stores)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from consentryd.gateway import body
+from consentryd.gateway import body, document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.auth import READING, check_origin
 from consentryd.gateway.door import DOOR
@@ -34,7 +34,7 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     network = services.clients.caller(request)
     key = door.check_head(request, network)
     raw = await body.read(request, BODY_BYTES, services.settings.server.body_timeout_s)
-    told = body.parse(body.inflate(raw, request.headers.get("Content-Encoding"), BODY_BYTES))
+    told = document.parse(body.inflate(raw, request.headers.get("Content-Encoding"), BODY_BYTES))
     if key is None:
         key = door.check_collector(_secret_in(told), request.headers.get("Origin"), network, counted=True)
     door.check_consent(key, network)

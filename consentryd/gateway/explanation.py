@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consentryd.consent.decision import SiteLane
 from consentryd.consent.explain import as_data, as_text
 from consentryd.consent.hypothesis import suppose
-from consentryd.gateway import body
+from consentryd.gateway import body, document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.services import SERVICES
@@ -63,7 +63,7 @@ async def post_explain(request: web.Request) -> web.StreamResponse:
 
 async def _read(request: web.Request, timeout_s: float) -> Supposition:
     raw = await body.read(request, BODY_BYTES, timeout_s)
-    told: Any = body.parse(body.inflate(raw, request.headers.get("Content-Encoding"), BODY_BYTES))
+    told: Any = document.parse(body.inflate(raw, request.headers.get("Content-Encoding"), BODY_BYTES))
     try:
         return Supposition.model_validate_json(orjson.dumps(told))
     except ValidationError as error:

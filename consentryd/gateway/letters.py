@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from consentryd.gateway.document import look_into
 from consentryd.model.clock import HOUR
 from consentryd.model.event import EVENT_TYPES, RawEvent
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason
@@ -37,7 +38,7 @@ def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber:
         "event": raw.event if isinstance(raw.event, str) else None,
     }
     if outcome is Outcome.REJECTED:
-        shape["properties"] = _types(raw.properties)
+        shape["properties"] = _types(look_into(raw.properties))
     fields = scrubber.scrub("", site, shape).fields
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
     return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())

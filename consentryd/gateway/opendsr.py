@@ -9,6 +9,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from consentryd.gateway import body as bodies
+from consentryd.gateway import document
 from consentryd.gateway.answer import answer
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.endpoint import Endpoint, Parameter
@@ -42,7 +43,7 @@ async def post_request(request: web.Request) -> web.StreamResponse:
     services, key = _enter(request)
     raw = await bodies.read(request, BODY_BYTES, services.settings.server.body_timeout_s)
     try:
-        demand = read_request(bodies.parse(raw), processor.domain)
+        demand = read_request(document.parse(raw), processor.domain)
         told = await services.require_rights().accept(demand, Caller(key.id, (key.site,)), opendsr=True)
     except ConsentryError as error:
         status = _status(error)

@@ -13,7 +13,7 @@ from consentryd.analytics import query
 from consentryd.analytics.behind.point import MAX_SUBJECTS, POINT
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.question import Envelope
-from consentryd.gateway import body
+from consentryd.gateway import body, document
 from consentryd.gateway.answer import answer, json_answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
@@ -54,7 +54,7 @@ async def post_subjects(request: web.Request) -> web.StreamResponse:
     """Takes a privacy key: a read key sees numbers, never who is behind them."""
     services = request.app[SERVICES]
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), frozenset({KeyKind.PRIVACY}))
-    point = query.checked(POINT, body.parse(await read_body(request)))
+    point = query.checked(POINT, document.parse(await read_body(request)))
     found = await services.require_querying().subjects(request.match_info["id"], point, key, gone_of(request))
     await note_use(services, key, found.subjects[:MAX_SUBJECTS], "subjects behind a number")
     shown: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from consentryd.gateway import body
+from consentryd.gateway import body, document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.auth import check_origin
 from consentryd.gateway.door import DOOR
@@ -169,7 +169,7 @@ def _write(rights: Rights, name: str, pipe: _Pipe) -> None:
 
 async def read_json(request: web.Request) -> Any:
     raw = await body.read(request, BODY_BYTES, request.app[SERVICES].settings.server.body_timeout_s)
-    return body.parse(body.inflate(raw, request.headers.get(hdrs.CONTENT_ENCODING), BODY_BYTES))
+    return document.parse(body.inflate(raw, request.headers.get(hdrs.CONTENT_ENCODING), BODY_BYTES))
 
 
 def _enter(request: web.Request) -> tuple[Rights, Caller]:

@@ -13,7 +13,7 @@ from aiohttp import web
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
 from consentryd.analytics.saved import SavedCohort, check_circle, read_saved
-from consentryd.gateway import body
+from consentryd.gateway import document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.cohorts import Members, members_of
@@ -67,14 +67,14 @@ def handle(kind: SavedType, work: Work) -> Handler:
 
 
 async def create(shelf: Shelf, request: web.Request) -> Any:
-    found = read_saved(shelf.kind, body.parse(await read_body(request)))
+    found = read_saved(shelf.kind, document.parse(await read_body(request)))
     members = await _members(shelf, request, found, {found.name})
     saved = await asyncio.to_thread(shelf.store.create, shelf.key.site, shelf.kind, found.name, _json(found), shelf.key.id)
     return await _recorded(shelf, saved, members)
 
 
 async def replace(shelf: Shelf, request: web.Request) -> Any:
-    found = read_saved(shelf.kind, body.parse(await read_body(request)))
+    found = read_saved(shelf.kind, document.parse(await read_body(request)))
     which = request.match_info["id"]
     old = shelf.store.get(shelf.key.site, shelf.kind, which)
     members = await _members(shelf, request, found, {found.name, old.name, old.id})

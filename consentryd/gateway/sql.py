@@ -14,7 +14,7 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.query import checked
 from consentryd.analytics.sandbox.answer import SqlAnswer
 from consentryd.analytics.sandbox.model import STATEMENT
-from consentryd.gateway import body
+from consentryd.gateway import document
 from consentryd.gateway.answer import answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
@@ -27,7 +27,7 @@ _NONCE_BITS: Final = 62
 async def post_sql(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
-    statement = checked(STATEMENT, body.parse(await read_body(request)))
+    statement = checked(STATEMENT, document.parse(await read_body(request)))
     querying = services.require_querying()
     control = Control(querying.settings.sql_seconds)
     now, nonce = services.clock.now(), secrets.randbits(_NONCE_BITS)

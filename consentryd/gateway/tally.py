@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from consentryd.consent.signals.reading import Signals
 from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.staged import PlacedEvent
 from consentryd.model.clock import SECOND, Clock
 from consentryd.model.decision import Decision
 from consentryd.model.error import Unavailable
-from consentryd.model.event import PlacedEvent
 from consentryd.model.outcome import Reason
 from consentryd.storage.ledger import iso
 from consentryd.storage.region import RegionStore
@@ -46,8 +46,8 @@ class Tally:
         state = _state(decision)
         if state is None:
             return
-        client, context = placed.event.client, placed.event.context
-        traits = (client.country or "", client.device or "", self._notice(context), signals.names)
+        client, notice = placed.event.scene.client, placed.event.scene.notice
+        traits = (client.country or "", client.device or "", self._known(notice), signals.names)
         key = (passage.intake.key.site, purpose, state, traits)
         if (placed.region, key) not in passage.tallied:
             passage.tallied.add((placed.region, key))
@@ -75,9 +75,7 @@ class Tally:
             except Unavailable:
                 self._counts[name].update(counts)
 
-    def _notice(self, context: Mapping[str, Any]) -> str:
-        consent = context.get("consent")
-        notice = consent.get("notice") if isinstance(consent, dict) else None
+    def _known(self, notice: Any) -> str:
         return notice if isinstance(notice, str) and notice in self._notices else ""
 
 

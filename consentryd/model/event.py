@@ -1,15 +1,11 @@
-"""The event at each stage of its way: `RawEvent -> ValidEvent -> PlacedEvent -> ConsentedEvent -> CleanEvent`.
+"""The event as it comes in (`RawEvent`) and as it is stored (`CleanEvent`); what it is between stands in `gateway/stages/staged.py`.
 
-The type carries the stage. A stage takes one and returns the next, or a `Reason`; `Log.append` takes only `CleanEvent`, so
-storing an event before it was consented and scrubbed is a type error.
+The type carries the stage: `Log.append` takes only `CleanEvent`, so storing an event before it was consented and scrubbed is a type error.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
-
-from consentryd.model.client import Client
-from consentryd.model.decision import Decision
 
 SCHEMA_VERSION: Final = 1
 
@@ -17,7 +13,10 @@ EVENT_TYPES: Final = frozenset({"track", "page", "screen", "identify", "group", 
 
 
 class RawEvent(NamedTuple):
-    """One event as a protocol adapter read it: canonical names, values of any JSON type, nothing believed yet."""
+    """One event as a protocol adapter read it: canonical names, values of any JSON type, nothing believed yet.
+
+    `properties`, `traits` and `context` may be JSON that nobody has looked into (`gateway.document`).
+    """
 
     type: Any
     event: Any = None
@@ -32,43 +31,6 @@ class RawEvent(NamedTuple):
     properties: Any = None
     traits: Any = None
     context: Any = None
-
-
-class ValidEvent(NamedTuple):
-    """An event whose shape, sizes, ids and time were checked. `time` is UTC microseconds, corrected for client clock skew."""
-
-    type: str
-    event: str
-    event_id: str
-    user_id: str | None
-    anonymous_id: str | None
-    session_id: str | None
-    group_id: str | None
-    previous_id: str | None
-    time: int
-    properties: dict[str, Any]
-    traits: dict[str, Any]
-    context: dict[str, Any]
-    client: Client
-    flags: tuple[str, ...] = ()
-
-
-class PlacedEvent(NamedTuple):
-    """A valid event and the region that it belongs to, whose keys and policy apply from here on."""
-
-    event: ValidEvent
-    region: str
-
-
-class ConsentedEvent(NamedTuple):
-    """A placed event with the decision that lets it in, and the keyed digests of the identities it names in its region."""
-
-    event: ValidEvent
-    region: str
-    decision: Decision
-    user: bytes | None
-    anonymous: bytes | None
-    previous: bytes | None
 
 
 class Column(NamedTuple):

@@ -270,8 +270,8 @@ def test_every_refused_signal_of_every_event_is_counted():
     counted = []
     policy = Policy(Consent(), counted.append)
     for _ in range(2):
-        policy.read({"consent": {"tcf": "C"}}, {"us_privacy": "x"}, NOW)
-        policy.read({"consent": {"purposes": {"analytics": True}}}, {"sec-gpc": "1"}, NOW)
+        policy.count_invalid(policy.read({"consent": {"tcf": "C"}}, {"us_privacy": "x"}, NOW))
+        policy.count_invalid(policy.read({"consent": {"purposes": {"analytics": True}}}, {"sec-gpc": "1"}, NOW))
     assert counted == [Invalid.TRUNCATED, BAD] * 2
 
 

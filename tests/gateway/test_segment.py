@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentryd.gateway import body
-from consentryd.gateway.protocols.segment import read_envelope, read_event
+from consentryd.gateway import body, document
+from consentryd.gateway.document import look_into
+from consentryd.gateway.protocols.segment import parse, read_envelope, read_event
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
 
@@ -55,14 +56,14 @@ def test_whatever_json_comes_is_read_or_refused(value: Any, call: str | None) ->
 
 @given(JSON)
 def test_what_is_json_parses_to_itself(value: Any) -> None:
-    assert body.parse(orjson.dumps(value)) == value
+    assert document.parse(orjson.dumps(value)) == value
 
 
 @given(st.binary(max_size=200))
 def test_whatever_bytes_come_are_json_or_refused(data: bytes) -> None:
     for coding in (None, "gzip", "deflate", "br", "zstd", "gzip, br"):
         try:
-            body.parse(body.inflate(data, coding, 1000))
+            document.parse(body.inflate(data, coding, 1000))
         except BadRequest:
             continue
 
@@ -72,9 +73,41 @@ def test_lone_surrogates_become_replacement_characters(text: str) -> None:
     escaped = "".join(
         f"\\u{ord(unit):04x}" if 0xD800 <= ord(unit) < 0xE000 else orjson.dumps(unit).decode()[1:-1] for unit in text
     )
-    read = body.parse(f'"{escaped}"'.encode())
+    read = document.parse(f'"{escaped}"'.encode())
     assert read == whole(text)
     assert not any(0xD800 <= ord(character) < 0xE000 for character in read)
+
+
+def told(read, call):
+    try:
+        envelope = read_envelope(read(), call, 3)
+    except (BadRequest, TooLarge) as error:
+        return error.code
+    return envelope._replace(events=[RawEvent(*map(look_into, event)) for event in envelope.events])
+
+
+@given(JSON, st.sampled_from([None, "track", "page", "identify"]))
+def test_a_body_that_is_looked_into_late_says_what_it_says_at_once(value: Any, call: str | None) -> None:
+    data = orjson.dumps(value)
+    assert told(lambda: parse(data), call) == told(lambda: document.parse(data), call)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"batch": [{"properties": {"a": "\\ud83d"}}]}',
+        b'{"batch": [{"context": {"groupI\\u0064": "g", "traits": {"a": 1}}, "type": "identify"}]}',
+        b'\xef\xbb\xbf[{"userId": "u", "context": {"session_id": 7}}]',
+        b'{"batch": [{"properties": {"a": "\xff"}}]}',
+        b'{"batch": [{"properties": {"a": tru}}]}',
+        b'{"batch": [null, 1, {"userId": "u"}]}',
+        b'{"batch": {"userId": "u"}}',
+        b'{"userId": "u", "userId": "v", "properties": {"a": 1}, "properties": null}',
+        b'{"a":' * 1500 + b"1" + b"}" * 1500,
+    ],
+)
+def test_odd_bodies_too_are_read_alike_early_and_late(data: bytes) -> None:
+    assert told(lambda: parse(data), "track") == told(lambda: document.parse(data), "track")
 
 
 CAMEL = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consentryd.gateway.document import look_into
 from consentryd.model.event import RawEvent
 from tests.kit import DATA, Gateway
 
@@ -59,7 +60,7 @@ def canonical(item: dict[str, Any], call: str) -> dict[str, Any]:
 
 
 def fields(event: RawEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in RawEvent._fields if name != "sent_at"}
+    return {name: look_into(getattr(event, name)) for name in RawEvent._fields if name != "sent_at"}
 
 
 def replay(request: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

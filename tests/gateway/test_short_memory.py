@@ -5,6 +5,7 @@ from secrets import token_hex
 from types import FunctionType, ModuleType
 
 from consentryd.gateway.short_memory import ShortMemory
+from consentryd.gateway.stages.person import Persons
 from consentryd.gateway.stages.place import Place
 from consentryd.model.identity import IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
@@ -29,13 +30,13 @@ def test_digests_made_of_a_person_are_forgotten_and_made_again_alike():
 
 def test_the_place_of_a_person_is_asked_for_again():
     home = Home()
-    place = Place(REGIONS, {"eu": home, "us": home})
-    place.put_region(event("DE"), passage())
+    place = Place(REGIONS, {"eu": home, "us": home}, Persons(200))
+    place.put_regions([event("DE")], passage())
     asked = home.asked
-    place.put_region(event("DE"), passage())
+    place.put_regions([event("DE")], passage())
     assert home.asked == asked
     ShortMemory([place]).forget()
-    place.put_region(event("DE"), passage())
+    place.put_regions([event("DE")], passage())
     assert home.asked > asked
 
 

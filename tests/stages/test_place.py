@@ -3,11 +3,14 @@
 import pytest
 
 from consentryd.config.settings import Region, Site
+from consentryd.consent.signals.reading import NO_SIGNALS
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.scene import Scene
+from consentryd.gateway.stages.staged import PlacedEvent, ValidEvent
 from consentryd.model.client import Client
-from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Reason
 
@@ -33,12 +36,13 @@ class Home:
 
 
 def event(country=None, user=None, anonymous="a"):
-    return ValidEvent("track", "x", "1", user, anonymous, None, None, None, 0, {}, {}, {}, Client(country=country))
+    scene = Scene(Client(country=country), None, {}, NO_SIGNALS, None, 0)
+    return ValidEvent("track", "x", Person(user, anonymous), "1", None, None, None, 0, {}, b"{}", {}, {}, scene)
 
 
 def passage(declared=None, pinned=None):
     key = ApiKey("k", KeyKind.WRITE, "shop", "", pinned, (), 0, None)
-    return Passage(Intake(key, 0, Client(), region=declared), Site(), 0, {})
+    return Passage(Intake(key, 0, Client(), region=declared), Site(), 0, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -54,40 +58,39 @@ def passage(declared=None, pinned=None):
     ],
 )
 def test_declared_then_country_then_strictest(country, declared, pinned, expected):
-    place = Place(REGIONS, {"us": Home(), "eu": Home()})
-    assert place.put_region(event(country), passage(declared, pinned)).region == expected
+    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    assert place.put_regions([event(country)], passage(declared, pinned))[0].region == expected
 
 
 def test_a_known_subject_stays_at_home_wherever_it_travels():
-    place = Place(REGIONS, {"us": Home(), "eu": Home("a")})
-    assert place.put_region(event("US"), passage()).region == "eu"
+    place = Place(REGIONS, {"us": Home(), "eu": Home("a")}, Persons(200))
+    assert place.put_regions([event("US")], passage())[0].region == "eu"
 
 
 def test_a_new_subject_stays_where_its_first_event_was_placed():
-    place = Place(REGIONS, {"us": Home(), "eu": Home()})
-    assert [place.put_region(event(country), passage()).region for country in ("US", "DE")] == ["us", "us"]
+    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    assert [place.put_regions([event(country)], passage())[0].region for country in ("US", "DE")] == ["us", "us"]
 
 
 def test_a_home_is_asked_for_once():
     homes = {"us": Home(), "eu": Home()}
-    place = Place(REGIONS, homes)
+    place = Place(REGIONS, homes, Persons(200))
     for _ in range(5):
-        place.put_region(event("US"), passage())
+        place.put_regions([event("US")], passage())
     assert homes["us"].asked == 1
 
 
 def test_a_region_that_is_not_served_is_refused_and_named():
-    place = Place(REGIONS, {"eu": Home()})
+    place = Place(REGIONS, {"eu": Home()}, Persons(200))
     way = passage()
-    assert place.put_region(event("JP"), way) is Reason.WRONG_REGION
+    assert place.put_regions([event("JP")], way)[0] is Reason.WRONG_REGION
     assert (way.misdirected, place.endpoint("asia")) == ("asia", "https://asia.example")
-    assert isinstance(place.put_region(event("DE"), way), PlacedEvent)
+    assert isinstance(place.put_regions([event("DE")], way)[0], PlacedEvent)
 
 
 def test_a_requests_newcomers_are_asked_about_at_once():
     homes = {"us": Home(), "eu": Home("b")}
-    place, way = Place(REGIONS, homes), passage()
-    raws = [RawEvent("track", anonymous_id=value) for value in "abcb"] + [RawEvent("track", anonymous_id=7)]
-    place.look_ahead(raws, way)
-    assert [place.put_region(event("US", anonymous=value), way).region for value in "abc"] == ["us", "eu", "us"]
+    place, way = Place(REGIONS, homes, Persons(200)), passage()
+    placed = place.put_regions([event("US", anonymous=value) for value in "abc"], way)
+    assert [each.region for each in placed] == ["us", "eu", "us"]
     assert [home.asked for home in homes.values()] == [1, 1]

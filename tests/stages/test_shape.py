@@ -1,5 +1,6 @@
 """Names, ids, sizes and nesting."""
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +95,7 @@ def nested(depth, kind=dict):
     ],
 )
 def test_size_nesting_and_keys_have_limits(properties, expected):
-    assert check_size((properties, {}, {}), LIMITS) == expected
+    assert check_size(properties, orjson.dumps(properties), {}, LIMITS) == expected
 
 
 json_values = st.recursive(
@@ -118,4 +119,4 @@ def widest(value):
 def test_counting_brackets_never_lets_a_deeper_or_wider_event_through(properties):
     limits = Limits.model_construct(depth=3, keys_per_level=2, event_bytes=10**6)
     within = depth_of(properties) <= 3 and widest(properties) <= 2
-    assert (check_size((properties,), limits) is None) == within
+    assert (check_size(properties, orjson.dumps(properties), {}, limits) is None) == within

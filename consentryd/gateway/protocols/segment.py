@@ -2,19 +2,82 @@
 
 A batch is `{"batch": [...]}` or a bare array; a single call is one object. What differs between the dialects is settled here:
 RudderStack says `originalTimestamp`, puts identify traits and the session into `context`, and writes `""` for an id it does not have.
+
+A body is parsed no further than its events' names, ids and times: properties, traits and contexts stay JSON until a stage looks into them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
+import msgspec
+
+from consentryd.gateway import document
+from consentryd.gateway.document import Unread, look_into
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
+from consentryd.model.made import made
 
 _PAGES: Final = ("page", "screen")  # a tuple: a type may be anything, also what cannot be hashed
 _NO_EVENT: Final = RawEvent(type="track")
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class _Event(TypedDict, total=False):
+    """What is read of an event; all else is passed over."""
+
+    type: Any
+    event: Any
+    event_name: Any
+    messageId: Any
+    message_id: Any
+    event_id: Any
+    userId: Any
+    user_id: Any
+    anonymousId: Any
+    anonymous_id: Any
+    sessionId: Any
+    session_id: Any
+    groupId: Any
+    group_id: Any
+    previousId: Any
+    previous_id: Any
+    timestamp: Any
+    originalTimestamp: Any
+    original_timestamp: Any
+    sentAt: Any
+    sent_at: Any
+    name: Any
+    category: Any
+    properties: msgspec.Raw
+    traits: msgspec.Raw
+    context: msgspec.Raw
+
+
+class _Body(_Event, total=False):
+    """A batch, or one event."""
+
+    batch: list[_Event]
+    writeKey: Any
+    write_key: Any
+    region: Any
+    dropped: Any
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+_BARE: Final = msgspec.json.Decoder(list[_Event])
+
+
+def parse(body: bytes) -> Any:
+    """A body for `read_envelope`. What is not as expected, in form or in characters, is parsed whole. Raises `BadRequest`."""
+    try:
+        if not body.isascii():
+            body.decode()
+        return (_BARE if body[:1] == b"[" else _BODY).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return document.parse(body)
 
 
 def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
@@ -40,7 +103,7 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     if not isinstance(batch, list):
         raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
     events = _read_all(batch, call, limit)
-    return Envelope(events, get("sentAt") or get("sent_at"), get("context"), key, region, get("dropped"))
+    return Envelope(events, get("sentAt") or get("sent_at"), look_into(get("context")), key, region, get("dropped"))
 
 
 def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:
@@ -59,14 +122,15 @@ def read_event(item: Any, call: str | None) -> RawEvent:
     traits = get("traits")
     session_id = get("sessionId") or get("session_id")
     group_id = _identity(item, "groupId", "group_id")
-    if context.__class__ is dict:
+    if context is not None and (session_id is None or group_id is None or (traits is None and type_ == "identify")):
+        told = _telling(context)
         if group_id is None:
-            group_id = _text(context.get("groupId")) or _text(context.get("group_id"))
+            group_id = _text(told.get("groupId")) or _text(told.get("group_id"))
         if session_id is None:
-            session_id = context.get("sessionId") or context.get("session_id")
+            session_id = told.get("sessionId") or told.get("session_id")
         if traits is None and type_ == "identify":
-            traits = context.get("traits")
-    return RawEvent(
+            traits = told.get("traits")
+    return made(RawEvent, (
         type_,
         get("event") or get("event_name"),
         get("messageId") or get("message_id") or get("event_id"),
@@ -80,7 +144,17 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         _page_properties(item) if type_ in _PAGES else get("properties"),
         traits,
         context,
-    )
+    ))  # fmt: skip
+
+
+def _telling(context: Any) -> dict[str, Any]:
+    """The context, if it may tell of the session, the account or the person."""
+    if context.__class__ is Unread:
+        told = bytes(context)
+        if b"ession" not in told and b"roup" not in told and b"traits" not in told and b"\\" not in told:
+            return _NOTHING
+        context = look_into(context)
+    return context if context.__class__ is dict else _NOTHING
 
 
 def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
@@ -98,7 +172,7 @@ def _text(value: Any) -> str | None:
 
 def _page_properties(item: dict[str, Any]) -> Any:
     """Server SDKs leave a page's name and category beside the properties, browser SDKs put them in; here they are always in."""
-    properties = item.get("properties")
+    properties = look_into(item.get("properties"))
     beside = {name: item[name] for name in ("name", "category") if item.get(name) is not None}
     if not beside:
         return properties

@@ -6,24 +6,23 @@ grant after all of them, where otherwise the place's default would refuse. A gra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from consentryd.config.settings import Site
 from consentryd.consent.policy import Policy
 from consentryd.consent.signals.reading import NO_SIGNALS, Signals
 from consentryd.gateway.stages.passage import Passage
+from consentryd.gateway.stages.person import Digests, Person
+from consentryd.gateway.stages.staged import ConsentedEvent, PlacedEvent
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
-from consentryd.model.event import ConsentedEvent, PlacedEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
 from consentryd.storage.standing import Standings
-
-Digests = tuple[bytes | None, bytes | None, bytes | None]
 
 
 class Tally(Protocol):
@@ -59,34 +58,50 @@ class Consent:
         self._max_age = policy.settings.max_age_days * DAY
         self._notices = frozenset(policy.settings.notices)
 
-    def check_consent(self, placed: PlacedEvent, passage: Passage) -> ConsentedEvent | Reason:
-        (event, region), intake = placed, passage.intake
-        now = intake.received_at
-        digests, standing = self._look(placed, passage)
-        signals = self._policy.read(event.context, intake.signals, now)
-        decision = self._decide(signals, placed, passage, standing.refused)
-        if standing.granted and _is_wanting(decision):
-            decision = self._granted(standing, placed, now) or decision
-        if decision.__class__ is Reason:
-            return decision
+    def check_consents(self, events: Sequence[PlacedEvent], passage: Passage) -> list[ConsentedEvent | Reason]:
+        site = passage.intake.key.site
+        digests = [event.person.digests.get(region) or self._digests(event.person, region, site) for event, region in events]
+        standings = self._look(events, digests, passage)
+        for event, _ in events:
+            if event.scene.signals.invalid:
+                self._policy.count_invalid(event.scene.signals)
+        decisions = [self._decide(event, passage, standing) for event, standing in zip(events, standings, strict=True)]
+        return [
+            decision if decision.__class__ is Reason else self._admit(event, decision, of, passage)
+            for event, decision, of in zip(events, decisions, digests, strict=True)
+        ]
+
+    def _admit(self, placed: PlacedEvent, decision: Decision, digests: Digests, passage: Passage) -> ConsentedEvent | Reason:
+        event, region = placed
         if decision.lane is ANONYMOUS:
             return made(ConsentedEvent, (event, region, decision, None, None, None))
-        if event.user_id is None and event.anonymous_id is None:
+        user, anonymous = digests
+        if user is None and anonymous is None:
             return self._count_nobody(placed, decision, passage.site)
-        return made(ConsentedEvent, (event, region, decision, *(digests or self._digests(placed, intake.key.site))))
+        previous = event.previous_id and self._pseudonyms[region].identity(
+            passage.intake.key.site, ANONYMOUS_ID, event.previous_id
+        )
+        return made(ConsentedEvent, (event, region, decision, user, anonymous, previous))
 
-    def _decide(self, signals: Signals, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Any:
+    def _decide(self, placed: PlacedEvent, passage: Passage, standing: Standing) -> Any:
+        """The decision, or the reason why not: the policy's, unless a stored grant overcomes a want of one."""
+        decision = self._weigh(placed, passage, standing.refused)
+        if standing.granted and _is_wanting(decision):
+            return self._granted(standing, placed, passage.intake.received_at) or decision
+        return decision
+
+    def _weigh(self, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Any:
         """The policy's decision, or the reason why not; for one request, equal cases are asked once."""
         event = placed.event
-        client = event.client
-        key = (signals, client[:2], event.event, refused)
+        signals = event.scene.signals
+        key = (signals, event.scene.place, event.event, refused)
         decision = passage.decisions.get(key)
         if decision is None:
-            site = passage.site
+            site, (country, subdivision) = passage.site, event.scene.place
             decision = passage.decisions[key] = self._policy.decide(
                 signals,
-                country=client.country or site.country,
-                subdivision=client.subdivision,
+                country=country or site.country,
+                subdivision=subdivision,
                 event=event.event,
                 lane=site.anonymous_lane,
                 anonymous_events=tuple(site.anonymous_events),
@@ -97,16 +112,17 @@ class Consent:
                 self._tally.note(placed, self._policy.purposes.of_event(event.event).name, signals, decision, passage)
         return decision
 
-    def _look(self, placed: PlacedEvent, passage: Passage) -> tuple[Digests | None, Standing]:
-        """The event's digests and where they stand; neither while nobody in the region has chosen anything."""
-        standings = self._standings[placed.region]
-        if placed.region not in passage.looked:
-            standings.refresh()
-            passage.looked.add(placed.region)
-        if not standings.any:
-            return None, NO_STANDING
-        digests = self._digests(placed, passage.intake.key.site)
-        return digests, standings.of(*digests[:2])
+    def _look(self, events: Sequence[PlacedEvent], digests: Sequence[Digests], passage: Passage) -> list[Standing]:
+        """Where the events' identities stand; not asked while nobody in the region has chosen anything."""
+        for region in {region for _, region in events} - passage.looked:
+            self._standings[region].refresh()
+            passage.looked.add(region)
+        if not any(self._standings[region].any for region in passage.looked):
+            return [NO_STANDING] * len(events)
+        return [
+            self._standings[region].of(*of) if self._standings[region].any else NO_STANDING
+            for (_, region), of in zip(events, digests, strict=True)
+        ]
 
     def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
         """What the newest stored grant of the event's purpose lets in: fresh, and under a notice in force."""
@@ -126,14 +142,13 @@ class Consent:
             placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False), None, None, None
         )
 
-    def _digests(self, placed: PlacedEvent, site: str) -> Digests:
-        identity = self._pseudonyms[placed.region].identity
-        _, _, _, user, anonymous, _, _, previous, *_ = placed.event
-        return (
+    def _digests(self, person: Person, region: str, site: str) -> Digests:
+        identity, user, anonymous = self._pseudonyms[region].identity, person.user_id, person.anonymous_id
+        digests = person.digests[region] = (
             identity(site, USER_ID, user) if user else None,
             identity(site, ANONYMOUS_ID, anonymous) if anonymous else None,
-            identity(site, ANONYMOUS_ID, previous) if previous else None,
         )
+        return digests
 
 
 def _is_wanting(decision: Decision | Reason) -> bool:

@@ -14,6 +14,7 @@ from consentryd.model.identity import IdentityKind
 @dataclass(slots=True)
 class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
+    `scenery` is a number for all of the request that bears on its events' scenes.
 
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now;
     `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for equal events of this
@@ -24,6 +25,7 @@ class Passage:
     site: Site
     skew: int
     context: Mapping[str, Any]
+    scenery: int
     misdirected: str | None = None
     looked: set[str] = field(default_factory=set)
     strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)

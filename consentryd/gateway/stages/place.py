@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from consentryd.config.countries import expand
 from consentryd.config.settings import Region
 from consentryd.gateway.stages.passage import Passage
-from consentryd.model.event import PlacedEvent, RawEvent, ValidEvent
+from consentryd.gateway.stages.person import Person, Persons
+from consentryd.gateway.stages.staged import PlacedEvent, ValidEvent
 from consentryd.model.identity import IdentityKind
 from consentryd.model.made import made
 from consentryd.model.outcome import Reason
@@ -41,7 +42,8 @@ class Place:
     The region named `*` in its countries (the first one, if none is) takes what nothing else claims: the strictest.
     """
 
-    def __init__(self, regions: Mapping[str, Region], homes: Mapping[str, Home]) -> None:
+    def __init__(self, regions: Mapping[str, Region], homes: Mapping[str, Home], persons: Persons) -> None:
+        self._persons = persons
         self._homes = homes
         self._regions = regions
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
@@ -49,42 +51,51 @@ class Place:
         self._known_homes: dict[tuple[str, IdentityKind], dict[str, str]] = {}
         self._room = REMEMBERED
 
-    def look_ahead(self, events: Iterable[RawEvent], passage: Passage) -> None:
-        """Ask the stores about all newcomers of a request at once. What is not known by then is found out event by event."""
+    def put_regions(self, events: Sequence[ValidEvent], passage: Passage) -> list[PlacedEvent | Reason]:
+        self._look_ahead(events, passage)
+        declared = passage.intake.key.region or passage.intake.region
+        if declared is not None and declared in self._regions:
+            regions = [declared] * len(events)
+        else:
+            regions = [event.person.home or self._settle(event, passage) for event in events]
+        served = self._homes
+        if not all(region in served for region in regions):
+            passage.misdirected = next(region for region in regions if region not in served)
+        return [
+            made(PlacedEvent, (event, region)) if region in served else Reason.WRONG_REGION
+            for event, region in zip(events, regions, strict=True)
+        ]
+
+    def _look_ahead(self, events: Iterable[ValidEvent], passage: Passage) -> None:
+        """Ask the stores about all newcomers at once. What is not known by then is found out event by event."""
         intake = passage.intake
         if len(self._homes) == 1 or intake.key.region or intake.region:
             return
         site = intake.key.site
-        users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
-        new_users, new_devices = set(), set()
-        for _, _, _, user, anonymous, *_ in events:
-            if anonymous.__class__ is str and anonymous not in devices:
-                new_devices.add(anonymous)
-            if user.__class__ is str and user not in users:
-                new_users.add(user)
-        if not new_users and not new_devices:
+        newcomers = {
+            (site, kind, value)
+            for person in {event.person for event in events if event.person.home is None}
+            for kind, value in _identities(person)
+            if value is not None and value not in self._known_of(site, kind)
+        }
+        if not newcomers:
             return
-        newcomers = [(site, IdentityKind.ANONYMOUS_ID, value) for value in new_devices]
-        newcomers += [(site, IdentityKind.USER_ID, value) for value in new_users]
         passage.strangers.update(newcomers)
         for name, home in self._homes.items():
-            for identity in home.known(newcomers):
+            for identity in home.known(list(newcomers)):
                 if identity in passage.strangers:
                     self._remember(identity, name)
                     passage.strangers.discard(identity)
 
-    def put_region(self, event: ValidEvent, passage: Passage) -> PlacedEvent | Reason:
-        intake = passage.intake
-        declared = intake.key.region or intake.region
-        if declared is None or declared not in self._regions:
-            site, country, strangers = intake.key.site, event.client.country, passage.strangers
-            region = self._remembered(site, event) or self.of_person(site, _identities(event), country, strangers)
-        else:
-            region = declared
-        if region not in self._homes:
-            passage.misdirected = region
-            return Reason.WRONG_REGION
-        return made(PlacedEvent, (event, region))
+    def _settle(self, event: ValidEvent, passage: Passage) -> str:
+        """The home of an event's person, who is known to live there from now on where that does not follow from the country alone."""
+        person, site = event.person, passage.intake.key.site
+        region = self._remembered(site, person) or self.of_person(
+            site, _identities(person), event.scene.client.country, passage.strangers
+        )
+        if len(self._homes) > 1:
+            person.home = region
+        return region
 
     def region_of(self, declared: str | None, site: str, identities: Identities, country: str | None) -> str:
         """The region of a person, as for their events: declared, else their home."""
@@ -99,6 +110,7 @@ class Place:
 
     def forget(self) -> None:
         """Ask the stores again: identities were erased or moved."""
+        self._persons.forget()
         for known in self._known_homes.values():
             known.clear()
         self._room = REMEMBERED
@@ -126,11 +138,14 @@ class Place:
         if self._room <= 0:
             self.forget()
         self._room -= 1
-        self._known_of(site, kind)[value] = home
+        known = self._known_of(site, kind)
+        if known.setdefault(value, home) != home:
+            known[value] = home
+            self._persons.forget()
 
-    def _remembered(self, site: str, event: ValidEvent) -> str | None:
-        """Where the event's identities were placed before, the user's first; None if one of them was not."""
-        user, anonymous = event.user_id, event.anonymous_id
+    def _remembered(self, site: str, person: Person) -> str | None:
+        """Where the person's identities were placed before, the user's first; None if one of them was not."""
+        user, anonymous = person.user_id, person.anonymous_id
         device = None if anonymous is None else self._known_of(site, IdentityKind.ANONYMOUS_ID).get(anonymous)
         if user is None:
             return device
@@ -144,5 +159,5 @@ class Place:
         return next((name for name, home in self._homes.items() if home.knows(identity)), None)
 
 
-def _identities(event: ValidEvent) -> tuple[tuple[IdentityKind, str | None], ...]:
-    return (IdentityKind.USER_ID, event.user_id), (IdentityKind.ANONYMOUS_ID, event.anonymous_id)
+def _identities(person: Person) -> tuple[tuple[IdentityKind, str | None], ...]:
+    return (IdentityKind.USER_ID, person.user_id), (IdentityKind.ANONYMOUS_ID, person.anonymous_id)

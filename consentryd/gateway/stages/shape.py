@@ -42,6 +42,7 @@ PLACEHOLDER_IDS: Final = frozenset(
     }
 )
 
+_LARGEST_NUMBER: Final = 2**64 - 1
 _LEAST_KEY_BYTES: Final = len('"":0')
 _LONGEST_WORD: Final = max(len(word) for word in PLACEHOLDER_IDS if not word.startswith("00000000-")) + 2
 
@@ -70,7 +71,9 @@ def check_label(value: object, limit: int) -> str | Reason | None:
         return (value or None) if len(value) <= limit else Reason.INVALID_ID
     if value is None:
         return None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else Reason.INVALID_ID
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_NUMBER:
+        return str(value)
+    return Reason.INVALID_ID
 
 
 def _check_unusual_id(value: str, limit: int) -> str | Reason | None:
@@ -94,19 +97,19 @@ def check_event_name(kind: object, name: object, limit: int) -> str | Reason:
     return Reason.INVALID_TYPE if found is None else found
 
 
-def check_size(objects: Any, limits: Limits) -> Reason | None:
-    """Whether what may be stored of an event, its properties and traits, keeps to the limits of size, nesting and keys.
+def check_size(properties: dict[str, Any], body: bytes, traits: dict[str, Any], limits: Limits) -> Reason | None:
+    """Whether what may be stored of an event, its properties (`body` is their JSON) and traits, keeps to the limits.
 
     Counting brackets and colons in the compact JSON settles nearly all events without a walk: an object with at most `depth` opening
     brackets cannot nest deeper, and one with at most `keys_per_level` colons has no level with more keys.
     """
-    text = orjson.dumps(objects)
+    text = body + orjson.dumps(traits) if traits else body
     if len(text) > limits.event_bytes:
         return Reason.TOO_LARGE
     few_keys = len(text) <= _LEAST_KEY_BYTES * limits.keys_per_level or text.count(b":") <= limits.keys_per_level
     if few_keys and text.count(b"{") + text.count(b"[") <= limits.depth:
         return None
-    return next(filter(None, (_check_level(each, limits, limits.depth) for each in objects)), None)
+    return _check_level(properties, limits, limits.depth) or _check_level(traits, limits, limits.depth)
 
 
 def _check_level(container: Any, limits: Limits, depth: int) -> Reason | None:

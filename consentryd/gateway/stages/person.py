@@ -1,0 +1,63 @@
+"""Whom an event names: its user and anonymous id, checked once for all the events of a person that come close together."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from consentryd.gateway.stages import shape
+from consentryd.model.memory import keep
+from consentryd.model.outcome import Reason
+
+#: Pairs of ids remembered, in memory only, and for minutes (`gateway.short_memory`).
+REMEMBERED: Final = 16_384
+
+Digests = tuple[bytes | None, bytes | None]
+
+
+class Person:
+    """Two ids of a site as text, None where there is none. `home` is the region that keeps the person, once `Place` found it; `digests` by
+    region stand for the ids in its index."""
+
+    __slots__ = ("anonymous_id", "digests", "home", "user_id")
+
+    def __init__(self, user_id: str | None, anonymous_id: str | None) -> None:
+        self.user_id = user_id
+        self.anonymous_id = anonymous_id
+        self.home: str | None = None
+        self.digests: dict[str, Digests] = {}
+
+
+class Persons:
+    """One for a process. `limit` is how many characters an id may have."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: dict[tuple[str, Any, Any], Person] = {}
+
+    def of(self, site: str, user_id: Any, anonymous_id: Any) -> Person | Reason:
+        """The person that the ids, as they came, name; the reason if one is no id."""
+        try:
+            return self._known[site, user_id, anonymous_id]
+        except (KeyError, TypeError):
+            return self._check(site, user_id, anonymous_id)
+
+    def forget(self) -> None:
+        """Let go of every identifier remembered, and of where its person lives."""
+        for person in self._known.values():
+            person.home = None
+        self._known.clear()
+
+    def _check(self, site: str, user_id: Any, anonymous_id: Any) -> Person | Reason:
+        user, anonymous = shape.check_id(user_id, self._limit), shape.check_id(anonymous_id, self._limit)
+        if isinstance(user, Reason):
+            return user
+        if isinstance(anonymous, Reason):
+            return anonymous
+        person = Person(user, anonymous)
+        if _is_text(user_id) and _is_text(anonymous_id):  # only texts: to a dictionary, True, 1 and 1.0 are one
+            keep(self._known, (site, user_id, anonymous_id), person, REMEMBERED)
+        return person
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or value.__class__ is str

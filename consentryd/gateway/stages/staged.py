@@ -1,0 +1,55 @@
+"""The event between the stages: `RawEvent -> ValidEvent -> PlacedEvent -> ConsentedEvent -> CleanEvent`.
+
+The type carries the stage. A stage takes one and returns the next, or a `Reason`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from consentryd.gateway.stages.person import Person
+from consentryd.gateway.stages.scene import Scene
+from consentryd.model.decision import Decision
+
+
+class ValidEvent(NamedTuple):
+    """An event whose shape, sizes, ids and time were checked. `time` is UTC microseconds, corrected for client clock skew.
+
+    `body` is the compact JSON of `properties`; `context` is the event's own as it came, of which `scene` tells all that the stages ask for.
+    """
+
+    type: str
+    event: str
+    person: Person
+    event_id: str
+    session_id: str | None
+    group_id: str | None
+    previous_id: str | None
+    time: int
+    properties: dict[str, Any]
+    body: bytes
+    traits: dict[str, Any]
+    context: Any
+    scene: Scene
+    flags: tuple[str, ...] = ()
+
+    def flagged(self, flag: str) -> ValidEvent:
+        return self._replace(flags=(*self.flags, flag))
+
+
+class PlacedEvent(NamedTuple):
+    """A valid event and the region that it belongs to, whose keys and policy apply from here on."""
+
+    event: ValidEvent
+    region: str
+
+
+class ConsentedEvent(NamedTuple):
+    """A placed event with the decision that lets it in, and the keyed digests of the identities it names in its region."""
+
+    event: ValidEvent
+    region: str
+    decision: Decision
+    user: bytes | None
+    anonymous: bytes | None
+    previous: bytes | None
