@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import msgspec
 import orjson
 
 from consentryd.model.error import BadRequest
 
-#: An object's JSON, its syntax checked, its bytes UTF-8.
-Unread: Final = msgspec.Raw
+#: What stands in an event for an object that is still unread: its JSON, the syntax checked, the text UTF-8. No JSON value is of this class.
+Unread: Final = bytes
 
 #: What stands for JSON that says nothing usable, such as a number beyond all bounds.
 UNREADABLE: Final = object()
@@ -27,11 +26,11 @@ def look_into(value: Any) -> Any:
     if value.__class__ is not Unread:
         return value
     try:
-        return orjson.loads(bytes(value))
+        return orjson.loads(value)
     except orjson.JSONDecodeError:
         pass
     try:
-        return parse(bytes(value))
+        return parse(value)
     except BadRequest:
         return UNREADABLE
 

@@ -103,7 +103,7 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     if not isinstance(batch, list):
         raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
     events = _read_all(batch, call, limit)
-    return Envelope(events, get("sentAt") or get("sent_at"), look_into(get("context")), key, region, get("dropped"))
+    return Envelope(events, get("sentAt") or get("sent_at"), look_into(_unread(get("context"))), key, region, get("dropped"))
 
 
 def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:
@@ -118,18 +118,16 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         return _NO_EVENT
     get = item.get
     type_ = get("type") or call
-    context = get("context")
-    traits = get("traits")
+    context, traits = _unread(get("context")), _unread(get("traits"))
     session_id = get("sessionId") or get("session_id")
     group_id = _identity(item, "groupId", "group_id")
-    if context is not None and (session_id is None or group_id is None or (traits is None and type_ == "identify")):
-        told = _telling(context)
-        if group_id is None:
+    if context is not None:
+        if group_id is None and (told := _told(context, b'"group')):
             group_id = _text(told.get("groupId")) or _text(told.get("group_id"))
-        if session_id is None:
+        if session_id is None and (told := _told(context, b'"session')):
             session_id = told.get("sessionId") or told.get("session_id")
         if traits is None and type_ == "identify":
-            traits = told.get("traits")
+            traits = _told(context, b'"traits').get("traits")
     return made(RawEvent, (
         type_,
         get("event") or get("event_name"),
@@ -141,20 +139,23 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         _identity(item, "previousId", "previous_id"),
         get("timestamp") or get("originalTimestamp") or get("original_timestamp"),
         get("sentAt") or get("sent_at"),
-        _page_properties(item) if type_ in _PAGES else get("properties"),
+        _page_properties(item) if type_ in _PAGES else _unread(get("properties")),
         traits,
         context,
     ))  # fmt: skip
 
 
-def _telling(context: Any) -> dict[str, Any]:
-    """The context, if it may tell of the session, the account or the person."""
+def _told(context: Any, key: bytes) -> dict[str, Any]:
+    """The context, unless it has no key that begins so."""
     if context.__class__ is Unread:
-        told = bytes(context)
-        if b"ession" not in told and b"roup" not in told and b"traits" not in told and b"\\" not in told:
+        if key not in context and b"\\" not in context:
             return _NOTHING
         context = look_into(context)
     return context if context.__class__ is dict else _NOTHING
+
+
+def _unread(value: Any) -> Any:
+    return bytes(value) if value.__class__ is msgspec.Raw else value
 
 
 def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
@@ -172,10 +173,14 @@ def _text(value: Any) -> str | None:
 
 def _page_properties(item: dict[str, Any]) -> Any:
     """Server SDKs leave a page's name and category beside the properties, browser SDKs put them in; here they are always in."""
-    properties = look_into(item.get("properties"))
-    beside = {name: item[name] for name in ("name", "category") if item.get(name) is not None}
-    if not beside:
+    properties = _unread(item.get("properties"))
+    name, category = item.get("name"), item.get("category")
+    if name is None and category is None:
         return properties
+    beside = {} if name is None else {"name": name}
+    if category is not None:
+        beside["category"] = category
+    properties = look_into(properties)
     if properties is None:
         return beside
     return {**beside, **properties} if isinstance(properties, dict) else properties

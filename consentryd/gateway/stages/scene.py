@@ -7,8 +7,9 @@ that a visitor's further events on a page ask for none of it anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
+import msgspec
 import orjson
 
 from consentryd.consent.policy import Policy
@@ -34,6 +35,28 @@ _CAMPAIGN: Final = {
 _CAMPAIGN_CHARS: Final = 255
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
+
+
+class _Page(TypedDict, total=False):
+    url: Any
+    path: Any
+    referrer: Any
+    title: Any
+
+
+class _Context(TypedDict, total=False):
+    """What is read of a context; all else is passed over."""
+
+    ip: Any
+    userAgent: Any
+    user_agent: Any
+    page: _Page
+    campaign: Any
+    consent: Any
+    consentManagement: Any
+
+
+_CONTEXT: Final = msgspec.json.Decoder(_Context)
 
 
 class Clients(Protocol):
@@ -94,7 +117,7 @@ class Scenes:
         return [fresh.get(key, scene) for key, scene in zip(keys, scenes, strict=True)]
 
     def _look(self, contexts: Sequence[Any], passage: Passage) -> list[Scene | Reason]:
-        owns = [look_into(context) or _NOTHING for context in contexts]
+        owns = [_read(context) or _NOTHING for context in contexts]
         told = [_over(passage.context, own) for own in owns]
         intake = passage.intake
         clients = [self._client(context, intake.client) for context in told]
@@ -139,11 +162,19 @@ def campaign_of(view: View, told: dict[str, str]) -> dict[str, str]:
 def as_json(context: Any) -> bytes:
     """The bytes that a context is known again by: as they came, or made of its value."""
     if context.__class__ is Unread:
-        return bytes(context)
+        return context
     try:
         return orjson.dumps(context)
     except TypeError:  # texts that no JSON holds, which a URL's query may: by what stands for them in Python
         return repr(context).encode()
+
+
+def _read(context: Any) -> Any:
+    """What is asked of a context, or all of it."""
+    try:
+        return _CONTEXT.decode(context) if context.__class__ is Unread else context
+    except (msgspec.MsgspecError, RecursionError):  # not of the usual form
+        return look_into(context)
 
 
 def _over(batch: Mapping[str, Any], own: Any) -> Mapping[str, Any]:

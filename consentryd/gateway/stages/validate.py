@@ -52,7 +52,7 @@ class Validate:
         objects = [self._check_objects(raw) for raw in raws]
         times = [self._check_time(raw, passage) for raw in raws]
         scenes = self._check_scenes([raw.context for raw in raws], passage)
-        events = [_valid(*parts) for parts in zip(raws, names, ids, objects, times, scenes, strict=True)]
+        events = _valid(raws, names, ids, objects, times, scenes)
         if self._bots == "flag":
             events = [
                 event if event.__class__ is Reason or not event.scene.client.bot else event.flagged("bot") for event in events
@@ -92,7 +92,9 @@ class Validate:
 
     def _check_objects(self, raw: RawEvent) -> Any:
         """Properties, their JSON and traits, or the reason why not."""
-        properties, traits = look_into(raw.properties) or _NOTHING, look_into(raw.traits) or _NOTHING
+        *_, properties, traits, _ = raw
+        properties = look_into(properties) or _NOTHING
+        traits = _NOTHING if traits is None else look_into(traits) or _NOTHING
         if properties.__class__ is not dict or traits.__class__ is not dict:
             return Reason.INVALID_PROPERTIES
         body = orjson.dumps(properties)
@@ -119,9 +121,15 @@ class Validate:
         return event.flagged("plan")
 
 
-def _valid(raw: RawEvent, name: Any, ids: Any, objects: Any, time: Any, scene: Any) -> Any:
-    """The event, or the first reason why not."""
-    for found in (name, ids, objects, time, scene):
-        if found.__class__ is Reason:
-            return found
+def _valid(raws: Sequence[RawEvent], *columns: Sequence[Any]) -> list[Any]:
+    """For each event, from its parts, the event or the first reason why not."""
+    if any(Reason in map(type, column) for column in columns):
+        return [
+            next((part for part in parts if part.__class__ is Reason), None) or _made(raw, *parts)
+            for raw, *parts in zip(raws, *columns, strict=True)
+        ]
+    return [_made(*parts) for parts in zip(raws, *columns, strict=True)]
+
+
+def _made(raw: RawEvent, name: Any, ids: Any, objects: Any, time: Any, scene: Any) -> ValidEvent:
     return made(ValidEvent, (raw[0], name, *ids, time, *objects, raw[12], scene, NO_FLAGS))
