@@ -24,6 +24,9 @@ from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
 from consentryd.storage.standing import Standings
 
+#: Signals, country and subdivision, event name, and the purposes refused: what a request's events are decided by.
+Case = tuple[Signals, tuple[str | None, str | None], str, frozenset[str]]
+
 
 class Tally(Protocol):
     def note(self, placed: PlacedEvent, purpose: str, signals: Signals, decision: Decision | Reason, passage: Passage) -> None:
@@ -62,13 +65,21 @@ class Consent:
         site = passage.intake.key.site
         digests = [event.person.digests.get(region) or self._digests(event.person, region, site) for event, region in events]
         standings = self._look(events, digests, passage)
-        for event, _ in events:
-            if event.scene.signals.invalid:
-                self._policy.count_invalid(event.scene.signals)
-        decisions = [self._decide(event, passage, standing) for event, standing in zip(events, standings, strict=True)]
+        for signals in [event.scene.signals for event, _ in events if event.scene.signals.invalid]:
+            self._policy.count_invalid(signals)
+        cases = [
+            (event.scene.signals, event.scene.place, event.event, standing.refused)
+            for (event, _), standing in zip(events, standings, strict=True)
+        ]
+        decided = passage.decisions
+        decisions: list[Any] = [
+            decided.get(case) or self._weigh(case, placed, passage) for case, placed in zip(cases, events, strict=True)
+        ]
+        if standings.count(NO_STANDING) < len(events):
+            decisions = [self._overcome(*parts, passage) for parts in zip(decisions, events, standings, strict=True)]
         return [
-            decision if decision.__class__ is Reason else self._admit(event, decision, of, passage)
-            for event, decision, of in zip(events, decisions, digests, strict=True)
+            decision if decision.__class__ is Reason else self._admit(placed, decision, of, passage)
+            for placed, decision, of in zip(events, decisions, digests, strict=True)
         ]
 
     def _admit(self, placed: PlacedEvent, decision: Decision, digests: Digests, passage: Passage) -> ConsentedEvent | Reason:
@@ -83,33 +94,30 @@ class Consent:
         )
         return made(ConsentedEvent, (event, region, decision, user, anonymous, previous))
 
-    def _decide(self, placed: PlacedEvent, passage: Passage, standing: Standing) -> Any:
-        """The decision, or the reason why not: the policy's, unless a stored grant overcomes a want of one."""
-        decision = self._weigh(placed, passage, standing.refused)
+    def _overcome(
+        self, decision: Decision | Reason, placed: PlacedEvent, standing: Standing, passage: Passage
+    ) -> Decision | Reason:
+        """The decision, unless nothing but the want of a grant is in the way and a stored one is there."""
         if standing.granted and _is_wanting(decision):
             return self._granted(standing, placed, passage.intake.received_at) or decision
         return decision
 
-    def _weigh(self, placed: PlacedEvent, passage: Passage, refused: frozenset[str]) -> Any:
-        """The policy's decision, or the reason why not; for one request, equal cases are asked once."""
-        event = placed.event
-        signals = event.scene.signals
-        key = (signals, event.scene.place, event.event, refused)
-        decision = passage.decisions.get(key)
-        if decision is None:
-            site, (country, subdivision) = passage.site, event.scene.place
-            decision = passage.decisions[key] = self._policy.decide(
-                signals,
-                country=country or site.country,
-                subdivision=subdivision,
-                event=event.event,
-                lane=site.anonymous_lane,
-                anonymous_events=tuple(site.anonymous_events),
-                now=passage.intake.received_at,
-                withdrawn=refused,
-            )
-            if signals is not NO_SIGNALS and self._tally is not None:
-                self._tally.note(placed, self._policy.purposes.of_event(event.event).name, signals, decision, passage)
+    def _weigh(self, case: Case, placed: PlacedEvent, passage: Passage) -> Decision | Reason:
+        """The policy's decision, or the reason why not, of a case that is new in this request."""
+        signals, (country, subdivision), event, refused = case
+        site = passage.site
+        decision = passage.decisions[case] = self._policy.decide(
+            signals,
+            country=country or site.country,
+            subdivision=subdivision,
+            event=event,
+            lane=site.anonymous_lane,
+            anonymous_events=tuple(site.anonymous_events),
+            now=passage.intake.received_at,
+            withdrawn=refused,
+        )
+        if signals is not NO_SIGNALS and self._tally is not None:
+            self._tally.note(placed, self._policy.purposes.of_event(event).name, signals, decision, passage)
         return decision
 
     def _look(self, events: Sequence[PlacedEvent], digests: Sequence[Digests], passage: Passage) -> list[Standing]:

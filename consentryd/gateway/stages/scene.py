@@ -25,6 +25,9 @@ from consentryd.model.outcome import Reason
 REMEMBERED: Final = 8192
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
+#: The page, and the campaign by the names of its columns.
+Setting = tuple[View, dict[str, str]]
+
 _CAMPAIGN: Final = {
     "utm_source": "source",
     "utm_medium": "medium",
@@ -66,13 +69,13 @@ class Clients(Protocol):
 
 
 class Scene:
-    """`view` is None where the context tells of no page, `told` what it tells of the campaign beside the page's address.
+    """`setting` is None where the context tells of no page; `told` is what it tells of the campaign beside the page's address.
 
     `place` is the client's country and subdivision, `machine` what is stored of it. `notice` is the version of the notice that the visitor
     saw, as it came. It holds from `since`, when it was made, to `until` (UTC microseconds), when one of its signals no longer does.
     """
 
-    __slots__ = ("campaign", "client", "machine", "notice", "place", "signals", "since", "told", "until", "view")
+    __slots__ = ("client", "machine", "notice", "place", "setting", "signals", "since", "told", "until")
 
     def __init__(
         self, client: Client, view: View | None, told: dict[str, str], signals: Signals, notice: Any, since: int
@@ -80,9 +83,8 @@ class Scene:
         self.client = client
         self.place = client[:2]
         self.machine = client[:-1]
-        self.view = view
         self.told = told
-        self.campaign = told if view is None else campaign_of(view, told)
+        self.setting = None if view is None else setting_of(view, told)
         self.signals = signals
         self.notice = notice
         self.since, self.until = since, signals.until
@@ -151,12 +153,10 @@ def scenery(intake: Intake, context: Mapping[str, Any]) -> int:
     return hash((intake.client, tuple(intake.signals.items()), orjson.dumps(context) if context else b""))
 
 
-def campaign_of(view: View, told: dict[str, str]) -> dict[str, str]:
-    """By the names of the columns. What a context says of its campaign goes before the page's address."""
+def setting_of(view: View, told: dict[str, str]) -> Setting:
+    """What a context says of its campaign goes before the page's address."""
     query = view.page.query
-    if not query:
-        return told
-    return {name: value for name, value in query if name in UTM} | told
+    return view, {name: value for name, value in query if name in UTM} | told if query else told
 
 
 def as_json(context: Any) -> bytes:

@@ -15,7 +15,7 @@ import orjson
 
 from consentryd.gateway.document import look_into
 from consentryd.gateway.stages.passage import Passage
-from consentryd.gateway.stages.scene import UTM, campaign_of
+from consentryd.gateway.stages.scene import UTM, Setting, setting_of
 from consentryd.gateway.stages.staged import ConsentedEvent, ValidEvent
 from consentryd.gateway.stages.view import NO_VIEW, View, Views
 from consentryd.gateway.visitors import Visitors
@@ -31,9 +31,6 @@ from consentryd.privacy.visitor import token
 
 #: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
 PAGE_PROPERTIES: Final = frozenset({"url", "path", "referrer", "title", "search"})
-
-#: The page, and the campaign by the names of its columns.
-Setting = tuple[View, dict[str, str]]
 
 #: An amount and its currency.
 Money = tuple[str | None, str | None]
@@ -65,24 +62,20 @@ class Scrub:
 
     def scrub_events(self, events: Sequence[ConsentedEvent], passage: Passage) -> list[CleanEvent]:
         site = passage.intake.key.site
-        settings = [self._setting(consented.event) for consented in events]
+        settings = [consented.event.scene.setting or self._setting(consented.event) for consented in events]
         fields = [self._fields(consented, setting, site) for consented, setting in zip(events, settings, strict=True)]
         scrubbed = [self._scrubbed(consented, given, site) for consented, given in zip(events, fields, strict=True)]
         rows = [self._row(*parts, passage) for parts in zip(events, settings, fields, scrubbed, strict=True)]
         dedups = [self._pseudonyms[consented.region].dedup(site, consented.event.event_id) for consented in events]
-        emails = [self._email(consented, site) for consented in events]
+        emails = [self._email(consented, site) if _may_tell_email(consented.event) else None for consented in events]
         return [
             made(CleanEvent, (region, dedup, user, anonymous, previous, row, email))
             for (_, region, _, user, anonymous, previous), row, dedup, email in zip(events, rows, dedups, emails, strict=True)
         ]
 
     def _setting(self, event: ValidEvent) -> Setting:
-        """The page that the context, or else a page call's properties, tell of, and the campaign."""
-        scene = event.scene
-        if scene.view is not None:
-            return scene.view, scene.campaign
-        view = self._views.read(event.properties) if event.type == "page" else NO_VIEW
-        return view, campaign_of(view, scene.told)
+        """The page that a page call's properties tell of, where its context does not, and the campaign."""
+        return setting_of(self._views.read(event.properties) if event.type == "page" else NO_VIEW, event.scene.told)
 
     def _fields(self, consented: ConsentedEvent, setting: Setting, site: str) -> dict[str, Any]:
         """What of the event is text of its sender's and may be kept."""
@@ -166,10 +159,12 @@ class Scrub:
         return properties
 
 
+def _may_tell_email(event: ValidEvent) -> bool:
+    return bool(event.traits) or "email" in event.properties
+
+
 def _address(event: ValidEvent) -> str | None:
     """The e-mail address that an identify call, or a property of that name, gives."""
-    if not event.traits and "email" not in event.properties:
-        return None
     told = event.traits.get("email") or event.properties.get("email")
     plausible = isinstance(told, str) and len(told) <= _ADDRESS_CHARS and told.strip("@ ").count("@") == 1
     return told if plausible and isinstance(told, str) else None
