@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from consentryd.config.settings import Privacy, Region, Settings, Site, Storage
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
-from consentryd.gateway.protocols.segment import read_event
+from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
 from consentryd.model.client import Client
-from consentryd.model.clock import ManualClock
+from consentryd.model.clock import DAY, MINUTE, ManualClock
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION
 from consentryd.model.key import ApiKey, KeyKind
@@ -38,9 +38,8 @@ class Front:
         self.house = house
 
     async def send(self, *items, client=GERMAN, key=KEY, **intake):
-        results = await self.house.collector.collect(
-            Intake(key, self.house.clock.now(), client, **intake), [read_event(item, None) for item in items]
-        )
+        envelope = read_envelope(parse(json.dumps({"batch": items}).encode()), None, 1000)
+        results = await self.house.collector.collect(Intake(key, self.house.clock.now(), client, **intake), envelope.events)
         return [result.reason or result.outcome for result in results]
 
     def rows(self, region="eu"):
@@ -129,6 +128,35 @@ async def test_an_opt_out_signal_stops_what_it_covers(front):
     context = {"consent": {"purposes": {"analytics": True, "advertising": True}}}
     verdicts = await front.send(track(context=context), signals={"sec-gpc": "1"}, client=Client(country="US"))
     assert verdicts[0] in (Outcome.STORED, Reason.OPTED_OUT)
+
+
+async def test_an_object_beyond_all_numbers_costs_its_own_event_only(front):
+    batch = json.dumps({"batch": [track(properties={"a": 1}), track(messageId="m-2")]})
+    events = read_envelope(parse(batch.replace('"a": 1', '"a": 1e999').encode()), None, 10).events
+    results = await front.house.collector.collect(Intake(KEY, front.house.clock.now(), GERMAN), events)
+    assert [result.reason or result.outcome for result in results] == [Reason.INVALID_PROPERTIES, Outcome.STORED]
+
+
+async def test_equal_contexts_are_judged_by_their_own_requests_and_in_their_own_time(front):
+    given = track(context={"consent": {"purposes": {"analytics": True}, "at": NOW // 1000}})
+    assert await front.send(given) == await front.send({**given, "messageId": "m-2"}) == [Outcome.STORED]
+    assert await front.send({**given, "messageId": "m-3"}, signals={"us_privacy": "x"}) == [Reason.CONSENT_INVALID]
+    assert await front.send({**given, "messageId": "m-4"}, client=Client(country="FR")) == [Outcome.STORED]
+    assert await front.send({**given, "messageId": "m-5"}) == [Outcome.STORED]
+    assert [row["country"] for row in front.rows()] == ["DE", "DE", "FR", "DE"]
+    front.house.clock.advance(front.house.settings.consent.max_age_days * DAY + MINUTE)
+    assert await front.send({**given, "messageId": "m-6"}) == [Reason.CONSENT_INVALID]
+    front.house.clock.advance(-1000 * DAY)
+    assert await front.send({**given, "messageId": "m-7"}) == [Reason.CONSENT_INVALID]  # chosen in the future
+
+
+async def test_a_batchs_context_lies_under_each_events_own(front):
+    lying_under = {"consent": {"purposes": {"analytics": True}}, "page": {"url": "https://shop.example/batch"}}
+    own = {"page": {"url": "https://shop.example/own"}}
+    events = [track(context=own), track(messageId="m-2", context=None), track(messageId="m-3", context={"consent": None})]
+    assert await front.send(*events, context=lying_under) == [Outcome.STORED, Outcome.STORED, Reason.NOT_ALLOWED_ANONYMOUSLY]
+    assert await front.send(track(messageId="m-4", context=own)) == [Reason.NOT_ALLOWED_ANONYMOUSLY]
+    assert [row["path"] for row in front.rows()] == ["/own", "/batch"]
 
 
 async def test_another_regions_events_are_refused_whole_or_one_by_one(tmp_path):
@@ -228,7 +256,11 @@ async def test_the_pipeline_reads_validate_place_consent_scrub(front):
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )

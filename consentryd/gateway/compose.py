@@ -98,9 +98,9 @@ class House:
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.tally = Tally(stores, settings.consent.notices, clock)
         views = Views(settings.privacy.query_parameters, settings.privacy.titles)
-        scenes = Scenes(self.clients, self.policy, views)
+        self.scenes = Scenes(self.clients, self.policy, views)
         self.pipeline = Pipeline(
-            Validate(settings.limits, persons, scenes, TrackingPlans(settings), settings.privacy.bots),
+            Validate(settings.limits, persons, self.scenes, TrackingPlans(settings), settings.privacy.bots),
             self.place,
             Consent(self.policy, self.pseudonyms, {name: store.standings for name, store in stores.items()}, self.tally),
             Scrub(self.pseudonyms, self.scrubbers, views, self.visitors),
@@ -204,7 +204,7 @@ async def open_services(
         auditor = Auditor(settings, stores, clock, house.metrics, logger)
         reckoner = Reckoner(house.querying, clock, logger)
         forgetter = Forgetter(house.querying, stores)
-        memory = ShortMemory((house.place, *house.pseudonyms.values()))
+        memory = ShortMemory((house.place, house.scenes, *house.pseudonyms.values()))
         dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
         async with _running(
             house.tally, rights, forgetter, memory, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())

@@ -118,6 +118,10 @@ class Scenes:
                 keep(known, key, scene, REMEMBERED)
         return [fresh.get(key, scene) for key, scene in zip(keys, scenes, strict=True)]
 
+    def forget(self) -> None:
+        """Let go of every scene: campaigns are their senders' texts."""
+        self._known.clear()
+
     def _look(self, contexts: Sequence[Any], passage: Passage) -> list[Scene | Reason]:
         owns = [_read(context) or _NOTHING for context in contexts]
         told = [_over(passage.context, own) for own in owns]
