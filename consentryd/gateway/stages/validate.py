@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -123,12 +123,14 @@ class Validate:
 
 def _valid(raws: Sequence[RawEvent], *columns: Sequence[Any]) -> list[Any]:
     """For each event, from its parts, the event or the first reason why not."""
-    if any(Reason in map(type, column) for column in columns):
-        return [
-            next((part for part in parts if part.__class__ is Reason), None) or _made(raw, *parts)
-            for raw, *parts in zip(raws, *columns, strict=True)
-        ]
+    for column in columns:
+        if Reason in map(type, column):
+            return [_reason(parts) or _made(raw, *parts) for raw, *parts in zip(raws, *columns, strict=True)]
     return [_made(*parts) for parts in zip(raws, *columns, strict=True)]
+
+
+def _reason(parts: Iterable[Any]) -> Reason | None:
+    return next((part for part in parts if part.__class__ is Reason), None)
 
 
 def _made(raw: RawEvent, name: Any, ids: Any, objects: Any, time: Any, scene: Any) -> ValidEvent:
