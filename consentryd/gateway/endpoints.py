@@ -305,6 +305,14 @@ _OPERATE: Final = (
     ),
     Endpoint(
         method="GET",
+        path="/",
+        tag="Operate",
+        summary="`/docs`, for who opens the gateway in a browser.",
+        handler=get_docs,
+        media_type="text/html",
+    ),
+    Endpoint(
+        method="GET",
         path="/docs",
         tag="Operate",
         summary="This description, for people.",
