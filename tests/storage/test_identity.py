@@ -15,8 +15,10 @@ from consentryd.config.settings import Storage
 from consentryd.model.clock import ManualClock
 from consentryd.model.event import COLUMNS, CleanEvent
 from consentryd.model.outcome import Outcome, Reason
+from consentryd.storage.choice import Choices
 from consentryd.storage.database import insert_rows, open_database
-from consentryd.storage.index import MemoryIdentityTable, SubjectIndex
+from consentryd.storage.identity import SqliteIdentityTable
+from consentryd.storage.index import MemoryIdentityTable, Owner, SubjectIndex
 from consentryd.storage.person import release, suppress
 from consentryd.storage.writer import Task, Writer
 
@@ -118,6 +120,26 @@ def test_a_commit_hears_of_suppression_that_others_set_and_lifted(writer: Writer
     assert verdicts(5) == [Reason.SUPPRESSED, Reason.SUPPRESSED]
     release(database, [person], NOW)
     assert verdicts(7) == [Outcome.STORED, Reason.SUPPRESSED]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_an_identity_that_was_bound_anew_stays_when_its_first_subject_is_merged(
+    database: sqlite3.Connection, flushed: bool
+) -> None:
+    table = SqliteIdentityTable(database, Choices(database))
+    first, second, third = (Owner(number, known=number > 1) for number in (1, 2, 3))
+    for owner in (first, second, third):
+        table.create(owner.subject, known=owner.known, now=NOW)
+    table.bind(digest("a"), first, NOW)
+    table.bind(digest("b"), first, NOW)
+    if flushed:
+        table.flush()
+    table.bind(digest("a"), second, NOW)
+    table.merge(1, third, NOW)
+    table.flush()
+    assert (table.find(digest("a")), table.find(digest("b"))) == (second, third)
+    stored = database.execute("SELECT digest, subject, known FROM identity ORDER BY digest").fetchall()
+    assert stored == [(digest("a"), 2, 1), (digest("b"), 3, 1)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 63, 64, 65, 149])
