@@ -72,7 +72,7 @@ class SqliteIdentityTable:
         return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
-        if digest in self._new_digests or self.find(digest) is None:
+        if digest in self._absent or digest in self._new_digests or self.find(digest) is None:
             self._put(digest, owner, now)
         else:
             self._connection.execute(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from consentryd.model.made import made
+
 NewSubject = Callable[[], int]
 
 
@@ -97,7 +99,7 @@ class SubjectIndex:
         subject = self._new_subject()
         while not self._table.create(subject, known=known, now=now):
             subject = self._new_subject()
-        owner = Owner(subject, known)
+        owner = made(Owner, (subject, known))
         self._table.bind(digest, owner, now)
         return owner
 
