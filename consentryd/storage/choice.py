@@ -8,12 +8,13 @@ whoever gets an identity joined to a person can refuse for them, but never conse
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
+from consentryd.storage.database import select_among
 
 CACHED: Final = 50_000
 
@@ -79,7 +80,7 @@ def standing_of(choices: Iterable[Choice]) -> Standing:
 
 
 class Choices:
-    """Reads through a bounded cache. `refresh` must be called in the transaction, or before the request, that relies on it.
+    """Reads through a bounded cache. `follow` must be called in the transaction that relies on it, if others committed.
 
     `any`: somebody in the region chose; `suppress_any`: somebody's events are kept out.
     """
@@ -88,22 +89,30 @@ class Choices:
         self._connection = connection
         self._standings: dict[int, Standing] = {}
         self._suppressed: dict[bytes, int | None] = {}
-        self._data_version = -1
-        self.any = True
         self.forget()
 
-    def refresh(self) -> None:
-        """Forget what others may have changed since the last look."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._data_version:
+    def follow(self, changed: Sequence[bytes] | None) -> None:
+        """Others committed: forget what the feed says they changed; None: anything."""
+        if changed is None:
             self.forget()
-            self._data_version = version
+            return
+        self.any = self._somebody_chose()
+        if changed:
+            self._standings.clear()
+            for digest in changed:
+                self._suppressed.pop(digest, None)
+            statement = "SELECT digest, until FROM suppression WHERE digest IN"
+            self._suppressed.update(select_among(self._connection, statement, changed))
+            self.suppress_any = bool(self._suppressed)
 
     def forget(self) -> None:
         self._standings.clear()
-        self.any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
+        self.any = self._somebody_chose()
         self._suppressed = dict(self._connection.execute("SELECT digest, until FROM suppression"))
         self.suppress_any = bool(self._suppressed)
+
+    def _somebody_chose(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
 
     def standing(self, subject: int) -> Standing:
         if not self.any:

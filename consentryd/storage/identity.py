@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
-from consentryd.storage.database import select_among
+from consentryd.storage.database import insert_rows
 from consentryd.storage.index import Owner
 
 CACHED: Final = 10_000
+#: All that are there of the digests which stand one behind the other in the parameter, as one row: number in the list, subject, known.
+#: The driver gives the interpreter to another thread for each row, and waits to have it back.
+_FIND: Final = """
+WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM wanted WHERE place + 1 < length(?1) / 16)
+SELECT group_concat(place || ',' || subject || ',' || known)
+FROM wanted CROSS JOIN identity ON digest = substr(?1, place * 16 + 1, 16)
+"""
 
 
 class SqliteIdentityTable:
@@ -27,6 +35,7 @@ class SqliteIdentityTable:
         self._young: dict[bytes, Owner] = {}
         self._old: dict[bytes, Owner] = {}
         self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
+        self._new_by_subject: dict[int, list[bytes]] = {}
         self._feed = Feed()
         self._feed.skip(connection)
         self._new_subjects: dict[int, tuple[int, bool, int]] = {}
@@ -37,10 +46,13 @@ class SqliteIdentityTable:
         young, old = self._young, self._old
         wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
         self._absent = set(wanted)
-        statement = "SELECT digest, subject, known FROM identity WHERE digest IN"
-        for digest, subject, known in select_among(self._connection, statement, wanted):
-            self._absent.discard(digest)
-            self._remember(digest, Owner(subject, bool(known)))
+        if not wanted:
+            return
+        (found,) = self._connection.execute(_FIND, (b"".join(wanted),)).fetchone()
+        numbers = iter(map(int, found.split(","))) if found else iter(())
+        for place, subject, known in zip(numbers, numbers, numbers, strict=True):
+            self._absent.discard(wanted[place])
+            self._remember(wanted[place], Owner(subject, bool(known)))
 
     def find(self, digest: bytes) -> Owner | None:
         owner = self._young.get(digest)
@@ -60,25 +72,26 @@ class SqliteIdentityTable:
         return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
-        if self.find(digest) is not None:
-            self.flush()
+        if digest in self._absent or digest in self._new_digests or self.find(digest) is None:
+            self._put(digest, owner, now)
+        else:
             self._connection.execute(
                 "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
             )
             announce(self._connection, [digest], now)
-        else:
-            self._new_digests[digest] = (digest, owner.subject, owner.known, now)
-            self._absent.discard(digest)
         self._remember(digest, owner)
 
     def claim(self, subject: int) -> None:
-        self.flush()
-        self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
-        self._refresh_digests(subject, Owner(subject, known=True), now=0)
+        new = self._new_subjects.get(subject)
+        if new is None:
+            self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
+        else:
+            _, _, created_at = new
+            self._new_subjects[subject] = (subject, True, created_at)
+        self._hand_over(subject, Owner(subject, known=True), now=0)
 
     def merge(self, loser: int, winner: Owner, now: int) -> None:
-        self.flush()
-        self._refresh_digests(loser, winner, now)
+        self._hand_over(loser, winner, now)
         self._choices.merge(loser, winner.subject)
         self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
         self._connection.execute(
@@ -89,18 +102,16 @@ class SqliteIdentityTable:
     def flush(self) -> None:
         """Write the subjects made and the identities bound since the last flush. Raises `sqlite3.IntegrityError` for an id given before."""
         if self._new_subjects:
-            self._connection.executemany(
-                "INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", list(self._new_subjects.values())
-            )
+            insert_rows(self._connection, "subject (id, known, created_at)", sorted(self._new_subjects.values()))
             self._new_subjects.clear()
         if self._new_digests:
-            self._connection.executemany(
-                "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)", list(self._new_digests.values())
-            )
+            new = sorted(self._new_digests.values(), key=itemgetter(0))
+            insert_rows(self._connection, "identity (digest, subject, known, created_at)", new)
             self._new_digests.clear()
+            self._new_by_subject.clear()
 
-    def refresh(self) -> None:
-        """Forget what other connections changed since the last look."""
+    def refresh(self) -> list[bytes] | None:
+        """Forget what other connections changed since the last look; what it was, None if anything may have been."""
         changed = self._feed.read(self._connection)
         if changed is None:
             self._young.clear()
@@ -108,12 +119,14 @@ class SqliteIdentityTable:
         for digest in changed or ():
             self._young.pop(digest, None)
             self._old.pop(digest, None)
+        return changed
 
     def forget(self) -> None:
         """Drop the whole cache: its transaction was rolled back."""
         self._young.clear()
         self._old.clear()
         self._new_digests.clear()
+        self._new_by_subject.clear()
         self._new_subjects.clear()
         self._absent.clear()
 
@@ -129,11 +142,26 @@ class SqliteIdentityTable:
             self._young, self._old = {}, self._young
         self._young[digest] = owner
 
-    def _refresh_digests(self, subject: int, owner: Owner, now: int) -> None:
-        digests = [row[0] for row in self._connection.execute("SELECT digest FROM identity WHERE subject = ?", (subject,))]
-        self._connection.execute(
-            "UPDATE identity SET subject = ?, known = ? WHERE subject = ?", (owner.subject, owner.known, subject)
+    def _put(self, digest: bytes, owner: Owner, now: int) -> None:
+        """The identity is new, and written at the next flush."""
+        before = self._new_digests.get(digest)
+        if before is not None:
+            self._new_by_subject[before[1]].remove(digest)
+        self._new_digests[digest] = (digest, owner.subject, owner.known, now)
+        self._new_by_subject.setdefault(owner.subject, []).append(digest)
+        self._absent.discard(digest)
+
+    def _hand_over(self, subject: int, owner: Owner, now: int) -> None:
+        """All the subject's identities are the owner's from now on. Nobody else knows yet of those that are not written."""
+        for digest in self._new_by_subject.get(subject, [])[:]:
+            self._put(digest, owner, self._new_digests[digest][-1])
+            self._remember(digest, owner)
+        if subject in self._new_subjects:
+            return
+        updated = self._connection.execute(
+            "UPDATE identity SET subject = ?, known = ? WHERE subject = ? RETURNING digest", (owner.subject, owner.known, subject)
         )
+        digests = [digest for (digest,) in updated.fetchall()]
         for digest in digests:
             self._remember(digest, owner)
         announce(self._connection, digests, now)

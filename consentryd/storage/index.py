@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from consentryd.model.made import made
+
 NewSubject = Callable[[], int]
 
 
@@ -44,11 +46,16 @@ class IdentityTable(Protocol):
 
 
 class SubjectIndex:
-    """Applies the rules over a table."""
+    """Applies the rules over a table. What it found is remembered until something changes who is who, or `forget` is called."""
 
     def __init__(self, table: IdentityTable, new_subject: NewSubject) -> None:
         self._table = table
         self._new_subject = new_subject
+        self._resolved: dict[tuple[bytes | None, bytes | None], int] = {}
+
+    def forget(self) -> None:
+        """Others may have changed who is who."""
+        self._resolved.clear()
 
     def knows(self, digest: bytes) -> bool:
         """Whether the identity stands for a subject."""
@@ -56,26 +63,35 @@ class SubjectIndex:
 
     def resolve(self, user: bytes | None, anonymous: bytes | None, now: int) -> int:
         """The subject that an event naming these identities is about; at least one is given."""
-        if user is None:
-            assert anonymous is not None
-            return (self._table.find(anonymous) or self._create(anonymous, known=False, now=now)).subject
-        if anonymous is None:
-            return (self._table.find(user) or self._create(user, known=True, now=now)).subject
-        return self._join(user, anonymous, now).subject
+        subject = self._resolved.get((user, anonymous))
+        if subject is None:
+            subject = self._resolved[user, anonymous] = self._look(user, anonymous, now).subject
+        return subject
 
     def alias(self, previous: bytes, user: bytes, now: int) -> int:
         """The site says that `previous` and `user` are one person."""
-        return self._join(user, previous, now).subject
+        return self.resolve(user, previous, now)
+
+    def _look(self, user: bytes | None, anonymous: bytes | None, now: int) -> Owner:
+        if user is None:
+            assert anonymous is not None
+            return self._table.find(anonymous) or self._create(anonymous, known=False, now=now)
+        if anonymous is None:
+            return self._table.find(user) or self._create(user, known=True, now=now)
+        return self._join(user, anonymous, now)
 
     def _join(self, user: bytes, anonymous: bytes, now: int) -> Owner:
         person, device = self._table.find(user), self._table.find(anonymous)
+        if person is not None and device is not None and device.subject == person.subject:
+            return person
+        self._resolved.clear()
         if person is None and device is not None and not device.known:
             return self._claim(user, device.subject, now)
         if person is None:
             person = self._create(user, known=True, now=now)
-        if device is None or (device.subject != person.subject and device.known):
+        if device is None or device.known:
             self._table.bind(anonymous, person, now)
-        elif device.subject != person.subject:
+        else:
             self._table.merge(device.subject, person, now)
         return person
 
@@ -83,7 +99,7 @@ class SubjectIndex:
         subject = self._new_subject()
         while not self._table.create(subject, known=known, now=now):
             subject = self._new_subject()
-        owner = Owner(subject, known)
+        owner = made(Owner, (subject, known))
         self._table.bind(digest, owner, now)
         return owner
 

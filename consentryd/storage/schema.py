@@ -6,13 +6,13 @@ import contextlib
 import ctypes
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
 from importlib.abc import MetaPathFinder
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
+from pyarrow import json
 
-from consentryd.model.event import COLUMNS, Column
+from consentryd.model.event import COLUMNS
 
 _ARENA_MAX: Final = -8  # M_ARENA_MAX of malloc.h
 
@@ -25,6 +25,11 @@ ARROW_TYPES: Final[dict[str, pa.DataType]] = {
     "time": pa.timestamp("us", tz="UTC"),
     "money": MONEY,
 }
+
+#: Times are numbers in JSON.
+_LINES: Final = pa.schema(
+    [pa.field(column.name, pa.list_(pa.int64() if column.kind == "time" else ARROW_TYPES[column.kind])) for column in COLUMNS]
+)
 
 EVENT_SCHEMA: Final = pa.schema([pa.field(column.name, ARROW_TYPES[column.kind]) for column in COLUMNS])
 
@@ -58,12 +63,23 @@ class _Absent(MetaPathFinder):
             raise ModuleNotFoundError(fullname, name=fullname)
 
 
-def to_table(columns: Sequence[Sequence[Any]]) -> pa.Table:
-    """Values of `COLUMNS`, column by column as the log keeps them, as an Arrow table of `EVENT_SCHEMA`."""
-    return pa.table([_array(column, values) for column, values in zip(COLUMNS, columns, strict=True)], schema=EVENT_SCHEMA)
+def read_lines(lines: Sequence[bytes], names: Sequence[str] = EVENT_SCHEMA.names) -> pa.Table:
+    """Some columns of lines of JSON as the log keeps them (`storage/block.py`): a row for each line, a list of values in each column.
+
+    Raises `pyarrow.ArrowException` for what is no such JSON, or holds a value of the wrong type.
+    """
+    text = b"\n".join(lines)
+    return json.read_json(
+        pa.BufferReader(text),
+        read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        parse_options=json.ParseOptions(
+            explicit_schema=pa.schema([_LINES.field(name) for name in names]),
+            unexpected_field_behavior="error" if len(names) == len(_LINES) else "ignore",
+        ),
+    )
 
 
-def _array(column: Column, values: Sequence[Any]) -> pa.Array:
-    if column.kind == "money":
-        return pa.array([None if value is None else Decimal(value) for value in values], MONEY)
-    return pa.array(values, ARROW_TYPES[column.kind])
+def to_events(lists: pa.Table) -> pa.Table:
+    """The events of such lists, one behind the other, as an Arrow table of `EVENT_SCHEMA`."""
+    columns = [pa.chunked_array([chunk.flatten() for chunk in column.chunks]) for column in lists.columns]
+    return pa.table([column.cast(field.type) for column, field in zip(columns, EVENT_SCHEMA, strict=True)], schema=EVENT_SCHEMA)

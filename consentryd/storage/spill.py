@@ -15,7 +15,8 @@ import pyarrow as pa
 from consentryd.storage.lake import partition
 from consentryd.storage.order import merge, sort
 
-_BATCH_ROWS: Final = 512
+#: Enough that a run of a usual partition, a sixteenth of the events sorted at once, is one batch: such runs are merged in one step.
+_BATCH_ROWS: Final = 1024
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
@@ -34,8 +35,8 @@ class Spill:
         self._file: IO[bytes] = BytesIO() if folder is None else TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `close`
 
     def add(self, events: pa.Table) -> None:
-        for key, part in partition(events):
-            self._runs[key].append(self._write(sort(part)))
+        for key, part in partition(sort(events)):
+            self._runs[key].append(self._write(part))
 
     def partitions(self) -> Iterator[tuple[str, int, Iterator[pa.Table]]]:
         """Month, bucket and sorted events of each partition."""

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import orjson
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
 from consentryd.model.error import CorruptStore
-from consentryd.model.event import COLUMNS, POSITION
+from consentryd.model.event import COLUMNS
 from consentryd.storage import block
-from consentryd.storage.schema import EVENT_SCHEMA, to_table
+from consentryd.storage.schema import EVENT_SCHEMA, read_lines, to_events
 
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("seq", pa.int64()))
 CHUNK_EVENTS: Final = 4_096
+#: Events parsed at once: 4,096 cost 8 MB more.
+_PARSED_EVENTS: Final = 2_048
 _PAGE_ROWS: Final = 128
-_SUBJECT: Final = POSITION["subject"]
+
+
+class _Row(NamedTuple):
+    seq: int
+    events: int
+    body: bytes
 
 
 def read_log(
@@ -32,19 +39,13 @@ def read_log(
 
     Statements are short: none holds back a checkpoint while events are converted.
     """
-    columns: list[list[Any]] = [[] for _ in TAIL_SCHEMA]
-    for seq, events, body in _rows(connection, path, after, upto):
-        decoded = [*_decode(path, seq, events, body), [seq] * events]
-        if subjects is not None:
-            own = [place for place, subject in enumerate(decoded[_SUBJECT]) if subject in subjects]
-            decoded = [[values[place] for place in own] for values in decoded] if own else [[] for _ in decoded]
-        for into, values in zip(columns, decoded, strict=True):
-            into.extend(values)
-        if len(columns[0]) >= CHUNK_EVENTS:
-            yield _convert(path, columns)
-            columns = [[] for _ in TAIL_SCHEMA]
-    if columns[0]:
-        yield _convert(path, columns)
+    wanted = None if subjects is None else pa.array(subjects, pa.int64())
+    for group in _groups(_rows(connection, path, after, upto)):
+        if wanted is None:
+            yield _convert(path, group)
+        elif chosen := _of_subjects(path, group, wanted):
+            events = _convert(path, chosen)
+            yield events.filter(pc.is_in(events["subject"], wanted))
 
 
 class Tail:
@@ -88,7 +89,20 @@ class Tail:
         self._chunks = kept
 
 
-def _rows(connection: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, int, bytes]]:
+def _groups(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    group: list[_Row] = []
+    events = 0
+    for row in rows:
+        group.append(row)
+        events += row.events
+        if events >= _PARSED_EVENTS:
+            yield group
+            group, events = [], 0
+    if group:
+        yield group
+
+
+def _rows(connection: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[_Row]:
     statement = "SELECT seq, events, body FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
     while True:
         try:
@@ -99,27 +113,49 @@ def _rows(connection: sqlite3.Connection, path: Path, after: int, upto: int) -> 
             raise CorruptStore(f"{path}: log rows after seq {after} cannot be read: {error}") from error
         if not page:
             return
-        yield from page
+        yield from map(_Row._make, page)
         after = page[-1][0]
 
 
-def _decode(path: Path, seq: int, events: int, body: bytes) -> list[list[Any]]:
-    try:
-        columns = block.decode(body)
-    except (zstandard.ZstdError, orjson.JSONDecodeError) as error:
-        raise CorruptStore(f"{path}: log row seq {seq} is not what was written: {error}") from error
-    if len(columns) != len(COLUMNS) or any(len(column) != events for column in columns):
-        raise CorruptStore(f"{path}: log row seq {seq} does not hold {events} events of {len(COLUMNS)} columns")
-    return columns
+def _of_subjects(path: Path, rows: Sequence[_Row], subjects: pa.Array) -> list[_Row]:
+    """The rows that hold an event of any of the subjects."""
+    (lists,) = _read(path, rows, ["subject"]).columns
+    places = pc.list_parent_indices(lists).filter(pc.is_in(pc.list_flatten(lists), subjects))
+    return [rows[place] for place in places.unique().to_pylist()]
 
 
-def _convert(path: Path, columns: list[list[Any]]) -> pa.Table:
-    *values, seqs = columns
-    try:
-        events = to_table(values)
-    except (pa.ArrowException, ValueError, TypeError, ArithmeticError) as error:
-        raise CorruptStore(f"{path}: log rows seq {seqs[0]} to {seqs[-1]} hold a value of the wrong type") from error
+def _convert(path: Path, rows: Sequence[_Row]) -> pa.Table:
+    events = to_events(_read(path, rows, EVENT_SCHEMA.names))
+    seqs = np.repeat([row.seq for row in rows], [row.events for row in rows])
     return events.append_column(TAIL_SCHEMA.field("seq"), pa.array(seqs, pa.int64()))
+
+
+def _read(path: Path, rows: Sequence[_Row], names: Sequence[str]) -> pa.Table:
+    """Columns of the rows' events, as a list for each row."""
+    lines = [_line(path, row) for row in rows]
+    try:
+        lists = read_lines(lines, names)
+    except pa.ArrowException as error:
+        raise CorruptStore(f"{path}: log rows seq {rows[0].seq} to {rows[-1].seq} hold what no event has") from error
+    _check(path, rows, lists)
+    return lists
+
+
+def _line(path: Path, row: _Row) -> bytes:
+    try:
+        return block.line(row.body)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise CorruptStore(f"{path}: log row seq {row.seq} is not what was written: {error}") from error
+
+
+def _check(path: Path, rows: Sequence[_Row], lists: pa.Table) -> None:
+    """Each line has a value of each column for each of its events."""
+    expected = [row.events for row in rows]
+    for column in lists.columns:
+        lengths = pc.list_value_length(column).to_pylist()
+        if lengths != expected:
+            row = next((row for row, length in zip(rows, lengths, strict=False) if length != row.events), rows[0])
+            raise CorruptStore(f"{path}: log row seq {row.seq} does not hold {row.events} events of {len(COLUMNS)} columns")
 
 
 def _last(chunk: pa.Table) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -170,53 +170,62 @@ class Writer:
         """Catch up with other connections' commits, if there were any."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
-            self._table.refresh()
+            self._choices.follow(self._table.refresh())
             self._dedup.refresh()
-            self._choices.forget()
             self._data_version = version
 
     def _do(self, tasks: Sequence[Task], now: int) -> tuple[list[Any], _Accepted]:
         self._refresh()
+        self._index.forget()
         accepted = _Accepted()
-        hashes = as_hashes([event.dedup for event in chain.from_iterable(task.events for task in tasks)])
-        known = iter(self._dedup.known(hashes).tolist() if len(hashes) else ())
-        self._table.prepare(
-            digest for task in tasks for event in task.events for digest in (event.user, event.anonymous) if digest is not None
-        )
+        events = list(chain.from_iterable(task.events for task in tasks))
+        hashes = as_hashes([event.dedup for event in events])
+        known = iter(self._dedup.known(hashes).tolist() if events else ())
+        self._table.prepare(digest for event in events for digest in event[2:5] if digest is not None)
         results: list[Any] = []
         for task in tasks:
             if task.work is not None:
                 results.append(self._work(task.work, now))
                 continue
-            results.append([self._accept(event, is_known, accepted, now) for event, is_known in zip(task.events, known)])  # noqa: B905 - known runs on
+            results.append(self._accept(task.events, known, accepted, now))
             if task.letters:
                 rejected.write(self._connection, task.letters)
         self._table.flush()
         return results, accepted
 
-    def _accept(self, event: CleanEvent, is_known: bool, accepted: _Accepted, now: int) -> Verdict:
-        _, dedup, user, anonymous, previous, row, email = event
-        if is_known or dedup in accepted.seen:
-            return _DUPLICATE
-        verdict: Verdict = _COUNTED
-        if row[_LANE] != _ANONYMOUS:
-            choices = self._choices
-            if choices.suppress_any and self._is_suppressed(event, now):
-                return Reason.SUPPRESSED
-            if previous is not None and user is not None:
-                subject = self._index.alias(previous, user, now)
+    def _accept(self, events: Sequence[CleanEvent], known: Iterator[bool], accepted: _Accepted, now: int) -> list[Verdict]:
+        rows, hashes, seen = accepted.rows, accepted.hashes, accepted.seen
+        verdicts: list[Verdict] = []
+        for event, is_known in zip(events, known):  # noqa: B905 - known runs on
+            _, dedup, _, _, _, row, _ = event
+            verdict: Verdict
+            if is_known or dedup in seen:
+                verdict = _DUPLICATE
             else:
-                subject = self._index.resolve(user, anonymous, now)
-            if choices.any and (refusal := choices.refusal(subject, row[_PURPOSE])):
-                return refusal
-            row[_SUBJECT] = subject
-            if email is not None:
-                note_email(self._connection, email, subject, now)
-            verdict = _STORED
-        accepted.seen.add(dedup)
-        accepted.rows.append(row)
-        accepted.hashes.append(dedup)
-        return verdict
+                verdict = _COUNTED if row[_LANE] == _ANONYMOUS else self._place(event, now)
+                if verdict.__class__ is Outcome:
+                    seen.add(dedup)
+                    rows.append(row)
+                    hashes.append(dedup)
+            verdicts.append(verdict)
+        return verdicts
+
+    def _place(self, event: CleanEvent, now: int) -> Verdict:
+        """Give the event its subject, unless the person is kept out or refuses."""
+        _, _, user, anonymous, previous, row, email = event
+        choices = self._choices
+        if choices.suppress_any and self._is_suppressed(event, now):
+            return Reason.SUPPRESSED
+        if previous is not None and user is not None:
+            subject = self._index.alias(previous, user, now)
+        else:
+            subject = self._index.resolve(user, anonymous, now)
+        if choices.any and (refusal := choices.refusal(subject, row[_PURPOSE])):
+            return refusal
+        row[_SUBJECT] = subject
+        if email is not None:
+            note_email(self._connection, email, subject, now)
+        return _STORED
 
     def _is_suppressed(self, event: CleanEvent, now: int) -> bool:
         """A user id speaks for itself: the device of an erased person may be another's now."""
@@ -238,6 +247,7 @@ class Writer:
             result = error
         self._connection.execute("RELEASE work")
         self._choices.forget()
+        self._index.forget()
         self._table.prepare(())
         return result
 

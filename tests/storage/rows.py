@@ -6,6 +6,7 @@ import hashlib
 import random
 import sqlite3
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from consentryd.model.clock import DAY, HOUR
 from consentryd.model.event import COLUMNS, POSITION
 from consentryd.model.identity import MAX_SUBJECT
 from consentryd.storage import block
-from consentryd.storage.schema import to_table
+from consentryd.storage.schema import EVENT_SCHEMA
 
 JANUARY = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
@@ -63,7 +64,14 @@ def append_rows(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]], *
 
 
 def table(rows: Sequence[Sequence[Any]]) -> pa.Table:
-    return to_table(list(zip(*rows, strict=True)))
+    """What the rows are as events, value by value."""
+    columns = zip(EVENT_SCHEMA, zip(*rows, strict=True), strict=True)
+    return pa.table([pa.array(_values(field, values), field.type) for field, values in columns], schema=EVENT_SCHEMA)
+
+
+def _values(field: pa.Field, values: Sequence[Any]) -> list[Any]:
+    money = pa.types.is_decimal(field.type)
+    return [Decimal(value) if money and value is not None else value for value in values]
 
 
 def ids(rows: Sequence[Sequence[Any]]) -> list[str]:
