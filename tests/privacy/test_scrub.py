@@ -345,6 +345,16 @@ def test_an_allow_list_narrows_and_says_so() -> None:
     assert scrub.scrub("Order", "blog", fields).fields is fields
 
 
+@pytest.mark.parametrize("properties", [{"page": 2}, {"page": 2, "note": EMAIL}, {"page": 2, "total": 1}])
+def test_json_that_the_caller_has_already_is_taken_for_what_is_stored_if_nothing_changes(properties: dict[str, Any]) -> None:
+    scrub = scrubber(allow={"shop": {"*": ["page", "note"]}})
+    body = orjson.dumps(properties)
+    with_body = scrub.scrub("View", "shop", {"properties": properties}, None, body)
+    assert with_body == scrub.scrub("View", "shop", {"properties": properties})
+    assert with_body.properties == orjson.dumps(with_body.fields["properties"])
+    assert (with_body.properties is body) == (with_body.fields["properties"] == properties)
+
+
 def test_a_dry_run_counts_and_changes_nothing() -> None:
     scrub = scrubber(dry_run=True)
     fields = {"properties": {"email": EMAIL}}
