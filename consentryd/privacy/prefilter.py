@@ -1,7 +1,7 @@
 """Whether an event may pass without a closer look: no key tells, and no text or number in it could be personal data.
 
-Keys and texts repeat from event to event. Those found harmless are remembered (`privacy.harmless`), a bounded number of them, in memory
-only, so that an event costs what is new in it.
+Keys, texts and the form of whole events repeat. Those found harmless are remembered (`privacy.harmless`, `privacy.form`), a bounded
+number of them, in memory only, so that an event costs what is new in it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any, Final, NamedTuple
 
 from consentryd.model.memory import keep, keep_seen
 from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
+from consentryd.privacy.form import form_of, is_general, without_numbers
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.rules import KeyRule, Scope
 
+_PROPERTIES: Final = "properties"
 _DEEPEST: Final = 12
 _MOST_PARTS: Final = 256
-_MOST_BODIES: Final = 16_384
-_LONGEST_BODY: Final = 512
+_MOST_FORMS: Final = 16_384
+_SHORTEST_BODY: Final = 3  # what is shorter holds nothing
+_LONGEST_BODY: Final = 2_048
 
 #: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
 _LEAST_NUMBER: Final = 10**10
@@ -34,10 +37,10 @@ class Plain(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known under one set of rules for keys: `parts` by top-level field, and the hashes of whole `bodies` found harmless."""
+    """What is known under one set of rules for keys: `parts` by top-level field, and the hashes of harmless `forms` of properties."""
 
     parts: dict[str, Plain]
-    bodies: set[int]
+    forms: set[int]
 
 
 class Prefilter:
@@ -50,8 +53,8 @@ class Prefilter:
     def clears(self, fields: dict[str, Any], scope: Scope, body: bytes | None = None) -> bool:
         """False when an event must be walked. Never changes its mind about one event, but for the cost.
 
-        `body` is the JSON of `properties`. Properties repeat, too: those found harmless are known again by their hash (SipHash with
-        the process's own key).
+        `body` is the JSON of `properties`. Properties repeat, too: those of a form (`form`) in which nothing was found are known again by
+        its hash (SipHash with the process's own key).
         """
         known = self._known.get(scope.keys)
         if known is None:
@@ -60,25 +63,33 @@ class Prefilter:
         top = parts.get("") or _of(parts, "", scope.keys)
         if not top.keys.issuperset(fields) and not self._are_plain(fields, top):
             return False
-        is_known = body is not None and hash(body) in known.bodies
+        form = form_of(body) if body is not None and _SHORTEST_BODY <= len(body) <= _LONGEST_BODY else None
+        is_known = form is not None and (hash(form) in known.forms or _is_alike(form, known.forms))
         fresh: list[str] = []
+        own: list[str] = []
         texts = self._finder.harmless.texts
         for part, value in fields.items():
             kind = type(value)
             if kind is str:
                 if value not in texts:
                     fresh.append(value)
-            elif (
-                value is not None
-                and not (is_known and part == "properties")
-                and not self._collect(value if kind is dict else [value], parts.get(part) or _of(parts, part, scope.keys), fresh)
-            ):
-                return False
-        if fresh and not self._finder.harmless.clear(fresh):
+            elif value and not (is_known and part == _PROPERTIES):
+                found = own if part == _PROPERTIES else fresh
+                box = value if kind is dict else [value]
+                if not self._collect(box, parts.get(part) or _of(parts, part, scope.keys), found):
+                    return False
+        clear = self._finder.harmless.clear
+        if (fresh and not clear(fresh)) or (own and not clear(own)):
             return False
-        if body is not None and not is_known and len(body) <= _LONGEST_BODY:
-            keep_seen(known.bodies, hash(body), _MOST_BODIES)
+        if form is not None and not is_known:
+            self._remember(form, own, known.forms)
         return True
+
+    def _remember(self, form: bytes, texts: list[str], forms: set[int]) -> None:
+        """Keep the form of properties that are clear, where all of its kind are: none of the `texts` in it had to be looked at closely."""
+        if is_general(form) and all(map(self._finder.harmless.knows, texts)):
+            keep_seen(forms, hash(form), _MOST_FORMS)
+            keep_seen(forms, hash(without_numbers(form)), _MOST_FORMS)
 
     def _collect(self, box: Any, plain: Plain, fresh: list[str]) -> bool:  # noqa: C901  one loop for what a call a value would triple
         """Gather texts not seen before, level by level; False where a key, a number or the depth asks for a closer look."""
@@ -120,6 +131,14 @@ class Prefilter:
             return False
         keep_seen(plain.keys, key, MOST_KEYS)
         return True
+
+
+def _is_alike(form: bytes, forms: set[int]) -> bool:
+    """Whether a form is known but for the lengths of its numbers."""
+    if hash(without_numbers(form)) not in forms:
+        return False
+    keep_seen(forms, hash(form), _MOST_FORMS)
+    return True
 
 
 def _of(parts: dict[str, Plain], part: str, keys: frozenset[KeyRule]) -> Plain:
