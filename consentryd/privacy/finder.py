@@ -30,7 +30,8 @@ _OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
 
 
 class Finder:
-    """The detectors, and a bounded memory: `classes` of keys that are harmless in themselves, and `harmless` texts."""
+    """The detectors, and a bounded memory: `classes` of keys that are harmless in themselves, those that are `quiet`, too, and
+    `harmless` texts."""
 
     def __init__(self, rules: RuleTable, phone_countries: Iterable[str] = ()) -> None:
         countries = tuple(phone_countries)
@@ -39,6 +40,7 @@ class Finder:
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
         self.harmless: Final = Harmless(self.has_telling_parameter)
         self.classes: Final[dict[str, KeyClass]] = {}
+        self.quiet: Final[set[str]] = set()
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
 
@@ -46,7 +48,8 @@ class Finder:
         found = self.classes.get(key)
         if found is None:
             found = PLAIN if _OWN.fullmatch(key) else classify(key, self._rules.hints, self._rules.keys)
-            _remember(self.classes, key, found)
+            if _remember(self.classes, key, found) and found.quiet:
+                keep_seen(self.quiet, key, MOST_KEYS)
         return found
 
     def parameter_class(self, name: str) -> KeyClass:
@@ -107,7 +110,8 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
     return bool(WORDS.fullmatch(text, 0, start) and WORDS.fullmatch(text, end))
 
 
-def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:
+def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> bool:
     if len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
-        return
+        return False
     keep(classes, key, found, MOST_KEYS)
+    return True

@@ -1,8 +1,8 @@
 """The form of an event's properties: what their JSON has in common with that of other events of its kind.
 
-Two bodies have one form if they differ only in which digits stand where, in the UUIDs and times (milliseconds, 13 digits) that are
-whole values, and in numbers of up to ten digits. What `gate` looks for depends on none of these (`harmless`), so what was found of one
-body holds for all of its form: `is_general` says of which forms.
+Two bodies have one form if they differ only in which digits stand where, in UUIDs that are whole values, and in the first digits and
+lengths of numbers that are nobody's: those of up to ten digits, and times in milliseconds. What `gate` looks for depends on none of
+these (`harmless`), so what was found of one body holds for all of its form, if the form `is_general`.
 """
 
 from __future__ import annotations
@@ -10,42 +10,104 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
-_HEX_ZEROS: Final = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
+from consentryd.model.memory import keep_seen
 
-#: More digits than a harmless number has. Each such run of (hexadecimal) digits must be the end of a UUID, or a time.
+MOST_FORMS: Final = 16_384
+LONGEST_BODY: Final = 2_048
+
+_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+
+#: A UUID that is a whole value, of which all but its first group is matched: few bytes are dashes.
+_UUID: Final = re.compile(rb'-[0a-fA-F]{4}-[0a-fA-F]{4}-[0a-fA-F]{4}-[0a-fA-F]{12}(?="[,}\]])(?<="[0a-fA-F]{8}-[0a-fA-F-]{27})')
+_FIRST_GROUP: Final = 8
+
+#: More digits than a harmless number has, if it is no time.
 _LONG: Final = b"0" * 11
-_UUID: Final = b'"00000000-0000-0000-0000-000000000000"'
+_RUN: Final = len(_LONG)
 _TIME: Final = b'":0000000000000'
-_TIME_DIGITS: Final = 13
-_NODE_DIGITS: Final = 12  # of a UUID, its last group
-_BEFORE_NODE: Final = len(_UUID) - _NODE_DIGITS - 1
+_TOLD: Final = len(_TIME)
+_DIGITS: Final = _TOLD - 2
 _FIRST_OF_TIME: Final = ord("1")  # the years 2001 to 2033
 _ENDS: Final = b",]}"
 
 _NUMBER: Final = re.compile(rb'":[0.]+')
 _NUMBERED_KEY: Final = re.compile(rb'0[^"]*":')
 
+#: Where fewer than one event in three has a known form, looking for it costs more than it saves: then it is left for a while.
+_PATIENCE: Final = 512
+_PAUSE: Final = 8_192
+
+#: Shorter bodies come again as they are.
+_SHORT: Final = 256
+
+
+#: In the place of a form that is known.
+KNOWN: Final = b""
+
+
+class Forms:
+    """The forms in which nothing was found, by their hash; and those seen once, for what comes but once is not worth remembering."""
+
+    def __init__(self) -> None:
+        self._harmless: Final[set[int]] = set()
+        self._once: Final[set[int]] = set()
+        self._bodies: Final[set[int]] = set()
+        self._patience = _PATIENCE
+
+    def new(self, body: bytes) -> bytes | None:
+        """The form of compact JSON if it is not known, `KNOWN` if it is, None if it has none or a look is not worth it."""
+        if self._patience <= 0:
+            self._patience = self._patience + 1 or _PATIENCE
+            return None
+        length = len(body)
+        if length > LONGEST_BODY or (length <= _SHORT and hash(body) in self._bodies):
+            return None if length > LONGEST_BODY else KNOWN
+        form = form_of(body)
+        if form is None or (hash(form) not in self._harmless and not self._is_alike(form)):
+            return form
+        if self._patience < _PATIENCE:
+            self._patience += 2
+        if length <= _SHORT:
+            keep_seen(self._bodies, hash(body), MOST_FORMS)
+        return KNOWN
+
+    def _is_alike(self, form: bytes) -> bool:
+        """Whether a form is known but for the lengths of its numbers."""
+        if hash(without_numbers(form)) not in self._harmless:
+            self._patience = self._patience - 1 or -_PAUSE
+            return False
+        keep_seen(self._harmless, hash(form), MOST_FORMS)
+        return True
+
+    def is_again(self, form: bytes) -> bool:
+        """Whether a form was seen before, but for the lengths of its numbers."""
+        seen = hash(without_numbers(form))
+        if seen in self._once:
+            return True
+        keep_seen(self._once, seen, MOST_FORMS)
+        return False
+
+    def remember(self, form: bytes) -> None:
+        """Keep the form of properties in which nothing was found, if that holds for all of its kind."""
+        if is_general(form):
+            keep_seen(self._harmless, hash(form), MOST_FORMS)
+            keep_seen(self._harmless, hash(without_numbers(form)), MOST_FORMS)
+
 
 def form_of(body: bytes) -> bytes | None:
-    """The form of compact JSON; None where a long run of digits is neither a UUID nor a time."""
-    shape = body.translate(_ZEROS)
-    digits = body.translate(_HEX_ZEROS)
-    at = digits.find(_LONG)
-    pieces, last = [], 0
-    while at >= 0:
-        if digits[at - _BEFORE_NODE : at + _NODE_DIGITS + 1] == _UUID:
-            start, end = at - _BEFORE_NODE + 1, at + _NODE_DIGITS
-            is_value = digits[end + 1] in _ENDS
-        else:
-            start, end = at, at + _TIME_DIGITS
-            is_value = shape[at - 2 : end] == _TIME and body[at] == _FIRST_OF_TIME and shape[end] in _ENDS
-        if not is_value:
+    """The form of compact JSON; None where a long run of digits is no time."""
+    form = body.translate(_ZEROS)
+    end = form.rfind(_LONG) + _RUN
+    while end >= _RUN:
+        if form[end - _TOLD : end] != _TIME or body[end - _DIGITS] != _FIRST_OF_TIME or form[end] not in _ENDS:
             return None
-        pieces.append(shape[last:start])
-        last = end
-        at = digits.find(_LONG, end)
-    return b"".join([*pieces, shape[last:]]) if last else shape
+        end = form.rfind(_LONG, 0, end - _DIGITS) + _RUN
+    uuid = _UUID.search(form)
+    while uuid is not None:
+        start = uuid.start() - _FIRST_GROUP
+        form = form[:start] + form[uuid.end() :]
+        uuid = _UUID.search(form, start)
+    return form
 
 
 def without_numbers(form: bytes) -> bytes:

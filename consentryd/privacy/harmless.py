@@ -20,6 +20,10 @@ MOST_TEXTS: Final = 16_384
 MOST_SHAPES: Final = 8_192
 LONGEST: Final = 128
 
+#: Times in milliseconds from 2001 to 2033.
+FIRST_TIME: Final = 10**12
+LAST_TIME: Final = 2 * 10**12
+
 #: The shortest personal datum is an address such as a@b.co.
 SHORTEST_TEXT: Final = 6
 

@@ -11,21 +11,18 @@ from typing import Any, Final, NamedTuple
 
 from consentryd.model.memory import keep, keep_seen
 from consentryd.privacy.finder import LONGEST_KEY, MOST_KEYS, Finder
-from consentryd.privacy.form import form_of, is_general, without_numbers
+from consentryd.privacy.form import KNOWN, Forms
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
 from consentryd.privacy.rules import KeyRule, Scope
 
 _PROPERTIES: Final = "properties"
 _DEEPEST: Final = 12
 _MOST_PARTS: Final = 256
-_MOST_FORMS: Final = 16_384
 _SHORTEST_BODY: Final = 3  # what is shorter holds nothing
-_LONGEST_BODY: Final = 2_048
 
-#: Numbers of up to ten digits, and times in milliseconds from 2001 to 2033, are nobody's card or account.
+#: Numbers of up to ten digits, and times, are nobody's card or account.
 _LEAST_NUMBER: Final = 10**10
-_FIRST_TIME: Final = 10**12
-_LAST_TIME: Final = 2 * 10**12
 
 
 class Plain(NamedTuple):
@@ -37,10 +34,10 @@ class Plain(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known under one set of rules for keys: `parts` by top-level field, and the hashes of harmless `forms` of properties."""
+    """What is known under one set of rules for keys: `parts` by top-level field, and the `forms` of properties."""
 
     parts: dict[str, Plain]
-    forms: set[int]
+    forms: Forms
 
 
 class Prefilter:
@@ -58,13 +55,12 @@ class Prefilter:
         """
         known = self._known.get(scope.keys)
         if known is None:
-            known = self._known[scope.keys] = Known({}, set())
-        parts = known.parts
+            known = self._known[scope.keys] = Known({}, Forms())
+        parts, forms = known
         top = parts.get("") or _of(parts, "", scope.keys)
         if not top.keys.issuperset(fields) and not self._are_plain(fields, top):
             return False
-        form = form_of(body) if body is not None and _SHORTEST_BODY <= len(body) <= _LONGEST_BODY else None
-        is_known = form is not None and (hash(form) in known.forms or _is_alike(form, known.forms))
+        form = forms.new(body) if body is not None and len(body) >= _SHORTEST_BODY else None
         fresh: list[str] = []
         own: list[str] = []
         texts = self._finder.harmless.texts
@@ -73,23 +69,17 @@ class Prefilter:
             if kind is str:
                 if value not in texts:
                     fresh.append(value)
-            elif value and not (is_known and part == _PROPERTIES):
+            elif value and not (form is KNOWN and part == _PROPERTIES):
                 found = own if part == _PROPERTIES else fresh
                 box = value if kind is dict else [value]
                 if not self._collect(box, parts.get(part) or _of(parts, part, scope.keys), found):
                     return False
-        clear = self._finder.harmless.clear
-        if (fresh and not clear(fresh)) or (own and not clear(own)):
+        harmless = self._finder.harmless
+        if (fresh and not harmless.clear(fresh)) or (own and not harmless.clear(own)):
             return False
-        if form is not None and not is_known:
-            self._remember(form, own, known.forms)
+        if form and forms.is_again(form) and all(map(harmless.knows, own)):
+            forms.remember(form)
         return True
-
-    def _remember(self, form: bytes, texts: list[str], forms: set[int]) -> None:
-        """Keep the form of properties that are clear, where all of its kind are: none of the `texts` in it had to be looked at closely."""
-        if is_general(form) and all(map(self._finder.harmless.knows, texts)):
-            keep_seen(forms, hash(form), _MOST_FORMS)
-            keep_seen(forms, hash(without_numbers(form)), _MOST_FORMS)
 
     def _collect(self, box: Any, plain: Plain, fresh: list[str]) -> bool:  # noqa: C901  one loop for what a call a value would triple
         """Gather texts not seen before, level by level; False where a key, a number or the depth asks for a closer look."""
@@ -109,7 +99,7 @@ class Prefilter:
                         if inner not in seen:
                             fresh.append(inner)
                     elif kind is int or kind is float:
-                        if inner >= _LEAST_NUMBER and not _FIRST_TIME <= inner < _LAST_TIME:
+                        if inner >= _LEAST_NUMBER and not FIRST_TIME <= inner < LAST_TIME:
                             return False
                     elif kind is dict or kind is list:
                         below.append(inner)
@@ -131,14 +121,6 @@ class Prefilter:
             return False
         keep_seen(plain.keys, key, MOST_KEYS)
         return True
-
-
-def _is_alike(form: bytes, forms: set[int]) -> bool:
-    """Whether a form is known but for the lengths of its numbers."""
-    if hash(without_numbers(form)) not in forms:
-        return False
-    keep_seen(forms, hash(form), _MOST_FORMS)
-    return True
 
 
 def _of(parts: dict[str, Plain], part: str, keys: frozenset[KeyRule]) -> Plain:

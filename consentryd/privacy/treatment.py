@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.redaction import Action
@@ -109,6 +110,7 @@ class Treatment:
         return _DECIMAL.sub(lambda match: str(round(float(match[0]), self._decimals)), value)
 
 
+@cache
 def _token(detector: str) -> str:
     return f"[{detector.partition(':')[0]}]"
 

@@ -9,13 +9,14 @@ import orjson
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.text import TextCleaner
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
-from consentryd.privacy.work import Work
+from consentryd.privacy.work import MOST_NESTING, Work
 
-#: Numbers with fewer digits are nobody's.
+#: Numbers with fewer digits are nobody's, and so are times.
 _LEAST_NUMBER: Final = 10**8
 
 
@@ -35,31 +36,47 @@ class Walk:
         return self._value(value, path, PLAIN, depth, work)
 
     def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        changed = False
-        classes, texts, knows = self._finder.classes, self._finder.harmless.texts, self._finder.harmless.knows
+        changes: list[tuple[str, str | None, Any]] = []
+        quiet, texts, knows = self._finder.quiet, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            key = raw if type(raw) is str else str(raw)
-            about = classes.get(key)
-            if about is not None and about.quiet:
+            if raw in quiet:
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
-                        result[key] = inner
                         continue
-                elif inner is None or kind is bool or ((kind is int or kind is float) and -_LEAST_NUMBER < inner < _LEAST_NUMBER):
-                    result[key] = inner
+                elif kind is dict or kind is list:
+                    if self._is_harmless(inner, depth):
+                        continue
+                elif inner is None or kind is bool or _is_nobodys(inner):
                     continue
+            key = raw if type(raw) is str else str(raw)
+            about = self._finder.classes.get(key)
             name = key if about is not None else self._key(key, path, work)
             if name is None:
-                changed = True
+                changes.append((raw, None, DROPPED))
                 continue
             here = f"{path}.{name}" if path else name
             kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
-            changed = changed or kept is not inner or name != raw
-            if kept is not DROPPED:
-                result[name if name not in result else f"{name}_{len(result)}"] = kept
-        return result if changed else value
+            if kept is not inner or name != raw:
+                changes.append((raw, name, kept))
+        return _changed(value, changes) if changes else value
+
+    def _is_harmless(self, box: Any, depth: int) -> bool:
+        """Whether it is known of all that is in an object or a list that it is nobody's."""
+        if depth > MOST_NESTING or (type(box) is dict and not self._finder.quiet.issuperset(box)):
+            return False
+        texts, knows = self._finder.harmless.texts, self._finder.harmless.knows
+        for inner in box.values() if type(box) is dict else box:
+            kind = type(inner)
+            if kind is str:
+                if inner not in texts and not knows(inner):
+                    return False
+            elif kind is dict or kind is list:
+                if not self._is_harmless(inner, depth + 1):
+                    return False
+            elif not (inner is None or kind is bool or _is_nobodys(inner)):
+                return False
+        return True
 
     def _list(self, value: list[Any], path: str, about: KeyClass, depth: int, work: Work) -> list[Any]:
         kept = [self._value(inner, f"{path}[{index}]", about, depth + 1, work) for index, inner in enumerate(value)]
@@ -123,3 +140,31 @@ class Walk:
         here = path if name is None else f"{path}.{name}" if path else name
         work.redactions[before:] = [redaction._replace(path=here) for redaction in work.redactions[before:]]
         return name
+
+
+def _is_nobodys(number: Any) -> bool:
+    kind = type(number)
+    return (kind is int or kind is float) and (-_LEAST_NUMBER < number < _LEAST_NUMBER or FIRST_TIME <= number < LAST_TIME)
+
+
+def _changed(value: dict[str, Any], changes: list[tuple[str, str | None, Any]]) -> dict[str, Any]:
+    """A copy with what changed: by the key that was, the name that is (None: the key must go), and the value that is left."""
+    if any(name != raw for raw, name, _ in changes):
+        return _renamed(value, {raw: (name, kept) for raw, name, kept in changes})
+    result = value.copy()
+    for raw, _, kept in changes:
+        if kept is DROPPED:
+            del result[raw]
+        else:
+            result[raw] = kept
+    return result
+
+
+def _renamed(value: dict[str, Any], changes: dict[str, tuple[str | None, Any]]) -> dict[str, Any]:
+    """The same where names change, too: two that become one lose nothing."""
+    result: dict[str, Any] = {}
+    for raw, inner in value.items():
+        name, kept = changes.get(raw, (raw, inner))
+        if name is not None and kept is not DROPPED:
+            result[name if name not in result else f"{name}_{len(result)}"] = kept
+    return result

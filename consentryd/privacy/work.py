@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from consentryd.model.made import made
 from consentryd.privacy.redaction import BOUND_RULE, Action, Redaction
 from consentryd.privacy.rules import Scope
 from consentryd.privacy.seal import Place
@@ -39,10 +40,10 @@ class Work:
         return self.nodes >= 0 and depth <= MOST_NESTING
 
     def spot(self, path: str) -> Spot:
-        return Spot(path if self.anchor is None else self.anchor, self.place, self.handle)
+        return made(Spot, (path if self.anchor is None else self.anchor, self.place, self.handle))
 
     def record(self, path: str, rule: str, action: Action) -> None:
-        self.redactions.append(Redaction(path, rule, action))
+        self.redactions.append(made(Redaction, (path, rule, action)))
 
     def beyond(self, path: str) -> Any:
         """What could not be looked at is dropped."""

@@ -63,16 +63,14 @@ def test_digits_ids_times_and_numbers_make_no_other_form() -> None:
         {"n": [1_763_000_000_000]},
         {"n": "1763000000000"},
         {"n": 12345678901},
-        {UUID: 1},
-        {"n": f"{UUID} "},
-        {"n": "deadbeefdeadbeef"},
+        {"n": UUID[:-12] + "0" * 12 + " "},
     ],
 )
 def test_what_is_long_and_neither_id_nor_time_has_no_form(properties: dict[str, Any]) -> None:
     assert form_of(orjson.dumps(properties)) is None
 
 
-@pytest.mark.parametrize("properties", [{"ipv5": 1}, {"a": [{"line 3": "x"}]}, {"a": "\x01"}, {"a": 'b"c'}])
+@pytest.mark.parametrize("properties", [{"ipv5": 1}, {UUID: 1}, {"a": [{"line 3": "x"}]}, {"a": "\x01"}, {"a": 'b"c'}])
 def test_a_form_with_digits_in_a_key_or_escaped_characters_tells_too_little(properties: dict[str, Any]) -> None:
     assert not is_general(form_of(orjson.dumps(properties)) or b"")
 
