@@ -14,12 +14,10 @@ from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
-from consentryd.privacy.rules import RuleTable
+from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
+from consentryd.privacy.rules import KeyRule, RuleTable
 
-#: Keys remembered as telling nothing, and classes of those that do.
-MOST_KEYS: Final = 20_000
-LONGEST_KEY: Final = 64
-
+_MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
 _NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
 _ENDS: Final = " ,;!?)"
@@ -30,8 +28,7 @@ _OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
 
 
 class Finder:
-    """The detectors, and a bounded memory: `classes` of keys that are harmless in themselves, those that are `quiet`, too, and
-    `harmless` texts."""
+    """The detectors, and a bounded memory: `classes` of keys that are harmless in themselves, and `harmless` texts."""
 
     def __init__(self, rules: RuleTable, phone_countries: Iterable[str] = ()) -> None:
         countries = tuple(phone_countries)
@@ -40,7 +37,7 @@ class Finder:
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
         self.harmless: Final = Harmless(self.has_telling_parameter)
         self.classes: Final[dict[str, KeyClass]] = {}
-        self.quiet: Final[set[str]] = set()
+        self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
 
@@ -48,9 +45,15 @@ class Finder:
         found = self.classes.get(key)
         if found is None:
             found = PLAIN if _OWN.fullmatch(key) else classify(key, self._rules.hints, self._rules.keys)
-            if _remember(self.classes, key, found) and found.quiet:
-                keep_seen(self.quiet, key, MOST_KEYS)
+            _remember(self.classes, key, found)
         return found
+
+    def plain_keys(self, part: str, rules: frozenset[KeyRule]) -> PlainKeys:
+        """The keys that tell nothing under a top-level field where `rules` for keys are in force."""
+        plain = self._plain.get((part, rules))
+        if plain is None:
+            plain = keep(self._plain, (part, rules), PlainKeys(part, rules, self.key_class), _MOST_PARTS)
+        return plain
 
     def parameter_class(self, name: str) -> KeyClass:
         found = self._parameters.get(name)
@@ -110,8 +113,7 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
     return bool(WORDS.fullmatch(text, 0, start) and WORDS.fullmatch(text, end))
 
 
-def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> bool:
+def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:
     if len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
-        return False
+        return
     keep(classes, key, found, MOST_KEYS)
-    return True

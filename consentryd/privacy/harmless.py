@@ -39,7 +39,7 @@ _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QU
 
 
 class Harmless:
-    """`texts` are known to hold nothing; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name."""
+    """`texts` are known to hold nothing and no digits; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name."""
 
     def __init__(self, tells: Callable[[bytes], bool]) -> None:
         self.texts: Final[set[str]] = set()
@@ -57,7 +57,7 @@ class Harmless:
                 shape = raw.translate(_ZEROS)
                 if hash(shape) not in shapes and not self._is_harmless(raw, shape):
                     return False
-                if shape == raw:  # ids and numbers come once, and would drive out the words
+                if shape == raw and b"0" not in raw:  # ids and numbers come once, and would drive out the words
                     self.remember(text)
         except UnicodeEncodeError:
             return False

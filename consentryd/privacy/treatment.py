@@ -45,6 +45,11 @@ def is_output(value: Any) -> bool:
     return isinstance(value, str) and value[:1] in {"[", "*"} and _OUTPUT.fullmatch(value) is not None
 
 
+def without_outputs(text: str) -> str:
+    """What is left of a text besides what actions left behind."""
+    return _OUTPUT.sub("", text) if "[" in text or "*" in text else text
+
+
 class Treatment:
     """The actions, with a region's key for hashed properties."""
 

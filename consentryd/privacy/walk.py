@@ -11,9 +11,10 @@ from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
 from consentryd.privacy.key_class import PLAIN, KeyClass
+from consentryd.privacy.plain import PlainKeys
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.text import TextCleaner
-from consentryd.privacy.treatment import DROPPED, Treatment, is_output
+from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_outputs
 from consentryd.privacy.work import MOST_NESTING, Work
 
 #: Numbers with fewer digits are nobody's, and so are times.
@@ -35,17 +36,20 @@ class Walk:
     def _nested(self, value: Any, path: str, depth: int, work: Work) -> Any:
         return self._value(value, path, PLAIN, depth, work)
 
-    def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
+    def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:  # noqa: C901  one loop, no calls
         changes: list[tuple[str, str | None, Any]] = []
-        quiet, texts, knows = self._finder.quiet, self._finder.harmless.texts, self._finder.harmless.knows
+        plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
+        keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if raw in quiet:
+            if not path:
+                work.plain = self._finder.plain_keys(raw, work.scope.keys)
+            if raw in keys or plain.take(raw):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
                         continue
                 elif kind is dict or kind is list:
-                    if self._is_harmless(inner, depth):
+                    if self._is_harmless(inner, work.plain, depth):
                         continue
                 elif inner is None or kind is bool or _is_nobodys(inner):
                     continue
@@ -61,9 +65,9 @@ class Walk:
                 changes.append((raw, name, kept))
         return _changed(value, changes) if changes else value
 
-    def _is_harmless(self, box: Any, depth: int) -> bool:
+    def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
-        if depth > MOST_NESTING or (type(box) is dict and not self._finder.quiet.issuperset(box)):
+        if depth > MOST_NESTING or (type(box) is dict and not plain.cover(box)):
             return False
         texts, knows = self._finder.harmless.texts, self._finder.harmless.knows
         for inner in box.values() if type(box) is dict else box:
@@ -72,7 +76,7 @@ class Walk:
                 if inner not in texts and not knows(inner):
                     return False
             elif kind is dict or kind is list:
-                if not self._is_harmless(inner, depth + 1):
+                if not self._is_harmless(inner, plain, depth + 1):
                     return False
             elif not (inner is None or kind is bool or _is_nobodys(inner)):
                 return False
@@ -106,7 +110,9 @@ class Walk:
         for rule in about.rules:
             if work.scope.has(rule, path):
                 return self._whole(value, path, rule.rule.action, rule.rule.detector, about.token, work)
-        if about.hint is None or isinstance(value, dict | list) or not fits(about.hint, value):
+        if about.hint is None or isinstance(value, dict | list):
+            return None
+        if not fits(about.hint, without_outputs(value) if isinstance(value, str) else value):
             return None
         action = work.scope.action(about.hint, "", path)
         return None if action is Action.KEEP else self._whole(value, path, action, about.hint, about.hint, work)

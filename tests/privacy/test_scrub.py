@@ -291,6 +291,13 @@ def test_sealed_values_are_given_back_where_they_belong_and_die_with_their_key()
     assert unseal(sealed, [keys.key_for(HANDLE)], place, "properties") == sealed
 
 
+def test_a_sealed_value_is_not_taken_for_what_its_key_says() -> None:
+    scrub = scrubber(PiiRule(detector="*", action="encrypt"))
+    once = scrub.scrub("x", "shop", {"properties": {"idfa": "/Users/annasmith/project/main.py"}}, HANDLE).fields
+    assert once["properties"]["idfa"].startswith("/Users/[enc:")
+    assert scrub.scrub("x", "shop", once, HANDLE).fields == once
+
+
 def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:
     scrub = scrubber(PiiRule(detector="email", action="encrypt"))
     assert scrub.scrub("x", "shop", {"properties": {"email": EMAIL}}).fields == {"properties": {}}
