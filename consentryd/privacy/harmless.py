@@ -57,7 +57,7 @@ class Harmless:
                 shape = raw.translate(_ZEROS)
                 if hash(shape) not in shapes and not self._is_harmless(raw, shape):
                     return False
-                if shape == raw and b"0" not in raw:  # ids and numbers come once, and would drive out the words
+                if shape == raw:
                     self.remember(text)
         except UnicodeEncodeError:
             return False
@@ -69,11 +69,17 @@ class Harmless:
             raw = text.encode()
         except UnicodeEncodeError:
             return False
-        return hash(raw.translate(_ZEROS)) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
+        shape = raw.translate(_ZEROS)
+        if hash(shape) in self._shapes:
+            if shape == raw:
+                self.remember(text)
+            return True
+        return len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID
 
     def remember(self, text: str) -> None:
-        """Keep a text that shows no sign. URLs are nobody's words, and one with a query may name a person to whoever knows the site."""
-        if len(text) <= LONGEST and "://" not in text and "?" not in text:
+        """Keep a text that shows no sign. Ids and numbers come once, and would drive out the words. URLs are nobody's words, and one with a
+        query may name a person to whoever knows the site."""
+        if len(text) <= LONGEST and "0" not in text and "://" not in text and "?" not in text:
             keep_seen(self.texts, text, MOST_TEXTS)
 
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:

@@ -82,12 +82,14 @@ class TextCleaner:
         if "=" not in text or "%" in text:
             return None
         cleaned = self._parameters(text, path, work)
-        return None if cleaned == text else self.clean(cleaned, path, about, depth + 1, work)
+        if cleaned == text:
+            return None
+        return cleaned if self._is_harmless(cleaned) else self.clean(cleaned, path, about, depth + 1, work)
 
     def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
-        if is_encoded(text) or (not text.isascii() and may_hide(text.encode("utf-8", "replace"))):
-            decoded = _decoded(text)
+        if not text.isascii() or "%" in text or "&" in text:
+            decoded = _decoded(text) if is_encoded(text) or may_hide(text.encode("utf-8", "replace")) else text
             if decoded is None:
                 return None
             text = decoded

@@ -37,7 +37,8 @@ class Walk:
         return self._value(value, path, PLAIN, depth, work)
 
     def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:  # noqa: C901  one loop, no calls
-        changes: list[tuple[str, str | None, Any]] = []
+        changes: dict[str, tuple[str | None, Any]] = {}
+        renamed = False
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
@@ -57,13 +58,15 @@ class Walk:
             about = self._finder.classes.get(key)
             name = key if about is not None else self._key(key, path, work)
             if name is None:
-                changes.append((raw, None, DROPPED))
+                changes[raw], renamed = (None, DROPPED), True
                 continue
             here = f"{path}.{name}" if path else name
             kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
-            if kept is not inner or name != raw:
-                changes.append((raw, name, kept))
-        return _changed(value, changes) if changes else value
+            if name != raw:
+                changes[raw], renamed = (name, kept), True
+            elif kept is not inner:
+                changes[raw] = name, kept
+        return (_renamed if renamed else _changed)(value, changes) if changes else value
 
     def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
@@ -153,21 +156,19 @@ def _is_nobodys(number: Any) -> bool:
     return (kind is int or kind is float) and (-_LEAST_NUMBER < number < _LEAST_NUMBER or FIRST_TIME <= number < LAST_TIME)
 
 
-def _changed(value: dict[str, Any], changes: list[tuple[str, str | None, Any]]) -> dict[str, Any]:
-    """A copy with what changed: by the key that was, the name that is (None: the key must go), and the value that is left."""
-    if any(name != raw for raw, name, _ in changes):
-        return _renamed(value, {raw: (name, kept) for raw, name, kept in changes})
+def _changed(value: dict[str, Any], changes: dict[str, tuple[str | None, Any]]) -> dict[str, Any]:
+    """A copy with what changed under the same keys."""
     result = value.copy()
-    for raw, _, kept in changes:
+    for key, (_, kept) in changes.items():
         if kept is DROPPED:
-            del result[raw]
+            del result[key]
         else:
-            result[raw] = kept
+            result[key] = kept
     return result
 
 
 def _renamed(value: dict[str, Any], changes: dict[str, tuple[str | None, Any]]) -> dict[str, Any]:
-    """The same where names change, too: two that become one lose nothing."""
+    """A copy where names change, too (None: the key must go). Two that become one lose nothing."""
     result: dict[str, Any] = {}
     for raw, inner in value.items():
         name, kept = changes.get(raw, (raw, inner))
