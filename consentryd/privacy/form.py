@@ -40,7 +40,6 @@ _PAUSE: Final = 8_192
 #: Shorter bodies come again as they are.
 _SHORT: Final = 256
 
-
 #: In the place of a form that is known.
 KNOWN: Final = b""
 
@@ -59,15 +58,14 @@ class Forms:
         if self._patience <= 0:
             self._patience = self._patience + 1 or _PATIENCE
             return None
-        length = len(body)
-        if length > LONGEST_BODY or (length <= _SHORT and hash(body) in self._bodies):
-            return None if length > LONGEST_BODY else KNOWN
-        form = form_of(body)
+        if len(body) <= _SHORT and hash(body) in self._bodies:
+            return KNOWN
+        form = form_of(body) if len(body) <= LONGEST_BODY else None
         if form is None or (hash(form) not in self._harmless and not self._is_alike(form)):
             return form
         if self._patience < _PATIENCE:
             self._patience += 2
-        if length <= _SHORT:
+        if len(body) <= _SHORT:
             keep_seen(self._bodies, hash(body), MOST_FORMS)
         return KNOWN
 
@@ -102,12 +100,8 @@ def form_of(body: bytes) -> bytes | None:
         if form[end - _TOLD : end] != _TIME or body[end - _DIGITS] != _FIRST_OF_TIME or form[end] not in _ENDS:
             return None
         end = form.rfind(_LONG, 0, end - _DIGITS) + _RUN
-    uuid = _UUID.search(form)
-    while uuid is not None:
-        start = uuid.start() - _FIRST_GROUP
-        form = form[:start] + form[uuid.end() :]
-        uuid = _UUID.search(form, start)
-    return form
+    pieces = _UUID.split(form)
+    return form if len(pieces) == 1 else b"".join([*(piece[:-_FIRST_GROUP] for piece in pieces[:-1]), pieces[-1]])
 
 
 def without_numbers(form: bytes) -> bytes:

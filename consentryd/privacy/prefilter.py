@@ -7,7 +7,7 @@ number of them, in memory only, so that an event costs what is new in it.
 from __future__ import annotations
 
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.form import KNOWN, Forms
@@ -23,24 +23,32 @@ _SHORTEST_BODY: Final = 3  # what is shorter holds nothing
 _LEAST_NUMBER: Final = 10**10
 
 
+class Known(NamedTuple):
+    """What is known under one set of rules for keys: plain keys at the top, and the forms of properties."""
+
+    top: PlainKeys
+    forms: Forms
+
+
 class Prefilter:
     """The first look at the events of one region."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder: Final = finder
-        self._forms: Final[dict[frozenset[KeyRule], Forms]] = {}
+        self._known: Final[dict[frozenset[KeyRule], Known]] = {}
 
-    def clears(self, fields: dict[str, Any], scope: Scope, body: bytes | None = None) -> bool:
+    def clears(self, fields: dict[str, Any], scope: Scope, body: bytes | None = None) -> bool:  # noqa: C901  one loop, no calls
         """False when an event must be walked. Never changes its mind about one event, but for the cost.
 
         `body` is the JSON of `properties`. Properties repeat, too: those of a form (`form`) in which nothing was found are known again by
         its hash (SipHash with the process's own key).
         """
         rules = scope.keys
-        forms = self._forms.get(rules)
-        if forms is None:
-            forms = self._forms[rules] = Forms()
-        if not self._finder.plain_keys("", rules).cover(fields):
+        known = self._known.get(rules)
+        if known is None:
+            known = self._known[rules] = Known(self._finder.plain_keys("", rules), Forms())
+        top, forms = known
+        if not top.cover(fields):
             return False
         form = forms.new(body) if body is not None and len(body) >= _SHORTEST_BODY else None
         fresh: list[str] = []
@@ -56,6 +64,8 @@ class Prefilter:
                 box = value if kind is dict else [value]
                 if not self._collect(box, self._finder.plain_keys(part, rules), found):
                     return False
+        if form is KNOWN and not fresh:
+            return True
         harmless = self._finder.harmless
         if (fresh and not harmless.clear(fresh)) or (own and not harmless.clear(own)):
             return False

@@ -105,12 +105,13 @@ class TextCleaner:
             return None
         if not work.takes(len(text), depth):
             return work.beyond(path)
-        treated = self._treatment.apply(action, name, kind, text[start:end], work.spot(path))
+        treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
         return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
 
     def _is_harmless(self, rest: str) -> bool:
-        return rest in self._finder.harmless.texts or self._finder.harmless.clear([rest])
+        harmless = self._finder.harmless
+        return rest in harmless.texts or harmless.knows(rest) or harmless.clear([rest])
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
@@ -169,7 +170,7 @@ class TextCleaner:
             if hint is None or not fits(hint, value):
                 continue
             action = work.scope.action(hint, "", path)
-            treated = self._treatment.apply(action, hint, "", value, work.spot(path))
+            treated = self._treatment.apply(action, hint, "", value, path, work)
             if treated == value:
                 continue
             work.record(path, hint, action)
@@ -181,9 +182,7 @@ class TextCleaner:
         pieces: list[str] = []
         last = 0
         for finding, action in _claims(found, path, work):
-            treated = self._treatment.apply(
-                action, finding.name, finding.kind, text[finding.start : finding.end], work.spot(path)
-            )
+            treated = self._treatment.apply(action, finding.name, finding.kind, text[finding.start : finding.end], path, work)
             work.record(path, finding.name, action)
             if treated is DROPPED and finding.name != FRAGMENT:
                 return DROPPED

@@ -124,7 +124,7 @@ class Walk:
         if action is Action.KEEP or is_output(value) or value == "":
             return value
         subject = orjson.dumps(value).decode() if isinstance(value, dict | list) else value
-        treated = self._treatment.apply(action, detector, "", subject, work.spot(path))
+        treated = self._treatment.apply(action, detector, "", subject, path, work)
         if treated is DROPPED or treated != value:
             work.record(path, rule, action)
             return treated
