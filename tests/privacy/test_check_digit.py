@@ -56,7 +56,7 @@ def test_a_check_agrees_with_the_oracle_on_a_number_and_on_all_that_differ_in_on
 def test_a_check_agrees_with_the_oracle_on_many_numbers_of_whom_some_are_valid(name: str) -> None:
     draw, valid, told = Draw(39), oracle(name), 0
     for round_ in range(900):
-        text = NATIONAL[name][1] if name in NATIONAL and round_ % 2 else FORMS[name][round_ % len(FORMS[name])]
+        text = NATIONAL[name][1] if name in NATIONAL and round_ % 2 else FORMS[name][round_ // 2 % len(FORMS[name])]
         text = draw.form(text)
         if not re.fullmatch(CHECKS[name].form, text, re.ASCII):
             continue
