@@ -20,6 +20,7 @@ from consentryd.privacy.rules import KeyRule, RuleTable
 _MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
 _NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
+_JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
 _ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
@@ -35,7 +36,7 @@ class Finder:
         self._detectors: Final[tuple[Detector, ...]] = (*DETECTORS, *([national(countries)] if countries else []))
         self._rules: Final = rules
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
-        self.harmless: Final = Harmless(self.has_telling_parameter)
+        self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key)
         self.classes: Final[dict[str, KeyClass]] = {}
         self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
@@ -95,6 +96,10 @@ class Finder:
                 return True
             position = data.find(b"=", position + 1)
         return False
+
+    def _has_telling_key(self, data: bytes) -> bool:
+        """Whether a key in JSON may tell, under some rule or by itself."""
+        return not all(self.key_class(match[1].decode(errors="replace")).quiet for match in _JSON_KEY.finditer(data))
 
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:

@@ -29,6 +29,8 @@ FRAGMENT: Final = "url_fragment"
 LONGEST: Final = 256
 
 _SHORTEST: Final = 4
+#: Signs of what is not found by looking at the text as it stands.
+_DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 #: Findings that take nothing around them.
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
 _PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
@@ -156,6 +158,8 @@ class TextCleaner:
         found = self._finder.find(cleaned, gate, about)
         if found:
             cleaned = self._spans(cleaned, found, path, work)
+        elif not (gate & _DEEPER or about.version or about.location):
+            self._finder.harmless.settle(text)
         if cleaned is not DROPPED and gate & Gate.RUN:
             cleaned = self._base64(cleaned, path, depth, work)
         return cleaned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -122,6 +123,8 @@ def mixed(seed: int, count: int) -> Iterator[dict[str, Any]]:
         if number % 8 == 0:
             key, _, value = positive(draw, LOCALES[number % len(LOCALES)])
             properties[key] = value
+        if number % 10 == 0:
+            properties = {"step": 1, "payload": json.dumps({"a": [properties]})}
         yield properties
         for _ in range(3):
             yield mutation.of(properties)

@@ -291,6 +291,30 @@ def test_sealed_values_are_given_back_where_they_belong_and_die_with_their_key()
     assert unseal(sealed, [keys.key_for(HANDLE)], place, "properties") == sealed
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"password":"abcdef"}', '{"password":"[secret]"}'),
+        ('{"a" : {"first_name" : "Anna"}}', '{"a":{"first_name":"[name]"}}'),
+        ('[{"dob":"March 1985"}]', '[{"dob":"1985"}]'),
+        ('{"line 1":"x","address_1":"Main St"}', '{"line 1":"x","address_1":"[postal_address]"}'),
+        ('{"plan":"pro"}', '{"plan":"pro"}'),
+    ],
+)
+def test_json_in_a_text_is_scrubbed_by_its_keys(text: str, expected: str) -> None:
+    scrub = scrubber()
+    assert stored('{"line 5":"x","address_5":"Main St"}', using=scrub) == '{"line 5":"x","address_5":"Main St"}'
+    assert stored(text, using=scrub) == expected
+
+
+def test_json_in_a_text_is_looked_at_under_the_rules_of_its_event() -> None:
+    scrub, fields = scrubber(), {"traits": {"note": '{"plan":"pro","nick":"x","name":"Anna"}'}}
+    assert scrub.scrub("group", "shop", {"properties": fields["traits"]}).fields["properties"] == fields["traits"]
+    own = scrubber(PiiRule(key="plan", event="Order*", action="drop"))
+    assert stored('{"plan":"pro"}', using=own) == '{"plan":"pro"}'
+    assert own.scrub("Order Placed", "shop", {"properties": {"note": '{"plan":"pro"}'}}).fields["properties"] == {"note": "{}"}
+
+
 def test_a_sealed_value_is_not_taken_for_what_its_key_says() -> None:
     scrub = scrubber(PiiRule(detector="*", action="encrypt"))
     once = scrub.scrub("x", "shop", {"properties": {"idfa": "/Users/annasmith/project/main.py"}}, HANDLE).fields
