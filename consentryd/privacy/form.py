@@ -23,10 +23,8 @@ _FIRST_GROUP: Final = 8
 
 #: More digits than a harmless number has, if it is no time.
 _LONG: Final = b"0" * 11
-_RUN: Final = len(_LONG)
 _TIME: Final = b'":0000000000000'
-_TOLD: Final = len(_TIME)
-_DIGITS: Final = _TOLD - 2
+_DIGITS: Final = len(_TIME) - 2
 _FIRST_OF_TIME: Final = ord("1")  # the years 2001 to 2033
 _ENDS: Final = b",]}"
 
@@ -95,13 +93,17 @@ class Forms:
 def form_of(body: bytes) -> bytes | None:
     """The form of compact JSON; None where a long run of digits is no time."""
     form = body.translate(_ZEROS)
-    end = form.rfind(_LONG) + _RUN
-    while end >= _RUN:
-        if form[end - _TOLD : end] != _TIME or body[end - _DIGITS] != _FIRST_OF_TIME or form[end] not in _ENDS:
+    start = form.find(_LONG)
+    while start >= 0:
+        end = start + _DIGITS
+        if form[start - 2 : end] != _TIME or body[start] != _FIRST_OF_TIME or form[end] not in _ENDS:
             return None
-        end = form.rfind(_LONG, 0, end - _DIGITS) + _RUN
+        start = form.find(_LONG, end)
     pieces = _UUID.split(form)
-    return form if len(pieces) == 1 else b"".join([*(piece[:-_FIRST_GROUP] for piece in pieces[:-1]), pieces[-1]])
+    form = pieces[0]
+    for piece in pieces[1:]:
+        form = form[:-_FIRST_GROUP] + piece
+    return form
 
 
 def without_numbers(form: bytes) -> bytes:
