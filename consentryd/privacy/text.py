@@ -50,7 +50,11 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < _SHORTEST or text in self._finder.harmless.texts:
             return text
-        left = self._usual(text, path, about, depth, work)
+        left = (
+            self._json(text, path, depth, work)
+            if text[0] in "{[" and text[-1] in "}]"
+            else self._usual(text, path, about, depth, work)
+        )
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -65,9 +69,7 @@ class TextCleaner:
         return work.beyond(path)
 
     def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left of a text that is JSON, base64 or holds one datum; None where a closer look is due."""
-        if text[0] in "{[" and text[-1] in "}]":
-            return self._json(text, path, depth, work)
+        """What is left of a text that is base64 or holds one datum; None where a closer look is due."""
         if about.id_like or about.version or len(text) > LONGEST:
             return None
         left = self._at_once(text, path, depth, work)

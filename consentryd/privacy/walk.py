@@ -94,7 +94,7 @@ class Walk:
     def _value(self, value: Any, path: str, about: KeyClass, depth: int, work: Work) -> Any:  # noqa: PLR0911  one a kind
         if not work.enters(depth):
             return work.beyond(path)
-        if value is None or isinstance(value, bool):
+        if value is None or value is True or value is False:
             return value
         if not about.quiet:
             told = self._by_key(value, path, about, work)

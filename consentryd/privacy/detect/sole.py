@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from consentryd.model.made import made
 from consentryd.privacy.detect import card, crypto, device, email, iban, network, phone, secret
 from consentryd.privacy.detect.detector import Detector, Finding
 from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
@@ -32,14 +33,14 @@ def _form(detector: Detector) -> _Form:
     flag = "a" if detector.pattern.flags & re.ASCII else "u"
     return _Form(
         f"(?{flag}:{_LOOK_BEHIND.sub('', detector.pattern.pattern)})",
-        lambda match: Finding(match.start(), match.end(), name, kind) if check(match) else None,
+        lambda match: made(Finding, (*match.span(), name, kind)) if check(match) else None,
     )
 
 
 def _iban_form() -> _Form:
     def read(match: re.Match[str]) -> Finding | None:
         end = iban.end_of(match)
-        return None if end is None else Finding(match.start(), end, iban.IBAN.name, iban.IBAN.kind)
+        return None if end is None else made(Finding, (match.start(), end, iban.IBAN.name, iban.IBAN.kind))
 
     return _Form(_form(iban.IBAN).pattern, read)
 
@@ -47,7 +48,7 @@ def _iban_form() -> _Form:
 def _number_form(number: Number) -> _Form:
     def read(match: re.Match[str]) -> Finding | None:
         name = name_of(match[0], number.name)
-        return None if name is None else Finding(match.start(), match.end(), name, KIND)
+        return None if name is None else made(Finding, (*match.span(), name, KIND))
 
     return _Form(rf"(?a:(?:{loose(number)})(?![\w-])(?!\.[0-9]))", read)
 
