@@ -53,7 +53,9 @@ class Finder:
         """The keys that tell nothing under a top-level field where `rules` for keys are in force."""
         plain = self._plain.get((part, rules))
         if plain is None:
-            plain = keep(self._plain, (part, rules), PlainKeys(part, rules, self.key_class), _MOST_PARTS)
+            plain = PlainKeys(part, rules, self.key_class)
+            if _may_be_kept(part):
+                keep(self._plain, (part, rules), plain, _MOST_PARTS)
         return plain
 
     def parameter_class(self, name: str) -> KeyClass:
@@ -119,6 +121,10 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
 
 
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:
-    if len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
-        return
-    keep(classes, key, found, MOST_KEYS)
+    if _may_be_kept(key):
+        keep(classes, key, found, MOST_KEYS)
+
+
+def _may_be_kept(key: str) -> bool:
+    """Not overlong keys, nor such as may be personal data themselves."""
+    return isinstance(key, str) and len(key) <= LONGEST_KEY and not gate_of(key.encode("utf-8", "replace"))

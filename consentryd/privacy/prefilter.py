@@ -48,7 +48,7 @@ class Prefilter:
         if known is None:
             known = self._known[rules] = Known(self._finder.plain_keys("", rules), Forms())
         top, forms = known
-        if not top.cover(fields):
+        if not top.known.issuperset(fields) and not top.cover(fields):
             return False
         form = forms.new(body) if body is not None and len(body) >= _SHORTEST_BODY else None
         fresh: list[str] = []

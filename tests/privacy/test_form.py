@@ -13,7 +13,7 @@ import pytest
 from bench.pii_events import LOCALES, Draw, negative, ordinary, positive
 from consentryd.config.settings import PiiRule, Privacy
 from consentryd.privacy.finder import Finder
-from consentryd.privacy.form import form_of, is_general, without_numbers
+from consentryd.privacy.form import KNOWN, Forms, form_of, is_general, without_numbers
 from consentryd.privacy.prefilter import Prefilter
 from consentryd.privacy.rules import RuleTable, load_rules
 from consentryd.privacy.scrub import Scrubber
@@ -178,6 +178,30 @@ def test_the_first_look_never_clears_what_the_walk_would_change() -> None:
         cleared, changed = cleared + clear, changed + changes
     assert cleared > 1500
     assert changed > 200
+
+
+def test_forms_that_never_come_again_are_left_for_a_while_and_tried_anew() -> None:
+    forms, looked = Forms(), []
+    for number in range(20_000):
+        word = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        form = forms.new(orjson.dumps({"q": word}))
+        looked.append(form is not None)
+        assert form is None or not forms.is_again(form)
+    assert 500 < sum(looked[:1000]) < 600
+    assert not any(looked[1000:8000])
+    assert 1000 < sum(looked) < 2000
+
+
+def test_forms_that_come_again_are_known_whatever_else_comes() -> None:
+    forms, known = Forms(), 0
+    for number in range(6_000):
+        form = forms.new(orjson.dumps({"page": number % 7, "note": "x" * 300}))
+        known += form is KNOWN
+        if form and forms.is_again(form):
+            forms.remember(form)
+        if number % 3 == 0:
+            forms.new(orjson.dumps({"q": "".join(chr(ord("a") + int(digit)) for digit in str(number))}))
+    assert known > 5_900
 
 
 def test_an_event_of_a_known_form_is_cleared_without_a_look_at_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
