@@ -119,8 +119,12 @@ class TextCleaner:
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
-        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none
-            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work), False
+        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none, as long as it is encoded
+            readable = _decoded(text) or text
+            cleaned = text if readable == text else self.clean(readable, path, about, depth + 1, work)
+            if cleaned not in {text, readable}:
+                return cleaned, True
+            return self._search(readable, Gate.ALL, path, about, depth, work), False
         raw = text.encode("utf-8", "replace")
         gate = gate_of(raw)
         if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(raw)):

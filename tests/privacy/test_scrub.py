@@ -299,6 +299,10 @@ def test_sealed_values_are_given_back_where_they_belong_and_die_with_their_key()
         ('[{"dob":"March 1985"}]', '[{"dob":"1985"}]'),
         ('{"line 1":"x","address_1":"Main St"}', '{"line 1":"x","address_1":"[postal_address]"}'),
         ('{"plan":"pro"}', '{"plan":"pro"}'),
+        ("{&quot;password&quot;:&quot;abcdef&quot;}", '{"password":"[secret]"}'),
+        ("%7B%22password%22%3A%22abcdef%22%7D", '{"password":"[secret]"}'),
+        ("%257B%2522password%2522%253A%2522abcdef%2522%257D", '{"password":"[secret]"}'),
+        ("%5B%7B%22plan%22%3A%22pro%22%7D%5D", "%5B%7B%22plan%22%3A%22pro%22%7D%5D"),
     ],
 )
 def test_json_in_a_text_is_scrubbed_by_its_keys(text: str, expected: str) -> None:
