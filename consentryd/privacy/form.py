@@ -53,11 +53,11 @@ class Forms:
 
     def new(self, body: bytes) -> bytes | None:
         """The form of compact JSON if it is not known, `KNOWN` if it is, None if it has none or a look is not worth it."""
+        if len(body) <= _SHORT and hash(body) in self._bodies:
+            return KNOWN
         if self._patience <= 0:
             self._patience = self._patience + 1 or _PATIENCE
             return None
-        if len(body) <= _SHORT and hash(body) in self._bodies:
-            return KNOWN
         form = form_of(body) if len(body) <= LONGEST_BODY else None
         if form is None or (hash(form) not in self._harmless and not self._is_alike(form)):
             return form
