@@ -92,7 +92,12 @@ def plain(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    text = unicodedata.normalize("NFKC", text)
+    if text.isascii():
+        return text
+    text = _INVISIBLE.sub("", text)
+    if text.isascii():
+        return text
     text = _ODD_DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
     return text.translate(_LOOK_ALIKES) if _MIXED.search(text) else text
 

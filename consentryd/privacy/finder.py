@@ -14,14 +14,13 @@ from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
-from consentryd.privacy.rules import RuleTable
+from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
+from consentryd.privacy.rules import KeyRule, RuleTable
 
-#: Keys remembered as telling nothing, and classes of those that do.
-MOST_KEYS: Final = 20_000
-LONGEST_KEY: Final = 64
-
+_MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
 _NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
+_JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
 _ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
@@ -37,8 +36,9 @@ class Finder:
         self._detectors: Final[tuple[Detector, ...]] = (*DETECTORS, *([national(countries)] if countries else []))
         self._rules: Final = rules
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
-        self.harmless: Final = Harmless(self.has_telling_parameter)
+        self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key)
         self.classes: Final[dict[str, KeyClass]] = {}
+        self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
 
@@ -48,6 +48,15 @@ class Finder:
             found = PLAIN if _OWN.fullmatch(key) else classify(key, self._rules.hints, self._rules.keys)
             _remember(self.classes, key, found)
         return found
+
+    def plain_keys(self, part: str, rules: frozenset[KeyRule]) -> PlainKeys:
+        """The keys that tell nothing under a top-level field where `rules` for keys are in force."""
+        plain = self._plain.get((part, rules))
+        if plain is None:
+            plain = PlainKeys(part, rules, self.key_class)
+            if _may_be_kept(part):
+                keep(self._plain, (part, rules), plain, _MOST_PARTS)
+        return plain
 
     def parameter_class(self, name: str) -> KeyClass:
         found = self._parameters.get(name)
@@ -90,6 +99,10 @@ class Finder:
             position = data.find(b"=", position + 1)
         return False
 
+    def _has_telling_key(self, data: bytes) -> bool:
+        """Whether a key in JSON may tell, under some rule or by itself."""
+        return not all(self.key_class(match[1].decode(errors="replace")).quiet for match in _JSON_KEY.finditer(data))
+
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:
             return False
@@ -108,6 +121,10 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
 
 
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:
-    if len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
-        return
-    keep(classes, key, found, MOST_KEYS)
+    if _may_be_kept(key):
+        keep(classes, key, found, MOST_KEYS)
+
+
+def _may_be_kept(key: str) -> bool:
+    """Not overlong keys, nor such as may be personal data themselves."""
+    return isinstance(key, str) and len(key) <= LONGEST_KEY and not gate_of(key.encode("utf-8", "replace"))

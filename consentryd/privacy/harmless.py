@@ -20,6 +20,10 @@ MOST_TEXTS: Final = 16_384
 MOST_SHAPES: Final = 8_192
 LONGEST: Final = 128
 
+#: Times in milliseconds from 2001 to 2033.
+FIRST_TIME: Final = 10**12
+LAST_TIME: Final = 2 * 10**12
+
 #: The shortest personal datum is an address such as a@b.co.
 SHORTEST_TEXT: Final = 6
 
@@ -31,16 +35,21 @@ _HEX_ZEROS: Final = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _UUID: Final = b"00000000-0000-0000-0000-000000000000"
 _UUID_LENGTH: Final = len(_UUID)
 _NUMBERED_PARAMETER: Final = re.compile(rb"0[^?&#;\"\s]*=")
+_OPENS: Final = (b"{", b"[")
+_CLOSES: Final = (b"}", b"]")
 _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
 
 
 class Harmless:
-    """`texts` are known to hold nothing; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name."""
+    """`texts` are known to hold nothing and no digits; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name,
+    `tells_key` whether a key in what looks like JSON has.
+    """
 
-    def __init__(self, tells: Callable[[bytes], bool]) -> None:
+    def __init__(self, tells: Callable[[bytes], bool], tells_key: Callable[[bytes], bool]) -> None:
         self.texts: Final[set[str]] = set()
         self._shapes: Final[set[int]] = set()  # by their hash: the shape of a text without digits is the text
         self._tells: Final = tells
+        self._tells_key: Final = tells_key
 
     def clear(self, fresh: list[str]) -> bool:
         """Whether nothing can be in any of these texts, by what is remembered of their like or by looking. False is no finding."""
@@ -53,7 +62,7 @@ class Harmless:
                 shape = raw.translate(_ZEROS)
                 if hash(shape) not in shapes and not self._is_harmless(raw, shape):
                     return False
-                if shape == raw:  # ids and numbers come once, and would drive out the words
+                if shape == raw:
                     self.remember(text)
         except UnicodeEncodeError:
             return False
@@ -65,14 +74,27 @@ class Harmless:
             raw = text.encode()
         except UnicodeEncodeError:
             return False
-        return hash(raw.translate(_ZEROS)) in self._shapes or (len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID)
+        shape = raw.translate(_ZEROS)
+        if hash(shape) in self._shapes:
+            if shape == raw:
+                self.remember(text)
+            return True
+        return len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID
 
     def remember(self, text: str) -> None:
-        """Keep a text that shows no sign. URLs are nobody's words, and one with a query may name a person to whoever knows the site."""
-        if len(text) <= LONGEST and "://" not in text and "?" not in text:
+        """Keep a text that shows no sign. Ids and numbers come once, and would drive out the words. URLs are nobody's words, and one with a
+        query may name a person to whoever knows the site."""
+        if len(text) <= LONGEST and "0" not in text and "://" not in text and "?" not in text:
             keep_seen(self.texts, text, MOST_TEXTS)
 
+    def settle(self, text: str) -> None:
+        """Keep a text in which signs were followed and nothing was found. Without digits: with others it may be another matter."""
+        if text.isascii() and not any(map(str.isdecimal, text)):
+            self._remember_shape(text.encode())
+
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
+        if _looks_like_json(raw) and self._tells_key(raw):
+            return False
         gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
         if not gate & ~Gate.QUERY:
             if gate and self._tells(raw):
@@ -87,4 +109,10 @@ class Harmless:
     def _remember_shape(self, shape: bytes) -> None:
         if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):
             return
+        if b"0" in shape and _looks_like_json(shape):  # digits may stand in keys
+            return
         keep_seen(self._shapes, hash(shape), MOST_SHAPES)
+
+
+def _looks_like_json(raw: bytes) -> bool:
+    return raw[:1] in _OPENS and raw[-1:] in _CLOSES and b'"' in raw

@@ -11,7 +11,7 @@ from consentryd.privacy.prefilter import Prefilter
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.seal import Place
-from consentryd.privacy.treatment import Spot, Treatment
+from consentryd.privacy.treatment import Spots, Treatment
 from consentryd.privacy.walk import Walk
 from consentryd.privacy.work import Work
 
@@ -82,8 +82,8 @@ class _Observer(Treatment):
         self.shapes.clear()
         self.own.clear()
 
-    def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:
-        treated = super().apply(action, detector, kind, value, spot)
+    def apply(self, action: Action, detector: str, kind: str, value: Any, path: str, spots: Spots) -> Any:
+        treated = super().apply(action, detector, kind, value, path, spots)
         if detector == "ip" and _is_own(str(value)):
             self.own.add(detector)
         elif treated is not value and treated != value:

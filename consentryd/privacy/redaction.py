@@ -17,6 +17,8 @@ class Action(StrEnum):
     GENERALISE = "generalise"
     KEEP = "keep"
 
+    __hash__ = str.__hash__  # that of an enumeration is a call in Python
+
 
 #: Not detectors, but the other reasons for which a value is taken out.
 ALLOW_RULE: Final = "allow"

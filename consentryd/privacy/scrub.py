@@ -75,20 +75,18 @@ class Scrubber:
         """Clean all `fields` of an event (`properties`, `traits`, `event`, `title`, `path`, `event_id`, ... or any JSON at all).
 
         `event` is the name and `site` the site that rules are scoped to; `handle` is the digest of the identity whose key `encrypt`
-        uses; `body` is the compact JSON of `properties`, if it is at hand.
-        Nothing in `fields` is changed in place. Pure but for `counts` and the nonces of `encrypt`.
+        uses; `body` is the compact JSON of `fields["properties"]`, as `orjson.dumps` makes it, if the caller has it already. Nothing in
+        `fields` is changed in place. Pure but for `counts` and the nonces of `encrypt`.
         """
-        allowed = self._allow.get(site) if self._allow else None
-        dropped: list[Redaction] = []
-        narrowed = fields if allowed is None else _narrow(fields, allowed.get(event, allowed.get(_ANY_EVENT)), dropped)
+        narrowed, dropped = self._narrow(event, site, fields) if self._allow else (fields, ())
         properties = narrowed.get("properties")
-        if body is None or narrowed is not fields:
+        if body is None or properties is not fields["properties"]:
             body = None if properties is None else _dumps(properties)
         scope = self._rules.scope(site, event)
         if self._prefilter.clears(narrowed, scope, body):
             if not dropped:
                 return made(Scrubbed, (narrowed, (), body))
-            return self._result(fields, narrowed, tuple(dropped), body)
+            return self._result(fields, narrowed, dropped, body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
         cleaned = self._walk.fields(narrowed, work)
         redactions = (*dropped, *dict.fromkeys(work.redactions))
@@ -99,6 +97,12 @@ class Scrubber:
     def scrub_text(self, event: str, site: str, text: str) -> str:
         """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
         return str(self.scrub(event, site, {"text": text}).fields.get("text", ""))
+
+    def _narrow(self, event: str, site: str, fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
+        """What an allow-list lets pass, if the site has one, and what was left out."""
+        events = self._allow.get(site, {})
+        allowed = events.get(event, events.get(_ANY_EVENT))
+        return (fields, ()) if allowed is None else _narrow(fields, allowed)
 
     def _event_id(self, fields: dict[str, Any], scope: Scope) -> str:
         """The id that will be stored, for sealed values are bound to it."""
@@ -141,13 +145,11 @@ def _encodable(value: Any) -> Any:
             return str(value)
 
 
-def _narrow(fields: dict[str, Any], allowed: frozenset[str] | None, dropped: list[Redaction]) -> dict[str, Any]:
-    if allowed is None:
-        return fields
-    narrowed = dict(fields)
+def _narrow(fields: dict[str, Any], allowed: frozenset[str]) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
+    narrowed, dropped = dict(fields), []
     for part in _NARROWED:
         value = fields.get(part)
         if isinstance(value, dict) and not allowed.issuperset(value):
             narrowed[part] = {name: inner for name, inner in value.items() if name in allowed}
             dropped.append(Redaction(part, ALLOW_RULE, Action.DROP))
-    return narrowed
+    return narrowed, tuple(dropped)

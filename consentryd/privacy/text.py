@@ -29,6 +29,8 @@ FRAGMENT: Final = "url_fragment"
 LONGEST: Final = 256
 
 _SHORTEST: Final = 4
+#: Signs of what is not found by looking at the text as it stands.
+_DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 #: Findings that take nothing around them.
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
 _PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
@@ -48,7 +50,11 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < _SHORTEST or text in self._finder.harmless.texts:
             return text
-        left = self._usual(text, path, about, depth, work)
+        left = (
+            self._json(text, path, depth, work)
+            if text[0] in "{[" and text[-1] in "}]"
+            else self._usual(text, path, about, depth, work)
+        )
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -63,9 +69,7 @@ class TextCleaner:
         return work.beyond(path)
 
     def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left of a text that is JSON, base64 or holds one datum; None where a closer look is due."""
-        if text[0] in "{[" and text[-1] in "}]":
-            return self._json(text, path, depth, work)
+        """What is left of a text that is base64 or holds one datum; None where a closer look is due."""
         if about.id_like or about.version or len(text) > LONGEST:
             return None
         left = self._at_once(text, path, depth, work)
@@ -82,12 +86,14 @@ class TextCleaner:
         if "=" not in text or "%" in text:
             return None
         cleaned = self._parameters(text, path, work)
-        return None if cleaned == text else self.clean(cleaned, path, about, depth + 1, work)
+        if cleaned == text:
+            return None
+        return cleaned if self._is_harmless(cleaned) else self.clean(cleaned, path, about, depth + 1, work)
 
     def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
-        if is_encoded(text) or (not text.isascii() and may_hide(text.encode("utf-8", "replace"))):
-            decoded = _decoded(text)
+        if not text.isascii() or "%" in text or "&" in text:
+            decoded = _decoded(text) if is_encoded(text) or may_hide(text.encode("utf-8", "replace")) else text
             if decoded is None:
                 return None
             text = decoded
@@ -103,17 +109,22 @@ class TextCleaner:
             return None
         if not work.takes(len(text), depth):
             return work.beyond(path)
-        treated = self._treatment.apply(action, name, kind, text[start:end], work.spot(path))
+        treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
         return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
 
     def _is_harmless(self, rest: str) -> bool:
-        return rest in self._finder.harmless.texts or self._finder.harmless.clear([rest])
+        harmless = self._finder.harmless
+        return rest in harmless.texts or harmless.knows(rest) or harmless.clear([rest])
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
-        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none
-            return self._search(_decoded(text) or text, Gate.ALL, path, about, depth, work), False
+        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none, as long as it is encoded
+            readable = _decoded(text) or text
+            cleaned = text if readable == text else self.clean(readable, path, about, depth + 1, work)
+            if cleaned not in {text, readable}:
+                return cleaned, True
+            return self._search(readable, Gate.ALL, path, about, depth, work), False
         raw = text.encode("utf-8", "replace")
         gate = gate_of(raw)
         if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(raw)):
@@ -153,6 +164,8 @@ class TextCleaner:
         found = self._finder.find(cleaned, gate, about)
         if found:
             cleaned = self._spans(cleaned, found, path, work)
+        elif not (gate & _DEEPER or about.version or about.location):
+            self._finder.harmless.settle(text)
         if cleaned is not DROPPED and gate & Gate.RUN:
             cleaned = self._base64(cleaned, path, depth, work)
         return cleaned
@@ -167,7 +180,7 @@ class TextCleaner:
             if hint is None or not fits(hint, value):
                 continue
             action = work.scope.action(hint, "", path)
-            treated = self._treatment.apply(action, hint, "", value, work.spot(path))
+            treated = self._treatment.apply(action, hint, "", value, path, work)
             if treated == value:
                 continue
             work.record(path, hint, action)
@@ -179,9 +192,7 @@ class TextCleaner:
         pieces: list[str] = []
         last = 0
         for finding, action in _claims(found, path, work):
-            treated = self._treatment.apply(
-                action, finding.name, finding.kind, text[finding.start : finding.end], work.spot(path)
-            )
+            treated = self._treatment.apply(action, finding.name, finding.kind, text[finding.start : finding.end], path, work)
             work.record(path, finding.name, action)
             if treated is DROPPED and finding.name != FRAGMENT:
                 return DROPPED

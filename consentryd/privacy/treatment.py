@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple, Protocol
 
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.seal import Place, SubjectKeys, seal
@@ -39,9 +40,20 @@ class Spot(NamedTuple):
     handle: bytes | None
 
 
+class Spots(Protocol):
+    """The work on an event, which knows where its values are stored."""
+
+    def spot(self, path: str) -> Spot: ...
+
+
 def is_output(value: Any) -> bool:
     """Whether a text is what an action leaves behind."""
     return isinstance(value, str) and value[:1] in {"[", "*"} and _OUTPUT.fullmatch(value) is not None
+
+
+def without_outputs(text: str) -> str:
+    """What is left of a text besides what actions left behind."""
+    return _OUTPUT.sub("", text) if "[" in text or "*" in text else text
 
 
 class Treatment:
@@ -55,8 +67,8 @@ class Treatment:
         self._decimals: Final = decimals
         self._random: Final = random
 
-    def apply(self, action: Action, detector: str, kind: str, value: Any, spot: Spot) -> Any:  # noqa: PLR0911  one a case
-        """The value that takes the place of `value`, or `DROPPED`. An action that has no form for a detector becomes `type`."""
+    def apply(self, action: Action, detector: str, kind: str, value: Any, path: str, spots: Spots) -> Any:  # noqa: PLR0911  one a case
+        """The value that takes the place of `value` at `path`, or `DROPPED`. An action that has no form for a detector becomes `type`."""
         match action:
             case Action.TYPE:  # the usual one
                 return _token(detector)
@@ -67,7 +79,7 @@ class Treatment:
             case Action.HASH:
                 return self.hashed(detector, value)
             case Action.ENCRYPT:
-                return self._sealed(value, spot)
+                return self._sealed(value, spots.spot(path))
             case Action.MASK:
                 return _masked(detector, kind, str(value))
             case Action.GENERALISE:
@@ -109,6 +121,7 @@ class Treatment:
         return _DECIMAL.sub(lambda match: str(round(float(match[0]), self._decimals)), value)
 
 
+@cache
 def _token(detector: str) -> str:
     return f"[{detector.partition(':')[0]}]"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from consentryd.model.made import made
+from consentryd.privacy.plain import PlainKeys
 from consentryd.privacy.redaction import BOUND_RULE, Action, Redaction
 from consentryd.privacy.rules import Scope
 from consentryd.privacy.seal import Place
@@ -18,7 +20,8 @@ MOST_NESTING: Final = 64
 
 @dataclass(slots=True)
 class Work:
-    """`anchor` is the path of the stored text while JSON inside of it is walked, for values sealed there."""
+    """`anchor` is the path of the stored text while JSON inside of it is walked, for values sealed there; `plain` are the keys that tell
+    nothing in the top-level field that is being walked."""
 
     scope: Scope
     place: Place
@@ -27,6 +30,7 @@ class Work:
     characters: int = MOST_CHARACTERS
     nodes: int = MOST_NODES
     anchor: str | None = None
+    plain: PlainKeys = field(init=False)
 
     def takes(self, characters: int, depth: int) -> bool:
         """Whether there is still room to look at so many characters."""
@@ -39,10 +43,10 @@ class Work:
         return self.nodes >= 0 and depth <= MOST_NESTING
 
     def spot(self, path: str) -> Spot:
-        return Spot(path if self.anchor is None else self.anchor, self.place, self.handle)
+        return made(Spot, (path if self.anchor is None else self.anchor, self.place, self.handle))
 
     def record(self, path: str, rule: str, action: Action) -> None:
-        self.redactions.append(Redaction(path, rule, action))
+        self.redactions.append(made(Redaction, (path, rule, action)))
 
     def beyond(self, path: str) -> Any:
         """What could not be looked at is dropped."""

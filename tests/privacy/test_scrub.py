@@ -291,6 +291,41 @@ def test_sealed_values_are_given_back_where_they_belong_and_die_with_their_key()
     assert unseal(sealed, [keys.key_for(HANDLE)], place, "properties") == sealed
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"password":"abcdef"}', '{"password":"[secret]"}'),
+        ('{"a" : {"first_name" : "Anna"}}', '{"a":{"first_name":"[name]"}}'),
+        ('[{"dob":"March 1985"}]', '[{"dob":"1985"}]'),
+        ('{"line 1":"x","address_1":"Main St"}', '{"line 1":"x","address_1":"[postal_address]"}'),
+        ('{"plan":"pro"}', '{"plan":"pro"}'),
+        ("{&quot;password&quot;:&quot;abcdef&quot;}", '{"password":"[secret]"}'),
+        ("%7B%22password%22%3A%22abcdef%22%7D", '{"password":"[secret]"}'),
+        ("%257B%2522password%2522%253A%2522abcdef%2522%257D", '{"password":"[secret]"}'),
+        ("%5B%7B%22plan%22%3A%22pro%22%7D%5D", "%5B%7B%22plan%22%3A%22pro%22%7D%5D"),
+    ],
+)
+def test_json_in_a_text_is_scrubbed_by_its_keys(text: str, expected: str) -> None:
+    scrub = scrubber()
+    assert stored('{"line 5":"x","address_5":"Main St"}', using=scrub) == '{"line 5":"x","address_5":"Main St"}'
+    assert stored(text, using=scrub) == expected
+
+
+def test_json_in_a_text_is_looked_at_under_the_rules_of_its_event() -> None:
+    scrub, fields = scrubber(), {"traits": {"note": '{"plan":"pro","nick":"x","name":"Anna"}'}}
+    assert scrub.scrub("group", "shop", {"properties": fields["traits"]}).fields["properties"] == fields["traits"]
+    own = scrubber(PiiRule(key="plan", event="Order*", action="drop"))
+    assert stored('{"plan":"pro"}', using=own) == '{"plan":"pro"}'
+    assert own.scrub("Order Placed", "shop", {"properties": {"note": '{"plan":"pro"}'}}).fields["properties"] == {"note": "{}"}
+
+
+def test_a_sealed_value_is_not_taken_for_what_its_key_says() -> None:
+    scrub = scrubber(PiiRule(detector="*", action="encrypt"))
+    once = scrub.scrub("x", "shop", {"properties": {"idfa": "/Users/annasmith/project/main.py"}}, HANDLE).fields
+    assert once["properties"]["idfa"].startswith("/Users/[enc:")
+    assert scrub.scrub("x", "shop", once, HANDLE).fields == once
+
+
 def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:
     scrub = scrubber(PiiRule(detector="email", action="encrypt"))
     assert scrub.scrub("x", "shop", {"properties": {"email": EMAIL}}).fields == {"properties": {}}
@@ -343,6 +378,16 @@ def test_an_allow_list_narrows_and_says_so() -> None:
     assert result.redactions == (Redaction("properties", "allow", Action.DROP),)
     assert scrub.scrub("View", "shop", fields).fields == {"properties": {"page": 2}}
     assert scrub.scrub("Order", "blog", fields).fields is fields
+
+
+@pytest.mark.parametrize("properties", [{"page": 2}, {"page": 2, "note": EMAIL}, {"page": 2, "total": 1}])
+def test_json_that_the_caller_has_already_is_taken_for_what_is_stored_if_nothing_changes(properties: dict[str, Any]) -> None:
+    scrub = scrubber(allow={"shop": {"*": ["page", "note"]}})
+    body = orjson.dumps(properties)
+    with_body = scrub.scrub("View", "shop", {"properties": properties}, None, body)
+    assert with_body == scrub.scrub("View", "shop", {"properties": properties})
+    assert with_body.properties == orjson.dumps(with_body.fields["properties"])
+    assert (with_body.properties is body) == (with_body.fields["properties"] == properties)
 
 
 def test_a_dry_run_counts_and_changes_nothing() -> None:

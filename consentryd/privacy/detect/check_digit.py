@@ -14,6 +14,8 @@ _NIE_FIRST: Final = str.maketrans("XYZ", "012")
 _ADVERTISED: Final = frozenset({"078051120", "457555462", "219099999"})  # printed on specimens
 _ITIN_GROUPS: Final = frozenset([*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)])  # IRS, Publication 1915
 _REPEATS: Final = frozenset({2, 3})
+_RUT_WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 9, 8)
+_CORSICA: Final = {"2A": "19", "2B": "18"}
 
 #: Verhoeff's multiplication table of the dihedral group of ten, and his permutations.
 _TIMES: Final = [
@@ -103,3 +105,20 @@ def is_aadhaar(text: str) -> bool:
     for place, value in enumerate(reversed(values)):
         check = _TIMES[check][_PERMUTED[place % 8][value]]
     return check == 0 and values != values[::-1]
+
+
+def is_rut(text: str) -> bool:
+    """Weights 9 to 4 from the right, modulo 11. Chile."""
+    return text[-1] == "0123456789K"[sum(map(mul, _values(text[:-1])[::-1], _RUT_WEIGHTS)) % 11]
+
+
+def is_nir(text: str) -> bool:
+    """97 less the rest modulo 97; 2A and 2B, Corsica, count as 19 and 18. France."""
+    compact = text.replace(" ", "")
+    department = compact[5:7]
+    number = compact[:5] + _CORSICA.get(department, department) + compact[7:13]
+    return number.isdecimal() and 97 - int(number) % 97 == int(compact[13:])
+
+
+def is_pan(text: str) -> bool:
+    return text[5:9] != "0000"

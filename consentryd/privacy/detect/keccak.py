@@ -27,19 +27,20 @@ def _round_constants() -> list[int]:
 _CONSTANTS: Final = _round_constants()
 
 
-def _moves() -> list[tuple[int, int]]:
-    """FIPS 202 sections 3.2.2 and 3.2.3: for each lane where it comes from, and by how many bits it is rotated."""
-    moves = [(0, 0)] * 25
+def _moves() -> list[tuple[int, int, int]]:
+    """FIPS 202 sections 3.2.2 and 3.2.3: for each lane where it comes from, and by how many bits it is rotated left and right."""
+    moves = [(0, 0, 64)] * 25
     x, y = 1, 0
     for step in range(_ROUNDS):
         source = x + 5 * y
         x, y = y, (2 * x + 3 * y) % 5
-        moves[x + 5 * y] = (source, (step + 1) * (step + 2) // 2 % 64)
+        by = (step + 1) * (step + 2) // 2 % 64
+        moves[x + 5 * y] = source, by, 64 - by
     return moves
 
 
 _MOVES: Final = _moves()
-_NEIGHBOURS: Final = [(at - at % 5 + (at + 1) % 5, at - at % 5 + (at + 2) % 5) for at in range(25)]
+_NEIGHBOURS: Final = [(at, at - at % 5 + (at + 1) % 5, at - at % 5 + (at + 2) % 5) for at in range(25)]
 
 
 def _permuted(lanes: list[int]) -> list[int]:
@@ -53,9 +54,8 @@ def _permuted(lanes: list[int]) -> list[int]:
             c2 ^ (c4 << 1 & _MASK | c4 >> 63),
             c3 ^ (c0 << 1 & _MASK | c0 >> 63),
         ] * 5
-        moved = [lane ^ change for lane, change in zip(lanes, d, strict=True)]
-        b = [moved[source] << by & _MASK | moved[source] >> (64 - by) for source, by in _MOVES]
-        lanes = [lane ^ (~b[right] & b[beyond]) for lane, (right, beyond) in zip(b, _NEIGHBOURS, strict=True)]
+        b = [(lane := lanes[source] ^ d[source]) << by & _MASK | lane >> back for source, by, back in _MOVES]
+        lanes = [b[at] ^ (~b[right] & b[beyond]) for at, right, beyond in _NEIGHBOURS]
         lanes[0] ^= constant
     return lanes
 

@@ -10,19 +10,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from stdnum.be import nn
-from stdnum.cl import rut
 from stdnum.cn import ric
-from stdnum.cz import rc
-from stdnum.fi import hetu
-from stdnum.fr import nir
-from stdnum.in_ import pan
 from stdnum.it import codicefiscale
-from stdnum.kr import rrn
 from stdnum.mx import curp
-from stdnum.no import fodselsnummer
-from stdnum.se import personnummer
 
+from consentryd.privacy.detect.birth_number import is_belgian, is_czech, is_finnish, is_korean, is_norwegian, is_swedish
 from consentryd.privacy.detect.check_digit import (
     is_aadhaar,
     is_ahv,
@@ -32,12 +24,15 @@ from consentryd.privacy.detect.check_digit import (
     is_itin,
     is_nhs,
     is_nie,
+    is_nir,
+    is_pan,
+    is_rut,
     is_sin,
     is_ssn,
     is_steuer_id,
     is_tfn,
 )
-from consentryd.privacy.detect.detector import Detector, Finding, Gate, digits_of
+from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 KIND: Final = "national_id"
 
@@ -62,10 +57,6 @@ def _is_nric(text: str) -> bool:
     return letter == _NRIC_LETTERS[series][total % 11]
 
 
-def _is_belgian(text: str) -> bool:
-    return bool(nn.is_valid(digits_of(text)))
-
-
 class Number(NamedTuple):
     """One country's number: its form, and the check of a text of that form. `id_like` forms are digits only."""
 
@@ -83,22 +74,22 @@ NUMBERS: Final = (
     Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", is_dni),
     Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", is_nie),
     Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", _by(codicefiscale)),
-    Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", _by(nir)),
+    Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", is_nir),
     Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", is_steuer_id),
-    Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", _is_belgian, id_like=True),
-    Number("se_pnr", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", _by(personnummer)),
-    Number("fi_hetu", r"[0-3][0-9][01][0-9]{3}[-+ABCDEFUVWXY][0-9]{3}[0-9A-FHJ-NPR-Y]", _by(hetu)),
-    Number("no_fnr", r"[0-9]{6}[ ]?[0-9]{5}", _by(fodselsnummer), id_like=True),
+    Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", is_belgian, id_like=True),
+    Number("se_pnr", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", is_swedish),
+    Number("fi_hetu", r"[0-3][0-9][01][0-9]{3}[-+ABCDEFUVWXY][0-9]{3}[0-9A-FHJ-NPR-Y]", is_finnish),
+    Number("no_fnr", r"[0-9]{6}[ ]?[0-9]{5}", is_norwegian, id_like=True),
     Number("ch_ahv", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", is_ahv),
-    Number("cz_rc", r"[0-9]{6}/[0-9]{4}", _by(rc)),
+    Number("cz_rc", r"[0-9]{6}/[0-9]{4}", is_czech),
     Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", is_cpf),
     Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", is_cnpj),
-    Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", _by(rut)),
+    Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", is_rut),
     Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", _by(curp)),
     Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", is_aadhaar),
-    Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", _by(pan)),
+    Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", is_pan),
     Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", _by(ric)),
-    Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", _by(rrn)),
+    Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", is_korean),
     Number("sg_nric", r"[STFGM][0-9]{7}[A-Z]", _is_nric),
     Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", is_sin),
     Number("au_tfn", r"[0-9]{3} [0-9]{3} [0-9]{3}", is_tfn),

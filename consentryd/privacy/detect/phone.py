@@ -19,7 +19,7 @@ _MOST_DIGITS: Final = 15
 
 
 @cache
-def _plan(country_code: int) -> tuple[tuple[frozenset[int], tuple[re.Pattern[str], ...]], ...]:
+def _plan(country_code: int) -> tuple[tuple[frozenset[int], re.Pattern[str]], ...]:
     """Possible lengths and number patterns of every region with a calling code; a few kilobytes a region, 245 regions."""
     plans = []
     for region in COUNTRY_CODE_TO_REGION_CODE.get(country_code, ()):
@@ -28,27 +28,28 @@ def _plan(country_code: int) -> tuple[tuple[frozenset[int], tuple[re.Pattern[str
             continue
         kinds = (metadata.fixed_line, metadata.mobile, metadata.voip, metadata.personal_number, metadata.toll_free, metadata.premium_rate,
                  metadata.shared_cost, metadata.pager, metadata.uan)  # fmt: skip
-        patterns = tuple(
-            re.compile(kind.national_number_pattern) for kind in kinds if kind is not None and kind.national_number_pattern
-        )
-        plans.append((frozenset(metadata.general_desc.possible_length), patterns))
+        patterns = [kind.national_number_pattern for kind in kinds if kind is not None and kind.national_number_pattern]
+        if patterns:
+            plans.append((frozenset(metadata.general_desc.possible_length), re.compile(f"(?:{')|(?:'.join(patterns)})")))
     return tuple(plans)
 
 
 def is_e164(digits: str) -> bool:
     """Whether digits (calling code first, no `+`) are a number that its country's plan gives out."""
     for width in (1, 2, 3):
-        if int(digits[:width]) in COUNTRY_CODE_TO_REGION_CODE:
+        code = int(digits[:width])
+        if code in COUNTRY_CODE_TO_REGION_CODE:
             national = digits[width:]
-            return any(
-                len(national) in lengths and any(pattern.fullmatch(national) for pattern in patterns)
-                for lengths, patterns in _plan(int(digits[:width]))
-            )
+            length = len(national)
+            for lengths, pattern in _plan(code):  # noqa: SIM110  a call less
+                if length in lengths and pattern.fullmatch(national):
+                    return True
+            return False
     return False
 
 
 def _is_international(match: re.Match[str]) -> bool:
-    digits = digits_of(re.sub(r"\(0\)", "", match[0]))
+    digits = digits_of(match[0].replace("(0)", ""))
     return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
 
 

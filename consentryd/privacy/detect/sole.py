@@ -9,14 +9,15 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from consentryd.model.made import made
 from consentryd.privacy.detect import card, crypto, device, email, iban, network, phone, secret
 from consentryd.privacy.detect.detector import Detector, Finding
 from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
 
-_BEFORE: Final = r"(?:\A|(?<=[ =:(<]))"
+_BEFORE: Final = re.compile("[ =:(<]")
 _AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
 
-#: What `_BEFORE` makes sure of already, so that an alternative begins with what it is told by.
+#: Where a search begins makes sure of these already, so that an alternative begins with what it is told by.
 _LOOK_BEHIND: Final = re.compile(r"\(\?<!\[[^]:]*\]\)")
 
 
@@ -32,14 +33,14 @@ def _form(detector: Detector) -> _Form:
     flag = "a" if detector.pattern.flags & re.ASCII else "u"
     return _Form(
         f"(?{flag}:{_LOOK_BEHIND.sub('', detector.pattern.pattern)})",
-        lambda match: Finding(match.start(), match.end(), name, kind) if check(match) else None,
+        lambda match: made(Finding, (*match.span(), name, kind)) if check(match) else None,
     )
 
 
 def _iban_form() -> _Form:
     def read(match: re.Match[str]) -> Finding | None:
         end = iban.end_of(match)
-        return None if end is None else Finding(match.start(), end, iban.IBAN.name, iban.IBAN.kind)
+        return None if end is None else made(Finding, (match.start(), end, iban.IBAN.name, iban.IBAN.kind))
 
     return _Form(_form(iban.IBAN).pattern, read)
 
@@ -47,7 +48,7 @@ def _iban_form() -> _Form:
 def _number_form(number: Number) -> _Form:
     def read(match: re.Match[str]) -> Finding | None:
         name = name_of(match[0], number.name)
-        return None if name is None else Finding(match.start(), match.end(), name, KIND)
+        return None if name is None else made(Finding, (*match.span(), name, KIND))
 
     return _Form(rf"(?a:(?:{loose(number)})(?![\w-])(?!\.[0-9]))", read)
 
@@ -72,22 +73,22 @@ _OTHERS: Final = (_form(phone.PHONE), _form(network.IPV6))
 _Expression = tuple[re.Pattern[str], tuple[_Form, ...]]
 
 
-def _expression(before: str, *families: tuple[str, tuple[_Form, ...]]) -> _Expression:
+def _expression(*families: tuple[str, tuple[_Form, ...]]) -> _Expression:
     """All forms of families, each told by its first character; the number of the group that matched is the form's."""
     forms = tuple(form for _, family in families for form in family)
     alternatives = "|".join(f"{first}(?:{'|'.join(f'{form.pattern}()' for form in family)})" for first, family in families)
-    return re.compile(f"{before}(?:{alternatives}){_AFTER}"), forms
+    return re.compile(f"(?:{alternatives}){_AFTER}"), forms
 
 
 _DIGIT: Final = "(?=[0-9])"
-_SOLE, _FORMS = _expression(_BEFORE, (_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
+_SOLE, _FORMS = _expression((_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
 #: National numbers in groups of four are no cards, most of the time.
-_NUMBERS, _NUMBER_FORMS = _expression("", (_DIGIT, _NUMBERS_OF_DIGITS))
+_NUMBERS, _NUMBER_FORMS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
 
 
 def sole(text: str) -> Finding | None:
     """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
-    match = _SOLE.search(text)
+    match = _SOLE.match(text) or _after(text, 0)
     if match is None:
         return None
     found = _FORMS[(match.lastindex or 1) - 1].read(match)
@@ -96,5 +97,14 @@ def sole(text: str) -> Finding | None:
     other = _NUMBERS.match(text, match.start())
     if other is not None:
         return _NUMBER_FORMS[(other.lastindex or 1) - 1].read(other)
-    other = _SOLE.search(text, match.start() + 1)  # an account number does not begin with the word before a card's
+    other = _after(text, match.start())  # an account number does not begin with the word before a card's
     return None if other is None else _FORMS[(other.lastindex or 1) - 1].read(other)
+
+
+def _after(text: str, start: int) -> re.Match[str] | None:
+    """What stands first behind a space or the like. To look for these is cheaper than to try everything everywhere."""
+    for before in _BEFORE.finditer(text, start):
+        match = _SOLE.match(text, before.end())
+        if match is not None:
+            return match
+    return None

@@ -1,0 +1,38 @@
+"""Keys that tell nothing about their values: neither by a hint nor by a rule that may hold where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from consentryd.model.memory import keep_seen
+from consentryd.privacy.gate import gate_of
+from consentryd.privacy.key_class import KeyClass
+from consentryd.privacy.rules import KeyRule
+
+#: Keys remembered, and how long they may be.
+MOST_KEYS: Final = 20_000
+LONGEST_KEY: Final = 64
+
+
+class PlainKeys:
+    """`known` are those seen under a top-level field where `rules` for keys are in force."""
+
+    def __init__(self, part: str, rules: frozenset[KeyRule], class_of: Callable[[str], KeyClass]) -> None:
+        self.known: Final[set[str]] = set()
+        self._telling: Final[set[str]] = set()
+        self._part: Final = part
+        self._rules: Final = rules
+        self._class_of: Final = class_of
+
+    def cover(self, keys: dict[str, Any]) -> bool:
+        """Whether all keys of an object are plain, and none holds personal data itself."""
+        return self.known.issuperset(keys) or (self._telling.isdisjoint(keys) and all(map(self.take, keys.keys() - self.known)))
+
+    def take(self, key: str) -> bool:
+        """Whether a key that is not known is plain."""
+        if key in self._telling or not isinstance(key, str) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
+            return False
+        is_plain = not self._class_of(key).tells(self._part, self._rules)
+        keep_seen(self.known if is_plain else self._telling, key, MOST_KEYS)
+        return is_plain
