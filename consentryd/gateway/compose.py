@@ -96,7 +96,7 @@ class House:
         homes = {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()}
         self.place = Place(settings.regions, homes, persons)
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
-        self.tally = Tally(stores, settings.consent.notices, clock)
+        self.tally = Tally(stores, clock)
         views = Views(settings.privacy.query_parameters, settings.privacy.titles)
         self.scenes = Scenes(self.clients, self.policy, views)
         self.pipeline = Pipeline(

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from consentryd.consent.signals.reading import Signals
 from consentryd.gateway.stages.passage import Passage
@@ -33,11 +33,10 @@ _DENYING_RULES: Final = frozenset({"opt-out", "denial", "invalid"})
 
 
 class Tally:
-    """One for a process. `notices` are the versions told apart; what others call theirs counts as unknown, so that counts stay few."""
+    """One for a process."""
 
-    def __init__(self, stores: Mapping[str, RegionStore], notices: Collection[str], clock: Clock) -> None:
+    def __init__(self, stores: Mapping[str, RegionStore], clock: Clock) -> None:
         self._stores = stores
-        self._notices = frozenset(notices)
         self._clock = clock
         self._counts: dict[str, Counter[Key]] = {name: Counter() for name in stores}
 
@@ -46,8 +45,8 @@ class Tally:
         state = _state(decision)
         if state is None:
             return
-        client, notice = placed.event.scene.client, placed.event.scene.notice
-        traits = (client.country or "", client.device or "", self._known(notice), signals.names)
+        scene = placed.event.scene
+        traits = (scene.client.country or "", scene.client.device or "", scene.notice, signals.names)
         key = (passage.intake.key.site, purpose, state, traits)
         if (placed.region, key) not in passage.tallied:
             passage.tallied.add((placed.region, key))
@@ -74,9 +73,6 @@ class Tally:
                 await store.log.transact(partial(_add, counts=counts, day=day))
             except Unavailable:
                 self._counts[name].update(counts)
-
-    def _known(self, notice: Any) -> str:
-        return notice if isinstance(notice, str) and notice in self._notices else ""
 
 
 def _state(decision: Decision | Reason) -> str | None:

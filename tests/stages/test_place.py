@@ -36,7 +36,7 @@ class Home:
 
 
 def event(country=None, user=None, anonymous="a"):
-    scene = Scene(Client(country=country), None, {}, NO_SIGNALS, None, 0)
+    scene = Scene(Client(country=country), None, {}, NO_SIGNALS, "", 0)
     return ValidEvent("track", "x", Person(user, anonymous), "1", None, None, None, 0, {}, b"{}", {}, {}, scene)
 
 

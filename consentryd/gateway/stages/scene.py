@@ -72,13 +72,14 @@ class Scene:
     """`setting` is None where the context tells of no page; `told` is what it tells of the campaign beside the page's address.
 
     `place` is the client's country and subdivision, `machine` what is stored of it. `notice` is the version of the notice that the visitor
-    saw, as it came. It holds from `since`, when it was made, to `until` (UTC microseconds), when one of its signals no longer does.
+    saw, empty if that is none of ours. It all holds from `since`, when it was read, to `until` (UTC microseconds), when one of the signals
+    no longer does.
     """
 
     __slots__ = ("client", "machine", "notice", "place", "setting", "signals", "since", "told", "until")
 
     def __init__(
-        self, client: Client, view: View | None, told: dict[str, str], signals: Signals, notice: Any, since: int
+        self, client: Client, view: View | None, told: dict[str, str], signals: Signals, notice: str, since: int
     ) -> None:
         self.client = client
         self.place = client[:2]
@@ -97,6 +98,7 @@ class Scenes:
         self._clients = clients
         self._policy = policy
         self._views = views
+        self._notices = frozenset(policy.settings.notices)
         self._known: dict[int, Scene] = {}
 
     def of(self, contexts: Sequence[Any], passage: Passage) -> list[Any]:
@@ -130,7 +132,9 @@ class Scenes:
         views = [self._view(context.get("page")) for context in told]
         signals = [self._policy.read(context, intake.signals, intake.received_at) for context in told]
         return [
-            Scene(client, view, _campaign(context.get("campaign")), heard, _notice(context.get("consent")), intake.received_at)
+            Scene(
+                client, view, _campaign(context.get("campaign")), heard, self._notice(context.get("consent")), intake.received_at
+            )
             if own.__class__ is dict
             else Reason.INVALID_PROPERTIES
             for own, context, client, view, heard in zip(owns, told, clients, views, signals, strict=True)
@@ -138,6 +142,11 @@ class Scenes:
 
     def _view(self, page: Any) -> View | None:
         return self._views.read(page) if page.__class__ is dict else None
+
+    def _notice(self, consent: Any) -> str:
+        """Those of others are not told apart, so that counts stay few."""
+        notice = consent.get("notice") if isinstance(consent, dict) else None
+        return notice if isinstance(notice, str) and notice in self._notices else ""
 
     def _client(self, context: Mapping[str, Any], caller: Client) -> Client:
         """The machine that the event itself describes (servers speak for their visitors), else the one that called."""
@@ -185,10 +194,6 @@ def _over(batch: Mapping[str, Any], own: Any) -> Mapping[str, Any]:
     if own.__class__ is not dict:
         return _NOTHING
     return {**batch, **own} if batch else own
-
-
-def _notice(consent: Any) -> Any:
-    return consent.get("notice") if isinstance(consent, dict) else None
 
 
 def _campaign(told: Any) -> dict[str, str]:
