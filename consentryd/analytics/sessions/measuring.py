@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,8 +37,13 @@ class PageCounts(NamedTuple):
     sessions: Counter[str]
     subjects: Counter[str]
 
-    def merge(self, other: PageCounts) -> PageCounts:
-        return PageCounts(self.sessions + other.sessions, self.subjects + other.subjects)
+    @classmethod
+    def joined(cls, parts: Sequence[PageCounts]) -> PageCounts:
+        sessions_, subjects = Counter[str](), Counter[str]()
+        for part in parts:
+            sessions_.update(part.sessions)
+            subjects.update(part.subjects)
+        return cls(sessions_, subjects)
 
 
 class SessionPart(NamedTuple):
@@ -52,14 +57,17 @@ class SessionPart(NamedTuple):
     exits: PageCounts
     engaged: Ints
 
-    def merge(self, other: SessionPart) -> SessionPart:
-        return SessionPart(
-            self.counts.merge(other.counts),
-            self.subjects + other.subjects,
-            self.people + other.people,
-            self.entries.merge(other.entries),
-            self.exits.merge(other.exits),
-            self.engaged + other.engaged,
+    @classmethod
+    def joined(cls, parts: Sequence[SessionPart]) -> SessionPart:
+        """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
+        counts, subjects, people, entries, exits, engaged_ = zip(*parts, strict=True)
+        return cls(
+            SessionCounts.joined(counts),
+            sum(subjects),
+            sum(people),
+            PageCounts.joined(entries),
+            PageCounts.joined(exits),
+            sum(engaged_),
         )
 
 
@@ -69,11 +77,7 @@ def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
     work = partial(_part, cut=rules.cut, kinds=kinds, beats=beats, edges=period.edges, bounce=rules.bounce)
     span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
     name = ("sessions", rules.cut, kinds, beats, period.edges, rules.bounce)
-    return _merged(asked.execution.streams(events_of(rules, asked), span, work, name, join=_merged))
-
-
-def _merged(parts: Iterable[SessionPart]) -> SessionPart:
-    return reduce(SessionPart.merge, parts)
+    return SessionPart.joined(list(asked.execution.streams(events_of(rules, asked), span, work, name, join=SessionPart.joined)))
 
 
 def kinds_of(rules: SessionRules) -> Kinds:
