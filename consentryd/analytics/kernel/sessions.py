@@ -128,6 +128,13 @@ class Sessions(NamedTuple):
     entry: Ints
     exit: Ints
 
+    def only(self, wanted: Bools) -> Sessions:
+        """Some of the sessions."""
+        if wanted.all():
+            return self
+        rows = np.flatnonzero(wanted)
+        return Sessions(*(column.take(rows) for column in self))
+
     @property
     def duration(self) -> Ints:
         """Microseconds from first to last event."""
@@ -234,7 +241,7 @@ def session_counts(found: Sessions, edges: Sequence[int], bounce: Bounce = "not_
     """Adds up the sessions that start within the edges."""
     bucket = buckets_of(found.start, edges)
     inside = (bucket >= 0) & (bucket < len(edges) - 1)
-    kept, bucket = Sessions(*(column[inside] for column in found)), bucket[inside]
+    kept, bucket = found.only(inside), bucket[inside]
 
     def added(values: Ints | Bools) -> Ints:
         sums = np.zeros(len(edges) - 1, np.int64)

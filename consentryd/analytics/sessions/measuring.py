@@ -144,11 +144,11 @@ def _visits(stream: Stream, cut: Cut, kinds: Kinds, beats: Beats | None) -> Visi
 def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
     found, stream, every, rows = _visits(stream, cut, kinds, beats)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
-    kept = Sessions(*(column[inside] for column in found))
+    kept = found.only(inside)
     paths, texts = stream.values["path"], stream.texts.get("path", [])
     return SessionPart(
         session_counts(kept, edges, bounce),
-        len(np.unique(kept.subject)),
+        int(changes(kept.subject).sum()),
         _people(kept, edges),
         _pages(kept.entry, kept.subject, paths, texts),
         _pages(kept.exit, kept.subject, paths, texts),
