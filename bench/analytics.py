@@ -35,6 +35,7 @@ from consentryd.config.settings import Analytics
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.segment import read_event
+from consentryd.gateway.worker import settle
 from consentryd.model.client import Client
 from consentryd.model.clock import SystemClock
 from consentryd.storage.delta import DeltaLake
@@ -305,6 +306,7 @@ async def beside(root: Path, given: argparse.Namespace) -> None:
     settings, clock = settings_of(root), SystemClock()
     stores = open_stores(settings, None, clock)
     house = House(settings, stores, clock)
+    settle()
     await taken(house, 3)
     alone = await taken(house, given.seconds)
     asked = [read(questions(given.days)[name]) for name in ("funnel, 3 steps", "by country", "retention by week")]

@@ -14,7 +14,7 @@ import numpy as np
 from consentryd.analytics.lookup import Looked
 
 #: A block is given away when it has so many rows.
-BLOCK_ROWS: Final = 100_000
+BLOCK_ROWS: Final = 60_000
 
 
 class Rows(NamedTuple):

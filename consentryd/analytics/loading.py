@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 _SESSION: Final = "e.session"
 _NOTHING: Final = Looked(None, ())
 #: Rows of a bucket's files that are read at a time.
-BATCH_ROWS: Final = 250_000
+BATCH_ROWS: Final = 120_000
+#: Results of few values are the same ones batch after batch, others come once.
+_MOST_KNOWN: Final = 16
 
 
 class Loading:
@@ -56,6 +58,7 @@ class Loading:
         self._rules, self._conditions, self._every = rules, conditions, every
         self._plain, self._coded = plain, coded
         self._look_up = Lookup()
+        self._masks, self._truths = _Derived(_masks), _Derived(_truths)
         self._tail: Columns | None = None
         self._lock = threading.Lock()
 
@@ -112,9 +115,9 @@ class Loading:
     def _rows(self, connection: duckdb.DuckDBPyConnection, columns: Columns, people: People, bounds: Span, bucket: Part) -> Rows:
         named = self._look_up.named(columns.coded)
         matched = self._looked(connection, self.definitions, named) if self.definitions else _NOTHING
-        masks = _local(_masks(matched.results), matched)
+        masks = _local(self._masks(matched.results), matched)
         allowed = self._looked(connection, [f"({' AND '.join(self._conditions)})"], named)
-        fits = _local(allowed.results[0].fill_null(False).to_numpy(zero_copy_only=False), allowed)
+        fits = _local(self._truths(allowed.results), allowed)
         wanted = self._wanted(columns, (matched.codes, masks), (allowed.codes, fits), bounds, in_file=bucket is not None)
         rows = np.arange(columns.rows) if wanted is None else wanted
         subject, own = people.seen(_taken(columns.plain["subject"], wanted), rows, columns, bucket)
@@ -158,6 +161,22 @@ class Loading:
         return self._looked(connection, [column.sql], named, rows)
 
 
+class _Derived:
+    """What is made of results, once of those that come again. Shared by threads: two may make the same."""
+
+    def __init__(self, make: Callable[[Sequence[pa.Array]], Any]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[Sequence[pa.Array], Any]] = {}
+
+    def __call__(self, results: Sequence[pa.Array]) -> Any:
+        known = self._known.get(id(results))
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known = {}
+            known = self._known[id(results)] = results, self._make(results)
+        return known[1]
+
+
 def loading_of(selection: Selection, rules: Rules, promoted: frozenset[str]) -> Loading | None:
     """How to load a selection; None if it looks at more than columns of few values."""
     if selection.source.sql != f"{EVENTS} e" or selection.account is not None or len(selection.definitions) > MAX_DEFINITIONS:
@@ -188,7 +207,12 @@ def _local(results: Any, looked: Looked) -> Any:
 
 def _taken(column: Any, rows: Any) -> Any:
     """A column's values in some rows, or the column itself."""
-    return column if rows is None else column[rows]
+    return column if rows is None else column.take(rows)
+
+
+def _truths(results: Sequence[pa.Array]) -> Any:
+    """Where the only expression holds."""
+    return results[0].fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def _masks(truths: Sequence[pa.Array]) -> Any:

@@ -11,6 +11,7 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ class Named(NamedTuple):
     table: Int32s | None
 
 
+@lru_cache(maxsize=1_024)
 def columns_read(expression: str) -> frozenset[str] | None:
     """The columns of the row `e` that an expression reads; None if it reads anything else, or one that has too many values."""
     found = set()

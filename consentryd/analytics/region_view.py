@@ -193,7 +193,7 @@ class SubjectView(RegionView):
     def _view(self, part: Part, span: Span, promoted: tuple[str, ...]) -> str:
         key = (part, span, promoted)
         if key not in self._names:
-            name = self._names[key] = f"own_{id(self):x}_{next(self._numbers)}"
+            name = f"own_{id(self):x}_{next(self._numbers)}"
             columns = self._columns | {
                 "subject",
                 "time",
@@ -201,7 +201,8 @@ class SubjectView(RegionView):
                 *(["purpose", "received_at"] if self.snapshot.withdrawn else []),
             }
             rows = self.snapshot.relation_of(self._subject, columns, site=self._rules.site, since=span.since, until=span.until)
-            rows.set_alias("e").filter(self._rules.sql).create_view(name)
+            rows.create_view(name)
+            self._names[key] = f"(SELECT * FROM {name} e WHERE {self._rules.sql})"  # bound with the statement: 1 ms less for each
         return self._names[key]
 
 

@@ -95,7 +95,7 @@ def columns_of(
 def encode(column: pa.ChunkedArray) -> Coded:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # of no chunk at all
         return Coded(np.empty(0, np.int32), pa.array([], column.type.value_type))
     indices = whole.indices

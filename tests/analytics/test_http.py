@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from consentryd.analytics.control import Control
+from consentryd.gateway.querying import NICER
 from consentryd.model.clock import DAY
 from tests.house import open_house
 from tests.kit import KEYS
@@ -35,6 +41,21 @@ async def test_an_acknowledged_event_is_in_the_next_answer(house):
     assert status == 200, answer
     assert [line["total"] for line in answer["series"]] == [3, 2]
     assert (answer["kind"], answer["site"], answer["timezone"]) == ("trends", "shop", "UTC")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of single threads")
+async def test_questions_and_the_threads_that_they_start_step_back_for_events(house):
+    def nice():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def nice_of_both():
+        with ThreadPoolExecutor(1) as pool:
+            return nice(), pool.submit(nice).result()
+
+    own, querying = nice(), house.house.querying
+    expected = min(own + NICER, 19)
+    assert await querying.run(KEYS["read"], Control(60), lambda: False, nice_of_both) == (expected, expected)
+    assert nice() == own
 
 
 @pytest.mark.parametrize(("key", "status"), [("write", 403), ("server", 403), ("privacy", 403), ("nobody", 401)])

@@ -221,6 +221,23 @@ def test_a_report_on_a_subject_is_a_template_of_numbers_and_tables(shop):
         shop.ask(kind="person", subject=str(subject(1)), least=5)
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_report_is_of_its_site_its_range_and_purposes_that_questions_may_see(shop, sealed):
+    shop.add(
+        (1, "2026-02-28T23:59:59", "too early"),
+        (1, "2026-03-01T00:00:00", "first"),
+        (1, "2026-03-07T23:59:59", "last"),
+        (1, "2026-03-08T00:00:00", "too late"),
+        (1, "2026-03-03", "elsewhere", {"site": "blog"}),
+        (1, "2026-03-03", "for another purpose", {"purpose": "marketing"}),
+        (2, "2026-03-03", "somebody else's"),
+    )
+    if sealed:
+        shop.seal()
+    found = shop.ask(kind="person", subject=str(subject(1)), range=WEEK)
+    assert (found.events, [each.event for each in found.timeline]) == (2, ["last", "first"])
+
+
 def test_sessions_of_too_few_subjects_are_not_shown(busy):
     question = {"kind": "sessions", "range": WEEK}
     assert busy.ask(**question).totals.sessions == 6

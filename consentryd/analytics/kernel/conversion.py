@@ -74,9 +74,9 @@ def _people(chains: Chains) -> Ints:
 
 def waits(chains: Chains, from_step: int, to_step: int) -> Ints:
     """Microseconds between two steps, of the chains that have both."""
-    both = (chains.time[:, from_step] != ABSENT) & (chains.time[:, to_step] != ABSENT)
-    taken: Ints = chains.time[both, to_step] - chains.time[both, from_step]
-    return taken
+    began, ended = chains.time[:, from_step], chains.time[:, to_step]
+    both = np.flatnonzero((began != ABSENT) & (ended != ABSENT))
+    return ended.take(both) - began.take(both)
 
 
 def rates(counts: Ints, funnel: Funnel) -> tuple[list[float | None], list[float | None]]:

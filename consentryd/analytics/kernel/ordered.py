@@ -62,9 +62,11 @@ def _judge(trail: Trail, starts: Ints, found: Chains, suspect: Bools, keys: Ints
 def starts_of(trail: Trail, funnel: Funnel) -> Ints:
     """Positions of the events that may start an attempt (R-F1, `entry`)."""
     first_steps = trail.doing(0)
-    within = _within(trail.time[first_steps], funnel)
+    if funnel.entry == "any" and trail.lies_within(funnel.since, funnel.until):
+        return first_steps
+    within = _within(trail.time.take(first_steps), funnel)
     if funnel.entry == "any":
-        return first_steps if within.all() else first_steps[within]
+        return first_steps[within]
     eligible = first_steps if funnel.entry == "first_ever" else first_steps[within]
     earliest = np.full(len(trail.subject), np.iinfo(np.int64).max)
     np.minimum.at(earliest, trail.key[eligible], trail.time[eligible])
@@ -81,36 +83,37 @@ def _ending(trail: Trail, starts: Ints, funnel: Funnel) -> Ending:
     keys = len(trail.subject)
     ending = Ending(np.zeros(keys, np.int64), np.zeros(keys, np.int64), np.zeros((keys, len(funnel.steps)), np.bool_, order="F"))
     front = Front(starts, starts)
-    _deepen(trail, front, _note(trail, front, 0, ending), ending)
+    _deepen(front, *_note(trail, front, 0, ending), ending)
     for number, step in enumerate(funnel.steps[1:], start=1):
         following = advance(trail, front, number, funnel)
-        first = _note(trail, following, number, ending)
+        first, key = _note(trail, following, number, ending)
         if not step.optional:
             front = following
-            _deepen(trail, front, first, ending)
+            _deepen(front, first, key, ending)
     return ending
 
 
-def _deepen(trail: Trail, front: Front, first: Ints, ending: Ending) -> None:
-    key = trail.key[front.place[first]]
+def _deepen(front: Front, first: Ints, key: Ints, ending: Ending) -> None:
     ending.depth[key] += 1
-    ending.start[key] = front.start[first]
+    ending.start[key] = front.start.take(first)
 
 
 def advance(trail: Trail, front: Front, step: int, funnel: Funnel) -> Front:
     """The events of a step that continue the latest chain before them within its window."""
     place, nearest = trail.nearest(front.place, trail.doing(step), strict=funnel.strict_ties)
-    start = front.start[nearest]
-    feasible = np.flatnonzero((trail.key[place] == trail.key[start]) & (trail.time[place] - trail.time[start] <= funnel.window))
-    return Front(place[feasible], start[feasible])
+    start = front.start.take(nearest)
+    within = trail.time.take(place) - trail.time.take(start) <= funnel.window
+    feasible = np.flatnonzero((trail.key.take(place) == trail.key.take(start)) & within)
+    return Front(place.take(feasible), start.take(feasible))
 
 
-def _note(trail: Trail, front: Front, number: int, ending: Ending) -> Ints:
-    """Notes who did the step. Gives the first event of each key, as indices of the front."""
-    key = trail.key[front.place]
+def _note(trail: Trail, front: Front, number: int, ending: Ending) -> tuple[Ints, Ints]:
+    """Notes who did the step. Gives the first event of each key, as indices of the front, and the keys."""
+    key = trail.key.take(front.place)
     first = firsts(key)
-    ending.reached[key[first], number] = True
-    return first
+    own = key.take(first).astype(np.int64)
+    ending.reached[:, number][own] = True
+    return first, own
 
 
 def _places(trail: Trail, start: Ints, depth: Ints, funnel: Funnel) -> Ints:
@@ -155,10 +158,10 @@ def _lines(trail: Trail, place: Ints, keys: Ints, ending: Ending, funnel: Funnel
     found.depth[:] = ending.depth[keys]
     for step in range(len(funnel.steps)):
         known = np.flatnonzero(place[:, step] != ABSENT)
-        events = place[known, step]
-        found.time[known, step] = trail.time[events]
-        found.row[known, step] = trail.row[events]
-        found.reached[:, step] = ending.reached[keys, step]
+        events = place[:, step].take(known)
+        found.time[:, step][known] = trail.time.take(events)
+        found.row[:, step][known] = trail.row.take(events)
+        found.reached[:, step] = ending.reached[:, step].take(keys)
     return found
 
 

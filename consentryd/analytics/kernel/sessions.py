@@ -128,6 +128,13 @@ class Sessions(NamedTuple):
     entry: Ints
     exit: Ints
 
+    def only(self, wanted: Bools) -> Sessions:
+        """Some of the sessions."""
+        if wanted.all():
+            return self
+        rows = np.flatnonzero(wanted)
+        return Sessions(*(column.take(rows) for column in self))
+
     @property
     def duration(self) -> Ints:
         """Microseconds from first to last event."""
@@ -200,35 +207,41 @@ def _mix(number: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tupl
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """Partial numbers by bucket of the session's start, int64[n] each; `microseconds`: sum of durations; `durations`: of all sessions, and
-    `several`: of those of more than one event."""
+    """Partial numbers by bucket of the session's start, int64[n] each; `microseconds`: sum of durations. `several`: how many sessions have
+    more than one event, `lasting`: the durations of those that took any time, which most may not."""
 
     sessions: Ints
     events: Ints
     pages: Ints
     bounces: Ints
     microseconds: Ints
-    durations: Ints
-    several: Ints
+    several: int
+    lasting: Ints
 
-    def merge(self, other: SessionCounts) -> SessionCounts:
-        """Of both. The parts must have no subject in common."""
-        return SessionCounts(
-            self.sessions + other.sessions,
-            self.events + other.events,
-            self.pages + other.pages,
-            self.bounces + other.bounces,
-            self.microseconds + other.microseconds,
-            np.concatenate([self.durations, other.durations]),
-            np.concatenate([self.several, other.several]),
+    @classmethod
+    def joined(cls, parts: Sequence[SessionCounts]) -> SessionCounts:
+        """Of all parts, which have no subject in common."""
+        sums = ("sessions", "events", "pages", "bounces", "microseconds", "several")
+        return cls(
+            **{name: sum(getattr(part, name) for part in parts) for name in sums},
+            lasting=np.concatenate([part.lasting for part in parts]),
         )
+
+    def median(self) -> float | None:
+        """Of all durations, microseconds."""
+        number = int(self.sessions.sum())
+        middle = [place - (number - len(self.lasting)) for place in ((number - 1) // 2, number // 2)]
+        if middle[1] < 0 or not number:
+            return 0.0 if number else None
+        ordered = np.partition(self.lasting, [place for place in middle if place >= 0])
+        return float(np.mean([ordered[place] if place >= 0 else 0 for place in middle]))
 
 
 def session_counts(found: Sessions, edges: Sequence[int], bounce: Bounce = "not_engaged") -> SessionCounts:
     """Adds up the sessions that start within the edges."""
     bucket = buckets_of(found.start, edges)
     inside = (bucket >= 0) & (bucket < len(edges) - 1)
-    kept, bucket = Sessions(*(column[inside] for column in found)), bucket[inside]
+    kept, bucket = found.only(inside), bucket[inside]
 
     def added(values: Ints | Bools) -> Ints:
         sums = np.zeros(len(edges) - 1, np.int64)
@@ -241,6 +254,6 @@ def session_counts(found: Sessions, edges: Sequence[int], bounce: Bounce = "not_
         pages=added(kept.pages),
         bounces=added(kept.bounced(bounce)),
         microseconds=added(kept.duration),
-        durations=kept.duration,
-        several=kept.duration[kept.events > 1],
+        several=int((kept.events > 1).sum()),
+        lasting=kept.duration[kept.duration > 0],
     )

@@ -49,19 +49,23 @@ class Trail(NamedTuple):
             known = self.found[step] = np.flatnonzero((self.steps & (1 << step)) != 0)
         return known
 
+    def lies_within(self, since: int, until: int) -> bool:
+        """Whether all events have since <= time < until."""
+        return not len(self.time) or bool(self.time.min() >= since and self.time.max() < until)
+
     def nearest(self, some: Ints, places: Ints, *, strict: bool) -> tuple[Ints, Ints]:
         """The places that have one of some events before them (or, if strict, before their instant), and the number of the last such event.
 
         Both ascend. For many places counting beats searching.
         """
-        before = self.instant[places] if strict else places
+        before = self.instant.take(places) if strict else places
         if len(places) * _MANY < len(self.key):
             number = np.searchsorted(some, before) - 1
         else:
             count = np.zeros(len(self.key) + 1, np.int32)
-            count[some + 1] = 1
+            count[1:][some] = 1
             np.cumsum(count, out=count)
-            number = count[before].astype(np.int64) - 1
+            number = count.take(before).astype(np.int64) - 1
         first = np.searchsorted(number, 0)
         return places[first:], number[first:]
 
@@ -88,12 +92,13 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
     steps = bits(stream.masks, [step.definition for step in funnel.steps])
     bars = bits(stream.masks, [exclusion.definition for exclusion in funnel.exclusions])
     looked_at = (steps | bars) != 0
-    if everything or looked_at.take(stream.code).all():
+    least = stream.code.min(initial=len(looked_at))
+    if everything or looked_at[least:].all() or looked_at.take(stream.code).all():
         row = np.arange(len(stream.code))
         subject, time, code = stream.subject, stream.time, stream.code
     else:
         row = np.flatnonzero(looked_at.take(stream.code))
-        subject, time, code = stream.subject[row], stream.time[row], stream.code[row]
+        subject, time, code = stream.subject.take(row), stream.time.take(row), stream.code.take(row)
     new = changes(subject)
     places = np.arange(len(row))
     trail = Trail(
@@ -107,7 +112,8 @@ def trail_of(stream: Stream, funnel: Funnel, *, everything: bool = False) -> Tra
         tied=False,
         found={},
     )
-    tied = ~new[1:] & (time[1:] == time[:-1])
+    tied = time[1:] == time[:-1]
+    tied &= ~new[1:]
     return _untied(trail, tied) if tied.any() else trail
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.kernel.chain import Ints
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.sessions.measuring import PageCounts, SessionPart, measure
@@ -53,8 +50,8 @@ def totals_of(found: SessionPart, rules: SessionRules, asked: Asked) -> SessionT
         events_per_session=_per(counts.events.sum(), sessions_),
         pages_per_session=_per(counts.pages.sum(), sessions_),
         mean_duration_s=_per(counts.microseconds.sum() / SECOND, sessions_),
-        median_duration_s=_median(counts.durations),
-        mean_duration_of_several_events_s=_per(counts.several.sum() / SECOND, len(counts.several)),
+        median_duration_s=None if (median := counts.median()) is None else median / SECOND,
+        mean_duration_of_several_events_s=_per(counts.microseconds.sum() / SECOND, counts.several),
         mean_engaged_s=_per(found.engaged.sum() / SECOND, sessions_) if engaged else None,
         bounce_rate=_per(counts.bounces.sum(), sessions_),
     )
@@ -97,7 +94,3 @@ def top_pages(pages: PageCounts, asked: Asked) -> list[PageCount]:
 
 def _per(total: float, number: int) -> float | None:
     return float(total) / number if number else None
-
-
-def _median(values: Ints) -> float | None:
-    return float(np.median(values)) / SECOND if len(values) else None

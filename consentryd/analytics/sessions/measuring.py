@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,8 +37,13 @@ class PageCounts(NamedTuple):
     sessions: Counter[str]
     subjects: Counter[str]
 
-    def merge(self, other: PageCounts) -> PageCounts:
-        return PageCounts(self.sessions + other.sessions, self.subjects + other.subjects)
+    @classmethod
+    def joined(cls, parts: Sequence[PageCounts]) -> PageCounts:
+        sessions_, subjects = Counter[str](), Counter[str]()
+        for part in parts:
+            sessions_.update(part.sessions)
+            subjects.update(part.subjects)
+        return cls(sessions_, subjects)
 
 
 class SessionPart(NamedTuple):
@@ -52,14 +57,17 @@ class SessionPart(NamedTuple):
     exits: PageCounts
     engaged: Ints
 
-    def merge(self, other: SessionPart) -> SessionPart:
-        return SessionPart(
-            self.counts.merge(other.counts),
-            self.subjects + other.subjects,
-            self.people + other.people,
-            self.entries.merge(other.entries),
-            self.exits.merge(other.exits),
-            self.engaged + other.engaged,
+    @classmethod
+    def joined(cls, parts: Sequence[SessionPart]) -> SessionPart:
+        """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
+        counts, subjects, people, entries, exits, engaged_ = zip(*parts, strict=True)
+        return cls(
+            SessionCounts.joined(counts),
+            sum(subjects),
+            sum(people),
+            PageCounts.joined(entries),
+            PageCounts.joined(exits),
+            sum(engaged_),
         )
 
 
@@ -69,11 +77,7 @@ def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
     work = partial(_part, cut=rules.cut, kinds=kinds, beats=beats, edges=period.edges, bounce=rules.bounce)
     span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
     name = ("sessions", rules.cut, kinds, beats, period.edges, rules.bounce)
-    return _merged(asked.execution.streams(events_of(rules, asked), span, work, name, join=_merged))
-
-
-def _merged(parts: Iterable[SessionPart]) -> SessionPart:
-    return reduce(SessionPart.merge, parts)
+    return SessionPart.joined(list(asked.execution.streams(events_of(rules, asked), span, work, name, join=SessionPart.joined)))
 
 
 def kinds_of(rules: SessionRules) -> Kinds:
@@ -140,11 +144,11 @@ def _visits(stream: Stream, cut: Cut, kinds: Kinds, beats: Beats | None) -> Visi
 def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
     found, stream, every, rows = _visits(stream, cut, kinds, beats)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
-    kept = Sessions(*(column[inside] for column in found))
+    kept = found.only(inside)
     paths, texts = stream.values["path"], stream.texts.get("path", [])
     return SessionPart(
         session_counts(kept, edges, bounce),
-        len(np.unique(kept.subject)),
+        int(changes(kept.subject).sum()),
         _people(kept, edges),
         _pages(kept.entry, kept.subject, paths, texts),
         _pages(kept.exit, kept.subject, paths, texts),

@@ -13,7 +13,7 @@ from consentryd.analytics.kernel.lifecycle import Lifecycle, lifecycle, phases
 from consentryd.analytics.kernel.paths import ELLIPSIS, Paths, shortened, walk_of
 from consentryd.analytics.kernel.retention import Retention, by_group, matrix, members_of
 from consentryd.analytics.kernel.sequences import added, joined, sequences, transitions
-from consentryd.analytics.kernel.sessions import ENGAGED, MINUTE, Cut, Kinds, session_counts, sessions
+from consentryd.analytics.kernel.sessions import ENGAGED, MINUTE, Cut, Kinds, SessionCounts, session_counts, sessions
 from consentryd.analytics.kernel.stickiness import habits, stickiness, trailing
 from tests.analytics.kernel.histories import by_path, stream_of
 
@@ -261,12 +261,19 @@ def test_a_session_counts_where_it_starts_and_has_an_entry_and_an_exit():
     assert (found.entry.tolist(), found.exit.tolist()) == ([1, 4], [2, 4])
     counted = session_counts(found, days(0, 2))
     assert [counted.sessions.tolist(), counted.events.tolist(), counted.pages.tolist()] == [[1, 1], [4, 1], [2, 1]]
-    assert (counted.microseconds.tolist(), sorted(counted.durations.tolist()), counted.several.tolist()) == (
-        [10, 0],
-        [0, 10],
-        [10],
-    )
-    assert counted.merge(counted).bounces.tolist() == [0, 2]
+    assert (counted.microseconds.tolist(), counted.lasting.tolist(), counted.several, counted.median()) == ([10, 0], [10], 1, 5.0)
+    assert SessionCounts.joined([counted, counted]).bounces.tolist() == [0, 2]
+
+
+def test_the_median_of_durations_counts_sessions_that_took_no_time():
+    rng = np.random.default_rng(3)
+    for number in range(60):
+        own = rng.choice([0, 0, 3, 4, 9, 25], size=number % 8)
+        stream = stream_of([at(*{0, int(length)}) for length in own])
+        found = session_counts(sessions(stream, Cut(), KINDS), days(0, 1))
+        expected = float(np.median(own)) if len(own) else None
+        assert (found.median(), SessionCounts.joined([found, found]).median()) == (expected, expected)
+        assert found.several == int((own > 0).sum())
 
 
 def test_the_name_of_a_session_depends_on_subject_and_start_alone():
