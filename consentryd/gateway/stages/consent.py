@@ -65,8 +65,9 @@ class Consent:
         site = passage.intake.key.site
         digests = [event.person.digests.get(region) or self._digests(event.person, region, site) for event, region in events]
         standings = self._look(events, digests, passage)
-        for signals in [event.scene.signals for event, _ in events if event.scene.signals.invalid]:
-            self._policy.count_invalid(signals)
+        for event, _ in events:
+            if event.scene.signals.invalid:
+                self._policy.count_invalid(event.scene.signals)
         cases = [
             (event.scene.signals, event.scene.place, event.event, standing.refused)
             for (event, _), standing in zip(events, standings, strict=True)
@@ -122,13 +123,14 @@ class Consent:
 
     def _look(self, events: Sequence[PlacedEvent], digests: Sequence[Digests], passage: Passage) -> list[Standing]:
         """Where the events' identities stand; not asked while nobody in the region has chosen anything."""
-        for region in {region for _, region in events} - passage.looked:
-            self._standings[region].refresh()
-            passage.looked.add(region)
-        if not any(self._standings[region].any for region in passage.looked):
+        for _, region in events:
+            if region not in passage.looked:
+                self._standings[region].refresh()
+                passage.looked[region] = self._standings[region].any
+        if True not in passage.looked.values():
             return [NO_STANDING] * len(events)
         return [
-            self._standings[region].of(*of) if self._standings[region].any else NO_STANDING
+            self._standings[region].of(*of) if passage.looked[region] else NO_STANDING
             for (_, region), of in zip(events, digests, strict=True)
         ]
 

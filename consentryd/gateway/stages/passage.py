@@ -16,9 +16,9 @@ class Passage:
     """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
     `scenery` is a number for all of the request that bears on its events' scenes.
 
-    `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now;
-    `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for equal events of this
-    request, `tallied` what was counted of their signals.
+    `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now, and
+    whether there are any; `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for
+    equal events of this request, `tallied` what was counted of their signals.
     """
 
     intake: Intake
@@ -27,7 +27,7 @@ class Passage:
     context: Mapping[str, Any]
     scenery: int
     misdirected: str | None = None
-    looked: set[str] = field(default_factory=set)
+    looked: dict[str, bool] = field(default_factory=dict)
     strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)

@@ -59,7 +59,7 @@ class Place:
         else:
             regions = [event.person.home or self._settle(event, passage) for event in events]
         served = self._homes
-        if not all(region in served for region in regions):
+        if not served.keys() >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
         return [
             made(PlacedEvent, (event, region)) if region in served else Reason.WRONG_REGION
@@ -71,13 +71,12 @@ class Place:
         intake = passage.intake
         if len(self._homes) == 1 or intake.key.region or intake.region:
             return
-        site = intake.key.site
-        newcomers = {
-            (site, kind, value)
-            for person in {event.person for event in events if event.person.home is None}
-            for kind, value in _identities(person)
-            if value is not None and value not in self._known_of(site, kind)
-        }
+        site, newcomers = intake.key.site, set()
+        for event in events:
+            if event.person.home is None:
+                for kind, value in _identities(event.person):
+                    if value is not None and value not in self._known_of(site, kind):
+                        newcomers.add((site, kind, value))
         if not newcomers:
             return
         passage.strangers.update(newcomers)

@@ -38,6 +38,7 @@ _CAMPAIGN: Final = {
 _CAMPAIGN_CHARS: Final = 255
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
+_NO_CONTEXT: Final[dict[str, Any]] = {}
 
 
 class _Page(TypedDict, total=False):
@@ -125,19 +126,18 @@ class Scenes:
         self._known.clear()
 
     def _look(self, contexts: Sequence[Any], passage: Passage) -> list[Scene | Reason]:
-        owns = [_read(context) or _NOTHING for context in contexts]
-        told = [_over(passage.context, own) for own in owns]
+        told = [_over(passage.context, _read(context)) for context in contexts]
         intake = passage.intake
         clients = [self._client(context, intake.client) for context in told]
         views = [self._view(context.get("page")) for context in told]
         signals = [self._policy.read(context, intake.signals, intake.received_at) for context in told]
         return [
-            Scene(
+            Reason.INVALID_PROPERTIES
+            if context is _NO_CONTEXT
+            else Scene(
                 client, view, _campaign(context.get("campaign")), heard, self._notice(context.get("consent")), intake.received_at
             )
-            if own.__class__ is dict
-            else Reason.INVALID_PROPERTIES
-            for own, context, client, view, heard in zip(owns, told, clients, views, signals, strict=True)
+            for context, client, view, heard in zip(told, clients, views, signals, strict=True)
         ]
 
     def _view(self, page: Any) -> View | None:
@@ -191,8 +191,10 @@ def _read(context: Any) -> Any:
 
 
 def _over(batch: Mapping[str, Any], own: Any) -> Mapping[str, Any]:
+    """The event's own context over its batch's; `_NO_CONTEXT` where that is no object, nor nothing."""
+    own = own or _NOTHING
     if own.__class__ is not dict:
-        return _NOTHING
+        return _NO_CONTEXT
     return {**batch, **own} if batch else own
 
 

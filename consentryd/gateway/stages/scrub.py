@@ -65,13 +65,7 @@ class Scrub:
         settings = [consented.event.scene.setting or self._setting(consented.event) for consented in events]
         fields = [self._fields(consented, setting, site) for consented, setting in zip(events, settings, strict=True)]
         scrubbed = [self._scrubbed(consented, given, site) for consented, given in zip(events, fields, strict=True)]
-        rows = [self._row(*parts, passage) for parts in zip(events, settings, fields, scrubbed, strict=True)]
-        dedups = [self._pseudonyms[consented.region].dedup(site, consented.event.event_id) for consented in events]
-        emails = [self._email(consented, site) if _may_tell_email(consented.event) else None for consented in events]
-        return [
-            made(CleanEvent, (region, dedup, user, anonymous, previous, row, email))
-            for (_, region, _, user, anonymous, previous), row, dedup, email in zip(events, rows, dedups, emails, strict=True)
-        ]
+        return [self._clean(*parts, passage) for parts in zip(events, settings, fields, scrubbed, strict=True)]
 
     def _setting(self, event: ValidEvent) -> Setting:
         """The page that a page call's properties tell of, where its context does not, and the campaign."""
@@ -92,18 +86,24 @@ class Scrub:
         body = event.body if fields.get("properties") is event.properties else None
         return self._scrubbers[region].scrub(event.event, site, fields, user or anonymous, body)
 
-    def _email(self, consented: ConsentedEvent, site: str) -> bytes | None:
-        if consented.decision.lane is _ANONYMOUS:
-            return None
-        address = _address(consented.event)
-        return None if address is None else self._pseudonyms[consented.region].email(site, address)
+    def _clean(
+        self, consented: ConsentedEvent, setting: Setting, fields: dict[str, Any], scrubbed: Scrubbed, passage: Passage
+    ) -> CleanEvent:
+        event, region, decision, user, anonymous, previous = consented
+        site, pseudonyms = passage.intake.key.site, self._pseudonyms[region]
+        dedup = pseudonyms.dedup(site, event.event_id)
+        if decision.lane is _ANONYMOUS:
+            row = self._anonymous_row(consented, setting[0], scrubbed.fields, passage)
+            return made(CleanEvent, (region, dedup, None, None, None, row, None))
+        address = _address(event) if event.traits or "email" in event.properties else None
+        email = None if address is None else pseudonyms.email(site, address)
+        row = self._row(consented, setting, fields, scrubbed, passage)
+        return made(CleanEvent, (region, dedup, user, anonymous, previous, row, email))
 
     def _row(
         self, consented: ConsentedEvent, setting: Setting, fields: dict[str, Any], scrubbed: Scrubbed, passage: Passage
     ) -> list[Any]:
         event, region, decision, *_ = consented
-        if decision.lane is _ANONYMOUS:
-            return self._anonymous_row(consented, setting[0], scrubbed.fields, passage)
         kind, name, _, event_id, session_id, _, _, time, told, _, _, _, scene, _ = event
         ((host, path, _), referrer, title), campaign = setting
         intake = passage.intake
@@ -157,10 +157,6 @@ class Scrub:
         if event.flags:
             properties = {**properties, "$flags": list(event.flags)}
         return properties
-
-
-def _may_tell_email(event: ValidEvent) -> bool:
-    return bool(event.traits) or "email" in event.properties
 
 
 def _address(event: ValidEvent) -> str | None:

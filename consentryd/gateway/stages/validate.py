@@ -47,9 +47,9 @@ class Validate:
 
     def check_events(self, raws: Sequence[RawEvent], passage: Passage) -> list[ValidEvent | Reason]:
         site = passage.intake.key.site
-        names = [self._check_name(raw) for raw in raws]
+        names = list(map(self._check_name, raws))
         ids = [self._check_ids(raw, site) for raw in raws]
-        objects = [self._check_objects(raw) for raw in raws]
+        objects = list(map(self._check_objects, raws))
         times = [self._check_time(raw, passage) for raw in raws]
         scenes = self._check_scenes([raw.context for raw in raws], passage)
         events = _valid(raws, names, ids, objects, times, scenes)
