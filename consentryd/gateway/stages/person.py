@@ -9,7 +9,7 @@ from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 
 #: Pairs of ids remembered, in memory only, and for minutes (`gateway.short_memory`).
-REMEMBERED: Final = 16_384
+REMEMBERED: Final = 4096
 
 Digests = tuple[bytes | None, bytes | None]
 

@@ -22,7 +22,7 @@ from consentryd.model.client import Client
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 
-REMEMBERED: Final = 8192
+REMEMBERED: Final = 2048
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 #: The page, and the campaign by the names of its columns.

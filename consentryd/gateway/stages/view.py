@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from consentryd.model.memory import keep
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 4096
 _TITLE_CHARS: Final = 300
 
 
