@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from consentryd.analytics.alarm import ALARM
 from consentryd.model.error import ConsentryError, Unprocessable
 from consentryd.storage.duck import duck
 
@@ -63,11 +64,9 @@ class Control:
     def running(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Around a statement, which is interrupted when the query is cancelled or its time is up."""
         self.check()
-        timer = threading.Timer(max(0.0, self._deadline - self._monotonic()), connection.interrupt)
-        timer.daemon = True
         with self._lock:
             self._running = connection
-        timer.start()
+        alarm = ALARM.set(max(0.0, self._deadline - self._monotonic()), connection.interrupt)
         try:
             yield
         except duck().InterruptException:
@@ -76,7 +75,7 @@ class Control:
         except duck().OutOfMemoryException:
             raise Unprocessable("too_expensive", "The query needs more memory than `analytics.memory_mb` allows.") from None
         finally:
-            timer.cancel()
+            ALARM.clear(alarm)
             with self._lock:
                 self._running = None
         self.done += 1
