@@ -26,10 +26,6 @@ def look_into(value: Any) -> Any:
     if value.__class__ is not Unread:
         return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        pass
-    try:
         return parse(value)
     except BadRequest:
         return UNREADABLE

@@ -41,16 +41,16 @@ class Pipeline:
 
     def _run(self, events: Sequence[RawEvent], passage: Passage) -> list[Any]:
         items: list[Any] = list(events)
-        ended: dict[int, Reason] = {}
+        fates: dict[int, CleanEvent | Reason] = {}
         positions: Sequence[int] = range(len(items))
         for stage in self.stages:
             items = stage(items, passage)
             if Reason in map(type, items):
                 pairs = list(zip(positions, items, strict=True))
-                ended.update(pair for pair in pairs if pair[1].__class__ is Reason)
+                fates.update(pair for pair in pairs if pair[1].__class__ is Reason)
                 positions = [position for position, item in pairs if item.__class__ is not Reason]
                 items = [item for item in items if item.__class__ is not Reason]
-        if not ended:
+        if not fates:
             return items
-        ended.update(zip(positions, items, strict=True))
-        return [ended[position] for position in range(len(events))]
+        fates.update(zip(positions, items, strict=True))
+        return [fates[position] for position in range(len(events))]
