@@ -15,15 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.coded import UNCODED
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
 from consentryd.storage.order import merge
+from consentryd.storage.parquet import CODED
 from consentryd.storage.rollup_keep import roll_up
+from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.spill import Spill
 
 MOST_FILES: Final = 32
-_MERGE_ROWS: Final = 65_536
+#: Half as many take a fifth longer and 8 MB less.
+_MERGE_ROWS: Final = 32_768
+#: Their codes are a third of what the texts are.
+_CODED: Final = [name for name in CODED if name not in UNCODED]
 _DELETION_WAIT_S: Final = 1.0
 
 
@@ -108,10 +114,10 @@ def _rewrite(lake: Lake, group: Sequence[LakeFile], aliases: Aliases) -> list[La
 
 
 def _staying(lake: Lake, file: LakeFile, rows: int, aliases: Aliases, moved: Spill) -> Iterator[pa.Table]:
-    for table in lake.read(file, rows=rows):
+    for table in lake.read(file, rows=rows, coded=_CODED):
         merged = aliases.mask(table)
         if merged.any():
-            moved.add(aliases.apply(table.filter(pa.array(merged))))
+            moved.add(aliases.apply(table.filter(pa.array(merged)).cast(EVENT_SCHEMA)))
             yield table.filter(pc.invert(pa.array(merged)))
         else:
             yield table

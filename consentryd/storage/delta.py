@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -105,15 +105,13 @@ class DeltaLake:
         seen: list[LakeFile] = []
         name = f"month={month}/bucket={bucket:02}/{self._new_name()}"
 
-        def noting() -> Iterator[pa.Table]:
-            for table in tables:
-                if table.num_rows:
-                    seen.append(describe(name, month, bucket, [table]))
-                    yield table
+        def noted(table: pa.Table) -> pa.Table:
+            seen.append(describe(name, month, bucket, [table]))
+            return table
 
         draft = self.folder / f"{name}.draft"
         self._make_folders(draft.parent)
-        size = write_parquet(draft, noting(), ROW_GROUP_ROWS, promoted)
+        size = write_parquet(draft, map(noted, filter(len, tables)), ROW_GROUP_ROWS, promoted)
         if not seen:
             draft.unlink()
             return None
@@ -160,8 +158,10 @@ class DeltaLake:
         self._sync(f"{table.version() + 1:020}.json")
         return self.state()
 
-    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
-        return read_parquet(self.folder / file.path, columns, rows)
+    def read(
+        self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS, coded: Collection[str] = ()
+    ) -> Iterator[pa.Table]:
+        return read_parquet(self.folder / file.path, columns, rows, coded)
 
     def scan(
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], promoted: Sequence[str] = ()

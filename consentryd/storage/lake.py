@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -94,8 +94,10 @@ class Lake(Protocol):
         """Make the next version, durably and at once. `sealed` is the last log row now in the lake, if it moved."""
         ...
 
-    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
-        """A file's events in its order, a few thousand at a time. Raises `CorruptStore`."""
+    def read(
+        self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS, coded: Collection[str] = ()
+    ) -> Iterator[pa.Table]:
+        """A file's events in its order, a few thousand at a time; texts `coded` as dictionaries. Raises `CorruptStore`."""
         ...
 
     def scan(
@@ -193,7 +195,14 @@ class MemoryLake:
         self._state = LakeState(old.version + 1, old.sealed if sealed is None else sealed, (*kept, *added))
         return self._state
 
-    def read(self, file: LakeFile, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+    def read(
+        self,
+        file: LakeFile,
+        columns: Sequence[str] | None = None,
+        *,
+        rows: int = BATCH_ROWS,
+        coded: Collection[str] = (),  # noqa: ARG002 - tables in memory stay as they are
+    ) -> Iterator[pa.Table]:
         table = self._table(file)
         chosen = table if columns is None else table.select(list(columns))
         for start in range(0, table.num_rows, rows):
@@ -277,7 +286,7 @@ def holds(events: pa.Table, subjects: Subjects) -> npt.NDArray[np.bool_]:
 def describe(path: str, month: str, bucket: int, tables: Sequence[pa.Table]) -> LakeFile:
     """What a file of these events says of itself; its size is not known here."""
     bounds = [pc.min_max(table["time"].cast(pa.int64())).as_py() for table in tables if table.num_rows]
-    sites = [pc.min_max(table["site"]).as_py() for table in tables if table.num_rows]
+    sites = [pc.min_max(table["site"].cast(pa.string())).as_py() for table in tables if table.num_rows]
     return LakeFile(
         path,
         month,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
 
@@ -31,18 +32,25 @@ _LEVEL: Final = 1
 #: Columns that are read and written as codes of their values where nobody looks at these: a third of the time of making texts of them.
 CODED: Final = [name for name in _DICTIONARY if pa.types.is_string(EVENT_SCHEMA.field(name).type)]
 _NUMBER_BYTES: Final = 8
+#: A reader holds a page of each column, and merging reads many files at once.
+_PAGE_BYTES: Final = 256 * 1024
 _READ_BUFFER: Final = 256 * 1024
 
 
 def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int, promoted: Sequence[str] = ()) -> int:
     """Write events in row groups of `row_group_rows`; the file's bytes reach the disk before this returns. Its size in bytes.
 
-    `promoted` are the pointers of properties that get columns of their own (`storage/promoted.py`).
+    Columns of the events may be dictionaries, the same ones in all tables; values that no event has are not written. `promoted` are the
+    pointers of properties that get columns of their own (`storage/promoted.py`).
     """
     with path.open("xb") as sink:
-        with _writer(sink, EVENT_SCHEMA, promoted) as writer:
-            for group in regroup(tables, row_group_rows):
+        with ExitStack() as closing:
+            writer = None
+            for group in map(_used, regroup(tables, row_group_rows)):
+                if writer is None:
+                    writer = closing.enter_context(_writer(sink, group.schema, promoted))
                 writer.write_table(promote(group, promoted), row_group_size=row_group_rows)
+                del group  # the next one is put together before this name is given away
         sink.flush()
         os.fsync(sink.fileno())
         return sink.tell()
@@ -83,6 +91,7 @@ def _writer(
         column_encoding=_DELTA_ENCODED,
         write_statistics=STATISTICS,
         write_page_checksum=True,
+        data_page_size=_PAGE_BYTES,
         store_schema=False,
         store_decimal_as_integer=True,
     )
@@ -109,16 +118,22 @@ def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     return pa.DictionaryArray.from_arrays(pc.take(places, codes), values.filter(pa.array(used)))
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
-    """Events in file order, `rows` at a time, page checksums verified. Raises `CorruptStore`."""
+def read_parquet(path: Path, columns: Sequence[str] | None, rows: int, coded: Collection[str] = ()) -> Iterator[pa.Table]:
+    """Events in file order, `rows` at a time, page checksums verified; of columns `coded` as dictionaries. Raises `CorruptStore`."""
+    options = {"pre_buffer": False, "buffer_size": _READ_BUFFER, "page_checksum_verification": True}
     try:
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, read_dictionary=list(coded), **options) as file:
             names = EVENT_SCHEMA.names if columns is None else list(columns)
-            schema = pa.schema([EVENT_SCHEMA.field(name) for name in names])
+            schema = pa.schema([_field(name, name in coded) for name in names])
             for batch in file.iter_batches(rows, columns=names, use_threads=False):
                 yield pa.Table.from_batches([batch]).select(names).cast(schema)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+
+
+def _field(name: str, coded: bool) -> pa.Field:
+    field = EVENT_SCHEMA.field(name)
+    return field.with_type(pa.dictionary(pa.int32(), field.type)) if coded else field
 
 
 def columns_of(path: Path) -> list[str]:
@@ -130,16 +145,21 @@ def columns_of(path: Path) -> list[str]:
 
 
 def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same events in tables of `rows`, the last one shorter."""
+    """The same events in tables of `rows`, the last one shorter. Holds one of them, and no longer than its reader does."""
     pending: list[pa.Table] = []
     count = 0
     for table in tables:
         pending.append(table)
         count += table.num_rows
         while count >= rows:
-            whole = pa.concat_tables(pending)
-            yield whole.slice(0, rows)
-            pending = [whole.slice(rows)]
+            group, rest = _cut(pa.concat_tables(pending), rows)
+            pending = [rest]
             count -= rows
+            yield group
+            del group
     if count:
         yield pa.concat_tables(pending)
+
+
+def _cut(table: pa.Table, rows: int) -> tuple[pa.Table, pa.Table]:
+    return table.slice(0, rows), table.slice(rows)
