@@ -1,20 +1,22 @@
 """The housekeeping of a serving process: seals the log when it is full or old, merges small files, lets old months go, measures depth.
 
-One job at a time over all regions, in a thread beside the loop. Several processes may keep one store: a lock lets one work.
+One job at a time over all regions, in a thread of its own beside the loop. Several processes may keep one store: a lock lets one work.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
+from consentryd.gateway.priority import step_back
 from consentryd.model.clock import DAY, SECOND, Clock
 from consentryd.model.error import CorruptStore
 from consentryd.storage import change
@@ -27,6 +29,8 @@ from consentryd.storage.region import RegionStore
 from consentryd.storage.retention import RetentionReport, note_retention, retain
 from consentryd.storage.seal import Sealer
 from consentryd.storage.writer import Transaction
+
+T = TypeVar("T")
 
 TICK_S: Final = 1.0
 _SEALS_PER_COMPACTION: Final = 4
@@ -47,17 +51,25 @@ class Keeper:
         self._zone = ZoneInfo(settings.analytics.timezone)
         self._seals = dict.fromkeys(stores, 0)
         self._retained_at = 0
+        self._thread = ThreadPoolExecutor(1, "keeper", initializer=step_back)
 
     async def keep(self) -> None:
         """Looks every second, for ever; first of all at whether what is stored is whole."""
-        for name, store in self._stores.items():
-            await asyncio.to_thread(self._examine, name, store)
-        while True:
+        try:
             for name, store in self._stores.items():
-                await self._tend(name, store)
-            if self._clock.now() - self._retained_at >= DAY:
-                await self._retain()
-            await asyncio.sleep(TICK_S)
+                await self._beside(self._examine, name, store)
+            while True:
+                for name, store in self._stores.items():
+                    await self._tend(name, store)
+                if self._clock.now() - self._retained_at >= DAY:
+                    await self._retain()
+                await asyncio.sleep(TICK_S)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _beside(self, job: Callable[..., T], *arguments: object, **options: object) -> T:
+        """Do a job in the thread of housekeeping, which steps back for the ones that take events."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(job, *arguments, **options))
 
     def _examine(self, name: str, store: RegionStore) -> None:
         """Finish what a crash left half done, and say precisely what is damaged. Events are taken all the same: their log is whole."""
@@ -73,13 +85,13 @@ class Keeper:
 
     async def _tend(self, name: str, store: RegionStore) -> None:
         try:
-            events, age = await asyncio.to_thread(store.depth)
+            events, age = await self._beside(store.depth)
             self._metrics.set_log_depth(name, events)
             self._metrics.set_seal_lag(name, age / SECOND)
             if events >= self._settings.storage.seal_events or (
                 events and age >= self._settings.storage.seal_interval_s * SECOND
             ):
-                await asyncio.to_thread(self._seal, name, store)
+                await self._beside(self._seal, name, store)
         except Busy:
             return
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log keeps what could not be sealed, and the next look tries again
@@ -101,7 +113,7 @@ class Keeper:
         for name, lake in self._lakes.items():
             try:
                 held = held_subjects(self._stores[name].reader)
-                report = await asyncio.to_thread(retain, lake, self._settings, now, region=name, held=held)
+                report = await self._beside(retain, lake, self._settings, now, region=name, held=held)
             except Busy:
                 self._retained_at = 0
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +22,7 @@ from consentryd.analytics.prediction.model import PredictionQuery
 from consentryd.analytics.query import parse
 from consentryd.analytics.question import Envelope, Question
 from consentryd.config.settings import Settings
+from consentryd.gateway.priority import step_back
 from consentryd.model.clock import DAY, Clock
 from consentryd.model.error import NotFound, RateLimited
 from consentryd.model.key import ApiKey
@@ -35,8 +32,6 @@ from consentryd.storage.retention import analysed_days
 from consentryd.storage.saved import SavedStore
 
 WATCH_S: Final = 0.05
-#: How much nicer threads of questions are than others: where both want a processor, taking events gets three quarters of it.
-NICER: Final = 5
 
 T = TypeVar("T")
 Gone = Callable[[], bool]
@@ -63,7 +58,7 @@ class Querying:
         memory, threads = f"{self._settings.memory_mb}MB", self._settings.threads
         self._readers = {name: Reader(root, DeltaLake(root), memory=memory, threads=threads) for name, root in regions.items()}
         self.engine = Engine(self._readers, self._settings, self.book, partial(analysed_days, settings))
-        self._threads = ThreadPoolExecutor(self._settings.queries, "query", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(self._settings.queries, "query", initializer=step_back)
         self._running: Counter[str] = Counter()
         self._controls: set[Control] = set()
 
@@ -148,11 +143,3 @@ class Querying:
             self._running[key.id] -= 1
             if not self._running[key.id]:
                 del self._running[key.id]
-
-
-def _step_back() -> None:
-    """Lets this thread, and those that it starts, wait for the ones that take events. Only Linux has priorities of single threads."""
-    if sys.platform == "linux":
-        own = threading.get_native_id()
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + NICER)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from consentryd.analytics.control import Control
-from consentryd.gateway.querying import NICER
+from consentryd.gateway.priority import NICER
 from consentryd.model.clock import DAY
 from tests.house import open_house
 from tests.kit import KEYS

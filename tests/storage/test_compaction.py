@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +74,25 @@ def test_a_merged_subject_moves_to_its_new_bucket(region: Path, lake: Lake, appe
     assert found == {(0, LOW + 1), (8, HIGH), (16, None)}
     moved = [[*row[:9], HIGH, *row[10:]] if row[9] == LOW else row for row in ROWS]
     assert whole(lake).equals(sort(table(moved)))
+
+
+def test_a_file_holds_no_text_that_none_of_its_events_has(region: Path, append: Append, database: sqlite3.Connection) -> None:
+    lake = DeltaLake(region)
+    for number in range(2):
+        append([event(number * 10 + each, days=20, subject=LOW + each, title=f"of {LOW + each}") for each in range(3)])
+        Sealer(region, lake).run()
+    database.execute("INSERT INTO alias VALUES (?, ?, 0)", (LOW, HIGH))
+    compact(region, lake, everything=True)
+    assert {file.bucket: titles_in(lake.folder / file.path) for file in lake.state().files} == {
+        0: {f"of {LOW + 1}", f"of {LOW + 2}"},
+        8: {f"of {LOW}"},
+    }
+
+
+def titles_in(path: Path) -> set[str]:
+    """All that the dictionaries of a file hold, whether a row refers to it or not."""
+    column = pq.ParquetFile(path, read_dictionary=["title"]).read(["title"])["title"]
+    return {title for chunk in column.chunks for title in chunk.dictionary.to_pylist()}
 
 
 def test_a_reader_keeps_the_files_it_sees_and_the_next_run_deletes_them(region: Path, append: Append) -> None:
