@@ -114,6 +114,29 @@ def test_formulas_are_of_totals_and_know_no_division_by_zero(busy):
     assert found.total == pytest.approx(5 / 3)
 
 
+def test_a_formula_that_runs_is_of_the_running_series(shop):
+    for day in (1, 2, 3):
+        shop.add(
+            *((person, f"2026-03-0{day}", event) for event, people in (("buy", 5), ("view", 10)) for person in range(people))
+        )
+    series = [{"event": "buy"}, {"event": "view"}, {"event": "view", "math": "unique"}]
+    formulas = [{"expression": "A / B"}, {"expression": "B / C"}]
+    found = shop.ask(
+        kind="trends", series=series, formulas=formulas, range={"from": "2026-03-01", "to": "2026-03-03"}, display="cumulative"
+    ).series
+    assert [values(line) for line in found] == [[5, 10, 15], [10, 20, 30], [10, 10, 10], [0.5, 0.5, 0.5], [1.0, 2.0, 3.0]]
+    assert [line.total for line in found] == [15, 30, 10, 0.5, 3.0]
+
+
+def test_what_runs_ends_with_the_first_bucket_that_is_not_shown(shop):
+    for day, people in ((1, 12), (2, 1), (3, 11)):
+        shop.add(*((person, f"2026-03-0{day}") for person in range(people)))
+    question = {"kind": "trends", "series": [{}], "formulas": [{"expression": "A * 2"}], "range": RANGE, "display": "cumulative"}
+    line, formula = shop.ask(least=3, **question).series
+    assert (values(line), line.total) == ([12, None, None, None, None], 24)
+    assert values(formula) == [24, None, None, None, None]
+
+
 def test_revenue_is_exact_in_the_projects_currency_and_a_missing_rate_is_said(shop, tmp_path):
     shop.add(
         (1, "2026-03-01", "bought", {"revenue": "0.1000", "currency": "EUR"}),

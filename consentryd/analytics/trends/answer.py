@@ -127,7 +127,8 @@ def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
             cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
         if asked.least:
             hidden += hide_small(cells, _sizes(series, shown.frame, levels, asked), asked.least)
-        found[letter] = cells
+        running = question.display == "cumulative"
+        found[letter] = _running(cells, shown.frame.period.buckets, empty_of(series)) if running else cells
     return Measured(found, hidden)
 
 
@@ -198,8 +199,6 @@ class _Lines:
         if self._question.display == "total":
             return []
         values = [cell.value(cells, bucket) for bucket in range(period.buckets)]
-        if self._question.display == "cumulative":
-            values = _running(values)
         if self._question.smoothing is not None:
             values = _smoothed(values, self._question.smoothing)
         complete = self._asked.complete(period)
@@ -254,12 +253,15 @@ def _name(series: Series) -> str:
     return f"{series.math} of {series.property} of {what}" if series.property else f"{series.math} of {what}"
 
 
-def _running(values: Sequence[Any]) -> list[Any]:
-    total: Any = 0
-    found = []
-    for value in values:
-        total = total + value if value is not None else total
-        found.append(total)
+def _running(cells: Cells, buckets: int, empty: Any) -> Cells:
+    """The sums of each group's buckets so far; null from the first one on that is not shown, of which later sums would tell."""
+    found = {cell: value for cell, value in cells.items() if cell[1] == RANGE}
+    for group in {group for group, _ in cells}:
+        total = empty
+        for bucket in range(buckets):
+            value = cells.get((group, bucket), empty)
+            total = None if total is None or value is None else total + value
+            found[group, bucket] = total
     return found
 
 
