@@ -157,6 +157,15 @@ def compared(period: Period, kind: CompareKind) -> Period:
             return match_weekday(period)
 
 
+def elapsed(period: Period, moved: Period, now: int) -> Period:
+    """Of the period that one is compared with, what that one has reached by now: the bucket under way as far as it is, none after it."""
+    bucket = period.bucket_at(now)
+    if bucket is None:
+        return moved
+    reached = moved.edges[bucket] + now - period.edges[bucket] + 1
+    return _moved(period, (*moved.edges[: bucket + 1], min(reached, moved.edges[bucket + 1])))
+
+
 def by_day(period: Period, before: int = 0) -> Period:
     """The local days that a period touches, and `before` days ahead of it."""
     first = floor(local_of(period.since, period.zone), "day", 1) - timedelta(days=before)
@@ -168,6 +177,12 @@ def days_of(period: Period) -> Range:
     """A range that names the period's first and last local day."""
     first, last = local_of(period.since, period.zone).date(), local_of(period.until - 1, period.zone).date()
     return Range.model_validate({"from": first.isoformat(), "to": last.isoformat()})
+
+
+def exactly(period: Period) -> Range:
+    """A range of the period's instants."""
+    since, until = (local_of(edge, period.zone).isoformat() for edge in (period.since, period.until))
+    return Range.model_validate({"from": since, "to": until, "explicit": True})
 
 
 def earlier(period: Period, buckets: int) -> Period:
