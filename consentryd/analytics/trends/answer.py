@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.group import ALL, EVERYONE, label_of
 from consentryd.analytics.period import Period, compared
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.source import Source
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
@@ -19,7 +19,6 @@ from consentryd.analytics.trends.measuring import empty_of, non_numeric_cells, s
 from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
 from consentryd.analytics.trends.privacy import hide_small
 from consentryd.analytics.trends.rows import Frame
-from consentryd.analytics.view import EVENTS
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -147,9 +146,10 @@ def _count_future(question: Trends, period: Period, asked: Asked) -> None:
     if period.until <= horizon:
         return
     ahead = asked.execution.with_rules(replace(asked.execution.rules, horizon=period.until + DAY))
-    parts = parts_of(question.series)
-    matches = " OR ".join(f"e.event IN {literal.texts(part.names)}" if part.names else "true" for part in parts)
-    table = ahead.gather(f"SELECT count(*) AS x FROM {EVENTS} e WHERE {matches}", Span(horizon, period.until))
+    source = Source(asked.setting)
+    matches = " OR ".join(source.matches(part) for part in parts_of(question.series))
+    where = "true" if question.where is None else source.holds(question.where)
+    table = ahead.gather(f"SELECT count(*) AS x FROM {source.sql} WHERE ({matches}) AND {where}", Span(horizon, period.until))
     asked.warn("future_events", sum(table["x"].to_pylist()))
 
 
