@@ -110,6 +110,30 @@ def test_too_few_excluded_are_not_shown(shop):
     assert (shop.ask(**funnel).excluded, shop.ask(**funnel, least=2).excluded) == (1, None)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "fits"),
+    [
+        ({"event": "x"}, {"event": "x", "from_step": 1, "to_step": 2}, False),
+        ({"event": ["x", "y"]}, {"event": "x", "from_step": 1, "to_step": 2}, False),
+        ({"event": "x"}, {"from_step": 1, "to_step": 2}, False),
+        ({"event": "x"}, {"event": "y"}, True),
+        ({"event": "x"}, {"event": "x", "where": {"property": "plan", "value": "pro"}, "from_step": 1, "to_step": 2}, True),
+    ],
+)
+def test_an_event_is_excluded_from_one_range_of_steps(shop, one, other, fits):
+    funnel = {
+        "kind": "funnel",
+        "steps": [{"event": "a"}, {"event": "b"}, {"event": "c"}],
+        "exclusions": [one, other],
+        "range": RANGE,
+    }
+    if fits:
+        assert shop.ask(**funnel).excluded == 0
+    else:
+        with pytest.raises(Unprocessable, match="at most one range"):
+            shop.ask(**funnel)
+
+
 def test_a_trend_of_entries_with_a_property_held_is_refused(shop):
     held = {"count_by": "entries", "hold_constant": ["plan"]}
     with pytest.raises(Unprocessable, match="trend of entries"):
