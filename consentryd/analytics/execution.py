@@ -192,6 +192,12 @@ class Execution:
             self.control.done += 1
         return found
 
+    def has_room(self, span: Span) -> bool:
+        """Whether what a statement looks at of a span, bucket by bucket, fits the memory of a query."""
+        most = min(TOGETHER_ROWS, self._memory // ROW_BYTES)
+        rows = [view.rows(part, span) for view in self._views for part in view.parts(span, most)]
+        return max(rows, default=0) * ROW_BYTES <= self._memory
+
     def _check_memory(self, work: Sequence[tuple[RegionView, Part]], span: Span) -> None:
         rows = max((view.rows(part, span) for view, part in work), default=0)
         if rows * ROW_BYTES > self._memory:

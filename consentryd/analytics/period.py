@@ -18,6 +18,7 @@ from consentryd.model.error import Unprocessable
 CompareKind = Literal["previous", "year", "match_weekday"]
 MAX_BUCKETS: Final = 10_000
 _RELATIVE: Final = re.compile(r"-(\d{1,4})([hdwmqy])")
+_DAY: Final = re.compile(r"\d{4}-.{5}")
 _UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
 _NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 _STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}
@@ -52,7 +53,11 @@ class Range(Shape):
     """`from` to `to`, both local days inclusive, widened to whole buckets. `explicit` keeps exact instants and clips the outer buckets."""
 
     from_: Moment = Field("-30d", alias="from", description="Where it begins; a named period such as `last_week` needs no `to`.")
-    to: Moment | None = Field(None, description="Where it ends; default: the end of the named period, or now.")
+    to: Moment | None = Field(
+        None,
+        description="Where it ends: after the day or period that it names (`-1d`: yesterday), at a local time, `-3h` or `mStart`; default: "
+        "the end of the named period, or now.",
+    )
     explicit: bool = Field(False, description="Keep the exact instants instead of widening to whole buckets.")
 
 
@@ -95,7 +100,7 @@ def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, 
     zone = ZoneInfo(zone_name)
     local_now = local_of(now, zone)
     start, named_end = _parse(wanted.from_, local_now, week_start)
-    end = _end(wanted.to, named_end, local_now, week_start)
+    end = _end(wanted.to, None if _DAY.fullmatch(wanted.from_) else named_end, local_now, week_start)
     if end <= start:
         raise Unprocessable("invalid", "The range ends before it begins.", field="range")
     first = floor(start, interval, week_start)
@@ -116,19 +121,18 @@ def named_instant(text: str, zone: ZoneInfo, now: int, week_start: int) -> int:
 
 
 def previous(period: Period) -> Period:
-    """As many buckets, immediately before."""
-    start = local_of(period.since, period.zone)
-    if period.interval in {"minute", "hour"}:
+    """As many buckets, immediately before; as much time, where the outer ones are clipped."""
+    if period.interval in {"minute", "hour"} or not (_begins(period, period.since) and _begins(period, period.until)):
         width = period.until - period.since
         return _moved(period, tuple(edge - width for edge in period.edges))
-    first = step(start, period.interval, -period.buckets)
+    first = step(_civil(period, period.since), period.interval, -period.buckets)
     inner = tuple(instant_of(step(first, period.interval, count), period.zone) for count in range(period.buckets))
     return _moved(period, (*inner, period.since))
 
 
 def year_before(period: Period) -> Period:
     """The same local times of the year before. A range from the 29th of February begins on the 28th; within one, that day is empty."""
-    first, *inner = (_year_back(edge, period.zone) for edge in period.edges)
+    first, *inner = (_year_back(_civil(period, edge)) for edge in period.edges)
     return _moved(
         period, (instant_of(first[0], period.zone), *(instant_of(local + skipped, period.zone) for local, skipped in inner))
     )
@@ -136,10 +140,10 @@ def year_before(period: Period) -> Period:
 
 def match_weekday(period: Period) -> Period:
     """As long, before this period, moved by whole weeks, so that weekdays meet."""
-    start, end = local_of(period.since, period.zone), local_of(period.until, period.zone)
+    start, end = _civil(period, period.since), _civil(period, period.until)
     weeks = max(1, -(-(end - start) // timedelta(weeks=1)))
     back = timedelta(weeks=weeks)
-    return _moved(period, tuple(instant_of(local_of(edge, period.zone) - back, period.zone) for edge in period.edges))
+    return _moved(period, tuple(instant_of(_civil(period, edge) - back, period.zone) for edge in period.edges))
 
 
 def compared(period: Period, kind: CompareKind) -> Period:
@@ -153,6 +157,15 @@ def compared(period: Period, kind: CompareKind) -> Period:
             return match_weekday(period)
 
 
+def elapsed(period: Period, moved: Period, now: int) -> Period:
+    """Of the period that one is compared with, what that one has reached by now: the bucket under way as far as it is, none after it."""
+    bucket = period.bucket_at(now)
+    if bucket is None:
+        return moved
+    reached = moved.edges[bucket] + now - period.edges[bucket] + 1
+    return _moved(period, (*moved.edges[: bucket + 1], min(reached, moved.edges[bucket + 1])))
+
+
 def by_day(period: Period, before: int = 0) -> Period:
     """The local days that a period touches, and `before` days ahead of it."""
     first = floor(local_of(period.since, period.zone), "day", 1) - timedelta(days=before)
@@ -164,6 +177,12 @@ def days_of(period: Period) -> Range:
     """A range that names the period's first and last local day."""
     first, last = local_of(period.since, period.zone).date(), local_of(period.until - 1, period.zone).date()
     return Range.model_validate({"from": first.isoformat(), "to": last.isoformat()})
+
+
+def exactly(period: Period) -> Range:
+    """A range of the period's instants."""
+    since, until = (local_of(edge, period.zone).isoformat() for edge in (period.since, period.until))
+    return Range.model_validate({"from": since, "to": until, "explicit": True})
 
 
 def earlier(period: Period, buckets: int) -> Period:
@@ -186,9 +205,22 @@ def _moved(period: Period, bounds: tuple[int, ...]) -> Period:
     return Period(bounds, period.interval, period.zone, period.week_start)
 
 
-def _year_back(edge: int, zone: ZoneInfo) -> tuple[datetime, timedelta]:
+def _floor(period: Period, instant: int) -> datetime:
+    return floor(local_of(instant, period.zone), period.interval, period.week_start)
+
+
+def _begins(period: Period, instant: int) -> bool:
+    """Whether a bucket of the period's interval begins at an instant."""
+    return instant_of(_floor(period, instant), period.zone) == instant
+
+
+def _civil(period: Period, edge: int) -> datetime:
+    """The local time that an edge is of: midnight also where clocks skip it, so that it is another instant on another day."""
+    return _floor(period, edge) if _begins(period, edge) else local_of(edge, period.zone)
+
+
+def _year_back(local: datetime) -> tuple[datetime, timedelta]:
     """The local time a year before, and how far that is from the next day if the year before had no such day."""
-    local = local_of(edge, zone)
     day = add_months(local.date(), -12)
     return datetime.combine(day, local.time()), timedelta(days=local.day - day.day)
 
@@ -202,6 +234,8 @@ def _end(text: str | None, named_end: datetime | None, now: datetime, week_start
     if text is None:
         return named_end or now + timedelta(microseconds=1)
     start, end = _parse(text, now, week_start)
+    if (match := _RELATIVE.fullmatch(text)) and match[2] != "h":
+        return step(start, "day")
     return end or start
 
 
@@ -233,7 +267,7 @@ def _whole(unit: Interval, start: datetime) -> Edge:
 
 def _absolute(text: str) -> Edge:
     try:
-        if len(text) == len("2026-11-21"):
+        if _DAY.fullmatch(text):
             day = datetime.combine(date.fromisoformat(text), datetime.min.time())
             found: Edge = day, day + timedelta(days=1)
         else:

@@ -29,6 +29,7 @@ from consentryd.analytics.membership import Audience
 from consentryd.analytics.period import named_instant
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
+from consentryd.storage.promoted import pointer_of
 
 AsOf = Literal["event", "latest"]
 _MAX_NESTING: Final = 12
@@ -111,11 +112,11 @@ class Source:
                 return self._among(subjects_sql(condition, self))
 
     def trait(self, name: str, as_of: AsOf) -> Field:
-        """What identify calls said of the subject: up to the event, or up to now."""
+        """What identify calls said of the subject: up to the event, or up to now. What they said null of is missing from then on."""
         row = self._join(f"trait {as_of} {name}")
-        value = property_of(name, "h")
-        said = f"FROM {HISTORY} h WHERE h.type = 'identify' AND h.subject IS NOT NULL AND {value.text} IS NOT NULL GROUP BY h.subject"
-        traits = f"json_object('value', last(json_extract(h.properties, {literal.text(value.pointer or '')}) ORDER BY h.time, h.event_id))"
+        value = f"json_extract(h.properties, {literal.text(pointer_of(name))})"
+        said = f"FROM {HISTORY} h WHERE h.type = 'identify' AND h.subject IS NOT NULL AND {value} IS NOT NULL GROUP BY h.subject"
+        traits = f"json_object('value', last({value} ORDER BY h.time, h.event_id))"
         if as_of == "latest":
             join = f"LEFT JOIN (SELECT h.subject, {traits} AS properties {said}) {row} ON e.subject = {row}.subject"
         else:

@@ -148,3 +148,22 @@ def test_small_groups_are_not_shown(shop):
 def test_bins_and_sessions_are_no_groups_of_subjects(shop):
     with pytest.raises(Unprocessable, match="edges"):
         shop.ask(NOW, **QUESTION, by=[{"property": "age", "bins": 3}])
+
+
+def test_retention_is_of_those_whose_first_use_is_in_the_range(tmp_path):
+    """Not of those of the weeks that the range's days lie in."""
+    made = Shop(tmp_path)
+    made.add(*((person, day, "exported") for person in range(1, 5) for day in ("2026-03-09", "2026-03-17")))
+    made.add(
+        (5, "2026-03-12", "exported"), (6, "2026-03-10", "exported"), (6, "2026-03-12", "exported"), (6, "2026-03-18", "exported")
+    )
+    question = {"kind": "adoption", "feature": {"event": "exported"}}
+    for day, least, curve in (
+        ("11", 0, [1.0, 0.0, 0.0]),
+        ("10", 0, [1.0, 0.5, 0.0]),
+        ("09", 0, [1.0, 5 / 6, 0.0]),
+        ("11", 2, [None] * 3),
+    ):
+        found = made.ask("2026-04-20T12:00:00", least=least, range={"from": f"2026-03-{day}", "to": "2026-03-13"}, **question)
+        assert found.retention[:3] == [None if share is None else pytest.approx(share) for share in curve]
+    made.close()

@@ -10,6 +10,8 @@ from scipy.stats import ttest_ind
 from statsmodels.stats.power import tt_ind_solve_power
 from statsmodels.stats.proportion import proportions_ztest
 
+from consentryd.analytics.behind.point import Point
+from consentryd.analytics.query import read
 from consentryd.analytics.statistics import power
 from consentryd.model.clock import DAY, HOUR
 from consentryd.model.error import Unprocessable
@@ -151,6 +153,23 @@ def test_a_retention_that_cannot_be_known_yet_leaves_the_subject_out(shop):
     found = shop.ask("2026-02-15T12:00:00", **BASE, metrics=[metric])
     assert (found.controls[0].n, found.controls[0].total, found.arms[0].n) == (1, 1, 0)
     assert found.exposed == {"old": 2, "new": 1}
+
+
+def test_a_subject_is_of_its_first_exposure_also_if_that_is_not_asked_about(shop):
+    first = {"old": 20, "new": 20, "holdout": 25}
+    people = [(variant, number) for variant, count in first.items() for number in range(count)]
+    for person, (variant, number) in enumerate(people, start=1):
+        shop.add((person, "2026-02-02", "exposed", {"variant": variant}))
+        if variant == "holdout" and number < 20:
+            shop.add((person, "2026-02-03", "exposed", {"variant": "new"}))
+    shop.add((1, "2026-02-04", "exposed", {"variant": "holdout"}), (2, "2026-02-04", "exposed", {}))
+    metric = {"name": "buys", "event": {"event": "bought"}}
+    found = shop.ask(NOW, **BASE, metrics=[metric])
+    assert (found.exposed, found.mixed) == ({"old": 19, "new": 20}, 21)
+    kept = shop.ask(NOW, **BASE, metrics=[metric], mixed="first")
+    assert (kept.exposed, kept.mixed) == ({"old": 20, "new": 20}, 21)
+    for arm, count in (("old", 19), ("new", 20)):
+        assert len(shop.engine.subjects(read({**BASE, "metrics": [metric]}), Point(arm=arm), "shop", instant(NOW))) == count
 
 
 @pytest.mark.parametrize(

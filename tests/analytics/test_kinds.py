@@ -139,6 +139,30 @@ def test_the_summary_shows_numbers_with_those_before(busy):
     assert numbers["retention_day_1"].value == pytest.approx(1 / 6)
 
 
+def test_a_day_that_is_not_over_is_compared_with_as_much_of_the_one_before(shop):
+    for hour in range(6 * 24 + 12):
+        day, at = divmod(hour, 24)
+        shop.add(
+            (hour % 3, f"2026-03-{14 + day}T{at:02}:00:00", "viewed"), (hour % 3, f"2026-03-{14 + day}T{at:02}:01:00", "bought")
+        )
+    conversion = [{"event": "viewed"}, {"event": "bought"}]
+    for since in ("today", "-1d"):
+        found = shop.ask("2026-03-20T11:30:00", kind="kpi", conversion=conversion, range={"from": since})
+        numbers = {number.name: number for number in found.numbers}
+        for name in ("sessions", "active_subjects", "events_per_session", "conversion"):
+            assert (numbers[name].value, numbers[name].change) == (numbers[name].before, 0), name
+        assert numbers["sessions"].value == (12 if since == "today" else 36)
+        daily = numbers["daily_active"]
+        assert (daily.value, daily.before) == ((None, None) if since == "today" else (3, 3))
+    shop.add((9, "2026-03-16T15:00:00"), (9, "2026-03-17T15:00:00"), (9, "2026-03-18T15:00:00"))
+    found = {number.name: number for number in shop.ask("2026-03-20T11:30:00", kind="kpi", range={"from": "-1d"}).numbers}
+    assert (found["active_subjects"].before, found["sessions"].before) == (4, 37), "the 17th whole, the 18th until 11:30"
+    assert found["daily_active"].before == 4, "of the 17th, as that of now is of the 19th"
+    shop.add((1, "2026-03-13T11:00:00"), (1, "2026-03-13T12:00:00"))
+    week = shop.ask("2026-03-20T11:30:00", kind="kpi", range={"from": "this_week"}).numbers
+    assert next(number.before for number in week if number.name == "sessions") == 1, "of the week before until Friday 11:30"
+
+
 def page(path: str, **more) -> dict:
     return {"type": "page", "path": path, **more}
 

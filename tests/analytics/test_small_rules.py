@@ -72,6 +72,23 @@ def test_many_visits_of_one_person_are_a_group_of_one(site):
     assert ([each.path for each in visits.entries], [each.path for each in visits.exits]) == (["/a"], ["/c"])
 
 
+def test_the_share_of_a_goal_is_of_whole_sessions_however_few_steps_are_shown(shop):
+    for person in (1, 2, 3, 4):
+        pages = ["/a", "/b", "/c", "/d", "/e", *(["/f", "/thanks"] if person < 4 else [])]
+        shop.add(*((person, at(minute), "page_viewed", page(path)) for minute, path in enumerate(pages)))
+    shop.add((5, at(0), "page_viewed", page("/thanks")))
+
+    def shares(**options):
+        return {tuple(path.items): (path.sessions, path.goal_share) for path in paths(shop, **options).paths}
+
+    assert shares(goal="/thanks") == {("/a", "/b", "/c", "/d", "/e"): (4, 0.75), ("/thanks",): (1, 1.0)}
+    assert shares(goal="/thanks", steps=2, end="/d") == {("/c", "/d"): (4, 0.0)}
+    assert shares(goal="/b", steps=2, end="/d") == {("/c", "/d"): (4, 1.0)}
+    assert shares(goal="/unknown")["/a", "/b", "/c", "/d", "/e"] == (4, 0.0)
+    assert shares(goal="/thanks", least=2) == {("/a", "/b", "/c", "/d", "/e"): (4, None)}, "one alone did not meet it"
+    assert shares()["/thanks",] == (1, None)
+
+
 def test_visits_may_be_parted_by_device(shop):
     shop.add(*((1, at(minute), "viewed", {"device": device}) for minute, device in enumerate(["mobile", "desktop", "mobile"])))
     ask = {"kind": "sessions", "range": RANGE}
@@ -91,6 +108,30 @@ def test_too_few_excluded_are_not_shown(shop):
     shop.add((1, at(1), "x", {}))
     funnel = {"kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}], "exclusions": [{"event": "x"}], "range": RANGE}
     assert (shop.ask(**funnel).excluded, shop.ask(**funnel, least=2).excluded) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fits"),
+    [
+        ({"event": "x"}, {"event": "x", "from_step": 1, "to_step": 2}, False),
+        ({"event": ["x", "y"]}, {"event": "x", "from_step": 1, "to_step": 2}, False),
+        ({"event": "x"}, {"from_step": 1, "to_step": 2}, False),
+        ({"event": "x"}, {"event": "y"}, True),
+        ({"event": "x"}, {"event": "x", "where": {"property": "plan", "value": "pro"}, "from_step": 1, "to_step": 2}, True),
+    ],
+)
+def test_an_event_is_excluded_from_one_range_of_steps(shop, one, other, fits):
+    funnel = {
+        "kind": "funnel",
+        "steps": [{"event": "a"}, {"event": "b"}, {"event": "c"}],
+        "exclusions": [one, other],
+        "range": RANGE,
+    }
+    if fits:
+        assert shop.ask(**funnel).excluded == 0
+    else:
+        with pytest.raises(Unprocessable, match="at most one range"):
+            shop.ask(**funnel)
 
 
 def test_a_trend_of_entries_with_a_property_held_is_refused(shop):

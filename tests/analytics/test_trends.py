@@ -114,6 +114,29 @@ def test_formulas_are_of_totals_and_know_no_division_by_zero(busy):
     assert found.total == pytest.approx(5 / 3)
 
 
+def test_a_formula_that_runs_is_of_the_running_series(shop):
+    for day in (1, 2, 3):
+        shop.add(
+            *((person, f"2026-03-0{day}", event) for event, people in (("buy", 5), ("view", 10)) for person in range(people))
+        )
+    series = [{"event": "buy"}, {"event": "view"}, {"event": "view", "math": "unique"}]
+    formulas = [{"expression": "A / B"}, {"expression": "B / C"}]
+    found = shop.ask(
+        kind="trends", series=series, formulas=formulas, range={"from": "2026-03-01", "to": "2026-03-03"}, display="cumulative"
+    ).series
+    assert [values(line) for line in found] == [[5, 10, 15], [10, 20, 30], [10, 10, 10], [0.5, 0.5, 0.5], [1.0, 2.0, 3.0]]
+    assert [line.total for line in found] == [15, 30, 10, 0.5, 3.0]
+
+
+def test_what_runs_ends_with_the_first_bucket_that_is_not_shown(shop):
+    for day, people in ((1, 12), (2, 1), (3, 11)):
+        shop.add(*((person, f"2026-03-0{day}") for person in range(people)))
+    question = {"kind": "trends", "series": [{}], "formulas": [{"expression": "A * 2"}], "range": RANGE, "display": "cumulative"}
+    line, formula = shop.ask(least=3, **question).series
+    assert (values(line), line.total) == ([12, None, None, None, None], 24)
+    assert values(formula) == [24, None, None, None, None]
+
+
 def test_revenue_is_exact_in_the_projects_currency_and_a_missing_rate_is_said(shop, tmp_path):
     shop.add(
         (1, "2026-03-01", "bought", {"revenue": "0.1000", "currency": "EUR"}),
@@ -123,6 +146,44 @@ def test_revenue_is_exact_in_the_projects_currency_and_a_missing_rate_is_said(sh
     found = shop.ask(kind="trends", series=[{"event": "bought", "math": "revenue"}], range=RANGE)
     assert str(found.series[0].total) == "0.3000"
     assert [(warning.code, warning.count) for warning in found.warnings] == [("missing_rate", 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({}, [5]),
+        ({"breakdown": {"by": [{"property": "country"}]}}, [5]),
+        ({"breakdown": {"by": [{"property": "country"}], "limit": 1}, "display": "total"}, [5]),
+        ({"breakdown": {"cohorts": ["everyone who bought"]}}, [5]),
+        ({"breakdown": {"by": [{"property": "country"}]}, "compare": "previous"}, [6]),
+    ],
+)
+def test_each_amount_without_a_rate_is_counted_once(shop, options, counts):
+    shop.save_cohort("everyone who bought", {"type": "did", "event": "bought"})
+    for person, country in enumerate(("DE", "DE", "FR", "US", None)):
+        shop.add((person, "2026-03-02", "bought", {"revenue": "9.0000", "currency": "USD", "country": country}))
+    shop.add((1, "2026-02-25", "bought", {"revenue": "9.0000", "currency": "USD", "country": "DE"}))
+    found = shop.ask(kind="trends", series=[{"event": "bought", "math": "revenue"}], range=RANGE, **options)
+    assert [(warning.code, warning.count) for warning in found.warnings] == [("missing_rate", count) for count in counts]
+
+
+def test_only_what_is_asked_about_is_counted_as_dated_ahead(shop):
+    for person, country in enumerate(("DE", "DE", "FR")):
+        shop.add((person, "2026-03-24T10:00:00", "viewed", {"country": country, "plan": "pro" if person else "free"}))
+    shop.add((1, "2026-03-01", "identified", {"type": "identify", "team": "blue"}), (1, "2026-03-24T10:00:00", "bought", {}))
+    german, pro = {"property": "country", "value": "DE"}, {"property": "plan", "value": "pro"}
+    blue = {"type": "subject", "property": "team", "value": "blue"}
+    for series, where, ahead in (
+        ([{}], None, 4),
+        ([{"event": "viewed"}], None, 3),
+        ([{"event": "viewed"}], german, 2),
+        ([{"event": "viewed", "where": pro}], german, 1),
+        ([{"event": "viewed", "where": pro}, {"event": "bought"}], None, 3),
+        ([{}], blue, 2),
+        ([{"event": "bought"}], german, 0),
+    ):
+        found = shop.ask(kind="trends", series=series, where=where, range={"from": "2026-03-01", "to": "2026-03-31"})
+        assert sum(warning.count for warning in found.warnings if warning.code == "future_events") == ahead
 
 
 def test_groups_that_are_too_small_become_other_and_a_small_other_is_left_out(shop):
@@ -201,6 +262,26 @@ def test_a_subjects_trait_is_that_of_the_time_of_the_event_or_the_latest(shop):
     by = [{"property": "plan", "of": "subject"}]
     found = shop.ask(kind="trends", series=[{"event": "viewed"}], range=RANGE, breakdown={"by": by})
     assert {tuple(each.group or []): each.total for each in found.series} == {(): 2, ("free",): 1, ("pro",): 1}
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_trait_that_was_set_to_null_is_not_set_from_then_on(tmp_path, sealed):
+    shop = Shop(tmp_path, promoted=["plan"])
+    for day, plan in ((1, "pro"), (3, None)):
+        shop.add((1, f"2026-03-0{day}T10:00:00", "identified", {"type": "identify", "plan": plan, "team": "blue"}))
+        shop.add((1, f"2026-03-0{day}T10:30:00", "identified", {"type": "identify", "team": "blue"}))
+        shop.add((1, f"2026-03-0{day}T11:00:00", "viewed", {}))
+    if sealed:
+        shop.seal()
+
+    def counted(**condition):
+        return values(line(shop, "total", where={"type": "subject", "property": "plan", **condition}))
+
+    assert counted(value="pro") == counted(op="is_set") == [1, 0, 0, 0, 0]
+    assert counted(op="is_not_set") == [0, 0, 1, 0, 0]
+    assert counted(op="is_set", as_of="latest") == counted(value="pro", as_of="latest") == [0] * 5
+    assert counted(op="is_not_set", as_of="latest") == [1, 0, 1, 0, 0]
+    shop.close()
 
 
 def test_a_query_that_is_cancelled_or_out_of_time_stops(busy):

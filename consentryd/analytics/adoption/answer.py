@@ -105,7 +105,7 @@ def _retention(question: AdoptionQuery, period: Period, asked: Asked) -> list[fl
         range=days_of(period),
         where=question.where,
     )
-    return answer_retention(part, asked.about(part)).curve
+    return answer_retention(part, asked.about(part), entered=period).curve
 
 
 def _known(column: Any) -> Any:

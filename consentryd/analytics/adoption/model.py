@@ -98,7 +98,7 @@ class AdoptionResult(Envelope):
     days_to_adopt_median: float | None
     usage_gap_days_median: float | None = Field(description="Of each adopter's median gap between uses in the range.")
     retention: list[float | None] = Field(
-        description="Share of new users who use it again in the k-th week after their first use."
+        description="Of those whose first use is in the range, the share that uses it again in the k-th calendar week after."
     )
     buckets: list[NewAdopters]
     curve: list[CurvePoint]

@@ -19,7 +19,8 @@ from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.kinds.paths import PathsQuery, code_of, plan_of, selection_of
 from consentryd.analytics.kinds.web import DIMENSIONS, SOURCES, Goal, WebQuery
 from consentryd.analytics.region_view import Span
-from consentryd.analytics.sessions.measuring import LOOK_BACK, Visits, events_of, visits_of
+from consentryd.analytics.sessions import reach
+from consentryd.analytics.sessions.measuring import Visits, events_of, visits_of
 from consentryd.analytics.sessions.model import SessionRules, SessionsQuery
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream
@@ -124,8 +125,7 @@ def _visiting(rules: SessionRules, asked: Asked, wanted: Any, more: Iterable[Col
         visits = visits_of(stream, rules)
         return np.unique(visits.sessions.subject[wanted(visits)])
 
-    span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
-    return _together(asked.execution.streams(events_of(rules, asked, list(more)), span, work, None))
+    return _together(reach.streams(events_of(rules, asked, list(more)), rules.cut, period, asked, work))
 
 
 def _has(stream: Stream, name: str, rows: Ints, value: str) -> Bools:

@@ -71,7 +71,7 @@ def definitions_of(question: ExperimentQuery) -> list[Matcher]:
 def part_of(stream: Stream, frame: Frame) -> Part:
     """What the subjects of a stream did."""
     stream, assignment = _assigned(stream, frame)
-    chosen = _some(assignment, kept(assignment, frame.watermark, frame.window, frame.question.mixed))
+    chosen = _some(assignment, _analysed(assignment, frame))
     measures = [
         _measures(stream, chosen, number, first, metric, frame) for number, (first, metric) in enumerate(_placed(frame.question))
     ]
@@ -83,7 +83,7 @@ def part_of(stream: Stream, frame: Frame) -> Part:
 def members_of(stream: Stream, frame: Frame, arm: int) -> list[int]:
     """The subjects of an arm that are analysed."""
     _, assignment = _assigned(stream, frame)
-    lines = kept(assignment, frame.watermark, frame.window, frame.question.mixed) & (assignment.variant == arm)
+    lines = _analysed(assignment, frame) & (assignment.variant == arm)
     found: list[int] = assignment.subject[lines].tolist()
     return found
 
@@ -110,14 +110,25 @@ def _placed(question: ExperimentQuery) -> Iterator[tuple[int, ExperimentMetric]]
 
 
 def _assigned(stream: Stream, frame: Frame) -> tuple[Stream, Assignment]:
+    """Of those who saw a listed variant, if only after another one."""
     within = _within(stream, frame)
-    return within, assign(within, 0, VARIANT)
+    found = assign(within, 0, VARIANT)
+    return within, _some(found, _is_listed(found, frame) | found.mixed)
+
+
+def _analysed(assignment: Assignment, frame: Frame) -> Bools:
+    return kept(assignment, frame.watermark, frame.window, frame.question.mixed) & _is_listed(assignment, frame)
+
+
+def _is_listed(assignment: Assignment, frame: Frame) -> Bools:
+    found: Bools = assignment.variant < len(frame.question.variants)
+    return found
 
 
 def _within(stream: Stream, frame: Frame) -> Stream:
-    """Variants as their places in the list; other values, and exposures outside of the range, are none."""
+    """Variants as their places in the list, other values as the place after it; exposures outside of the range are none."""
     variants, texts = frame.question.variants, stream.texts.get(VARIANT, [])
-    places = np.array([*(variants.index(text) if text in variants else NONE for text in texts), NONE], np.int32)
+    places = np.array([*(variants.index(text) if text in variants else len(variants) for text in texts), NONE], np.int32)
     inside = (stream.time >= frame.since) & (stream.time < frame.until)
     codes = np.where(inside, places[stream.values[VARIANT]], NONE)
     return stream._replace(values={**stream.values, VARIANT: codes.astype(np.int32)})

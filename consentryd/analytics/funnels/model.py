@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,6 +31,10 @@ class FunnelExclusion(Matcher):
 
     from_step: int = Field(0, ge=0)
     to_step: int = Field(1, ge=1)
+
+    def shares(self, other: FunnelExclusion) -> bool:
+        """Whether one event may be both: of a name in common, or of any name, under the same condition."""
+        return self.where == other.where and (not self.names or not other.names or not set(self.names).isdisjoint(other.names))
 
 
 class Window(Shape):
@@ -90,6 +95,8 @@ class FunnelQuery(Question):
     @model_validator(mode="after")
     def _answerable(self) -> Self:
         self.plan(0, 1)
+        if any(one.shares(other) for one, other in combinations(self.exclusions, 2)):
+            raise ValueError("an event is excluded from at most one range of steps")
         last = len(self.steps) - 1
         if self.histogram is not None and not 0 <= self.histogram[0] < self.histogram[1] <= last:
             raise ValueError("`histogram` takes two steps, the earlier first")

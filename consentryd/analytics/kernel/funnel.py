@@ -76,6 +76,8 @@ class Funnel:
     def _check_exclusions(self) -> None:
         if self.exclusions and self.order != "ordered":
             raise ValueError("Exclusions need an ordered funnel.")
+        if len(self.exclusions) > MAX_EXCLUSIONS:
+            raise ValueError(f"A funnel has at most {MAX_EXCLUSIONS} exclusions.")
         if len({exclusion.definition for exclusion in self.exclusions}) < len(self.exclusions):
             raise ValueError("An event is excluded from at most one range of steps.")
         for exclusion in self.exclusions:

@@ -27,7 +27,7 @@ class Paths:
     """The question. `item`: a text column, names cleaned and grouped already; events without one cut sessions but are no steps.
 
     `steps` 2 to 20; `start`, `end`: codes of items at which paths begin and end, -5 or any unknown code for an item that no event has;
-    `start_if`, `end_if`: definitions that the event there has to match.
+    `start_if`, `end_if`: definitions that the event there has to match. `goal`: the code of an item whose visitors are counted.
     """
 
     item: str
@@ -38,6 +38,7 @@ class Paths:
     collapse_repeats: bool = True
     start_if: int | None = None
     end_if: int | None = None
+    goal: int | None = None
 
     def __post_init__(self) -> None:
         if not MIN_STEPS <= self.steps <= MAX_STEPS:
@@ -72,6 +73,12 @@ class Walk(NamedTuple):
     def at(self, visits: Ints) -> Walk:
         session, subject, time, item, done = self
         return Walk(session[visits], subject[visits], time[visits], item[visits], None if done is None else done[visits])
+
+    def sessions_with(self, item: int) -> Bools:
+        """By number of the session whether it visits an item."""
+        found = np.zeros(int(self.session.max(initial=0)) + 1, np.bool_)
+        found[self.session[self.item == item]] = True
+        return found
 
     def places(self) -> Ints:
         """By visit its place in the session, from 0."""

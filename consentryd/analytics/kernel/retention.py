@@ -29,7 +29,7 @@ class Retention:
     and on in buckets (or units), after period 0, which is one long. `unit`: None for calendar buckets, else the length of a rolling unit,
     counted from the subject's first start in the range. `event`: for `first_ever`, the definition of the start event without its filters.
     The stream holds all history of these for the two `first` kinds. `group`, `metric`: value columns. `count_events`: the metric is the
-    number of return events.
+    number of return events. `entered`: only starts at [since, until) make members; None: all of the cohorts' buckets.
     """
 
     start: int
@@ -46,6 +46,7 @@ class Retention:
     group: str | None = None
     metric: str | None = None
     count_events: bool = False
+    entered: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.cohorts < len(self.edges):
@@ -186,16 +187,18 @@ def members_of(stream: Stream, question: Retention) -> Members:
 def _entered(stream: Stream, question: Retention) -> Active:
     """Pairs of subject and cohort, with the event that made the subject a member."""
     starts = stream.matches(question.start)
+    since, until = question.entered or (question.edges[0], question.edges[-1])
+    in_time = (stream.time >= since) & (stream.time < until)
     edges = question.edges[: question.cohorts + 1]
     if question.kind == "recurring":
-        found = active(stream, starts, edges)
+        found = active(stream, starts & in_time, edges)
         return found if question.unit is None else _first_of_each(found)
     wanted = np.flatnonzero(starts if question.event is None else stream.matches(question.event))
     first = wanted[firsts(stream.subject[wanted])]
     same_time = _same_instant(stream, wanted, first, starts) if question.event is not None else first
     entering = np.zeros(len(stream.code), np.bool_)
     entering[same_time] = True
-    return active(stream, entering, edges)
+    return active(stream, entering & in_time, edges)
 
 
 def _first_of_each(found: Active) -> Active:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.change import changes, firsts
 from consentryd.analytics.kernel.order import numbered, people, summed
 from consentryd.analytics.kernel.paths import END, START, Walk
@@ -19,7 +19,8 @@ _FEW: Final = 1 << 20
 
 
 class Sequences(NamedTuple):
-    """Paths, each once. By path: `size`, how many items it has; `sessions` that took it; `subjects` of these, if counted, else 0.
+    """Paths, each once. By path: `size`, how many items it has; `sessions` that took it; `subjects` of these, if counted, else 0; `met`,
+    how many of the sessions met the goal, and `people` of these, if counted.
 
     `item`: the items of all paths, path by path. By session of two visits or more: `path`, the number of its path, and `taken`, int64
     microseconds from its first visit to its last; sessions of one visit take no time.
@@ -29,6 +30,8 @@ class Sequences(NamedTuple):
     size: Ints
     sessions: Ints
     subjects: Ints
+    met: Ints
+    people: Ints
     path: npt.NDArray[np.int32]
     taken: Ints
 
@@ -48,8 +51,8 @@ class Sequences(NamedTuple):
         ]
 
 
-def sequences(walk: Walk, *, counted: bool = False) -> Sequences:
-    """Sessions by their sequence of items; if `counted`, of how many subjects.
+def sequences(walk: Walk, met: Bools | None = None, *, counted: bool = False) -> Sequences:
+    """Sessions by their sequence of items; if `counted`, of how many subjects. `met`: by number of the session whether it met the goal.
 
     Cut the walk to the length wanted first, or long sessions are each a path of their own.
     """
@@ -58,25 +61,31 @@ def sequences(walk: Walk, *, counted: bool = False) -> Sequences:
     several = size > 1
     alone, some = first[~several], np.flatnonzero(several)
     first, size = first[some], size[some]
-    single = _told_apart(walk, walk.item[alone], alone, np.ones_like(alone), counted=counted)
-    more = _told_apart(walk, _kinds(walk.item, first, size), first, size, counted=counted)
+    single = _told_apart(walk, walk.item[alone], alone, np.ones_like(alone), met, counted=counted)
+    more = _told_apart(walk, _kinds(walk.item, first, size), first, size, met, counted=counted)
     each = [np.concatenate(columns) for columns in zip(single[:-1], more[:-1], strict=True)]
     return Sequences(
         item=each[0],
         size=each[1],
         sessions=each[2],
         subjects=each[3],
+        met=each[4],
+        people=each[5],
         path=(more[-1] + len(single[1])).astype(np.int32),
         taken=walk.time[first + size - 1] - walk.time[first],
     )
 
 
-def _told_apart(walk: Walk, kind: Ints, first: Ints, size: Ints, *, counted: bool) -> tuple[Ints, ...]:
-    """Of sessions of some kinds: items, size, sessions and subjects by kind, and by session the number of its kind."""
+def _told_apart(walk: Walk, kind: Ints, first: Ints, size: Ints, met: Bools | None, *, counted: bool) -> tuple[Ints, ...]:
+    """Of sessions of some kinds: items, size, sessions and subjects by kind, the same of those that met the goal, and by session the number
+    of its kind."""
     at, number = numbered(kind)
     sessions = np.bincount(number, minlength=len(at))
     subjects = people(number, walk.subject[first], len(at)) if counted else np.zeros_like(sessions)
-    return walk.item[_spans(first[at], size[at])], size[at], sessions, subjects, number
+    there = np.flatnonzero(met[walk.session[first]]) if met is not None else np.empty(0, np.int64)
+    sessions_met = np.bincount(number[there], minlength=len(at))
+    people_met = people(number[there], walk.subject[first[there]], len(at)) if counted else np.zeros_like(sessions_met)
+    return walk.item[_spans(first[at], size[at])], size[at], sessions, subjects, sessions_met, people_met, number
 
 
 def _spans(first: Ints, size: Ints) -> Ints:
@@ -104,7 +113,9 @@ def _kinds(item: Ints, first: Ints, size: Ints) -> Ints:
 
 def joined(parts: Sequence[Sequences]) -> Sequences:
     """Of all parts, which have no subject in common."""
-    item, size, sessions, subjects, path, taken = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    item, size, sessions, subjects, met, people_met, path, taken = (
+        np.concatenate(columns) for columns in zip(*parts, strict=True)
+    )
     first = np.cumsum(size) - size
     place, number = numbered(_kinds(item, first, size))
     offset = np.cumsum([0, *(len(part.size) for part in parts[:-1])])
@@ -114,6 +125,8 @@ def joined(parts: Sequence[Sequences]) -> Sequences:
         size[place],
         summed(number, sessions, len(place)),
         summed(number, subjects, len(place)),
+        summed(number, met, len(place)),
+        summed(number, people_met, len(place)),
         number[path].astype(np.int32),
         taken,
     )

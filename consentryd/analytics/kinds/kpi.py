@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from consentryd.analytics.funnels.model import FunnelQuery, FunnelStep
 from consentryd.analytics.kinds import stickiness
 from consentryd.analytics.kinds.stickiness import StickinessQuery
 from consentryd.analytics.lane import require_subjects
-from consentryd.analytics.period import Period, days_of, previous
+from consentryd.analytics.period import Period, by_day, elapsed, exactly, previous
 from consentryd.analytics.question import Answered, Envelope
 from consentryd.analytics.retention.answer import answer as answer_retention
 from consentryd.analytics.retention.model import RetentionQuery
@@ -39,7 +40,8 @@ class KpiQuery(SessionRules):
 
 
 class Kpi(Answered):
-    """A number and what it was in the range of the same length before; null where it cannot be known."""
+    """A number and what it was in the range of the same length before, up to the same time of day where today is in the range; null where it
+    cannot be known."""
 
     name: str
     value: int | float | None
@@ -60,8 +62,10 @@ def answer(question: KpiQuery, asked: Asked) -> KpiResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period = asked.period("day")
-    now, before = _numbers(question, period, asked), _numbers(question, previous(period), asked)
-    numbers = [_kpi(name, now[name], before[name]) for name in now]
+    now = _numbers(question, period, asked) | _habits(question, by_day(period), period, asked)
+    before = _numbers(question, elapsed(period, previous(period), asked.now), asked)
+    before |= _habits(question, previous(by_day(period)), period, asked)
+    numbers = [_kpi(name, now[name], before[name]) for name in _DEFINITIONS if name in now]
     return KpiResult(**asked.envelope(period, interval=False), numbers=[*numbers, *_retained(question, asked)])
 
 
@@ -83,22 +87,32 @@ _DEFINITIONS = {
 
 
 def _numbers(question: KpiQuery, period: Period, asked: Asked) -> dict[str, int | float | None]:
-    part = question.model_copy(update={"range": days_of(period)})
-    sticky = stickiness.answer(StickinessQuery(kind="stickiness", activity=question.activity, **_common(part)), asked.about(part))
-    done = [day for day in sticky.days if day.complete]
-    last = done[-1] if done else None
+    part = question.model_copy(update={"range": exactly(period)})
     sessions_: SessionTotals = totals_of(measure(part, period, asked.about(part)), part, asked)
     return {
         "active_subjects": _distinct(question.activity, period, asked.about(part)),
-        "daily_active": last.daily if last else None,
-        "weekly_active": last.weekly if last else None,
-        "monthly_active": last.monthly if last else None,
-        "stickiness": sticky.mean_daily_to_monthly,
         "sessions": sessions_.sessions,
         "session_seconds": sessions_.mean_duration_s,
         "events_per_session": sessions_.events_per_session,
         "bounce_rate": sessions_.bounce_rate,
         **_conversion(part, asked),
+    }
+
+
+def _habits(question: KpiQuery, days: Period, period: Period, asked: Asked) -> dict[str, int | float | None]:
+    """Of as many of the days as are complete in the period."""
+    done = sum(asked.complete(by_day(period)))
+    if not done:
+        return dict.fromkeys(("daily_active", "weekly_active", "monthly_active", "stickiness"))
+    whole = replace(days, edges=days.edges[: done + 1])
+    part = question.model_copy(update={"range": exactly(whole)})
+    sticky = stickiness.answer(StickinessQuery(kind="stickiness", activity=question.activity, **_common(part)), asked.about(part))
+    last = sticky.days[-1]
+    return {
+        "daily_active": last.daily,
+        "weekly_active": last.weekly,
+        "monthly_active": last.monthly,
+        "stickiness": sticky.mean_daily_to_monthly,
     }
 
 

@@ -67,7 +67,10 @@ class PathsQuery(Question):
     limit: int = Field(50, ge=1, le=1_000)
     least: int = Field(1, ge=1, description="Smallest passage shown.")
     most: int | None = Field(None, ge=1, description="Largest passage shown.")
-    goal: Text | None = Field(None, description="An item whose share of sessions is shown for every whole path.")
+    goal: Text | None = Field(
+        None,
+        description="An item: of every whole path it is shown which share of its sessions visits it, also after the last step shown.",
+    )
 
 
 class PathEdge(Answered):
@@ -141,10 +144,11 @@ def answer(question: PathsQuery, asked: Asked) -> PathsResult:
     require_subjects(asked)
     period = asked.period("day")
     selection = selection_of(question, asked)
-    work = partial(_part, question=question, counted=asked.least > 1)
+    counted = asked.least > 1
+    work = partial(_part, question=question, counted=counted)
     span = Span(period.since, period.until)
     texts = asked.execution.shared_texts(selection.statement)
-    name = ("paths", question.definition_hash())
+    name = ("paths", question.definition_hash(), counted)
     found = _Part.joined(list(asked.execution.streams(selection, span, work, name, texts, _Part.joined)))
     return _Answer(question, asked, texts.known.get("item", [])).result(found, asked.envelope(period, interval=False))
 
@@ -187,6 +191,7 @@ def plan_of(question: PathsQuery, texts: list[str]) -> Paths:
         question.collapse_repeats,
         start_if=None if question.start_where is None else 1,
         end_if=None if question.end_where is None else 1 + (question.start_where is not None),
+        goal=_code(question.goal, texts),
     )
 
 
@@ -207,7 +212,8 @@ def _part(stream: Stream, *, question: PathsQuery, counted: bool) -> _Part:
     plan = plan_of(question, texts)
     walk = walk_of(stream, plan)
     short, step = shortened(walk, plan)
-    return _Part(*graph_of(short, step, counted=counted), sequences(short, counted=counted), transitions(walk, counted=counted))
+    whole = sequences(short, None if plan.goal is None else walk.sessions_with(plan.goal), counted=counted)
+    return _Part(*graph_of(short, step, counted=counted), whole, transitions(walk, counted=counted))
 
 
 class _Answer:
@@ -254,7 +260,7 @@ class _Answer:
         return found
 
     def _paths(self, paths: Sequences) -> list[WholePath]:
-        first, goal = paths.first(), _code(self._question.goal, self._texts)
+        first = paths.first()
         items = {
             path: paths.item[first[path] : first[path] + paths.size[path]].tolist()
             for path in leading(paths.sessions, _SEQUENCES).tolist()
@@ -267,10 +273,17 @@ class _Answer:
                 items=names[path],
                 sessions=scaled(int(paths.sessions[path]), self._asked.scale),
                 median_s=float(np.median(durations)) / SECOND,
-                goal_share=None if self._question.goal is None else float(goal in items[path]),
+                goal_share=self._goal_share(paths, path),
             )
             for path, durations in zip(shown.tolist(), paths.durations(shown), strict=True)
         ]
+
+    def _goal_share(self, paths: Sequences, path: int) -> float | None:
+        """Not where too few of the path's subjects met the goal, or too few did not."""
+        people = int(paths.people[path])
+        if self._question.goal is None or self._asked.hides(people) or self._asked.hides(int(paths.subjects[path]) - people):
+            return None
+        return int(paths.met[path]) / int(paths.sessions[path])
 
     def _transitions(self, found: Transitions) -> list[Transition]:
         chances, large = found.shares(), self._are_large(found.subjects)

@@ -18,8 +18,9 @@ from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.question import Answered, Envelope
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.sessions import reach
 from consentryd.analytics.sessions.answer import top_pages, totals_of
-from consentryd.analytics.sessions.measuring import LOOK_BACK, events_of, measure, visits_of
+from consentryd.analytics.sessions.measuring import events_of, measure, visits_of
 from consentryd.analytics.sessions.model import PageCount, SessionRules, SessionTotals
 from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source
@@ -146,7 +147,7 @@ def _sources(question: WebQuery, period: Period, asked: Asked) -> dict[str, list
     work = partial(_sourced, rules=question, edges=period.edges)
     visitors: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
     views: dict[str, Counter[str | None]] = {name: Counter() for name in SOURCES}
-    for part in asked.execution.streams(selection, Span(period.since - LOOK_BACK, period.until + LOOK_BACK), work, None):
+    for part in reach.streams(selection, question.cut, period, asked, work):
         for name, value, people, pages in part:
             visitors[name][value] += people
             views[name][value] += pages

@@ -15,6 +15,7 @@ from consentryd.analytics.breakdown import EVERYONE_LABEL, OTHER_LABEL
 from consentryd.analytics.group import values_label
 from consentryd.analytics.kernel.retention import Grouped, Matrix, Retention
 from consentryd.analytics.lane import require_subjects
+from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.retention.model import RetentionGroup, RetentionQuery, RetentionResult
 from consentryd.analytics.retention.run import GROUP, OTHER, Run
@@ -31,10 +32,12 @@ class _Groups(NamedTuple):
     cells: int = 0
 
 
-def answer(question: RetentionQuery, asked: Asked) -> RetentionResult:
-    """Raises `Unprocessable` for the anonymous lane."""
+def answer(question: RetentionQuery, asked: Asked, entered: Period | None = None) -> RetentionResult:
+    """Of those who started in a part of the range, if one is given. Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     run = run_of(question, asked)
+    if entered is not None and (entered.since, entered.until) != (run.period.since, run.period.until):
+        run = replace(run, entered=(entered.since, entered.until))
     told, total = Told(run), run.total()
     groups = _Groups([])
     if question.named():

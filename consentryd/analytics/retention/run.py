@@ -31,7 +31,8 @@ UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`cohort`: only of the members of a saved one. `edges`: of a numeric breakdown's bins."""
+    """`cohort`: only of the members of a saved one. `edges`: of a numeric breakdown's bins. `entered`: when members may have started, where
+    that is less than the period."""
 
     question: RetentionQuery
     asked: Asked
@@ -39,6 +40,7 @@ class Run:
     texts: Texts = field(default_factory=Texts)
     cohort: str | None = None
     edges: tuple[tuple[float, ...] | None, ...] = ()
+    entered: tuple[int, int] | None = None
 
     @property
     def observed(self) -> Period:
@@ -75,6 +77,7 @@ class Run:
             group=GROUP if grouped else None,
             metric="metric" if question.property is not None else None,
             count_events=question.metric == "events",
+            entered=self.entered,
         )
 
     def total(self) -> Matrix:

@@ -22,7 +22,7 @@ _PATTERN_BITS: Final = 16
 
 def matrix_of(start: Matcher, back: Matcher, plan: Retention, asked: Asked) -> Matrix | None:
     """None if the events have to be asked: days do not tell how often, when on a day, or of what value."""
-    of_days = plan.unit is None and plan.min_occurrences == 1 and not plan.zero_returned
+    of_days = plan.unit is None and plan.min_occurrences == 1 and not plan.zero_returned and plan.entered is None
     if not of_days or plan.has_amount or plan.group is not None or len(plan.edges) - 1 < plan.cohorts + sum(plan.brackets):
         return None
     wanted = wanted_of(asked, [start, back], plan.edges, history=plan.kind != "recurring")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,15 +20,12 @@ from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCoun
 from consentryd.analytics.kernel.start import taken
 from consentryd.analytics.kernel.tie import untied
 from consentryd.analytics.period import Period
-from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
+from consentryd.analytics.sessions import reach
 from consentryd.analytics.sessions.model import SessionRules
 from consentryd.analytics.stream import NONE, Stream
 from consentryd.analytics.streaming import Column, Selection
-from consentryd.model.clock import DAY, SECOND
-
-#: Sessions of at most this length may begin before the range and reach into it.
-LOOK_BACK: Final = DAY
+from consentryd.model.clock import SECOND
 
 
 class PageCounts(NamedTuple):
@@ -75,9 +72,9 @@ def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
     """The sessions that begin in a period. What begins in it may end after it; what began before is known by looking back."""
     kinds, beats = kinds_of(rules), beats_of(rules)
     work = partial(_part, cut=rules.cut, kinds=kinds, beats=beats, edges=period.edges, bounce=rules.bounce)
-    span = Span(period.since - LOOK_BACK, period.until + LOOK_BACK)
     name = ("sessions", rules.cut, kinds, beats, period.edges, rules.bounce)
-    return SessionPart.joined(list(asked.execution.streams(events_of(rules, asked), span, work, name, join=SessionPart.joined)))
+    parts = reach.streams(events_of(rules, asked), rules.cut, period, asked, work, name, SessionPart.joined)
+    return SessionPart.joined(list(parts))
 
 
 def kinds_of(rules: SessionRules) -> Kinds:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.group import ALL, EVERYONE, label_of
 from consentryd.analytics.period import Period, compared
 from consentryd.analytics.region_view import Span
+from consentryd.analytics.source import Source
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
@@ -19,7 +19,6 @@ from consentryd.analytics.trends.measuring import empty_of, non_numeric_cells, s
 from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
 from consentryd.analytics.trends.privacy import hide_small
 from consentryd.analytics.trends.rows import Frame
-from consentryd.analytics.view import EVENTS
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -127,7 +126,8 @@ def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
             cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
         if asked.least:
             hidden += hide_small(cells, _sizes(series, shown.frame, levels, asked), asked.least)
-        found[letter] = cells
+        running = question.display == "cumulative"
+        found[letter] = _running(cells, shown.frame.period.buckets, empty_of(series)) if running else cells
     return Measured(found, hidden)
 
 
@@ -146,9 +146,10 @@ def _count_future(question: Trends, period: Period, asked: Asked) -> None:
     if period.until <= horizon:
         return
     ahead = asked.execution.with_rules(replace(asked.execution.rules, horizon=period.until + DAY))
-    parts = parts_of(question.series)
-    matches = " OR ".join(f"e.event IN {literal.texts(part.names)}" if part.names else "true" for part in parts)
-    table = ahead.gather(f"SELECT count(*) AS x FROM {EVENTS} e WHERE {matches}", Span(horizon, period.until))
+    source = Source(asked.setting)
+    matches = " OR ".join(source.matches(part) for part in parts_of(question.series))
+    where = "true" if question.where is None else source.holds(question.where)
+    table = ahead.gather(f"SELECT count(*) AS x FROM {source.sql} WHERE ({matches}) AND {where}", Span(horizon, period.until))
     asked.warn("future_events", sum(table["x"].to_pylist()))
 
 
@@ -198,8 +199,6 @@ class _Lines:
         if self._question.display == "total":
             return []
         values = [cell.value(cells, bucket) for bucket in range(period.buckets)]
-        if self._question.display == "cumulative":
-            values = _running(values)
         if self._question.smoothing is not None:
             values = _smoothed(values, self._question.smoothing)
         complete = self._asked.complete(period)
@@ -254,12 +253,15 @@ def _name(series: Series) -> str:
     return f"{series.math} of {series.property} of {what}" if series.property else f"{series.math} of {what}"
 
 
-def _running(values: Sequence[Any]) -> list[Any]:
-    total: Any = 0
-    found = []
-    for value in values:
-        total = total + value if value is not None else total
-        found.append(total)
+def _running(cells: Cells, buckets: int, empty: Any) -> Cells:
+    """The sums of each group's buckets so far; null from the first one on that is not shown, of which later sums would tell."""
+    found = {cell: value for cell, value in cells.items() if cell[1] == RANGE}
+    for group in {group for group, _ in cells}:
+        total = empty
+        for bucket in range(buckets):
+            value = cells.get((group, bucket), empty)
+            total = None if total is None or value is None else total + value
+            found[group, bucket] = total
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from consentryd.analytics.currency import Rates
+from consentryd.analytics.group import ALL, EVERYONE
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 
 ZERO: Final = Decimal("0.0000")
@@ -36,6 +37,6 @@ def convert(table: pa.Table, rates: Rates) -> tuple[Cells, Counter[str]]:
         if amount is not None:
             cell = row["g"], row["b"]
             cells[cell] = cells.get(cell, ZERO) + amount
-        elif row["b"] == RANGE:
+        elif row["b"] == RANGE and row["g"] in {ALL, EVERYONE}:
             missing[row["currency"]] += row["n_sum"]
     return cells, missing

@@ -411,5 +411,5 @@ def test_empty_streams_give_empty_answers():
     assert len(sessions(stream, Cut(apart=("page",), campaign="page"), KINDS).start) == 0
     assert [len(part[0]) for part in graph(stream, Paths("page", start=0, end=1))] == [0, 0]
     walk = walk_of(stream, Paths("page"))
-    assert [len(column) for column in joined([sequences(walk, counted=True)])] == [0] * 6
+    assert [len(column) for column in joined([sequences(walk, counted=True)])] == [0] * 8
     assert [len(column) for column in added([transitions(walk), transitions(walk, counted=True)])] == [0] * 4

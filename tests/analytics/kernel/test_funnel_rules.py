@@ -200,6 +200,7 @@ A, B = Step(0), Step(1)
         ((A, B), {"exclusions": (Exclusion(4, 1, 1),)}),
         ((A, B), {"exclusions": (Exclusion(4, 0, 2),)}),
         ((A, B, B), {"exclusions": (Exclusion(4, 0, 1), Exclusion(4, 1, 2))}),
+        ((A, B), {"exclusions": tuple(Exclusion(4 + number, 0, 1) for number in range(63))}),
         ((A, B, Step(2, optional=True)), {"exclusions": (Exclusion(4, 0, 2),)}),
         ((A, B), {"order": "any", "exclusions": (Exclusion(4, 0, 1),)}),
         ((A, B), {"anchor_first": True}),

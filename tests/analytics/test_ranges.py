@@ -1,0 +1,92 @@
+"""What a range of time says, and which earlier one it is compared with."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from consentryd.analytics.calendar import label_of
+from consentryd.analytics.period import Range, resolve
+from consentryd.model.clock import HOUR
+from tests.analytics.site import NOW, Shop, instant, values
+
+TRENDS = {"kind": "trends", "series": [{}]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ({"from": "2026-03-10"}, "2026-03-10", "2026-03-20"),
+        ({"from": "2026-03-10T00:00"}, "2026-03-10", "2026-03-20"),
+        ({"from": "2026-03-10", "to": "2026-03-10"}, "2026-03-10", "2026-03-10"),
+        ({"from": "2026-03-10", "to": "2026-03-12"}, "2026-03-10", "2026-03-12"),
+        ({"from": "-2d"}, "2026-03-18", "2026-03-20"),
+        ({"from": "yesterday"}, "2026-03-19", "2026-03-19"),
+        ({"from": "last_week"}, "2026-03-09", "2026-03-15"),
+        ({"from": "this_week"}, "2026-03-16", "2026-03-22"),
+        ({"from": "-7d", "to": "-1d"}, "2026-03-13", "2026-03-19"),
+        ({"from": "-1d", "to": "-1d"}, "2026-03-19", "2026-03-19"),
+        ({"from": "-2m", "to": "-1m"}, "2026-01-20", "2026-02-20"),
+        ({"from": "-2w", "to": "-1w", "explicit": True}, "2026-03-06", "2026-03-13"),
+        ({"from": "-2d", "to": "yesterday"}, "2026-03-18", "2026-03-19"),
+        ({"from": "-1m", "to": "mStart"}, "2026-02-20", "2026-02-28"),
+    ],
+)
+def test_a_range_begins_and_ends_with_the_days_it_names(wanted, first, last):
+    period = resolve(Range.model_validate(wanted), "day", "Europe/Berlin", 1, instant(NOW))
+    days = [label[:10] for label in period.labels()]
+    assert (days[0], days[-1]) == (first, last)
+    assert label_of(period.since, period.zone)[10:16] == label_of(period.until, period.zone)[10:16] == "T00:00"
+
+
+def test_hours_are_instants():
+    period = resolve(Range.model_validate({"from": "-5h", "to": "-2h"}), "hour", "UTC", 1, instant(NOW))
+    assert [label[11:13] for label in period.labels()] == ["07", "08", "09"]
+
+
+@pytest.mark.parametrize("interval", ["day", "hour"])
+def test_a_range_since_a_day_is_that_of_its_midnight(shop, interval):
+    shop.add((1, "2026-03-10"), (1, "2026-03-18"))
+    for since in ("2026-03-10", "2026-03-10T00:00"):
+        assert shop.ask(**TRENDS, range={"from": since}, interval=interval).series[0].total == 2
+
+
+def compared(shop: Shop, kind: str, **question) -> tuple[list[int], list[int], list[str]]:
+    line = shop.ask(f"{question.pop('now', '2026-05-20')}T12:00:00", **TRENDS, compare=kind, **question).series[0]
+    return values(line), [point.value for point in line.compared_to], [point.start for point in line.compared_to]
+
+
+def test_a_day_without_a_midnight_is_compared_with_whole_days(shop):
+    """In Cairo the 24th of April 2026 begins at one o'clock."""
+    cairo = {"timezone": "Africa/Cairo", "range": {"from": "2026-04-24", "to": "2026-04-24"}}
+    for day in ("2026-04-23", "2026-04-17", "2025-04-24"):
+        shop.add((1, f"{day}T00:30:00+02:00"), (1, f"{day}T23:30:00+02:00"))
+    shop.add((1, "2026-04-24T01:00:00+03:00"))
+    assert compared(shop, "previous", **cairo) == ([1], [2], ["2026-04-23T00:00:00+02:00"])
+    assert compared(shop, "match_weekday", **cairo) == ([1], [2], ["2026-04-17T00:00:00+02:00"])
+    assert compared(shop, "year", **cairo) == ([1], [2], ["2025-04-24T00:00:00+02:00"])
+
+
+@pytest.mark.parametrize("kind", ["previous", "year", "match_weekday"])
+@pytest.mark.parametrize("first", ["2026-04-20", "2026-04-24", "2026-04-25"])
+def test_every_day_compared_is_a_whole_one(shop, kind, first):
+    zone = ZoneInfo("Africa/Cairo")
+    line = shop.ask(
+        "2026-05-20T12:00:00", **TRENDS, compare=kind, timezone=zone.key, range={"from": first, "to": "2026-04-26"}
+    ).series[0]
+    for point in line.compared_to:
+        day = resolve(Range.model_validate({"from": point.start[:10], "to": point.start[:10]}), "day", zone.key, 1, instant(NOW))
+        assert point.start == label_of(day.since, zone)
+
+
+@pytest.mark.parametrize(("since", "until"), [("09T06:00", "09T18:00"), ("09T18:00", "10T06:00"), ("09T00:00", "09T12:00")])
+@pytest.mark.parametrize("interval", ["day", "hour", "week"])
+def test_exact_instants_are_compared_with_as_much_time(shop, since, until, interval):
+    shop.add(*((1, time) for time in range(instant("2026-02-01T00:00:00"), instant("2026-03-15T00:00:00"), HOUR)))
+    exact = {"from": f"2026-03-{since}", "to": f"2026-03-{until}", "explicit": True}
+    now, before, starts = compared(shop, "previous", range=exact, interval=interval)
+    assert (sum(now), sum(before), len(now)) == (12, 12, len(before))
+    assert instant(starts[0]) == instant(f"2026-03-{since}:00") - 12 * HOUR
+    assert all(one < two for one, two in pairwise(starts))
