@@ -20,6 +20,10 @@ class Action(StrEnum):
     __hash__ = str.__hash__  # that of an enumeration is a call in Python
 
 
+#: To look a member up in its enumeration takes 0.1 us.
+TYPE: Final = Action.TYPE
+KEEP: Final = Action.KEEP
+
 #: Not detectors, but the other reasons for which a value is taken out.
 ALLOW_RULE: Final = "allow"
 BOUND_RULE: Final = "bound"

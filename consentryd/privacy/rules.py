@@ -81,12 +81,16 @@ class KeyRule:
         return self.part in {"", part}
 
 
+#: For a detector: the rules that hold at some paths (first part, pattern, action), and the action at all others.
+_Fitting = tuple[tuple[tuple[str, re.Pattern[str], Action], ...], Action]
+
+
 class Scope:
     """The rules that hold for one site and event."""
 
     def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule]) -> None:
         self._rules: Final = tuple(rules)
-        self._fitting: Final[dict[tuple[str, str], tuple[Rule, ...]]] = {}
+        self._fitting: Final[dict[tuple[str, str], _Fitting]] = {}
         self.keys: Final = frozenset(keys)
 
     def has(self, key: KeyRule, path: str) -> bool:
@@ -97,12 +101,21 @@ class Scope:
         """What becomes of a finding of `detector` (of the family `kind`) at `path`."""
         fitting = self._fitting.get((detector, kind))
         if fitting is None:
-            names = {detector, kind, _ANY}
-            fitting = self._fitting[detector, kind] = tuple(rule for rule in self._rules if rule.detector in names)
-        for rule in fitting:
-            if rule.path is None or (path.startswith(rule.part) and rule.path.match(path)):
-                return rule.action
-        return Action.TYPE
+            fitting = self._fitting[detector, kind] = self._fit({detector, kind, _ANY})
+        narrow, anywhere = fitting
+        for part, pattern, action in narrow:
+            if path.startswith(part) and pattern.match(path):
+                return action
+        return anywhere
+
+    def _fit(self, names: set[str]) -> _Fitting:
+        narrow: list[tuple[str, re.Pattern[str], Action]] = []
+        for rule in self._rules:
+            if rule.detector in names:
+                if rule.path is None:
+                    return tuple(narrow), rule.action
+                narrow.append((rule.part, rule.path, rule.action))
+        return tuple(narrow), Action.TYPE
 
 
 class RuleTable:

@@ -119,7 +119,7 @@ class Scrubber:
         for _, rule, action in redactions:
             self.counts[rule, action] += 1
         if not self._dry:
-            return Scrubbed(after, redactions, body)
+            return made(Scrubbed, (after, redactions, body))
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
 
 

@@ -15,8 +15,9 @@ from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.harmless import LEAST
 from consentryd.privacy.key_class import PLAIN, KeyClass
-from consentryd.privacy.redaction import Action
+from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
 from consentryd.privacy.work import Work
 
@@ -28,12 +29,12 @@ FRAGMENT: Final = "url_fragment"
 #: Longer texts seldom hold one datum only.
 LONGEST: Final = 256
 
-_SHORTEST: Final = 4
 #: Signs of what is not found by looking at the text as it stands.
 _DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 #: Findings that take nothing around them.
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
-_PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
+#: Parameters of a query, and of what looks like one, in a text before which a `&` is put.
+PARAMETER: Final = re.compile(r"[?&#;\s](?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
 
 #: Walks JSON found in a text: (value, path, depth, work) -> value.
 Nested = Callable[[Any, str, int, Work], Any]
@@ -44,17 +45,20 @@ class TextCleaner:
 
     def __init__(self, finder: Finder, treatment: Treatment, nested: Nested) -> None:
         self._finder: Final = finder
+        self._harmless: Final = finder.harmless
         self._treatment: Final = treatment
         self._nested: Final = nested
 
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        if len(text) < _SHORTEST or text in self._finder.harmless.texts:
+        if len(text) < LEAST or text in self._harmless.texts:
             return text
-        left = (
-            self._json(text, path, depth, work)
-            if text[0] in "{[" and text[-1] in "}]"
-            else self._usual(text, path, about, depth, work)
-        )
+        left = None
+        if text[0] in "{[" and text[-1] in "}]":
+            left = self._json(text, path, depth, work)
+        elif len(text) <= LONGEST and not (about.id_like or about.version):
+            left = self._at_once(text, path, depth, work)
+            if left is None and " " not in text:
+                left = self._of_one_word(text, path, about, depth, work)
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -68,17 +72,10 @@ class TextCleaner:
             text = cleaned
         return work.beyond(path)
 
-    def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left of a text that is base64 or holds one datum; None where a closer look is due."""
-        if about.id_like or about.version or len(text) > LONGEST:
-            return None
-        left = self._at_once(text, path, depth, work)
-        if left is not None or " " in text:
-            return left
-        return self._of_one_word(text, path, about, depth, work) if work.takes(len(text), depth) else work.beyond(path)
-
     def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left of a URL with telling parameters, or of base64."""
+        """What is left of a URL with telling parameters, or of base64; None where a closer look is due."""
+        if not work.takes(len(text), depth):
+            return work.beyond(path)
         decoded = whole_base64(text)
         if decoded is not None:
             cleaned = self.clean(decoded, path, PLAIN, depth + 1, work)
@@ -105,7 +102,7 @@ class TextCleaner:
         if (before or after) and not self._is_harmless(f"{before}0{after}"):
             return None
         action = work.scope.action(name, kind, path)
-        if action is Action.KEEP:
+        if action is KEEP:
             return None
         if not work.takes(len(text), depth):
             return work.beyond(path)
@@ -114,8 +111,7 @@ class TextCleaner:
         return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
 
     def _is_harmless(self, rest: str) -> bool:
-        harmless = self._finder.harmless
-        return rest in harmless.texts or harmless.knows(rest) or harmless.clear([rest])
+        return rest in self._harmless.texts or self._harmless.knows(rest) or self._harmless.clear([rest])
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
@@ -165,14 +161,15 @@ class TextCleaner:
         if found:
             cleaned = self._spans(cleaned, found, path, work)
         elif not (gate & _DEEPER or about.version or about.location):
-            self._finder.harmless.settle(text)
+            self._harmless.settle(text)
         if cleaned is not DROPPED and gate & Gate.RUN:
             cleaned = self._base64(cleaned, path, depth, work)
         return cleaned
 
     def _parameters(self, text: str, path: str, work: Work) -> str:
-        pieces, last = [], 0
-        for match in _PARAMETER.finditer(text):
+        pieces, last = [], 1
+        text = f"&{text}"  # which the first parameter begins with like all others
+        for match in PARAMETER.finditer(text):
             value = match["value"]
             if not value or is_output(value):
                 continue
@@ -229,11 +226,11 @@ def _claims(found: list[Finding], path: str, work: Work) -> list[tuple[Finding, 
     """Spans that do not overlap, in the order of the text. Where findings overlap, the first detector takes the whole."""
     if len(found) == 1:
         action = work.scope.action(found[0].name, found[0].kind, path)
-        return [] if action is Action.KEEP else [(found[0], action)]
+        return [] if action is KEEP else [(found[0], action)]
     claimed: list[tuple[Finding, Action]] = []
     for finding in found:
         action = work.scope.action(finding.name, finding.kind, path)
-        if action is Action.KEEP:
+        if action is KEEP:
             continue
         start, end, _, _ = finding
         over = [claim for claim in claimed if start < claim[0].end and claim[0].start < end]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, NamedTuple, Protocol
 
-from consentryd.privacy.redaction import Action
+from consentryd.privacy.redaction import TYPE, Action
 from consentryd.privacy.seal import Place, SubjectKeys, seal
 
 #: Stands for a value that is to be taken out whole.
@@ -69,9 +69,9 @@ class Treatment:
 
     def apply(self, action: Action, detector: str, kind: str, value: Any, path: str, spots: Spots) -> Any:  # noqa: PLR0911  one a case
         """The value that takes the place of `value` at `path`, or `DROPPED`. An action that has no form for a detector becomes `type`."""
+        if action is TYPE:  # the usual one
+            return _token(detector)
         match action:
-            case Action.TYPE:  # the usual one
-                return _token(detector)
             case Action.KEEP:
                 return value
             case Action.DROP:

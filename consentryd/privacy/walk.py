@@ -12,7 +12,7 @@ from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.plain import PlainKeys
-from consentryd.privacy.redaction import Action
+from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.text import TextCleaner
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_outputs
 from consentryd.privacy.work import MOST_NESTING, Work
@@ -36,37 +36,45 @@ class Walk:
     def _nested(self, value: Any, path: str, depth: int, work: Work) -> Any:
         return self._value(value, path, PLAIN, depth, work)
 
-    def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:  # noqa: C901  one loop, no calls
-        changes: dict[str, tuple[str | None, Any]] = {}
-        renamed = False
+    def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:  # noqa: C901, PLR0912  one loop, no calls
+        result = value
+        names: dict[str, str] = {}
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if not path:
-                work.plain = self._finder.plain_keys(raw, work.scope.keys)
             if raw in keys or plain.take(raw):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
                         continue
-                elif kind is dict or kind is list:
-                    if self._is_harmless(inner, work.plain, depth):
+                elif kind is int or kind is float:
+                    if -_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME:
                         continue
-                elif inner is None or kind is bool or _is_nobodys(inner):
+                elif kind is dict or kind is list:
+                    if path and self._is_harmless(inner, plain, depth):
+                        continue
+                elif inner is None or kind is bool:
                     continue
+            if not path:
+                work.plain = self._finder.plain_keys(raw, work.scope.keys)
             key = raw if type(raw) is str else str(raw)
             about = self._finder.classes.get(key)
             name = key if about is not None else self._key(key, path, work)
             if name is None:
-                changes[raw], renamed = (None, DROPPED), True
-                continue
-            here = f"{path}.{name}" if path else name
-            kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
-            if name != raw:
-                changes[raw], renamed = (name, kept), True
-            elif kept is not inner:
-                changes[raw] = name, kept
-        return (_renamed if renamed else _changed)(value, changes) if changes else value
+                kept = DROPPED
+            else:
+                here = f"{path}.{name}" if path else name
+                kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
+            if kept is not inner:
+                if result is value:
+                    result = value.copy()
+                if kept is DROPPED:
+                    del result[raw]
+                    continue
+                result[raw] = kept
+            if name is not None and name != raw:
+                names[raw] = name
+        return _renamed(result, names) if names else result
 
     def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
@@ -78,10 +86,13 @@ class Walk:
             if kind is str:
                 if inner not in texts and not knows(inner):
                     return False
+            elif kind is int or kind is float:
+                if not (-_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME):
+                    return False
             elif kind is dict or kind is list:
                 if not self._is_harmless(inner, plain, depth + 1):
                     return False
-            elif not (inner is None or kind is bool or _is_nobodys(inner)):
+            elif inner is not None and kind is not bool:
                 return False
         return True
 
@@ -92,7 +103,8 @@ class Walk:
         return [None if inner is DROPPED else inner for inner in kept]
 
     def _value(self, value: Any, path: str, about: KeyClass, depth: int, work: Work) -> Any:  # noqa: PLR0911  one a kind
-        if not work.enters(depth):
+        work.nodes -= 1
+        if work.nodes < 0 or depth > MOST_NESTING:
             return work.beyond(path)
         if value is None or value is True or value is False:
             return value
@@ -118,10 +130,10 @@ class Walk:
         if not fits(about.hint, without_outputs(value) if isinstance(value, str) else value):
             return None
         action = work.scope.action(about.hint, "", path)
-        return None if action is Action.KEEP else self._whole(value, path, action, about.hint, about.hint, work)
+        return None if action is KEEP else self._whole(value, path, action, about.hint, about.hint, work)
 
     def _whole(self, value: Any, path: str, action: Action, rule: str, detector: str, work: Work) -> Any:
-        if action is Action.KEEP or is_output(value) or value == "":
+        if action is KEEP or is_output(value) or value == "":
             return value
         subject = orjson.dumps(value).decode() if isinstance(value, dict | list) else value
         treated = self._treatment.apply(action, detector, "", subject, path, work)
@@ -151,27 +163,10 @@ class Walk:
         return name
 
 
-def _is_nobodys(number: Any) -> bool:
-    kind = type(number)
-    return (kind is int or kind is float) and (-_LEAST_NUMBER < number < _LEAST_NUMBER or FIRST_TIME <= number < LAST_TIME)
-
-
-def _changed(value: dict[str, Any], changes: dict[str, tuple[str | None, Any]]) -> dict[str, Any]:
-    """A copy with what changed under the same keys."""
-    result = value.copy()
-    for key, (_, kept) in changes.items():
-        if kept is DROPPED:
-            del result[key]
-        else:
-            result[key] = kept
-    return result
-
-
-def _renamed(value: dict[str, Any], changes: dict[str, tuple[str | None, Any]]) -> dict[str, Any]:
-    """A copy where names change, too (None: the key must go). Two that become one lose nothing."""
+def _renamed(value: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A copy where keys have other names. Two that become one lose nothing."""
     result: dict[str, Any] = {}
     for raw, inner in value.items():
-        name, kept = changes.get(raw, (raw, inner))
-        if name is not None and kept is not DROPPED:
-            result[name if name not in result else f"{name}_{len(result)}"] = kept
+        name = names.get(raw, raw)
+        result[name if name not in result else f"{name}_{len(result)}"] = inner
     return result

@@ -37,11 +37,6 @@ class Work:
         self.characters -= characters
         return self.characters >= 0 and depth <= MOST_NESTING
 
-    def enters(self, depth: int) -> bool:
-        """Whether there is still room for one more value."""
-        self.nodes -= 1
-        return self.nodes >= 0 and depth <= MOST_NESTING
-
     def spot(self, path: str) -> Spot:
         return made(Spot, (path if self.anchor is None else self.anchor, self.place, self.handle))
 

@@ -505,3 +505,17 @@ def test_what_is_remembered_never_changes_an_answer(texts: list[str], key: str) 
     for text in texts:
         fields = {"properties": {key: text}}
         assert _WARM.scrub("x", "shop", fields) == scrubber().scrub("x", "shop", fields)
+
+
+def test_json_in_a_key_is_searched() -> None:
+    fields = (
+        scrubber().scrub("x", "shop", {'[{"a":"anna@example.com"}]': 1, "properties": {'{"b":["anna@example.com"]}': 1}}).fields
+    )
+    assert fields == {'[{"a":"[email]"}]': 1, "properties": {'{"b":["[email]"]}': 1}}
+
+
+def test_names_that_become_one_lose_no_value_and_keep_their_order() -> None:
+    fields = {"b": 1, "anna@example.com": 2, "joe@example.com": "see joe@example.com", "gclid": "x" * 20, "c": 3}
+    found = scrubber().scrub("x", "shop", {"properties": fields})
+    assert list(found.fields["properties"].items()) == [("b", 1), ("[email]", 2), ("[email]_2", "see [email]"), ("c", 3)]
+    assert fields["joe@example.com"] == "see joe@example.com"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consentryd.config.settings import Privacy
 from consentryd.privacy.detect import Gate
@@ -11,6 +15,7 @@ from consentryd.privacy.finder import Finder
 from consentryd.privacy.key_class import PLAIN
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
+from consentryd.privacy.text import PARAMETER
 from tests.privacy.positive import POSITIVE
 from tests.privacy.test_scrub import ENCODINGS
 
@@ -89,6 +94,20 @@ def test_what_the_detectors_find_no_quick_look_passes(form: str) -> None:
 def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
     found = {text: sole(text) for text in texts(VALUES[form])}
     assert all(finding is None or finding in _FINDER.find(text, Gate.ALL, PLAIN) for text, finding in found.items())
+
+
+@given(st.text('ab=&?#; .[]-\n"', max_size=24))
+def test_parameters_are_those_behind_a_separator_or_at_the_start(text: str) -> None:
+    usual = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
+    expected = [(match["name"], match["value"], match.start("value")) for match in usual.finditer(text)]
+    found = [(match["name"], match["value"], match.start("value") - 1) for match in PARAMETER.finditer(f"&{text}")]
+    assert found == expected
+
+
+def test_texts_of_three_characters_are_known_without_a_look_and_longer_ones_are_not() -> None:
+    harmless = Finder(load_rules()).harmless
+    assert [text for text in ("b", "new", "a1b", "::ab", "\u20acab", "sale") if harmless.knows(text)] == ["b", "new", "a1b"]
+    assert {"b", "new"} == harmless.texts
 
 
 def test_most_single_data_are_found_at_once() -> None:

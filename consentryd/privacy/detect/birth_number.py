@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import mul
 from typing import Final
 
+from stdnum import numdb
+
 from consentryd.privacy.detect.detector import digits_of, luhn
 
-_TO_VALUES: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DIGITS: Final = b"0123456789"
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_TO_VALUES: Final = bytes.maketrans(_DIGITS, bytes(range(10)))
 _NORWEGIAN: Final = ((3, 7, 6, 1, 8, 9, 4, 5, 2, 1), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
 _KOREAN: Final = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 1)
 _KOREAN_PLACES: Final = 96
@@ -18,6 +24,34 @@ _FINNISH: Final = range(2, 900)  # others are for hospitals
 _FIRST_OF_TEN: Final = 1954  # Czech numbers before it have nine digits
 _LAST_MONTH: Final = 12
 _FH: Final = 80  # a Norwegian number without a date
+_CHINESE_CHECKS: Final = "0123456789X"
+_MOST_DISTRICTS: Final = 4096
+_PERIOD: Final = re.compile(r"\[([0-9]*)-([0-9]*)\]")  # before a Chinese county's name, if it had its number for a time only
+
+#: Values of an Italian code's characters in odd and even places, its months, and the letters that tell codes of like people apart.
+_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+_ITALIAN_ODD: Final = bytes.maketrans(_DIGITS + _LETTERS, bytes(_ODD[:10] + _ODD))
+_ITALIAN_EVEN: Final = bytes.maketrans(_DIGITS + _LETTERS, bytes([*range(10), *range(26)]))
+_ITALIAN_MONTHS: Final = "ABCDEHLMPRST"
+_ITALIAN_DIGITS: Final = str.maketrans("LMNPQRSTUV", "0123456789")
+_ITALIAN_YEARS: Final = 20  # numbers below it are of this century
+_ITALIAN_WOMEN: Final = 40
+
+#: An \u00d1 stands between N and O.
+_MEXICAN: Final = bytes.maketrans(_DIGITS + _LETTERS, bytes([*range(24), *range(25, 37)]))
+_MEXICAN_STATES: Final = frozenset([
+    "AS", "BC", "BS", "CC", "CH", "CL", "CM", "CS", "DF", "DG", "GR", "GT", "HG", "JC", "MC", "MN", "MS",
+    "NE", "NL", "NT", "OC", "PL", "QR", "QT", "SL", "SP", "SR", "TC", "TL", "TS", "VZ", "YN", "ZS",
+])  # fmt: skip
+#: What RENAPO does not give out, for they are rude words.
+_MEXICAN_WORDS: Final = frozenset([
+    "BACA", "BAKA", "BUEI", "BUEY", "CACA", "CACO", "CAGA", "CAGO", "CAKA", "CAKO", "COGE", "COGI", "COJA", "COJE", "COJI", "COJO",
+    "COLA", "CULO", "FALO", "FETO", "GETA", "GUEI", "GUEY", "JETA", "JOTO", "KACA", "KACO", "KAGA", "KAGO", "KAKA", "KAKO", "KOGE",
+    "KOGI", "KOJA", "KOJE", "KOJI", "KOJO", "KOLA", "KULO", "LILO", "LOCA", "LOCO", "LOKA", "LOKO", "MAME", "MAMO", "MEAR", "MEAS",
+    "MEON", "MIAR", "MION", "MOCO", "MOKO", "MULA", "MULO", "NACA", "NACO", "PEDA", "PEDO", "PENE", "PIPI", "PITO", "POPO", "PUTA",
+    "PUTO", "QULO", "RATA", "ROBA", "ROBE", "ROBO", "RUIN", "SENO", "TETA", "VACA", "VAGA", "VAGO", "VAKA", "VUEI", "VUEY", "WUEI",
+    "WUEY",
+])  # fmt: skip
 
 
 def _is_day(year: int, month: int, day: int) -> bool:
@@ -96,3 +130,41 @@ def is_korean(text: str) -> bool:
     if int(digits[7:9]) > _KOREAN_PLACES or not _is_day(century + int(digits[:2]), int(digits[2:4]), int(digits[4:6])):
         return False
     return (11 - _remainder(digits[:12], _KOREAN, 11)) % 10 == int(digits[12])
+
+
+def is_chinese(text: str) -> bool:
+    """ISO 7064 mod 11, 2; a district that was one in the year of birth."""
+    year = int(text[6:10])
+    return (
+        text[17] == _CHINESE_CHECKS[(1 - 2 * int(text[:17], 13)) % 11]
+        and _is_day(year, int(text[10:12]), int(text[12:14]))
+        and any(first <= year <= last for first, last in _years_of(text[:6]))
+    )
+
+
+@lru_cache(_MOST_DISTRICTS)
+def _years_of(district: str) -> tuple[tuple[int, int], ...]:
+    """When a Chinese district had its number, by python-stdnum's table."""
+    county = numdb.get("cn/loc").info(district)[-1][1].get("county")
+    periods = [_PERIOD.match(name) for name in county.split(",")] if county else ()
+    return tuple((int(period[1] or 0), int(period[2] or dt.MAXYEAR)) if period else (0, dt.MAXYEAR) for period in periods)
+
+
+def is_italian(text: str) -> bool:
+    text = text.upper()
+    code = text.encode()
+    if (sum(code[:15:2].translate(_ITALIAN_ODD)) + sum(code[1:15:2].translate(_ITALIAN_EVEN))) % 26 != code[15] - _LETTERS[0]:
+        return False
+    year, day = int(text[6:8].translate(_ITALIAN_DIGITS)), int(text[9:11].translate(_ITALIAN_DIGITS))
+    century = 2000 if year < _ITALIAN_YEARS else 1900
+    return _is_day(century + year, _ITALIAN_MONTHS.index(text[8]) + 1, day % _ITALIAN_WOMEN)
+
+
+def is_mexican(text: str) -> bool:
+    text = text.upper()
+    values = text.encode().translate(_MEXICAN)
+    if text[10] == "X" or (sum(map(mul, values[:17], range(18, 1, -1))) + values[17]) % 10:
+        return False
+    century = 1900 if text[16].isdecimal() else 2000
+    is_known = text[11:13] in _MEXICAN_STATES and text[:4] not in _MEXICAN_WORDS
+    return is_known and _is_day(century + int(text[4:6]), int(text[6:8]), int(text[8:10]))

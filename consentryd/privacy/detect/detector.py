@@ -75,12 +75,12 @@ def digits_of(text: str) -> str:
 
 
 def luhn(digits: str) -> bool:
-    """ISO/IEC 7812-1 annex B."""
-    values = digits.encode().translate(_VALUES)
-    return (sum(values[-1::-2]) + sum(values[-2::-2].translate(_DOUBLED))) % 10 == 0
+    """ISO/IEC 7812-1 annex B, of at most 28 digits. 256 is 1 modulo 255: the remainder of bytes read as one number is their sum."""
+    text = digits.encode()
+    return int.from_bytes(text[-1::-2].translate(_VALUES) + text[-2::-2].translate(_DOUBLED)) % 255 % 10 == 0
 
 
 _DIGITS = b"0123456789"
 _NO_DIGITS = bytes(byte for byte in range(128) if byte not in _DIGITS)
 _VALUES = bytes.maketrans(_DIGITS, bytes(range(10)))
-_DOUBLED = bytes.maketrans(bytes(range(10)), bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
+_DOUBLED = bytes.maketrans(_DIGITS, bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))

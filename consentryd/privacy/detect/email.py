@@ -51,15 +51,17 @@ _FILE_SUFFIXES: Final = frozenset(
         "zst",
     ]
 )
-_GIT_USERS: Final = frozenset({"git", "hg", "svn"})
+_GIT_USERS: Final = ("git@", "hg@", "svn@")
 
 
 def _is_address(match: re.Match[str]) -> bool:
-    local, _, domain = match[0].lower().rpartition("@")
-    if domain.rpartition(".")[2] in _FILE_SUFFIXES:
+    address = match[0].lower()
+    if address[address.rindex(".") + 1 :] in _FILE_SUFFIXES:
         return False
+    if not address.startswith(_GIT_USERS):
+        return True
     after = match.string[match.end() : match.end() + 2]
-    return not (local in _GIT_USERS and after[:1] in {":", "/"} and not after[1:].isdigit())
+    return not (after[:1] in {":", "/"} and not after[1:].isdigit())
 
 
 EMAIL: Final = Detector(

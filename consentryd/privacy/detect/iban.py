@@ -107,12 +107,19 @@ LENGTHS: Final[dict[str, int]] = {
     )
 }
 
-_GAPS: Final = str.maketrans("", "", " .-")
 _VALUES: Final = {ord(letter): str(value) for value, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", start=10)}
+_COUNTRIES: Final = {country: country.translate(_VALUES) for country in LENGTHS}
+
+
+def _without_gaps(text: str) -> str:
+    return text.replace(" ", "").replace("-", "").replace(".", "")
 
 
 def _valid(number: str) -> bool:
-    return int((number[4:] + number[:4]).translate(_VALUES)) % 97 == 1
+    account = number[4:]
+    if not account.isdecimal():  # to translate letters takes three times as long
+        account = account.translate(_VALUES)
+    return int(account + _COUNTRIES[number[:2]] + number[2:4]) % 97 == 1
 
 
 def end_of(match: re.Match[str]) -> int | None:
@@ -120,7 +127,7 @@ def end_of(match: re.Match[str]) -> int | None:
     text, length = match[0], LENGTHS.get(match[0][:2].upper())
     if length is None:
         return None
-    compact = text.translate(_GAPS)
+    compact = _without_gaps(text)
     if len(compact) == length:
         return match.end() if _valid(compact.upper()) else None
     taken = 0
@@ -128,7 +135,7 @@ def end_of(match: re.Match[str]) -> int | None:
         taken += character.isalnum()
         if taken == length:
             rest = text[position + 1 :]
-            number = text[: position + 1].translate(_GAPS).upper()
+            number = _without_gaps(text[: position + 1]).upper()
             return match.start() + position + 1 if not rest[:1].isalnum() and _valid(number) else None
     return None
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from stdnum.cn import ric
-from stdnum.it import codicefiscale
-from stdnum.mx import curp
-
-from consentryd.privacy.detect.birth_number import is_belgian, is_czech, is_finnish, is_korean, is_norwegian, is_swedish
+from consentryd.privacy.detect.birth_number import (
+    is_belgian,
+    is_chinese,
+    is_czech,
+    is_finnish,
+    is_italian,
+    is_korean,
+    is_mexican,
+    is_norwegian,
+    is_swedish,
+)
 from consentryd.privacy.detect.check_digit import (
     is_aadhaar,
     is_ahv,
@@ -35,10 +41,6 @@ from consentryd.privacy.detect.check_digit import (
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 KIND: Final = "national_id"
-
-
-def _by(module: Any) -> Callable[[str], bool]:
-    return lambda text: bool(module.is_valid(text))
 
 
 def _always(_: str) -> bool:
@@ -73,7 +75,7 @@ NUMBERS: Final = (
     Number("uk_nhs", r"[0-9]{3}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{4}", is_nhs),
     Number("es_dni", r"[0-9]{8}-?[A-HJ-NP-TV-Z]", is_dni),
     Number("es_nie", r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]", is_nie),
-    Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", _by(codicefiscale)),
+    Number("it_cf", r"(?i:[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])", is_italian),
     Number("fr_nir", r"[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", is_nir),
     Number("de_steuer_id", r"[1-9][0-9][ /][0-9]{3}[ /][0-9]{3}[ /][0-9]{3}", is_steuer_id),
     Number("be_nn", r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}", is_belgian, id_like=True),
@@ -85,10 +87,10 @@ NUMBERS: Final = (
     Number("br_cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", is_cpf),
     Number("br_cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", is_cnpj),
     Number("cl_rut", r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", is_rut),
-    Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", _by(curp)),
+    Number("mx_curp", r"(?i:[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9])", is_mexican),
     Number("in_aadhaar", r"[2-9][0-9]{3}(?P<part>[ -])[0-9]{4}(?P=part)[0-9]{4}", is_aadhaar),
     Number("in_pan", r"[A-Z]{3}[PCHFATBLJG][A-Z][0-9]{4}[A-Z]", is_pan),
-    Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", _by(ric)),
+    Number("cn_ric", r"[1-9][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9X]", is_chinese),
     Number("kr_rrn", r"[0-9]{6}-[0-9]{7}", is_korean),
     Number("sg_nric", r"[STFGM][0-9]{7}[A-Z]", _is_nric),
     Number("ca_sin", r"[1-79][0-9]{2}(?P<part>[ -])[0-9]{3}(?P=part)[0-9]{3}", is_sin),
@@ -111,7 +113,7 @@ class _NationalIds(Detector):
 def name_of(candidate: str, likely: str | None) -> str | None:
     """The number that a candidate is. Forms overlap: the one that matched first is tried first, then all."""
     number, form = FORMS[likely or ""]
-    if form.fullmatch(candidate) and number.check(candidate):
+    if (likely not in _LOOSE or form.fullmatch(candidate)) and number.check(candidate):
         return number.name
     return next((each.name for each, its in FORMS.values() if its.fullmatch(candidate) and each.check(candidate)), None)
 
@@ -140,6 +142,7 @@ def _rest(gate: int, names: Collection[str]) -> Detector:
 
 
 FORMS: Final = {number.name: (number, re.compile(number.form, re.ASCII)) for number in NUMBERS}
+_LOOSE: Final = {number.name for number in NUMBERS if loose(number) != number.form}
 
 _REST: Final = (_rest(Gate.RUN, {"it_cf"}), _rest(Gate.PLUS, {"se_pnr", "fi_hetu"}))
 

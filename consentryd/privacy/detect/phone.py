@@ -19,10 +19,13 @@ _MOST_DIGITS: Final = 15
 
 
 @cache
-def _plan(country_code: int) -> tuple[tuple[frozenset[int], re.Pattern[str]], ...]:
-    """Possible lengths and number patterns of every region with a calling code; a few kilobytes a region, 245 regions."""
+def _plan(code: str) -> tuple[tuple[frozenset[int], re.Pattern[str]], ...] | None:
+    """Possible lengths and number patterns of every region with a calling code, if it is one; a few kilobytes a region, 245 regions."""
+    country_code = int(code)
+    if country_code not in COUNTRY_CODE_TO_REGION_CODE:
+        return None
     plans = []
-    for region in COUNTRY_CODE_TO_REGION_CODE.get(country_code, ()):
+    for region in COUNTRY_CODE_TO_REGION_CODE[country_code]:
         metadata = PhoneMetadata.metadata_for_region(region) or PhoneMetadata.metadata_for_nongeo_region(country_code)
         if metadata is None or metadata.general_desc is None:
             continue
@@ -37,11 +40,11 @@ def _plan(country_code: int) -> tuple[tuple[frozenset[int], re.Pattern[str]], ..
 def is_e164(digits: str) -> bool:
     """Whether digits (calling code first, no `+`) are a number that its country's plan gives out."""
     for width in (1, 2, 3):
-        code = int(digits[:width])
-        if code in COUNTRY_CODE_TO_REGION_CODE:
+        plan = _plan(digits[:width])
+        if plan is not None:
             national = digits[width:]
             length = len(national)
-            for lengths, pattern in _plan(code):  # noqa: SIM110  a call less
+            for lengths, pattern in plan:  # noqa: SIM110  a call less
                 if length in lengths and pattern.fullmatch(national):
                     return True
             return False

@@ -9,23 +9,26 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from consentryd.model.made import made
 from consentryd.privacy.detect import card, crypto, device, email, iban, network, phone, secret
-from consentryd.privacy.detect.detector import Detector, Finding
+from consentryd.privacy.detect.detector import Detector
 from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
 
-_BEFORE: Final = re.compile("[ =:(<]")
+_BEFORE: Final = re.compile(r"[ =:(<](?=[\w+:])")
 _AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
 
 #: Where a search begins makes sure of these already, so that an alternative begins with what it is told by.
 _LOOK_BEHIND: Final = re.compile(r"\(\?<!\[[^]:]*\]\)")
 
 
+#: A `Finding`, but for its name: nobody keeps it.
+_Found = tuple[int, int, str, str]
+
+
 class _Form(NamedTuple):
     """One alternative of the search; `read` says what a match is and where it ends, or None if it is none."""
 
     pattern: str
-    read: Callable[[re.Match[str]], Finding | None]
+    read: Callable[[re.Match[str]], _Found | None]
 
 
 def _form(detector: Detector) -> _Form:
@@ -33,22 +36,22 @@ def _form(detector: Detector) -> _Form:
     flag = "a" if detector.pattern.flags & re.ASCII else "u"
     return _Form(
         f"(?{flag}:{_LOOK_BEHIND.sub('', detector.pattern.pattern)})",
-        lambda match: made(Finding, (*match.span(), name, kind)) if check(match) else None,
+        lambda match: (match.start(), match.end(), name, kind) if check(match) else None,
     )
 
 
 def _iban_form() -> _Form:
-    def read(match: re.Match[str]) -> Finding | None:
+    def read(match: re.Match[str]) -> _Found | None:
         end = iban.end_of(match)
-        return None if end is None else made(Finding, (match.start(), end, iban.IBAN.name, iban.IBAN.kind))
+        return None if end is None else (match.start(), end, iban.IBAN.name, iban.IBAN.kind)
 
     return _Form(_form(iban.IBAN).pattern, read)
 
 
 def _number_form(number: Number) -> _Form:
-    def read(match: re.Match[str]) -> Finding | None:
+    def read(match: re.Match[str]) -> _Found | None:
         name = name_of(match[0], number.name)
-        return None if name is None else made(Finding, (*match.span(), name, KIND))
+        return None if name is None else (match.start(), match.end(), name, KIND)
 
     return _Form(rf"(?a:(?:{loose(number)})(?![\w-])(?!\.[0-9]))", read)
 
@@ -70,41 +73,45 @@ _OF_DIGITS: Final = (
 _OTHERS: Final = (_form(phone.PHONE), _form(network.IPV6))
 
 
-_Expression = tuple[re.Pattern[str], tuple[_Form, ...]]
+_Read = Callable[[re.Match[str]], _Found | None]
 
 
-def _expression(*families: tuple[str, tuple[_Form, ...]]) -> _Expression:
-    """All forms of families, each told by its first character; the number of the group that matched is the form's."""
-    forms = tuple(form for _, family in families for form in family)
+def _expression(*families: tuple[str, tuple[_Form, ...]]) -> tuple[Callable[..., re.Match[str] | None], tuple[_Read, ...]]:
+    """The search for all forms of families, each told by its first character, and who reads what the group of a number has matched."""
+    readers = tuple(form.read for _, family in families for form in family)
     alternatives = "|".join(f"{first}(?:{'|'.join(f'{form.pattern}()' for form in family)})" for first, family in families)
-    return re.compile(f"(?:{alternatives}){_AFTER}"), forms
+    return re.compile(f"(?:{alternatives}){_AFTER}").match, (_nothing, *readers)
+
+
+def _nothing(_: re.Match[str]) -> None:
+    return None
 
 
 _DIGIT: Final = "(?=[0-9])"
-_SOLE, _FORMS = _expression((_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
+_sole, _READERS = _expression((_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
 #: National numbers in groups of four are no cards, most of the time.
-_NUMBERS, _NUMBER_FORMS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
+_number, _NUMBER_READERS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
 
 
-def sole(text: str) -> Finding | None:
+def sole(text: str) -> _Found | None:
     """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
-    match = _SOLE.match(text) or _after(text, 0)
+    match = _sole(text) or _after(text, 0)
     if match is None:
         return None
-    found = _FORMS[(match.lastindex or 1) - 1].read(match)
+    found = _READERS[match.lastindex or 0](match)
     if found is not None:
         return found
-    other = _NUMBERS.match(text, match.start())
+    other = _number(text, match.start())
     if other is not None:
-        return _NUMBER_FORMS[(other.lastindex or 1) - 1].read(other)
+        return _NUMBER_READERS[other.lastindex or 0](other)
     other = _after(text, match.start())  # an account number does not begin with the word before a card's
-    return None if other is None else _FORMS[(other.lastindex or 1) - 1].read(other)
+    return None if other is None else _READERS[other.lastindex or 0](other)
 
 
 def _after(text: str, start: int) -> re.Match[str] | None:
     """What stands first behind a space or the like. To look for these is cheaper than to try everything everywhere."""
     for before in _BEFORE.finditer(text, start):
-        match = _SOLE.match(text, before.end())
+        match = _sole(text, before.end())
         if match is not None:
             return match
     return None
