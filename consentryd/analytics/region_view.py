@@ -23,12 +23,14 @@ from consentryd.storage.duck import duck
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
 from consentryd.storage.promoted import extracted, rewritten
 from consentryd.storage.reader import Snapshot
+from consentryd.storage.schema import EVENT_SCHEMA
 
 #: A part of the region's rows: the number of a bucket, or None for all of them together.
 Part = int | None
-_COLUMN: Final = re.compile(r"\b[eh]\.(\w+)")
+_WORD: Final = re.compile(r"\w+")
 _FEW: Final = 100_000
 NO_BUCKET: Final = ANONYMOUS_BUCKET + 1
+_COLUMNS: Final = frozenset(EVENT_SCHEMA.names)
 #: What every report on a subject reads sooner or later: read at once, its events are looked for once.
 _OF_REPORTS: Final = frozenset({"event", "path", "event_id"})
 
@@ -178,8 +180,8 @@ class SubjectView(RegionView):
         return super().data(part, span), self._subject
 
     def named(self, part: Part, statement: str, span: Span) -> str:
-        """A statement with the names of views that hold every column that it reads."""
-        read = frozenset(_COLUMN.findall(f"{statement} {self._rules.sql}"))
+        """A statement with the names of views that hold every column that it reads, and no other: to bind one takes as long as to ask it."""
+        read = _COLUMNS.intersection(_WORD.findall(f"{statement} {self._rules.sql}"))
         if not read <= self._columns:
             self._columns |= read
             self._names.clear()

@@ -177,7 +177,7 @@ class DeltaLake:
         return reduce(duck().DuckDBPyRelation.union, found)
 
     def pick(self, file: LakeFile, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        return self._seeker.pick(self.folder / file.path, subjects, columns)
+        return self._seeker.pick(self.folder / file.path, subjects, columns, self.constants(file))
 
     def promoted(self, file: LakeFile) -> tuple[str, ...]:
         known = self._promoted.get(file.path)

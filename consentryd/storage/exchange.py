@@ -71,7 +71,11 @@ def _changed(file: pq.ParquetFile, number: int, change: Change) -> pa.Buffer | N
     table = change(file.read_row_group(number, EVENT_SCHEMA.names, use_threads=False).select(EVENT_SCHEMA.names))
     if not table.num_rows:
         return None
-    return group_of(table, pointers_in(file.schema_arrow.names), better_plain(file.metadata.row_group(number)))
+    schema = file.schema_arrow
+    full = [field.name for field in schema if not field.nullable]
+    if any(table[name].null_count for name in full):
+        raise NotGraftable("a column of which the file says that it is never null would have nulls")
+    return group_of(table, pointers_in(schema.names), better_plain(file.metadata.row_group(number)), full)
 
 
 def _bounds(metadata: Any, name: str) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ MAGIC: Final = b"PAR1"
 _TAIL_BYTES: Final = 8
 _CHUNK_BYTES: Final = 1024 * 1024
 
-_FILE_ROWS, _FILE_GROUPS = 3, 4
+_FILE_SCHEMA, _FILE_ROWS, _FILE_GROUPS = 2, 3, 4
 _GROUP_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_SIZE, _GROUP_ORDINAL = 1, 3, 5, 6, 7
 _CHUNK_OFFSET, _CHUNK_META = 2, 3
 _META_SIZE, _META_DATA, _META_INDEX, _META_DICTIONARY = 7, 9, 10, 11
@@ -51,7 +51,10 @@ def graft(source: Path, target: Path, numbers: Collection[int], fresh: Callable[
                 groups.append(_copy(old, group, sink))
             elif (other := fresh(number)) is not None:
                 part = pa.BufferReader(other)
-                (new,) = _groups(decode(_footer(part)))
+                own = decode(_footer(part))
+                if own[_FILE_SCHEMA] != footer[_FILE_SCHEMA]:
+                    raise NotGraftable("a row group is of another schema")
+                (new,) = _groups(own)
                 groups.append(_copy(part, new, sink))
         for ordinal, group in enumerate(groups):
             if _GROUP_ORDINAL in group:

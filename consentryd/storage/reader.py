@@ -261,7 +261,7 @@ class Snapshot:
     def relation_of(
         self, subject: int, columns: Collection[str], *, site: str, since: int | None = None, until: int | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """The same, of one subject: found where it stands. Columns other than these are null; `event_id` too unless it settles an order."""
+        """The same, of one subject: found where it stands. Only these columns; `event_id` is null unless it settles an order."""
         subjects = [subject, *self.aliases.subjects[self.aliases.becomes == subject].tolist()]
         buckets = {bucket_of(each) for each in subjects}
         files = [file for file in self.files(since=since, until=until) if file.bucket in buckets]
@@ -272,13 +272,11 @@ class Snapshot:
             return pa.concat_tables([*(self._lake.pick(file, subjects, names) for file in files), tail.select(list(names))])
 
         found = picked(wanted)
-        rest = {
-            name: pa.nulls(found.num_rows, EVENT_SCHEMA.field(name).type) for name in EVENT_SCHEMA.names if name not in wanted
-        }
-        if "event_id" in columns and len(found["time"].unique()) < found.num_rows:
-            rest |= {"event_id": picked(["event_id"])["event_id"]}
-        table = pa.table([found[name] if name in wanted else rest[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
-        return self._seen(self.connection.from_arrow(_of_extent(table, site, since, until)))
+        if "event_id" in columns:
+            settles = len(found["time"].unique()) < found.num_rows
+            ids = picked(["event_id"])["event_id"] if settles else pa.nulls(found.num_rows, pa.string())
+            found = found.append_column(EVENT_SCHEMA.field("event_id"), ids)
+        return self._seen(self.connection.from_arrow(_of_extent(found, site, since, until)))
 
     def _seen(self, source: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Merged subjects resolved, hidden and withdrawn ones out."""

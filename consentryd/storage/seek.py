@@ -5,7 +5,7 @@ Files are in order of subject, but say nothing of subjects in their statistics. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,15 +41,18 @@ class Seeker:
         """Forget all other files."""
         self._known = {path: known for path, known in self._known.items() if path in paths}
 
-    def pick(self, path: Path, subjects: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """These columns of the events of some subjects, in the order of the file. Raises `CorruptStore`."""
+    def pick(self, path: Path, subjects: Sequence[int], columns: Sequence[str], constants: Mapping[str, str]) -> pa.Table:
+        """These columns of the events of some subjects, in the order of the file.
+
+        `constants` are columns that have one value in it. Raises `CorruptStore`.
+        """
         schema = pa.schema([EVENT_SCHEMA.field(name) for name in columns])
         try:
             known = self._known.get(path)
             if known is None:
                 known = self._known[path] = _look(path)
             with _open(path, metadata=known.metadata, read_dictionary=list(_CODED)) as file:
-                parts = [_taken(file, group, subjects, schema) for group in _groups(known, subjects)]
+                parts = [_taken(file, group, subjects, schema, constants) for group in _groups(known, subjects)]
         except (OSError, pa.ArrowException) as error:
             raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
         return pa.concat_tables(parts) if parts else schema.empty_table()
@@ -77,11 +80,17 @@ def _groups(known: _Known, subjects: Sequence[int]) -> list[int]:
     return found
 
 
-def _taken(file: pq.ParquetFile, group: int, subjects: Sequence[int], schema: pa.Schema) -> pa.Table:
-    held = file.read_row_group(group, columns=["subject"], use_threads=False)["subject"].fill_null(-1).to_numpy()
-    rows = np.flatnonzero(np.isin(held, subjects))
+def _taken(
+    file: pq.ParquetFile, group: int, subjects: Sequence[int], schema: pa.Schema, constants: Mapping[str, str]
+) -> pa.Table:
+    held = file.read_row_group(group, columns=["subject"], use_threads=False)["subject"]
+    rows = np.flatnonzero(np.isin((held.fill_null(-1) if held.null_count else held).to_numpy(), subjects, kind="sort"))
     if not len(rows):
         return schema.empty_table()
-    table = file.read_row_group(group, columns=schema.names, use_threads=len(schema) > _FEW).select(schema.names)
     first, count = int(rows[0]), int(rows[-1] - rows[0] + 1)
-    return table.slice(first, count).take(pa.array(rows - first)).cast(schema)
+    names = [name for name in schema.names if name != "subject" and name not in constants]
+    read = file.read_row_group(group, columns=names, use_threads=len(names) > _FEW) if names else {}
+    found = {name: read[name].slice(first, count).take(pa.array(rows - first)) for name in names}
+    found |= {name: pa.repeat(value, len(rows)) for name, value in constants.items()}
+    found["subject"] = held.take(pa.array(rows))
+    return pa.table([found[name] for name in schema.names], names=schema.names).cast(schema)

@@ -34,7 +34,7 @@ def test_replaced_groups_are_replaced_and_all_others_stay(tmp_path: Path, seed: 
         part = whole.slice(number * GROUP, GROUP)
         if rng.random() < 0.4:
             part = part.slice(0, rng.choice([0, 1, GROUP - 1]))
-            replaced[number] = group_of(part) if part.num_rows else None
+            replaced[number] = group_of(part, full=["time", "event"]) if part.num_rows else None
         expected.append(part)
     size = graft(tmp_path / "old", tmp_path / "new", replaced, replaced.__getitem__)
     assert size == (tmp_path / "new").stat().st_size
@@ -52,6 +52,85 @@ def test_a_file_with_something_else_to_move_is_left_alone(tmp_path: Path) -> Non
     pq.write_table(whole, tmp_path / "old", write_page_index=True)
     with pytest.raises(NotGraftable):
         graft(tmp_path / "old", tmp_path / "new", [], lambda _number: None)
+
+
+def test_a_row_group_of_another_schema_is_not_taken_in(tmp_path: Path) -> None:
+    whole = table([event(number) for number in range(100)])
+    write_parquet(tmp_path / "old", [whole], 50)
+    with pytest.raises(NotGraftable):
+        graft(tmp_path / "old", tmp_path / "new", [1], lambda _number: group_of(whole))
+
+
+def test_files_from_before_columns_were_declared_never_null_are_grafted_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = sort(table([event(number, subject=number % 70, lane="consented") for number in range(1_000)]))
+    lake = DeltaLake(tmp_path)
+    monkeypatch.setattr("consentryd.storage.delta.ROW_GROUP_ROWS", 250)
+    with monkeypatch.context() as before:
+        before.setattr("consentryd.storage.parquet._READ_MOST", ())
+        before.setattr("consentryd.storage.parquet._UNPACKED", frozenset())
+        old = lake.write("2026-01", 0, [rows])
+    assert old is not None
+    fresh = lake.rewrite(old, np.array([5], np.int64), leaving_out(5))
+    assert fresh is not None
+    path = lake.folder / fresh.path
+    assert codecs(path, "subject") == ["UNCOMPRESSED", "ZSTD", "ZSTD", "ZSTD"]
+    assert all(field.nullable for field in pq.read_schema(path))
+    expected = rows.filter(pa.array(rows["subject"].to_numpy() != 5))
+    assert pa.concat_tables(list(lake.read(fresh))).combine_chunks().equals(expected.combine_chunks())
+    found = duckdb.sql(f"SELECT subject, epoch_us(time), event FROM read_parquet('{path}')").fetchall()
+    columns = (expected["subject"], expected["time"].cast(pa.int64()), expected["event"])
+    assert found == list(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
+def codecs(path: Path, name: str) -> list[str]:
+    """By row group how a column is compressed."""
+    metadata = pq.read_metadata(path)
+    place = metadata.schema.names.index(name)
+    return [metadata.row_group(number).column(place).compression for number in range(metadata.num_row_groups)]
+
+
+def test_a_change_that_empties_a_column_declared_never_null_writes_the_file_anew(tmp_path: Path) -> None:
+    rows = sort(table([event(number, subject=number % 70, lane="consented") for number in range(1_000)]))
+    lake = DeltaLake(tmp_path)
+    file = lake.write("2026-01", 0, [rows])
+    assert file is not None
+    place = rows.schema.get_field_index("event")
+
+    def unnamed(part: pa.Table) -> pa.Table:
+        return part.set_column(place, rows.schema.field("event"), pa.nulls(part.num_rows, pa.string()))
+
+    fresh = lake.rewrite(file, np.array([5], np.int64), unnamed)
+    assert fresh is not None
+    assert declared(lake.folder / fresh.path) == {"subject", "time"}
+    assert pa.concat_tables(list(lake.read(fresh))).combine_chunks().equals(unnamed(rows).combine_chunks())
+
+
+@pytest.mark.parametrize(("nameless", "nobodys"), [(None, None), (0, None), (999, None), (None, 700), (700, 400), (400, 700)])
+def test_columns_of_which_no_event_lacks_one_are_declared_never_null(
+    tmp_path: Path, nameless: int | None, nobodys: int | None
+) -> None:
+    lacking = [{"event": None} if number == nameless else {} for number in range(1_000)]
+    rows = table(
+        [
+            event(number, subject=None if number == nobodys else number, lane="consented", **values)
+            for number, values in enumerate(lacking)
+        ]
+    )
+    write_parquet(tmp_path / "file", [rows.slice(0, 333), rows.slice(333)], 150)
+    assert declared(tmp_path / "file") == {
+        "time",
+        *(["event"] if nameless is None else []),
+        *(["subject"] if nobodys is None else []),
+    }
+    assert pa.concat_tables(list(read_parquet(tmp_path / "file", None, 999))).combine_chunks().equals(rows.combine_chunks())
+    assert pq.read_metadata(tmp_path / "file").num_row_groups == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def declared(path: Path) -> set[str]:
+    return {field.name for field in pq.read_schema(path) if not field.nullable}
 
 
 def test_the_lake_rewrites_only_what_holds_the_subjects_and_says_what_the_new_file_holds(

@@ -294,3 +294,14 @@ def test_some_subjects_events_come_in_order_of_time_over_months_log_and_lake(
     assert [each for batch in batches for each in batch.column("event_id").to_pylist()] == [row[0] for row in wanted]
     assert max(batch.num_rows for batch in batches) <= 2048
     assert len({file.month for file in lake.state().files}) >= 5
+
+
+@pytest.mark.usefixtures("filled")
+def test_one_subjects_events_have_the_columns_asked_for_and_no_other(reader: Reader) -> None:
+    row = next(row for row in ROWS if row[SUBJECT] is not None)
+    own = sorted(each[TIME] for each in ROWS if each[SUBJECT] == row[SUBJECT] and each[1] == row[1])
+    with reader.snapshot() as snapshot:
+        found = snapshot.relation_of(row[SUBJECT], {"subject", "time", "site", "lane", "event_id"}, site=row[1]).to_arrow_table()
+    assert found.column_names == ["site", "time", "lane", "subject", "event_id"]
+    assert sorted(found["time"].cast(pa.int64()).to_pylist()) == own
+    assert set(found["lane"].to_pylist()) == {"consented"}
