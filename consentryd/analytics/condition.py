@@ -11,13 +11,18 @@ from consentryd.analytics.shape import EventName, PropertyName, Shape, Text
 
 MAX_DEPTH: Final = 5
 MAX_VALUES: Final = 1_000
+#: Nobody does anything as often as that.
+MAX_TIMES: Final = 1_000_000_000
 
 Operator = Literal[
     "is", "is_not", "contains", "not_contains", "regex", "gt", "gte", "lt", "lte", "between", "is_set", "is_not_set",
     "before", "after", "semver_eq", "semver_gt", "semver_gte", "semver_lt", "semver_lte",
 ]  # fmt: skip
-Scalar = bool | int | float | Text
-Number = int | float
+#: Of more digits none is exact in what statements compare with.
+_HUGE: Final = 10**38 - 1
+Integer = Annotated[int, Field(ge=-_HUGE, le=_HUGE)]
+Scalar = bool | Integer | float | Text
+Number = Integer | float
 Compared = Literal["gte", "lte", "eq", "gt", "lt", "between"]
 
 _UNARY: Final = frozenset({"is_set", "is_not_set"})
@@ -153,8 +158,8 @@ class Did(Matcher):
 
     type: Literal["did"]
     op: Compared = "gte"
-    times: int = Field(1, ge=0)
-    upto: int | None = Field(None, ge=0, description="The upper bound of `between`.")
+    times: int = Field(1, ge=0, le=MAX_TIMES)
+    upto: int | None = Field(None, ge=0, le=MAX_TIMES, description="The upper bound of `between`.")
     window: Window = Field(default_factory=Window)
 
 
@@ -183,7 +188,7 @@ class DidRegularly(Matcher):
     period: Literal["day", "week", "month"] = "week"
     periods: int = Field(ge=1, le=120)
     least: int = Field(ge=1, le=120)
-    times: int = Field(1, ge=1)
+    times: int = Field(1, ge=1, le=MAX_TIMES)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

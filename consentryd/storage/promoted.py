@@ -1,7 +1,11 @@
 """Properties that lake files keep as columns of their own besides the JSON: what they are called, and how they are made.
 
-A property is named by its JSON pointer. Of each there are three columns: its text as `json_extract_string` gives it, whether it is a list,
-and its number. DuckDB makes them, so that a column and the extraction that it stands for cannot differ.
+A property is named by its JSON pointer. Of each there are three columns: its text, whether it is a list, and its number. DuckDB makes them,
+so that a column and the extraction that it stands for cannot differ.
+
+A whole number has one text however a sender writes it: Python's `5.0` and JavaScript's `5` are `5`, `-0.0` is `0`. Texts stay as they are,
+so that a version "2.0" is not "2". Columns `text:` of older files are of texts as they were sent, and are not looked at: until it is merged,
+such a file is read like one without columns.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from consentryd.storage.schema import EVENT_SCHEMA
 if TYPE_CHECKING:
     import duckdb
 
-_TEXT, _LIST, _NUMBER = "text:", "list:", "number:"
+_TEXT, _LIST, _NUMBER = "value:", "is_list:", "as_number:"
 _TYPES: Final = {_TEXT: pa.string(), _LIST: pa.bool_(), _NUMBER: pa.float64()}
 _MEMORY: Final = "128MB"
 
@@ -41,7 +45,9 @@ def pointer_of(name: str) -> str:
 def extracted(pointer: str, row: str = "") -> Forms:
     """A property taken out of the JSON of the row `row`."""
     source, quoted = f"{row}properties", "'" + pointer.replace("'", "''") + "'"
-    text = f"json_extract_string({source}, {quoted})"
+    sent = f"json_extract_string({source}, {quoted})"
+    whole = f"ends_with({sent}, '.0') AND json_type({source}, {quoted}) = 'DOUBLE'"
+    text = f"CASE WHEN {whole} THEN coalesce(nullif(left({sent}, -2), '-0'), '0') ELSE {sent} END"
     return Forms(text, f"json_type({source}, {quoted}) = 'ARRAY'", f"TRY_CAST({text} AS DOUBLE)")
 
 
@@ -84,6 +90,11 @@ def selected(pointers: Sequence[str], held: Collection[str]) -> list[str]:
 def events_sql(pointers: Sequence[str], held: Collection[str]) -> str:
     """The columns of an event, and of these properties, as the columns of a SELECT."""
     return ", ".join([*EVENT_SCHEMA.names, *selected(pointers, held)])
+
+
+def is_read(pointer: str, expression: str) -> bool:
+    """Whether an expression about the rows `e` and `h` looks at a property's text."""
+    return any(extracted(pointer, row).text in expression for row in ("e.", "h."))
 
 
 def rewritten(expression: str, pointers: Collection[str]) -> str:

@@ -13,6 +13,7 @@ from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.shape import PropertyName
 
 ANYTHING: Final = Matcher()
+MAX_PERIODS: Final = 366
 
 
 class RetentionQuery(Question):
@@ -25,7 +26,7 @@ class RetentionQuery(Question):
         "recurring", description="Any start, the first matching one of all history, or the first event that also matches."
     )
     interval: Literal["hour", "day", "week", "month"] = "day"
-    periods: int = Field(7, ge=1, le=366, description="How many intervals after the start are looked at.")
+    periods: int = Field(7, ge=1, le=MAX_PERIODS, description="How many intervals after the start are looked at.")
     brackets: list[int] | None = Field(None, min_length=1, max_length=60, description="Lengths of the periods, in intervals.")
     mode: Literal["on", "on_or_after"] = "on"
     window: Literal["calendar", "rolling"] = "calendar"
@@ -48,6 +49,8 @@ class RetentionQuery(Question):
             raise ValueError("`sum` and `avg` need a `property`, and nothing else has one")
         if self.brackets is not None and min(self.brackets) < 1:
             raise ValueError("brackets are 1 interval long at least")
+        if self.brackets is not None and sum(self.brackets) > MAX_PERIODS:
+            raise ValueError(f"`brackets` are {MAX_PERIODS} intervals long at most, all together")
         if isinstance(self.breakdown, ByCohorts) and self.count_by == "group":
             raise ValueError("saved cohorts are of subjects, not of accounts")
         return self
