@@ -51,7 +51,7 @@ class Asked:
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.zone, self.now, self.week_start, self.audiences)
+        return Setting(self.zone, self.now, self.week_start, self.audiences, self.rates)
 
     def period(self, interval: Interval, wanted: Range | None = None) -> Period:
         """The buckets of the question's range, or of another."""

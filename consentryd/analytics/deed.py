@@ -21,6 +21,7 @@ from consentryd.analytics.condition import (
     Stopped,
     Window,
 )
+from consentryd.analytics.exchange import MONEY
 from consentryd.analytics.field import field_of
 from consentryd.analytics.period import Range, resolve
 from consentryd.analytics.source import Setting, Source
@@ -138,7 +139,8 @@ def _restarted(deed: Restarted, outer: Source) -> str:
 
 
 def _did_much(deed: DidMuch, outer: Source) -> str:
-    value = f"{deed.aggregate}({field_of(deed.property).number})"
+    number = outer.setting.rates.amount_sql() if deed.property == MONEY else field_of(deed.property).number
+    value = f"{deed.aggregate}({number})"
     return f"{_by_subject(deed, deed.window, outer)} HAVING {_compared(value, deed.op, deed.value, deed.upto)}"
 
 

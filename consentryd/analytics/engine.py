@@ -119,7 +119,7 @@ class Engine:
             raise Unprocessable("invalid", f"Name one `region` of {', '.join(self._readers)}.", field="region")
         with self._readers[region].snapshot(alone=True) as snapshot:
             rules = self._rules(Question(lane="all", test_traffic=True), site, now)
-            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows)
+            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows, self._rates)
 
     def members(self, definition: Condition, site: str, now: int, control: Control | None = None) -> dict[str, list[int]]:
         """The subjects for whom a cohort's definition holds, by region. Raises what `ask` raises."""

@@ -24,6 +24,7 @@ from consentryd.analytics.condition import (
     SessionIs,
     SubjectIs,
 )
+from consentryd.analytics.currency import Rates
 from consentryd.analytics.field import Field, field_of, property_of
 from consentryd.analytics.membership import Audience
 from consentryd.analytics.period import named_instant
@@ -48,12 +49,13 @@ _SUBJECTS: Final = f"(SELECT subject, max(time) AS time FROM {HISTORY} WHERE sub
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What statements of a query share: its zone, its now (UTC microseconds), its week, and the saved cohorts by id."""
+    """What statements of a query share: its zone, its now (UTC microseconds), its week, the saved cohorts by id, and what money is worth."""
 
     zone: ZoneInfo
     now: int
     week_start: int = 1
     audiences: Mapping[str, Audience] = field(default_factory=dict)
+    rates: Rates = field(default_factory=lambda: Rates("EUR", {}))
 
 
 class Source:
