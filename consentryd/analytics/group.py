@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from consentryd.analytics import literal
-from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By, ByCohorts, ByProperties
+from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By, ByCohorts, ByProperties, joined
 from consentryd.analytics.field import Field, field_of
 from consentryd.analytics.source import Source
 
@@ -87,10 +87,10 @@ def values_sql(keys: Sequence[By], source: Source, edges: Sequence[Sequence[floa
 
 
 def values_label(text: str | None, keys: Sequence[By]) -> str:
-    """What people read of such a text; several values with a slash between."""
+    """What people read of such a text."""
     if text is None or len(keys) == 1:
         return NONE_LABEL if text is None else text
-    return " / ".join(NONE_LABEL if each is None else each for each in orjson.loads(text))
+    return joined([NONE_LABEL if each is None else each for each in orjson.loads(text)])
 
 
 def _key(by: By, source: Source, bins: Sequence[float] | None) -> str:

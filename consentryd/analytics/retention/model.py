@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from consentryd.analytics.breakdown import MAX_PROPERTIES, By, ByCohorts
+from consentryd.analytics.breakdown import MAX_PROPERTIES, REST, By, ByCohorts
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.retention import Kind
 from consentryd.analytics.question import Answered, Envelope, Question
@@ -78,6 +78,7 @@ class Cohort(Answered):
 
 class RetentionGroup(Answered):
     group: str
+    rest: bool = Field(False, description=REST)
     cohorts: list[Cohort]
     curve: list[float | None]
 
@@ -94,7 +95,7 @@ class RetentionResult(Envelope):
 
     def rows(self) -> list[dict[str, Any]]:
         """A line for each cohort and period; of the groups after those of everybody."""
-        every = [(None, self.cohorts), *((group.group, group.cohorts) for group in self.groups)]
+        every = [(None, False, self.cohorts), *((group.group, group.rest, group.cohorts) for group in self.groups)]
         return [
             {
                 "group": name,
@@ -104,15 +105,17 @@ class RetentionResult(Envelope):
                 "value": value,
                 "share": share,
                 "complete": complete,
+                "rest": rest,
             }
-            for name, cohorts in every
+            for name, rest, cohorts in every
             for cohort in cohorts
             for number, (value, share, complete) in enumerate(zip(cohort.values, cohort.shares, cohort.complete, strict=True))
         ]
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """A line for each cohort with a column for each period, of everybody and of each group."""
-        every = {"": (self.cohorts, self.curve)} | {each.group: (each.cohorts, each.curve) for each in self.groups}
+        groups = {(f"{each.group} (the rest)" if each.rest else each.group): each for each in self.groups}
+        every = {"": (self.cohorts, self.curve)} | {name: (each.cohorts, each.curve) for name, each in groups.items()}
         return {name: [*map(_line, cohorts), _mean(curve)] for name, (cohorts, curve) in every.items()}
 
 

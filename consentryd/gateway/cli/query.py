@@ -124,12 +124,16 @@ def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, 
 
 def show_rows(rows: Sequence[dict[str, Any]]) -> None:
     """Rows of one shape as a table. Columns that are named by numbers, such as ages, are shaded by their values: a heatmap."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "rest" or any(map(_is_rest, rows))]
     top = max((_size(row.get(name)) for row in rows for name in names if name.isdigit()), default=0.0)
     table = Table(*names, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(_shaded(row.get(name), top if name.isdigit() else 0.0) for name in names))
     show(table)
+
+
+def _is_rest(row: Mapping[str, Any]) -> bool:
+    return row.get("rest") is True
 
 
 def _shaded(value: Any, top: float) -> Text:
