@@ -26,7 +26,7 @@ from consentryd.analytics.condition import (
 )
 from consentryd.analytics.currency import Rates
 from consentryd.analytics.field import Field, field_of, property_of
-from consentryd.analytics.membership import Audience
+from consentryd.analytics.membership import Audience, no_cohort
 from consentryd.analytics.period import named_instant
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
@@ -164,7 +164,7 @@ class Source:
         """A boolean, never null: the subject is a member, or was by what is on record as of a day or a local time."""
         audience = self.setting.audiences.get(cohort)
         if audience is None:
-            raise Unprocessable("invalid", "A query names a cohort that is not there.", field="cohort")
+            raise no_cohort(cohort)
         if as_of is not None:
             setting = self.setting
             return self._listed(audience.roll().at(named_instant(as_of, setting.zone, setting.now, setting.week_start)))
