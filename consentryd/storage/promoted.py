@@ -28,11 +28,13 @@ _MEMORY: Final = "128MB"
 
 
 class Forms(NamedTuple):
-    """SQL of a property's columns: for its text (null where missing), for whether it is a list, and for its number."""
+    """SQL of a property's columns: for its text (null where missing), for whether it is a list, and for its number; and for the text as it
+    was sent, which costs half, for questions that a whole number's other spelling answers alike."""
 
     text: str
     is_list: str
     number: str
+    sent: str
 
 
 def pointer_of(name: str) -> str:
@@ -48,12 +50,13 @@ def extracted(pointer: str, row: str = "") -> Forms:
     sent = f"json_extract_string({source}, {quoted})"
     whole = f"ends_with({sent}, '.0') AND json_type({source}, {quoted}) = 'DOUBLE'"
     text = f"CASE WHEN {whole} THEN coalesce(nullif(left({sent}, -2), '-0'), '0') ELSE {sent} END"
-    return Forms(text, f"json_type({source}, {quoted}) = 'ARRAY'", f"TRY_CAST({text} AS DOUBLE)")
+    return Forms(text, f"json_type({source}, {quoted}) = 'ARRAY'", f"TRY_CAST({sent} AS DOUBLE)", sent)
 
 
 def kept(pointer: str, row: str = "") -> Forms:
     """The same where the columns are."""
-    return Forms(*(f"{row}{_quoted(prefix + pointer)}" for prefix in _TYPES))
+    text, is_list, number = (f"{row}{_quoted(prefix + pointer)}" for prefix in _TYPES)
+    return Forms(text, is_list, number, text)
 
 
 def fields(pointers: Sequence[str]) -> list[pa.Field]:
@@ -82,7 +85,7 @@ def selected(pointers: Sequence[str], held: Collection[str]) -> list[str]:
     found = []
     for pointer in pointers:
         names = kept(pointer)
-        text, is_list, number = names if pointer in held else extracted(pointer)
+        text, is_list, number, _ = names if pointer in held else extracted(pointer)
         found += [f"{text} AS {names.text}", f"{is_list} AS {names.is_list}", f"{number} AS {names.number}"]
     return found
 
@@ -93,18 +96,19 @@ def events_sql(pointers: Sequence[str], held: Collection[str]) -> str:
 
 
 def is_read(pointer: str, expression: str) -> bool:
-    """Whether an expression about the rows `e` and `h` looks at a property's text."""
-    return any(extracted(pointer, row).text in expression for row in ("e.", "h."))
+    """Whether an expression about the rows `e` and `h` looks at a property."""
+    return any(extracted(pointer, row).sent in expression for row in ("e.", "h."))
 
 
 def rewritten(expression: str, pointers: Collection[str]) -> str:
     """SQL about the rows `e` and `h` with these properties read from their columns in place of the JSON.
 
     What is replaced is the text of `extracted`, with quotes as they do not stand within a literal, so that no value can look like it.
+    The text as it was sent is a part of the others, and comes last.
     """
     for pointer in pointers:
         for row in ("e.", "h."):
-            for plain, column in zip(reversed(extracted(pointer, row)), reversed(kept(pointer, row)), strict=True):
+            for plain, column in zip(extracted(pointer, row), kept(pointer, row), strict=True):
                 expression = expression.replace(plain, column)
     return expression
 
@@ -126,7 +130,7 @@ def _made(pointers: Sequence[str]) -> list[str]:
     """As `selected`; the kind of a value is looked up for texts only that begin as a list does, for it is parsed once more."""
     found = []
     for pointer in pointers:
-        names, (text, is_list, number) = kept(pointer), extracted(pointer)
+        names, (text, is_list, number, _) = kept(pointer), extracted(pointer)
         flag = f"coalesce(CASE WHEN starts_with({text}, '[') THEN {is_list} END, false)"
         found += [f"{text} AS {names.text}", f"{flag} AS {names.is_list}", f"{number} AS {names.number}"]
     return found

@@ -84,7 +84,9 @@ def test_a_whole_number_is_one_value_however_it_is_written(shop):
     assert groups(shop) == VALUES
     count = {"kind": "trends", "series": [{"math": "unique_values", "property": "x"}], "display": "total", "range": RANGE}
     assert shop.ask(**count).series[0].total == len(VALUES)
-    assert (total(shop, value=5), total(shop, value="5"), total(shop, op="regex", value="^0$")) == (3, 2, 2)
+    assert [total(shop, value=value) for value in (5, "5", "5.0")] == [3, 2, 1]
+    assert [total(shop, op="contains", value=part) for part in (".0", "-", "5", "99")] == [1, 0, 5, 1]
+    assert total(shop, op="regex", value="^0$") == 2
 
 
 @pytest.fixture
@@ -107,12 +109,20 @@ def older(tmp_path, monkeypatch) -> Shop:
 
 def _as_sent(pointer: str, row: str = "") -> promoted.Forms:
     text = f"json_extract_string({row}properties, '{pointer}')"
-    return promoted.Forms(text, f"json_type({row}properties, '{pointer}') = 'ARRAY'", f"TRY_CAST({text} AS DOUBLE)")
+    return promoted.Forms(text, f"json_type({row}properties, '{pointer}') = 'ARRAY'", f"TRY_CAST({text} AS DOUBLE)", text)
 
 
 def columns(shop: Shop) -> list[str]:
     files = shop.lake.paths(shop.lake.state().files)
     return sorted({name for path in files for name in pq.read_schema(path).names if name.endswith(":/x")})
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [({"value": "5"}, 2), ({"op": "contains", "value": ".0"}, 1), ({"op": "gte", "value": 5}, 6), ({"op": "is_set"}, 9)],
+)
+def test_columns_answer_as_the_json_does(older, where, count):
+    assert total(older, **where) == 2 * count
 
 
 def test_columns_of_older_files_are_not_looked_at_and_are_made_anew(older):

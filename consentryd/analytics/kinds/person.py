@@ -16,7 +16,6 @@ from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
-from consentryd.analytics.trends.rows import as_number
 from consentryd.analytics.view import HISTORY
 from consentryd.model.identity import MAX_SUBJECT
 
@@ -240,27 +239,25 @@ def _sql(number: Number, source: Source) -> str:
     only = f" FILTER ({source.matches(number)})"
     if number.property is None:
         return f"count(*){only}"
-    text = field_of(number.property).text
+    field = field_of(number.property)
     match number.of:
         case "sum":
-            return f"coalesce(fsum({as_number(text)}){only}, 0)"
+            return f"coalesce(fsum({field.number}){only}, 0)"
         case "mean":
-            return f"avg({as_number(text)}){only}"
+            return f"avg({field.number}){only}"
         case "distinct":
-            return f"count(DISTINCT {text}){only}"
+            return f"count(DISTINCT {field.text}){only}"
         case "covered":
-            parts = [
-                as_number(field_of(name).text) for name in (number.property, number.until or "", number.whole or number.property)
-            ]
+            parts = [field_of(name).number for name in (number.property, number.until or "", number.whole or number.property)]
             return f"list([{', '.join(parts)}]){only}"
         case "ratio":
             assert number.denominator is not None
-            sums = (f"coalesce(fsum({as_number(text)}) FILTER ({truth}), 0)" for truth in (
+            sums = (f"coalesce(fsum({field.number}) FILTER ({truth}), 0)" for truth in (
                 source.matches(number), source.matches(number.denominator)
             ))  # fmt: skip
             return f"[{', '.join(sums)}]"
         case _:
-            return f"last({text} ORDER BY e.time, e.event_id){only}"
+            return f"last({field.text} ORDER BY e.time, e.event_id){only}"
 
 
 def _covered(parts: list[list[float | None]], number: Number) -> float | None:
