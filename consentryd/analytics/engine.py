@@ -26,6 +26,7 @@ from consentryd.analytics.region_view import Span, mark_of
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Source, members_sql
+from consentryd.analytics.unconverted import warn_of_missing_rates
 from consentryd.analytics.view import HISTORY
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
@@ -70,6 +71,7 @@ class Engine:
         with self.asking(question, site, now, control, least=least) as asked:
             warn_of_deleted(question, self._kept_days(site), asked)
             self._names.warn_of_unknown(question, asked)
+            warn_of_missing_rates(question, asked)
             return ANSWERS[type(question)](question, asked)
 
     @contextmanager

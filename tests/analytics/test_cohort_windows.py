@@ -117,8 +117,14 @@ def test_much_revenue_is_in_one_currency(tmp_path):
     for person, (amount, currency) in enumerate([("90", "EUR"), ("90", "JPY"), ("45", "GBP"), ("90", "USD"), ("60", None)], 1):
         shop.add((person, "2026-03-02", "bought", {"revenue": f"{amount}.0000", "currency": currency}))
     much = {"type": "did_much", "event": "bought", "property": "revenue", "value": 50}
-    sizes = shop.ask(
-        kind="cohorts", cohorts=[much, much | {"op": "lt"}], range={"from": "2026-03-01", "to": "2026-03-03"}
-    ).cohorts
-    assert [size.subjects for size in sizes] == [3, 1]  # what a dollar was worth nobody knows
+    shop.save_cohort("spenders", much)
+    shop.save_cohort("others", {"type": "not", "condition": {"type": "cohort", "cohort": "spenders"}})
+    span = {"from": "2026-03-01", "to": "2026-03-03"}
+    found = shop.ask(kind="cohorts", cohorts=[much, much | {"op": "lt"}, "spenders"], range=span)
+    assert [size.subjects for size in found.cohorts] == [3, 1, 3]  # what a dollar was worth nobody knows
+    assert [(warned.code, warned.message[-5:], warned.count) for warned in found.warnings] == [("missing_rate", "(USD)", 1)]
+    among = shop.ask(kind="trends", series=[{"where": {"type": "cohort", "cohort": "others"}}], range=span)
+    assert [warned.code for warned in among.warnings] == ["missing_rate"]
+    within = much | {"window": {"from": "2026-03-03", "to": "2026-03-03"}}
+    assert shop.ask(kind="cohorts", cohorts=[within], range=span).warnings == []
     shop.close()
