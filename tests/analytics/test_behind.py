@@ -102,6 +102,7 @@ def test_attribution(shop):
         ({"kind": "funnel", "steps": [{}, {}]}, {"node": "/", "step": 1}),
         ({"kind": "trends", "series": [{}]}, {"series": "A", "status": "new"}),
         ({"kind": "trends", "series": [{}]}, {"series": "A", "bucket": 99}),
+        ({"kind": "trends", "series": [{}]}, {"series": "A", "rest": True}),
         ({"kind": "lifecycle"}, {"bucket": 99, "status": "new"}),
         ({"kind": "stickiness"}, {"buckets": 999}),
         ({"kind": "cohorts", "cohorts": [{"type": "did", "event": "viewed"}]}, {"cohort": 0, "cohorts": (0, 0)}),

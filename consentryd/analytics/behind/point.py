@@ -74,12 +74,11 @@ def _form(needed: str, allowed: str = "") -> Form:
     return Form(frozenset(needed.split()), frozenset(allowed.split()))
 
 
-_GROUPED: Final = "group rest"
 #: The forms of the points that a kind of query has.
 FORMS: Final[Mapping[str, tuple[Form, ...]]] = {
-    "trends": (_form("series", f"bucket {_GROUPED}"),),
+    "trends": (_form("series", "bucket"), _form("series group", "bucket rest")),
     "funnel": (_form("step", "dropped bucket"), _form("step group", "dropped rest")),
-    "retention": (_form("cohort period", _GROUPED),),
+    "retention": (_form("cohort period"), _form("cohort period group", "rest")),
     "lifecycle": (_form("bucket status"),),
     "stickiness": (_form("buckets"),),
     "churn": (_form("bucket part"),),
