@@ -24,6 +24,7 @@ _WARNINGS: Final[dict[str, str]] = {
     "activity_is_page_view": "The activity event is a bare page view: choose what shows that someone uses the product.",
     "history_truncated": "Events older than so many days are deleted: whose first ones were earlier may count as new.",
     "sampled": "Of so many events a sample of subjects, by their ids, was looked at: counts are estimates of the whole.",
+    "unknown_event": "No event of this name is stored: nothing matches it.",
     "anonymous_visitors": "Visitors of the anonymous lane are other visitors on the next UTC day.",
 }
 
@@ -51,7 +52,7 @@ class Asked:
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.zone, self.now, self.week_start, self.audiences)
+        return Setting(self.zone, self.now, self.week_start, self.audiences, self.rates)
 
     def period(self, interval: Interval, wanted: Range | None = None) -> Period:
         """The buckets of the question's range, or of another."""

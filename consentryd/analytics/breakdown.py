@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 
+import orjson
 from pydantic import Field, model_validator
 
 from consentryd.analytics.shape import PropertyName, Shape, Text
@@ -13,6 +15,8 @@ MAX_GROUPS: Final = 500
 #: How missing and null values are called; an empty text is a group of its own.
 NONE_LABEL: Final = "∅ (none)"
 OTHER_LABEL: Final = "Other"
+_BETWEEN: Final = " / "
+REST: Final = "All groups that are not shown, together: what a value that is called `Other` is not."
 EVERYONE_LABEL: Final = "everyone"
 
 
@@ -48,3 +52,11 @@ class ByCohorts(Shape):
 
 
 Breakdown = Annotated[ByProperties | ByCohorts, Field(union_mode="smart")]
+
+
+def joined(labels: Sequence[str]) -> str:
+    """Labels of several properties as one text: a slash between them, or JSON where values with slashes would read as others."""
+    text = _BETWEEN.join(labels)
+    if len(labels) == 1 or (text.split(_BETWEEN) == list(labels) and not text.startswith('["')):
+        return text
+    return orjson.dumps(labels).decode()

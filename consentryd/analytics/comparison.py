@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,6 +17,11 @@ from consentryd.storage.duck import duck
 
 _NEGATED: Final[dict[Operator, Operator]] = {"is_not": "is", "not_contains": "contains", "is_not_set": "is_set"}
 _SIGNS: Final[dict[str, str]] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+#: What is in a whole number's one spelling and not in the other, and what such numbers look like.
+_SPELT: Final = re.compile(r"[.0-]")
+_WHOLE: Final = re.compile(r"-?\d+(\.0+)?")
+#: Integers of so many digits are HUGEINTs.
+_HUGE_DIGITS: Final = 38
 _SEMVER: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(\+.*)?")
 _SEMVER_SQL: Final = "^v?(\\d{1,9})(?:\\.(\\d{1,9}))?(?:\\.(\\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\\+.*)?$"
 
@@ -31,11 +36,25 @@ def comparison_sql(field: Field, comparison: Comparison, zone: ZoneInfo) -> str:
 
 def _positive(field: Field, op: Operator, comparison: Comparison, zone: ZoneInfo) -> str:
     test = _test_of(op, comparison, zone)
-    plain = f"coalesce({test(field.text)}, false)"
+    plain = f"coalesce({test(field.text if _looks_at_spelling(op, comparison.values) else field.sent)}, false)"
     if field.is_list is None or op == "is_set":
         return plain
     any_element = f"len(list_filter({field.elements}, lambda element: {test('element')})) > 0"
     return f"(CASE WHEN {field.is_list} THEN {any_element} ELSE {plain} END)"
+
+
+def _looks_at_spelling(op: Operator, values: Sequence[Scalar]) -> bool:
+    """Whether the answer may be another one for `5.0` than for `5`, or for `-0.0` than for `0`."""
+    texts = [value for value in values if isinstance(value, str)]
+    match op:
+        case "regex":
+            return True
+        case "contains":
+            return any(_SPELT.search(_text(value)) for value in values)
+        case "is":
+            return any(_WHOLE.fullmatch(value) for value in texts)
+        case _:
+            return False
 
 
 def _test_of(op: Operator, comparison: Comparison, zone: ZoneInfo) -> Callable[[str], str]:
@@ -63,7 +82,22 @@ def _is(text: str, value: Scalar) -> str:
     same = f"{text} = {literal.text(_text(value))}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return same
-    return f"({same} OR TRY_CAST({text} AS DOUBLE) = {literal.number(value)})"
+    return f"({same} OR {_number_is(text, '=', value)})"
+
+
+def _number_is(text: str, sign: str, value: float) -> str:
+    """A finite number compared as DOUBLE; integers too large for that, such as ids, digit by digit with one that is as large."""
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    compared = f"{number} {sign} {literal.number(value)}"
+    if sign != "=":
+        compared = f"isfinite({number}) AND {compared}"
+    if isinstance(value, float) or abs(value) <= literal.MAX_EXACT:
+        return f"({compared})"
+    return f"CASE WHEN {_digits(text)} THEN TRY_CAST({text} AS HUGEINT) {sign} {value} ELSE {compared} END"
+
+
+def _digits(text: str) -> str:
+    return f"regexp_full_match({text}, '-?[0-9]{{1,{_HUGE_DIGITS}}}')"
 
 
 def _contains(text: str, value: Scalar) -> str:
@@ -101,13 +135,9 @@ def _dated(op: str, value: str, zone: ZoneInfo) -> Callable[[str], str]:
 
 
 def _numeric(op: str, values: list[int | float]) -> Callable[[str], str]:
-    def test(text: str) -> str:
-        number = f"TRY_CAST({text} AS DOUBLE)"
-        if op == "between":
-            return f"(isfinite({number}) AND {number} BETWEEN {literal.number(values[0])} AND {literal.number(values[1])})"
-        return f"(isfinite({number}) AND {number} {_SIGNS[op]} {literal.number(values[0])})"
-
-    return test
+    if op == "between":
+        return lambda text: f"({_number_is(text, '>=', values[0])} AND {_number_is(text, '<=', values[1])})"
+    return lambda text: _number_is(text, _SIGNS[op], values[0])
 
 
 def _semver(op: str, value: str) -> Callable[[str], str]:

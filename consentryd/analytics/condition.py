@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from consentryd.analytics.period import Moment
 from consentryd.analytics.shape import EventName, PropertyName, Shape, Text
 
 MAX_DEPTH: Final = 5
 MAX_VALUES: Final = 1_000
+#: Of more digits none is exact in what statements compare with.
+_HUGE: Final = 10**38 - 1
+#: Nobody does anything as often as that.
+MAX_TIMES: Final = 1_000_000_000
 
+
+def _exact(value: int) -> int:
+    if abs(value) > _HUGE:
+        raise ValueError("has more than 38 digits")
+    return value
+
+
+Integer = Annotated[int, AfterValidator(_exact)]
 Operator = Literal[
     "is", "is_not", "contains", "not_contains", "regex", "gt", "gte", "lt", "lte", "between", "is_set", "is_not_set",
     "before", "after", "semver_eq", "semver_gt", "semver_gte", "semver_lt", "semver_lte",
 ]  # fmt: skip
-Scalar = bool | int | float | Text
-Number = int | float
+Scalar = bool | Integer | float | Text
+Number = Integer | float
 Compared = Literal["gte", "lte", "eq", "gt", "lt", "between"]
 
 _UNARY: Final = frozenset({"is_set", "is_not_set"})
@@ -153,8 +165,8 @@ class Did(Matcher):
 
     type: Literal["did"]
     op: Compared = "gte"
-    times: int = Field(1, ge=0)
-    upto: int | None = Field(None, ge=0, description="The upper bound of `between`.")
+    times: int = Field(1, ge=0, le=MAX_TIMES)
+    upto: int | None = Field(None, ge=0, le=MAX_TIMES, description="The upper bound of `between`.")
     window: Window = Field(default_factory=Window)
 
 
@@ -183,7 +195,7 @@ class DidRegularly(Matcher):
     period: Literal["day", "week", "month"] = "week"
     periods: int = Field(ge=1, le=120)
     least: int = Field(ge=1, le=120)
-    times: int = Field(1, ge=1)
+    times: int = Field(1, ge=1, le=MAX_TIMES)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

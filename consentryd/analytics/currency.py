@@ -9,11 +9,15 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from consentryd.analytics import literal
+from consentryd.model.clock import DAY
 from consentryd.model.error import ConfigError
 
 #: Rates are not published on weekends and holidays: a rate holds until the next, at most this long.
 HOLDS_DAYS: Final = 7
 PLACES: Final = Decimal("0.0001")
+_RATE: Final = "DECIMAL(24, 12)"
+_EPOCH: Final = date(1970, 1, 1)
 
 
 class Rates:
@@ -27,11 +31,33 @@ class Rates:
         """In the base currency, to 4 places; None where the rate is not known. No currency means the base."""
         if currency is None or currency == self.base:
             return amount.quantize(PLACES)
-        for age in range(HOLDS_DAYS + 1):
-            rate = self._rates.get((currency, day - timedelta(days=age)))
-            if rate is not None:
-                return (amount * rate).quantize(PLACES)
-        return None
+        rate = self._rate_of(currency, day)
+        return None if rate is None else (amount * rate).quantize(PLACES)
+
+    def _rate_of(self, currency: str, day: date) -> Decimal | None:
+        return next(
+            (rate for age in range(HOLDS_DAYS + 1) if (rate := self._rates.get((currency, day - timedelta(days=age))))), None
+        )
+
+    def amount_sql(self, row: str = "e") -> str:
+        """The revenue of an event as SQL, by the same rule: null where the rate is not known."""
+        foreign = " ".join(
+            f"WHEN {literal.text(currency)} THEN {self._rate_sql(currency, row)}" for currency in self._currencies()
+        )
+        own = f"{row}.currency IS NULL OR {row}.currency = {literal.text(self.base)}"
+        rate = f"CASE {row}.currency {foreign} END" if foreign else "NULL"
+        return f"CASE WHEN {own} THEN {row}.revenue ELSE CAST({row}.revenue * {rate} AS DECIMAL(38, 4)) END"
+
+    def _currencies(self) -> list[str]:
+        return sorted({currency for currency, _ in self._rates} - {self.base})
+
+    def _rate_sql(self, currency: str, row: str) -> str:
+        """The rate of the row's day, from a list of those of all days: one text, which is read once a statement."""
+        days = sorted(day for known, day in self._rates if known == currency)
+        span = range((days[-1] - days[0]).days + HOLDS_DAYS + 1)
+        rates = ",".join(str(self._rate_of(currency, days[0] + timedelta(days=after)) or "") for after in span)
+        place = f"epoch_us({row}.time) // {DAY} - {(days[0] - _EPOCH).days - 1}"
+        return f"TRY_CAST(string_split({literal.text(rates)}, ',') AS {_RATE}[])[greatest(0, {place})]"
 
 
 def load_rates(base: str, path: Path | None) -> Rates:

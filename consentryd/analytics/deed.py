@@ -21,6 +21,7 @@ from consentryd.analytics.condition import (
     Stopped,
     Window,
 )
+from consentryd.analytics.exchange import MONEY
 from consentryd.analytics.field import field_of
 from consentryd.analytics.period import Range, resolve
 from consentryd.analytics.source import Setting, Source
@@ -138,8 +139,19 @@ def _restarted(deed: Restarted, outer: Source) -> str:
 
 
 def _did_much(deed: DidMuch, outer: Source) -> str:
-    value = f"{deed.aggregate}({field_of(deed.property).number})"
+    number = outer.setting.rates.amount_sql() if deed.property == MONEY else field_of(deed.property).number
+    value = f"{deed.aggregate}({number})"
     return f"{_by_subject(deed, deed.window, outer)} HAVING {_compared(value, deed.op, deed.value, deed.upto)}"
+
+
+def unconverted_sql(deed: DidMuch, outer: Source) -> str:
+    """How many amounts a deed leaves out for want of a rate, by currency."""
+    source = outer.nested()
+    truth = source.matches(deed)
+    since, until = _bounds(deed.window, source)
+    missing = f"e.revenue IS NOT NULL AND {outer.setting.rates.amount_sql()} IS NULL"
+    where = f"e.subject IS NOT NULL AND {missing} AND {_within(since, until)} AND {truth}"
+    return f"SELECT e.currency AS currency, count(*) AS n FROM {source.sql} WHERE {where} GROUP BY e.currency"
 
 
 def _by_subject(matcher: Matcher, window: Window, outer: Source) -> str:

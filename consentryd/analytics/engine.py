@@ -14,6 +14,7 @@ from consentryd.analytics.cache import PartialCache
 from consentryd.analytics.condition import Condition
 from consentryd.analytics.control import Control
 from consentryd.analytics.currency import load_rates
+from consentryd.analytics.event_names import EventNames
 from consentryd.analytics.execution import Execution
 from consentryd.analytics.history import warn_of_deleted
 from consentryd.analytics.membership import Audience
@@ -25,6 +26,8 @@ from consentryd.analytics.region_view import Span, mark_of
 from consentryd.analytics.rules import Rules, marks
 from consentryd.analytics.sandbox.answer import SqlAnswer, answer_sql
 from consentryd.analytics.source import Source, members_sql
+from consentryd.analytics.unconverted import warn_of_missing_rates
+from consentryd.analytics.view import HISTORY
 from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY, MINUTE
 from consentryd.model.error import Unprocessable
@@ -57,6 +60,7 @@ class Engine:
         self._settings = settings
         self._audiences = audiences
         self._rates = load_rates(settings.currency, settings.rates)
+        self._names = EventNames()
         self.cache = PartialCache(settings.cache_mb << 20)
 
     def ask(self, question: Question, site: str, now: int, control: Control | None = None, *, least: int = 0) -> Envelope:
@@ -66,6 +70,8 @@ class Engine:
         """
         with self.asking(question, site, now, control, least=least) as asked:
             warn_of_deleted(question, self._kept_days(site), asked)
+            self._names.warn_of_unknown(question, asked)
+            warn_of_missing_rates(question, asked)
             return ANSWERS[type(question)](question, asked)
 
     @contextmanager
@@ -99,6 +105,12 @@ class Engine:
         with self.asking(question, site, now, control) as asked:
             return subjects_of(question, point, asked)
 
+    def holds(self, site: str, now: int) -> bool:
+        """Whether any event of a site may be asked about."""
+        with self.asking(Question(lane="all", test_traffic=True), site, now) as asked:
+            statement = f"SELECT 1 AS x FROM {HISTORY} e LIMIT 1"
+            return bool(asked.execution.gather(statement, Span(), together=True).num_rows)
+
     def scores(self, question: PredictionQuery, tenth: int, site: str, now: int, control: Control | None = None) -> list[Scored]:
         """The subjects of a tenth of those that a prediction scores, with their chances and the reasons. The same holds as of `subjects`."""
         with self.asking(question, site, now, control) as asked:
@@ -119,7 +131,7 @@ class Engine:
             raise Unprocessable("invalid", f"Name one `region` of {', '.join(self._readers)}.", field="region")
         with self._readers[region].snapshot(alone=True) as snapshot:
             rules = self._rules(Question(lane="all", test_traffic=True), site, now)
-            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows)
+            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows, self._rates)
 
     def members(self, definition: Condition, site: str, now: int, control: Control | None = None) -> dict[str, list[int]]:
         """The subjects for whom a cohort's definition holds, by region. Raises what `ask` raises."""

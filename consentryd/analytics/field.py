@@ -17,16 +17,22 @@ _TEXT_COLUMNS: Final = frozenset(column.name for column in COLUMNS if column.kin
 
 
 class Field(NamedTuple):
-    """`text` is SQL for the value as text (numbers and truth values too; null where missing); `json` for the JSON it is from, if any."""
+    """`text` is SQL for the value as text (numbers and truth values too; null where missing), `source` for the JSON it is from, if any."""
 
     text: str
     pointer: str | None = None
     source: str = ""
+    #: The text as it was sent: `5.0` for the whole number 5. It costs half of `text`, for what both of them answer alike.
+    written: str | None = None
+
+    @property
+    def sent(self) -> str:
+        return self.text if self.written is None else self.written
 
     @property
     def number(self) -> str:
         """SQL for the value as DOUBLE; null where it does not parse as a finite number."""
-        cast = f"TRY_CAST({self.text} AS DOUBLE)"
+        cast = f"TRY_CAST({self.sent} AS DOUBLE)"
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
 
     @property
@@ -39,7 +45,7 @@ class Field(NamedTuple):
     @property
     def elements(self) -> str:
         """SQL for the elements of a list, as texts."""
-        return f"""from_json({self.text}, '["VARCHAR"]')"""
+        return f"""from_json({self.sent}, '["VARCHAR"]')"""
 
 
 def field_of(name: str, row: str = "e") -> Field:
@@ -53,4 +59,5 @@ def field_of(name: str, row: str = "e") -> Field:
 def property_of(name: str, row: str = "e") -> Field:
     """A property: `plan`, `user.plan` within an object, or a JSON pointer (RFC 6901) for names with dots: `/a.b`."""
     pointer = pointer_of(name)
-    return Field(extracted(pointer, f"{row}.").text, pointer, f"{row}.properties")
+    found = extracted(pointer, f"{row}.")
+    return Field(found.text, pointer, f"{row}.properties", found.sent)

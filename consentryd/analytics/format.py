@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -35,7 +36,7 @@ def encode_table(table: pa.Table, media_type: str) -> bytes:
 
 
 def to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table. A column in which money meets other numbers is float64; lists become texts."""
+    """Rows as a table. A column in which money meets other numbers is float64; lists become JSON."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
@@ -43,10 +44,16 @@ def to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 def _column(values: list[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds & {list, dict, tuple} or (str in kinds and len(kinds) > 1):
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
+        return pa.array(
+            [None if value is None else value if isinstance(value, str) else _json(value) for value in values], pa.string()
+        )
     if float in kinds or (Decimal in kinds and len(kinds) > 1):
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
     return pa.array(values)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _csv(table: pa.Table) -> bytes:
@@ -57,7 +64,9 @@ def _csv(table: pa.Table) -> bytes:
 
 
 def _defused(column: Any) -> Any:
-    """Texts that a spreadsheet would compute get an apostrophe in front."""
+    """Texts that a spreadsheet would compute get an apostrophe in front; lists and structs are JSON."""
+    if pa.types.is_nested(column.type):
+        column = pa.chunked_array([[None if each is None else _json(each) for each in column.to_pylist()]], pa.string())
     if not pa.types.is_string(column.type):
         return column.cast(pa.string()) if pa.types.is_null(column.type) else column
     texts = [f"'{text}" if text is not None and text.startswith(_FORMULA) else text for text in column.to_pylist()]

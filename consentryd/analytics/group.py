@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from consentryd.analytics import literal
-from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By, ByCohorts, ByProperties
+from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By, ByCohorts, ByProperties, joined
 from consentryd.analytics.field import Field, field_of
 from consentryd.analytics.source import Source
 
@@ -21,6 +21,9 @@ ALL: Final = "*"
 OTHER: Final = "o"
 EVERYONE: Final = "e"
 _OUTSIDE: Final = "outside"
+#: Of an edge: so many digits at the least, and so many tell any two numbers apart.
+_LEAST_DIGITS: Final = 6
+_DIGITS: Final = 17
 
 
 def group_sql(breakdown: ByProperties | ByCohorts | None, source: Source, edges: Sequence[Sequence[float] | None]) -> str:
@@ -84,10 +87,10 @@ def values_sql(keys: Sequence[By], source: Source, edges: Sequence[Sequence[floa
 
 
 def values_label(text: str | None, keys: Sequence[By]) -> str:
-    """What people read of such a text; several values with a slash between."""
+    """What people read of such a text."""
     if text is None or len(keys) == 1:
         return NONE_LABEL if text is None else text
-    return " / ".join(NONE_LABEL if each is None else each for each in orjson.loads(text))
+    return joined([NONE_LABEL if each is None else each for each in orjson.loads(text)])
 
 
 def _key(by: By, source: Source, bins: Sequence[float] | None) -> str:
@@ -102,7 +105,21 @@ def _key(by: By, source: Source, bins: Sequence[float] | None) -> str:
 
 
 def bins_of(edges: Sequence[float]) -> list[tuple[float, float, str]]:
-    """Each bin's ends and its label, such as `[0, 10)`."""
+    """Each bin's ends and its label, such as `[0, 10)`: no two labels are equal."""
     pairs = list(pairwise(edges))
+    narrowest = min(high - low for low, high in pairs)
+    ends = [_written(edge, narrowest) for edge in edges]
     closing = [")"] * (len(pairs) - 1) + ["]"]
-    return [(low, high, f"[{low:g}, {high:g}{end}") for (low, high), end in zip(pairs, closing, strict=True)]
+    return [
+        (low, high, f"[{begin}, {end}{close}")
+        for (low, high), (begin, end), close in zip(pairs, pairwise(ends), closing, strict=True)
+    ]
+
+
+def _written(edge: float, width: float) -> str:
+    """With all digits before the point, and as many after it as tell it from what is a hundred-thousandth of a bin away."""
+    for digits in range(max(_LEAST_DIGITS, min(_DIGITS, len(f"{abs(edge):.0f}"))), _DIGITS):
+        text = f"{edge:.{digits}g}"
+        if abs(float(text) - edge) <= width / 100_000:
+            return text
+    return repr(edge)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
+
+#: Integers up to here have a DOUBLE each of their own.
+MAX_EXACT: Final = 2**53 - 1
 
 
 def text(value: str) -> str:

@@ -45,6 +45,11 @@ def roll_of(spells: list[Spell], reckonings: list[Reckoning]) -> Roll:
     return Roll(subject, entered, left, tuple(sorted(set(reckonings))))
 
 
+def no_cohort(name: str) -> Unprocessable:
+    """What a question is told that names a cohort which is not there."""
+    return Unprocessable("invalid", f"There is no saved cohort `{name}`.", field="cohort")
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """A saved cohort: the rule that says who is in it now (None: whoever was when it was reckoned last), and its roll."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Condition
+from consentryd.analytics.literal import MAX_EXACT
 from consentryd.analytics.period import Range, ZoneName
 from consentryd.analytics.shape import Shape
 
@@ -31,8 +32,17 @@ class Question(Shape):
 
     def definition_hash(self) -> str:
         """A name for what is asked: equal for equal definitions, 32 hexadecimal digits."""
-        canonical = rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
+        canonical = rfc8785.dumps(_canonical(self.model_dump(mode="json", by_alias=True)))
         return hashlib.sha256(canonical).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> Any:
+    """With the digits of integers that canonical JSON (RFC 8785) has no room for, as an object: nothing else is written so."""
+    if isinstance(value, dict):
+        return {name: _canonical(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_canonical(each) for each in value]
+    return {"integer": str(value)} if isinstance(value, int) and abs(value) > MAX_EXACT else value
 
 
 class Answered(BaseModel):

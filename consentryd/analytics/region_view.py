@@ -21,7 +21,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.model.identity import BUCKET_SHIFT
 from consentryd.storage.duck import duck
 from consentryd.storage.lake import ANONYMOUS_BUCKET, LakeFile
-from consentryd.storage.promoted import extracted, rewritten
+from consentryd.storage.promoted import is_read, rewritten
 from consentryd.storage.reader import Snapshot
 from consentryd.storage.schema import EVENT_SCHEMA
 
@@ -112,7 +112,7 @@ class RegionView:
 
     def named(self, part: Part, statement: str, span: Span) -> str:
         """A statement with the names of the views that it reads, which have the columns of promoted properties that it looks at."""
-        used = tuple(pointer for pointer in self.promoted if extracted(pointer).text.partition("(properties")[2] in statement)
+        used = tuple(pointer for pointer in self.promoted if is_read(pointer, statement))
         for placeholder, bounds in ((EVENTS, span), (HISTORY, Span())):
             if placeholder in statement:
                 statement = statement.replace(placeholder, self._view(part, bounds, used))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
 from consentryd.analytics.behind.point import Point
-from consentryd.analytics.breakdown import ByCohorts
 from consentryd.analytics.condition import (
     MAX_DEPTH,
     All,
@@ -21,10 +20,11 @@ from consentryd.analytics.condition import (
     depth_of,
     seen_lately,
 )
+from consentryd.analytics.kinds.cohort import CohortHistoryQuery
 from consentryd.analytics.query import Query, checked
 from consentryd.analytics.shape import Shape, Text
-from consentryd.model.error import Unprocessable
-from consentryd.storage.saved import SavedType
+from consentryd.model.error import Conflict, Unprocessable
+from consentryd.storage.saved import Saved, SavedType
 
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 
@@ -116,13 +116,26 @@ def names_cohorts(part: Any) -> set[str]:
     """The cohorts that a condition, or a query, names anywhere within."""
     if isinstance(part, InCohort):
         return {part.cohort}
-    if isinstance(part, ByCohorts):
-        return set(part.cohorts)
+    if isinstance(part, CohortHistoryQuery):
+        return {part.cohort} | names_cohorts(part.where)
     if isinstance(part, list | tuple):
         return set().union(*(names_cohorts(each) for each in part))
     if isinstance(part, Shape):
-        return set().union(*(names_cohorts(getattr(part, name)) for name in type(part).model_fields))
+        listed = {each for each in getattr(part, "cohorts", None) or () if isinstance(each, str)}
+        return listed.union(*(names_cohorts(getattr(part, name)) for name in type(part).model_fields))
     return set()
+
+
+def check_unused(cohort: Saved, everything: Iterable[Saved], named: Collection[str]) -> None:
+    """Raises `Conflict` if something saved, a static cohort aside, names a cohort by one of these: it would fail without it."""
+    users = []
+    for saved in everything:
+        found = _MODELS[saved.type].validate_json(saved.body)
+        keeps = isinstance(found, SavedCohort) and found.static
+        if saved.id != cohort.id and not keeps and not names_cohorts(found).isdisjoint(named):
+            users.append(f"{saved.type} `{saved.name}`")
+    if users:
+        raise Conflict("conflict", f"The cohort is named by {', '.join(users)}.", field="name")
 
 
 def _about_events(condition: Any) -> bool:

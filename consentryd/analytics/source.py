@@ -24,8 +24,9 @@ from consentryd.analytics.condition import (
     SessionIs,
     SubjectIs,
 )
+from consentryd.analytics.currency import Rates
 from consentryd.analytics.field import Field, field_of, property_of
-from consentryd.analytics.membership import Audience
+from consentryd.analytics.membership import Audience, no_cohort
 from consentryd.analytics.period import named_instant
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
@@ -49,12 +50,13 @@ _SUBJECTS: Final = f"(SELECT subject, max(time) AS time FROM {HISTORY} WHERE sub
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What statements of a query share: its zone, its now (UTC microseconds), its week, and the saved cohorts by id."""
+    """What statements of a query share: its zone, its now (UTC microseconds), its week, the saved cohorts by id, and what money is worth."""
 
     zone: ZoneInfo
     now: int
     week_start: int = 1
     audiences: Mapping[str, Audience] = field(default_factory=dict)
+    rates: Rates = field(default_factory=lambda: Rates("EUR", {}))
 
 
 class Source:
@@ -163,7 +165,7 @@ class Source:
         """A boolean, never null: the subject is a member, or was by what is on record as of a day or a local time."""
         audience = self.setting.audiences.get(cohort)
         if audience is None:
-            raise Unprocessable("invalid", "A query names a cohort that is not there.", field="cohort")
+            raise no_cohort(cohort)
         if as_of is not None:
             setting = self.setting
             return self._listed(audience.roll().at(named_instant(as_of, setting.zone, setting.now, setting.week_start)))

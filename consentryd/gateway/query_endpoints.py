@@ -78,12 +78,13 @@ _READ: Final = (401, 403, 429, 503)
 
 def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
     """The endpoints of one type of saved things."""
+    unless = " that nothing saved names" if kind == "cohort" else ""
     rows: tuple[tuple[str, str, str, Work, bool], ...] = (
         ("GET", path, f"Every saved {kind}, its newest version.", saved.read_all, False),
         ("POST", path, f"Saves a {kind} under a new name.", saved.create, True),
         ("GET", f"{path}/{{id}}", f"A saved {kind}.", saved.read_one, False),
         ("PUT", f"{path}/{{id}}", f"The next version of a {kind}, perhaps under another name.", saved.replace, True),
-        ("DELETE", f"{path}/{{id}}", f"Deletes a {kind}; its name is free again.", saved.delete, False),
+        ("DELETE", f"{path}/{{id}}", f"Deletes a {kind}{unless}; its name is free again.", saved.delete, False),
         ("GET", f"{path}/{{id}}/versions", f"Every version of a {kind}, newest first.", saved.read_versions, False),
     )
     if kind == "cohort":
@@ -101,7 +102,7 @@ def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
             parameters=(_ID,) if "{id}" in where else (),
             request=reference(schema) if writes else None,
             response=_LIST if work in {saved.read_all, saved.read_versions} else _SAVED,
-            statuses=_WRITE if writes or work is saved.reckon else _READ,
+            statuses=_WRITE if writes or work is saved.reckon else (*_READ, 409) if work is saved.delete else _READ,
         )
 
 

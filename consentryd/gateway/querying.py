@@ -13,7 +13,7 @@ from secrets import token_bytes
 from typing import Any, Final, NamedTuple, TypeVar
 
 from consentryd.analytics.audience import AudienceBook
-from consentryd.analytics.behind.point import Point
+from consentryd.analytics.behind.point import Point, check_point
 from consentryd.analytics.control import Control
 from consentryd.analytics.engine import Engine
 from consentryd.analytics.kinds.person import PersonQuery
@@ -119,9 +119,13 @@ class Querying:
         return result
 
     def _subjects(self, query_id: str, point: Point, key: ApiKey, control: Control) -> Behind:
-        """Raises `NotFound`, also for scores that have expired. On record before anything is read."""
+        """Raises `NotFound`, also for scores that have expired, and `Unprocessable` for a point that no number of such a query is.
+
+        On record before anything is read.
+        """
         text, at = self.saved.asked(key.site, query_id)
-        question = parse(text.encode())
+        question: Any = parse(text.encode())
+        check_point(question.kind, point)
         self.saved.note_access(key.site, key.id, "subjects", f"{query_id} {point.model_dump_json(exclude_defaults=True)}")
         if not isinstance(question, PredictionQuery) or point.tenth is None:
             return Behind(self.engine.subjects(question, point, key.site, at, control))

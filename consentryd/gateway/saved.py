@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.control import Control
-from consentryd.analytics.saved import SavedCohort, check_circle, read_saved
+from consentryd.analytics.saved import SavedCohort, check_circle, check_unused, read_saved
 from consentryd.gateway import document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.auth import READING
@@ -49,6 +49,11 @@ class Shelf:
         except NotFound:
             return None
 
+    def check_unused(self, cohort: Saved, named: Collection[str]) -> None:
+        """Raises `Conflict` if anything saved names a cohort by one of these."""
+        kinds: tuple[SavedType, ...] = ("cohort", "query", "funnel")
+        check_unused(cohort, [saved for kind in kinds for saved in self.store.all(self.key.site, kind)], named)
+
     def told(self, saved: Saved) -> dict[str, Any]:
         """A saved thing as clients see it; of a cohort also when its members were looked up last."""
         if saved.type != "cohort":
@@ -77,6 +82,8 @@ async def replace(shelf: Shelf, request: web.Request) -> Any:
     found = read_saved(shelf.kind, document.parse(await read_body(request)))
     which = request.match_info["id"]
     old = shelf.store.get(shelf.key.site, shelf.kind, which)
+    if shelf.kind == "cohort" and found.name != old.name:
+        await asyncio.to_thread(shelf.check_unused, old, {old.name})
     members = await _members(shelf, request, found, {found.name, old.name, old.id})
     saved = await asyncio.to_thread(shelf.store.update, shelf.key.site, shelf.kind, which, found.name, _json(found), shelf.key.id)
     return await _recorded(shelf, saved, members)
@@ -106,6 +113,9 @@ async def read_versions(shelf: Shelf, request: web.Request) -> Any:
 
 
 async def delete(shelf: Shelf, request: web.Request) -> Any:
+    if shelf.kind == "cohort":
+        old = await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"])
+        await asyncio.to_thread(shelf.check_unused, old, {old.id, old.name})
     saved = await asyncio.to_thread(shelf.store.delete, shelf.key.site, shelf.kind, request.match_info["id"])
     if shelf.kind == "cohort":
         await asyncio.to_thread(shelf.book.of(shelf.key.site).forget, saved.id)

@@ -13,7 +13,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.storage.graft import NotGraftable, graft
 from consentryd.storage.lake import Change, LakeFile, Subjects, holds
 from consentryd.storage.parquet import CODED, better_plain, group_of
-from consentryd.storage.promoted import pointers_in
+from consentryd.storage.promoted import fields, pointers_in
 from consentryd.storage.schema import EVENT_SCHEMA
 
 
@@ -33,6 +33,7 @@ def exchange(path: Path, draft: Path, groups: Sequence[int], change: Change) -> 
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=CODED) as file:
+            _check_columns(file)
             graft(path, draft, groups, lambda number: _changed(file, number, change))
     except NotGraftable:
         draft.unlink(missing_ok=True)
@@ -76,6 +77,13 @@ def _changed(file: pq.ParquetFile, number: int, change: Change) -> pa.Buffer | N
     if any(table[name].null_count for name in full):
         raise NotGraftable("a column of which the file says that it is never null would have nulls")
     return group_of(table, pointers_in(schema.names), better_plain(file.metadata.row_group(number)), full)
+
+
+def _check_columns(file: pq.ParquetFile) -> None:
+    """Row groups are exchanged for ones with the same columns only. Raises `NotGraftable`."""
+    names = file.schema_arrow.names
+    if names != [*EVENT_SCHEMA.names, *(field.name for field in fields(pointers_in(names)))]:
+        raise NotGraftable("the file has columns that are not made any more")
 
 
 def _bounds(metadata: Any, name: str) -> tuple[Any, Any]:

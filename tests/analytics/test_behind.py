@@ -6,12 +6,13 @@ import random
 
 import pytest
 
-from consentryd.analytics.behind.point import Point
-from consentryd.analytics.query import read
+from consentryd.analytics.behind.point import FORMS, Point
+from consentryd.analytics.query import ANSWERS, read
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, subject
 
+KINDS = {model.model_fields["kind"].annotation.__args__[0] for model in ANSWERS}
 RANGE = {"from": "2026-02-02", "to": "2026-03-01"}
 
 
@@ -92,11 +93,33 @@ def test_attribution(shop):
         ({"kind": "revenue"}, {"part": "churned"}),
         ({"kind": "adoption", "feature": {}}, {"part": "pool"}),
         ({"kind": "kpi"}, {"bucket": 0}),
+        ({"kind": "sessions"}, {"series": "B"}),
+        ({"kind": "sessions"}, {"step": 99}),
+        ({"kind": "web"}, {"cohort": 9}),
+        ({"kind": "web"}, {"goal": "order", "dimension": "country"}),
+        ({"kind": "segmentation"}, {"bucket": 0}),
+        ({"kind": "segmentation"}, {"value": "DE"}),
+        ({"kind": "funnel", "steps": [{}, {}]}, {"node": "/", "step": 1}),
+        ({"kind": "trends", "series": [{}]}, {"series": "A", "status": "new"}),
+        ({"kind": "trends", "series": [{}]}, {"series": "A", "bucket": 99}),
+        ({"kind": "trends", "series": [{}]}, {"series": "A", "rest": True}),
+        ({"kind": "lifecycle"}, {"bucket": 99, "status": "new"}),
+        ({"kind": "stickiness"}, {"buckets": 999}),
+        ({"kind": "cohorts", "cohorts": [{"type": "did", "event": "viewed"}]}, {"cohort": 0, "cohorts": (0, 0)}),
+        ({"kind": "paths"}, {"from_": "1_/", "to": "2_/", "part": "paying"}),
+        ({"kind": "paths"}, {"node": "/", "step": 99}),
+        ({"kind": "prediction", "target": {"event": "bought"}}, {"tenth": 0, "bucket": 1}),
     ],
 )
 def test_a_point_that_a_question_does_not_have_is_refused(shop, question, point):
     with pytest.raises(Unprocessable):
         behind(shop, question, **point)
+
+
+def test_every_kind_of_query_says_how_its_numbers_are_named():
+    assert FORMS.keys() <= KINDS
+    assert KINDS - FORMS.keys() == {"kpi", "dashboard", "person", "cohort_history"}
+    assert set().union(*(form.needed | form.allowed for forms in FORMS.values() for form in forms)) == set(Point.model_fields)
 
 
 def test_subjects_are_named_as_they_are_stored(shop):

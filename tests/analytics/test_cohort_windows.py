@@ -108,3 +108,23 @@ def test_few_in_one_cohort_only_are_not_told_by_the_overlap(shop):
 def test_a_window_is_of_one_kind(shop, window):
     with pytest.raises(Unprocessable):
         shop.ask(kind="cohorts", cohorts=[{"type": "did", "event": "viewed", "window": window}])
+
+
+def test_much_revenue_is_in_one_currency(tmp_path):
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,currency,rate\n2026-02-27,JPY,0.006\n2026-02-27,GBP,1.2\n")
+    shop = Shop(tmp_path, rates=rates)
+    for person, (amount, currency) in enumerate([("90", "EUR"), ("90", "JPY"), ("45", "GBP"), ("90", "USD"), ("60", None)], 1):
+        shop.add((person, "2026-03-02", "bought", {"revenue": f"{amount}.0000", "currency": currency}))
+    much = {"type": "did_much", "event": "bought", "property": "revenue", "value": 50}
+    shop.save_cohort("spenders", much)
+    shop.save_cohort("others", {"type": "not", "condition": {"type": "cohort", "cohort": "spenders"}})
+    span = {"from": "2026-03-01", "to": "2026-03-03"}
+    found = shop.ask(kind="cohorts", cohorts=[much, much | {"op": "lt"}, "spenders"], range=span)
+    assert [size.subjects for size in found.cohorts] == [3, 1, 3]  # what a dollar was worth nobody knows
+    assert [(warned.code, warned.message[-5:], warned.count) for warned in found.warnings] == [("missing_rate", "(USD)", 1)]
+    among = shop.ask(kind="trends", series=[{"where": {"type": "cohort", "cohort": "others"}}], range=span)
+    assert [warned.code for warned in among.warnings] == ["missing_rate"]
+    within = much | {"window": {"from": "2026-03-03", "to": "2026-03-03"}}
+    assert shop.ask(kind="cohorts", cohorts=[within], range=span).warnings == []
+    shop.close()

@@ -10,7 +10,7 @@ from consentryd.storage.retention import analysed_days
 from tests.analytics.site import Shop
 
 RANGE = {"from": "2026-03-01", "to": "2026-03-05"}
-STEPS = [{"event": "a"}, {"event": "b"}]
+STEPS = [{"event": "a"}, {"event": "a"}]
 
 
 def codes(shop, kept_days, question):

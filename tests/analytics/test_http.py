@@ -111,7 +111,7 @@ async def fetch(house, accept):
 async def test_accept_chooses_csv_arrow_parquet_or_lines_of_progress(house):
     media_type, body = await fetch(house, "text/csv;q=0.9, application/pdf")
     assert media_type == "text/csv"
-    assert body.decode().splitlines()[0] == '"series","name","group","start","value","complete"'
+    assert body.decode().splitlines()[0] == '"series","name","group","start","value","complete","rest"'
     _, body = await fetch(house, "application/vnd.apache.arrow.stream")
     assert pa.ipc.open_stream(body).read_all()["value"].to_pylist() == [3, 2]
     _, body = await fetch(house, "application/vnd.apache.parquet")
@@ -147,6 +147,7 @@ async def test_who_is_behind_a_number_takes_a_privacy_key_and_is_on_record(house
     assert not any(subject in entry.detail for subject in found["subjects"])
     assert (await house.post("/v1/query/run_unknown/subjects", {"series": "A"}, key="privacy"))[0] == 404
     assert (await house.post(path, {"step": 0}, key="privacy"))[0] == 422
+    assert len(house.house.querying.saved.accesses("shop")) == 1
 
 
 @pytest.mark.parametrize(("key", "asked", "least"), [(3, None, 3), (3, 2, 3), (2, 3, 3), (0, None, 0)])

@@ -197,6 +197,37 @@ def test_a_dashboard_tile_names_the_event_it_lacks(busy):
     assert tiles["cumulative_signups"].result["series"][0]["values"][-1]["value"] == 2
 
 
+def test_a_dashboard_is_a_table_of_its_numbers(busy):
+    events = {"activity": {"event": "viewed"}, "signup": {"event": "signed_up"}}
+    found = busy.ask(kind="dashboard", **events, range=WEEK)
+    rows = found.rows()
+    assert {
+        "tile": "signups",
+        "title": "Signups",
+        "missing": "",
+        "of": "unique signup",
+        "group": None,
+        "value": 2,
+        "before": 0,
+    } in rows
+    assert {row["of"] for row in rows if row["tile"] == "lifecycle"} == {"new", "returning", "resurrecting", "dormant"}
+    (lacking,) = [row for row in rows if row["tile"] == "free_to_paid"]
+    assert (lacking["missing"], lacking["value"]) == ("payment", None)
+    sheets = found.sheets()
+    assert sheets["Signups"] == [{"of": "unique signup", "group": None, "value": 2, "before": 0}]
+    assert "Free to paid" in [row["tile"] for row in sheets["Not configured"]]
+
+
+def test_cohorts_are_a_table_with_their_overlaps(busy):
+    viewed, signed = ({"type": "did", "event": name} for name in ("viewed", "signed_up"))
+    found = busy.ask(kind="cohorts", cohorts=[viewed, signed], range=WEEK)
+    (*sizes, both) = found.rows()
+    assert [row["subjects"] for row in sizes] == [size.subjects for size in found.cohorts]
+    overlap = found.overlaps[0]
+    assert (both["cohort"], both["other"], both["subjects"], both["jaccard"]) == (0, 1, overlap.subjects, overlap.jaccard)
+    assert len(found.sheets()["in both"]) == 1
+
+
 def test_the_dashboard_shows_who_was_active_lately_and_how_long_visits_are(shop):
     times = ["2026-03-20T11:54:00", "2026-03-20T11:55:00", "2026-03-14T10:00:00", "2026-03-13T10:00:00", "2026-03-07T10:00:00"]
     for person, time in enumerate([*times, "2026-02-10T10:00:00"], start=1):

@@ -133,9 +133,9 @@ def columns(shop: Shop) -> list[set[str]]:
 def test_compaction_gives_old_files_the_columns(tmp_path):
     batch = [(1, 3, "viewed", {"plan": "pro"}), (1, 4, "viewed", {"plan": ["x"]})]
     shop = filled(tmp_path / "site", [batch, batch, []], [[], ["plan"], []])
-    assert sorted("text:/plan" in names for names in columns(shop)) == [False, True]
+    assert sorted("value:/plan" in names for names in columns(shop)) == [False, True]
     shop.compact()
-    assert ["text:/plan" in names for names in columns(shop)] == [True]
+    assert ["value:/plan" in names for names in columns(shop)] == [True]
     (line, *_) = shop.ask(kind="trends", series=[{}], breakdown={"by": [{"property": "plan"}]}, range=RANGE).series
     assert line.total == 4
     shop.close()
@@ -150,7 +150,7 @@ def test_an_erasure_takes_the_person_out_of_the_columns_and_keeps_them_for_the_o
         eraser.vacuum()
     left = [
         value for path in shop.lake.paths(shop.lake.state().files)
-        for value in pq.read_table(path, columns=["text:/plan"], partitioning=None)["text:/plan"].to_pylist()
+        for value in pq.read_table(path, columns=["value:/plan"], partitioning=None)["value:/plan"].to_pylist()
     ]  # fmt: skip
     assert left == ["plan-of-17"] * 8
     shop.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.analytics.test_http import TRENDS, YES
@@ -38,6 +40,33 @@ async def test_a_saved_query_has_versions_and_is_gone_when_deleted(house):
     assert (await house.ask("DELETE", "/v1/queries/weekly", key="read"))[0] == 200
     assert (await house.ask("GET", "/v1/queries", key="read"))[1] == {"saved": []}
     assert (await house.ask("GET", "/v1/queries/weekly", key="read"))[0] == 404
+
+
+async def test_a_cohort_that_others_name_is_neither_deleted_nor_renamed(house):
+    saved = (await house.post("/v1/cohorts", BUYERS, key="read"))[1]
+    both = {"type": "and", "conditions": [{"type": "cohort", "cohort": saved["id"]}]}
+    users = {
+        "/v1/cohorts": {"name": "both", "definition": both},
+        "/v1/queries": {"name": "sizes", "definition": {"kind": "cohorts", "cohorts": ["buyers"]}},
+        "/v1/funnels": {
+            "name": "way",
+            "definition": {"kind": "funnel", "steps": [{}, {}], "breakdown": {"cohorts": ["buyers"]}},
+        },
+    }
+    assert (await house.post("/v1/cohorts", {"name": "kept", "definition": both, "static": True}, key="read"))[0] == 200
+    for path, body in users.items():
+        assert (await house.post(path, body, key="read"))[0] == 200
+    status, answer = await house.ask("DELETE", "/v1/cohorts/buyers", key="read")
+    assert (status, answer["error"]["message"]) == (409, "The cohort is named by cohort `both`, query `sizes`, funnel `way`.")
+    renamed = json.dumps({**BUYERS, "name": "customers"}).encode()
+    assert (await house.ask("PUT", "/v1/cohorts/buyers", key="read", data=renamed))[0] == 409
+    assert (await house.ask("PUT", "/v1/cohorts/buyers", key="read", data=json.dumps(BUYERS).encode()))[0] == 200
+    for path, body in users.items():
+        assert (await house.ask("DELETE", f"{path}/{body['name']}", key="read"))[0] == 200
+    assert (await house.ask("DELETE", "/v1/cohorts/buyers", key="read"))[0] == 200
+    where = {"type": "cohort", "cohort": "buyers"}
+    status, answer = await house.post("/v1/query", {**TRENDS, "where": where}, key="read")
+    assert (status, answer["error"]["message"]) == (422, "There is no saved cohort `buyers`.")
 
 
 async def test_a_dynamic_cohort_follows_its_rule_and_a_static_one_does_not(house):

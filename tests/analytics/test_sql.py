@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import orjson
 import pyarrow as pa
 import pytest
 
+from consentryd.analytics import format as forms
 from consentryd.analytics.control import Control
+from consentryd.analytics.sandbox.answer import SqlAnswer
+from consentryd.gateway.sql import describe
 from consentryd.model.error import ConsentryError
 from tests.analytics.site import NOW, Shop, instant, subject
 
@@ -184,3 +191,62 @@ def test_a_locked_connection_refuses_even_what_the_check_would_miss(busy, sql, t
         with pytest.raises(duckdb.Error):
             snapshot.connection.execute(sql)
     assert leaked.num_rows == 1
+
+
+def test_a_subjects_revenue_is_in_one_currency(tmp_path):
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,currency,rate\n2026-02-27,GBP,1.2\n2026-02-27,JPY,0.006\n")
+    shop = Shop(tmp_path, rates=rates)
+    for number, (amount, currency, day) in enumerate(
+        [("10", None, 1), ("10", "EUR", 1), ("10", "GBP", 2), ("90", "JPY", 2), ("10", "USD", 2), ("10", "GBP", 20)]
+    ):
+        shop.add((1 + number // 4, f"2026-03-{day:02}", "bought", {"revenue": f"{amount}.0000", "currency": currency}))
+    found = ask(shop, "SELECT revenue, without_rate FROM subjects ORDER BY events DESC").table.to_pylist()
+    assert found == [
+        {"revenue": Decimal("32.5400"), "without_rate": 0},
+        {"revenue": None, "without_rate": 2},
+    ]
+    shop.close()
+
+
+PLAIN = {
+    "INTERVAL 1 DAY": "1 day",
+    "max(time) - min(time)": "1 day",
+    "'\\xAB'::BLOB": "\\xAB",
+    "'infinity'::TIMESTAMP": "infinity",
+    "'-infinity'::TIMESTAMPTZ": "-infinity",
+    "'infinity'::DATE": "infinity",
+    "'12000-01-01'::DATE": "12000-01-01",
+    "'12000-01-01 10:00:00'::TIMESTAMP_S": "12000-01-01 10:00:00",
+    "'2026-01-01 00:00:00.123456789'::TIMESTAMP_NS": "2026-01-01 00:00:00.123456789",
+    "'24:00:00'::TIME": "24:00:00",
+    "'101'::BIT": "101",
+    "[INTERVAL 1 DAY]": '["1 day"]',
+    "{'d': DATE '2026-01-01'}": '{"d":"2026-01-01"}',
+    "[1, 2]": [1, 2],
+    "{'a': [1]}": {"a": [1]},
+    "MAP {'k': 1}": [["k", 1]],
+}
+
+
+@pytest.mark.parametrize(("expression", "value"), PLAIN.items())
+def test_every_form_holds_every_kind_of_value(busy, expression, value):
+    table = ask(busy, f"SELECT {expression} AS x, NULL AS y FROM events WHERE subject IS NOT NULL").table.slice(0, 1)
+    shown = orjson.loads(orjson.dumps(describe(SqlAnswer(table, more=False)), default=str))
+    assert shown["rows"] == [[value, None]]
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    (_, (cell, _)) = csv.reader(io.StringIO(forms.encode_table(table, forms.CSV).decode()))
+    assert cell.removeprefix("'") == text
+    for media_type in (forms.ARROW, forms.PARQUET):
+        assert forms.encode_table(table, media_type)
+
+
+def test_a_message_says_what_is_wrong(busy):
+    for sql, part in [
+        ("WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 3) SELECT * FROM t", "RECURSIVE"),
+        ("SUMMARIZE events", "SUMMARIZE"),
+    ]:
+        with pytest.raises(ConsentryError) as error:
+            ask(busy, sql)
+        assert part in error.value.message
+    assert ask(busy, "SELECT unnest([1, 2]) AS x").table["x"].to_pylist() == [1, 2]

@@ -40,6 +40,30 @@ def test_a_saved_query_is_asked_by_its_name(filled, run):
     assert run("query", "monthly", "--format", "json").json["series"][0]["total"] == 40
 
 
+def test_a_comparison_is_shown_and_nothing_over_time_where_there_is_only_a_total(filled, run):
+    asked = {**TRENDS, "display": "total", "compare": "previous"}
+    (filled / "q.json").write_text(json.dumps(asked))
+    shown = run("query", "q.json").out
+    assert [word for word in ("before", "change", "over time", "last") if word in shown] == ["before", "change"]
+    head, line = run("query", "q.json", "--format", "csv").out.splitlines()
+    assert dict(zip(head.split(","), line.split(","), strict=True))['"compared_total"'] == "0"
+    (filled / "q.json").write_text(json.dumps({**TRENDS, "compare": "previous"}))
+    shown = run("query", "q.json").out
+    assert [word for word in ("before", "change", "over time", "last") if word in shown] == [
+        "before",
+        "change",
+        "over time",
+        "last",
+    ]
+
+
+def test_a_site_of_which_there_is_nothing_is_an_error(filled, run):
+    for command in (("query", "q.json"), ("sql", "SELECT count(*) FROM events")):
+        found = run(*command, "--site", "nosuch")
+        assert (found.code, found.out) == (1, "")
+        assert "Nothing is stored of a site nosuch; there are default." in found.err
+
+
 def test_mistakes_are_one_line(filled, run):
     assert run("query", "nothing").err.strip() == "There is neither a file nor a saved query nothing."
     (filled / "q.json").write_text('{"kind": "trends"}')

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from consentryd.analytics.breakdown import By
+from consentryd.analytics.breakdown import REST, By
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Condition, Matcher
 from consentryd.analytics.latest import check_latest
@@ -76,6 +76,7 @@ class AdoptionGroup(Answered):
     eligible: int
     adopters: int | None
     rate: float | None
+    rest: bool = Field(False, description=REST)
 
 
 class AdoptionSegments(Answered):

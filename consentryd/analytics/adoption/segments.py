@@ -28,16 +28,17 @@ def segments_of(
     groups = [_group(NONE_LABEL if row["v"] is None else row["v"], [row], asked) for row in shown]
     people = sum(row["a_count"] for row in rest)
     large = people >= max(1, asked.least)
-    return AdoptionSegments(property=by.property, groups=[*groups, _group(OTHER_LABEL, rest, asked)] if large else groups), (
-        0 if large else len(rest)
-    )
+    return AdoptionSegments(
+        property=by.property, groups=[*groups, _group(OTHER_LABEL, rest, asked, rest=True)] if large else groups
+    ), (0 if large else len(rest))
 
 
-def _group(value: str, rows: list[dict[str, Any]], asked: Asked) -> AdoptionGroup:
+def _group(value: str, rows: list[dict[str, Any]], asked: Asked, *, rest: bool = False) -> AdoptionGroup:
     eligible, adopters = (sum(row[name] for row in rows) for name in ("a_count", "a_sum"))
     hidden = asked.hides(adopters) or asked.hides(eligible - adopters)
     return AdoptionGroup(
         value=value,
+        rest=rest,
         eligible=scaled(eligible, asked.scale),
         adopters=None if hidden else scaled(adopters, asked.scale),
         rate=None if hidden else adopters / eligible,

@@ -7,7 +7,7 @@ from typing import Any
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.behind.group import of_funnel, of_retention, of_trends
 from consentryd.analytics.behind.outcome import behind
-from consentryd.analytics.behind.point import MAX_SUBJECTS, Point
+from consentryd.analytics.behind.point import MAX_SUBJECTS, Point, check_point
 from consentryd.analytics.behind.state import of_cohorts, of_lifecycle, of_stickiness
 from consentryd.analytics.behind.visit import of_paths, of_sessions, of_web
 from consentryd.analytics.funnels.model import FunnelQuery
@@ -24,6 +24,7 @@ from consentryd.analytics.trends.model import Trends
 
 def subjects_of(question: Any, point: Point, asked: Asked, most: int | None = MAX_SUBJECTS) -> list[int]:
     """The subjects, ascending, at most so many of them. Raises `Unprocessable` for a point that the query does not have."""
+    check_point(question.kind, point)
     require_subjects(asked)
     return sorted(set(_found(question, point, asked)))[:most]
 

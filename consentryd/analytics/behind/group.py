@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,12 +11,13 @@ import numpy as np
 from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.behind.point import Point
-from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, OTHER_LABEL, By
+from consentryd.analytics.breakdown import EVERYONE_LABEL, NONE_LABEL, By, joined
 from consentryd.analytics.funnels.answer import answer as answer_funnel
 from consentryd.analytics.funnels.answer import run_of as funnel_of
 from consentryd.analytics.funnels.grouping import OTHER, attributed
 from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.funnels.run import GROUP, Run, lines_of
+from consentryd.analytics.group import OTHER as REST
 from consentryd.analytics.group import label_of, values_label
 from consentryd.analytics.kernel.chain import Chains
 from consentryd.analytics.kernel.retention import members_of
@@ -26,7 +27,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.retention.answer import answer as answer_retention
 from consentryd.analytics.retention.answer import run_of as retention_of
 from consentryd.analytics.retention.model import RetentionQuery
-from consentryd.analytics.stream import NONE, Bools, Stream, Values
+from consentryd.analytics.stream import NONE, Int32s, Stream
 from consentryd.analytics.trends import trailing
 from consentryd.analytics.trends.answer import shown_of
 from consentryd.analytics.trends.model import LETTERS, Trends
@@ -58,10 +59,17 @@ def _framed(question: Trends, point: Point, period: Period, asked: Asked) -> tup
     if point.group is None:
         return Frame(asked.setting, period, question.where), "true"
     shown = shown_of(question, period, asked)
-    for group in shown.groups:
-        if point.group == " / ".join(label_of(group, question.breakdown) or []):
-            return shown.frame, f"g = {literal.text(group)}"
-    raise _no_group()
+    named = [(joined(label_of(group, question.breakdown) or []), group == REST) for group in shown.groups]
+    group = shown.groups[named.index(_named(point, named))]
+    return shown.frame, f"g = {literal.text(group)}"
+
+
+def _named(point: Point, groups: Sequence[tuple[str, bool]]) -> tuple[str, bool]:
+    """The group that a point names, and whether it is the rest. Raises `Unprocessable` if the answer shows none such."""
+    for rest in (True, False) if point.rest is None else (point.rest,):
+        if (point.group or "", rest) in groups:
+            return point.group or "", rest
+    raise Unprocessable("invalid", "The query shows no such group.", field="group")
 
 
 def _last_days(math: str, point: Point, period: Period, days: Period, asked: Asked) -> str:
@@ -101,27 +109,24 @@ def _lines(run: Run, point: Point, period: Period, asked: Asked) -> tuple[Callab
     plan, held, breakdown = run.plan, run.held, run.question.breakdown
     if point.bucket is not None:
         return partial(entered, funnel=plan, edges=period.edges, bucket=point.bucket, held=held), run
-    if point.group is None or breakdown is None:
-        if point.group is not None:
-            raise _no_group()
+    if point.group is None:
         return partial(lines_of, plan=plan, held=held), run
-    labels = [group.group for group in answer_funnel(run.question, asked).groups]
-    if point.group not in labels:
-        raise _no_group()
-    if breakdown.cohorts:
-        return partial(lines_of, plan=plan, held=held), replace(run, cohort=_cohort(point.group))
-    return partial(_of_group, question=run.question, run=run, label=point.group, labels=labels), run
+    groups = [(group.group, group.rest) for group in answer_funnel(run.question, asked).groups]
+    label, rest = _named(point, groups)
+    if breakdown is not None and breakdown.cohorts:
+        return partial(lines_of, plan=plan, held=held), replace(run, cohort=_cohort(label))
+    return partial(_of_group, question=run.question, run=run, label=None if rest else label, shown=_shown(groups)), run
 
 
-def _of_group(stream: Stream, *, question: FunnelQuery, run: Run, label: str, labels: list[str]) -> Chains:
+def _of_group(stream: Stream, *, question: FunnelQuery, run: Run, label: str | None, shown: list[str]) -> Chains:
+    """The chains of a group; without a label those of the rest."""
     assert question.breakdown is not None
     texts = list(stream.texts.get(GROUP, []))
-    names = [values_label(text, question.breakdown.keys) for text in texts]
-    kept = None
-    if label == OTHER_LABEL:
-        kept = np.array([code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name in labels], np.int32)
-    grouped = attributed(stream, run.plan, question, kept)
-    return grouped.chains.take(_is(grouped.group, label, names))
+    if label is None:
+        grouped = attributed(stream, run.plan, question, _codes(texts, shown, question.breakdown.keys))
+        return grouped.chains.take(grouped.group == OTHER)
+    grouped = attributed(stream, run.plan, question)
+    return grouped.chains.take(np.isin(grouped.group, _codes(texts, [label], question.breakdown.keys)))
 
 
 def of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[int]:
@@ -132,17 +137,19 @@ def of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[i
     plan = run.plan(grouped=grouped)
     if (point.cohort or 0) >= plan.cohorts or (point.period or 0) >= plan.periods:
         raise Unprocessable("invalid", "The query has no such cohort or period.", field="cohort")
-    labels = [] if point.group is None else [group.group for group in answer_retention(question, asked).groups]
-    if point.group is not None and point.group not in labels:
-        raise _no_group()
+    groups, label, rest = [], "", False
+    if point.group is not None:
+        groups = [(group.group, group.rest) for group in answer_retention(question, asked).groups]
+        label, rest = _named(point, groups)
     if point.group is not None and question.named():
-        run = replace(run, cohort=_cohort(point.group))
+        run = replace(run, cohort=_cohort(label))
+    wanted = _shown(groups) if rest else [label]
 
     def work(stream: Stream) -> list[int]:
         members = members_of(stream, plan)
         if grouped:
-            kept = _in_group(members.group, stream, point.group or "", labels, question.properties())
-            members = members._replace(cohort=np.where(kept, members.cohort, -1))
+            codes = _codes(list(stream.texts.get(GROUP, [])), wanted, question.properties())
+            members = members._replace(cohort=np.where(np.isin(members.group, codes, invert=rest), members.cohort, -1))
         found: list[int] = np.unique(members.subjects_at(point.cohort or 0, point.period or 0)).tolist()
         return found
 
@@ -150,26 +157,19 @@ def of_retention(question: RetentionQuery, point: Point, asked: Asked) -> list[i
     return [subject for part in parts for subject in part]
 
 
-def _in_group(column: Values, stream: Stream, label: str, labels: list[str], keys: list[By]) -> Bools:
-    names = [values_label(text, keys) for text in list(stream.texts.get(GROUP, []))]
-    if label != OTHER_LABEL:
-        return _is(column, label, names)
-    shown = [code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name in labels]
-    return ~np.isin(column, shown)
+def _shown(groups: Sequence[tuple[str, bool]]) -> list[str]:
+    """The labels of groups that are not the rest."""
+    return [label for label, rest in groups if not rest]
 
 
-def _is(column: Values, label: str, names: list[str]) -> Bools:
-    """Which values are of a label; `Other` has a code of its own, and values that are called so have theirs."""
-    codes = [code for code, name in [*enumerate(names), (NONE, NONE_LABEL)] if name == label]
-    return np.isin(column, [*codes, OTHER] if label == OTHER_LABEL else codes)
+def _codes(texts: Sequence[str], labels: Sequence[str], keys: list[By]) -> Int32s:
+    """The codes of the values that are called so."""
+    names = [*((code, values_label(text, keys)) for code, text in enumerate(texts)), (NONE, NONE_LABEL)]
+    return np.array([code for code, name in names if name in labels], np.int32)
 
 
 def _cohort(label: str) -> str | None:
     return None if label == EVERYONE_LABEL else label
-
-
-def _no_group() -> Unprocessable:
-    return Unprocessable("invalid", "The query shows no such group.", field="group")
 
 
 def _refuse_accounts(count_by: str) -> None:

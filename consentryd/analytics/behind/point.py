@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
 from consentryd.analytics.kernel.paths import MAX_STEPS
 from consentryd.analytics.prediction.model import TENTHS
 from consentryd.analytics.shape import Shape, Text
+from consentryd.model.error import Unprocessable
 
 MAX_SUBJECTS: Final = 10_000
 ChurnPart = Literal["active_before", "churned", "pool", "returned"]
@@ -31,6 +33,7 @@ class Point(Shape):
 
     series: str | None = Field(None, pattern="^[A-Z]$")
     group: Text | None = None
+    rest: bool | None = Field(None, description="Whether `group` is the rest; default: if there is one, `Other` is.")
     bucket: int | None = Field(None, ge=0)
     step: int | None = Field(None, ge=0)
     dropped: bool = False
@@ -58,3 +61,54 @@ class Point(Shape):
 
 
 POINT: Final = TypeAdapter(Point)
+
+
+class Form(NamedTuple):
+    """The fields of a point that it must have, and those that it may have."""
+
+    needed: frozenset[str]
+    allowed: frozenset[str] = frozenset()
+
+
+def _form(needed: str, allowed: str = "") -> Form:
+    return Form(frozenset(needed.split()), frozenset(allowed.split()))
+
+
+#: The forms of the points that a kind of query has.
+FORMS: Final[Mapping[str, tuple[Form, ...]]] = {
+    "trends": (_form("series", "bucket"), _form("series group", "bucket rest")),
+    "funnel": (_form("step", "dropped bucket"), _form("step group", "dropped rest")),
+    "retention": (_form("cohort period"), _form("cohort period group", "rest")),
+    "lifecycle": (_form("bucket status"),),
+    "stickiness": (_form("buckets"),),
+    "churn": (_form("bucket part"),),
+    "cohorts": (_form("cohort"), _form("cohorts")),
+    "segmentation": (_form("", "channel"), _form("dimension", "value")),
+    "rfm": (_form("segment", "was"),),
+    "adoption": (_form("part"),),
+    "experiment": (_form("arm"),),
+    "attribution": (_form("channel"),),
+    "revenue": (_form("part", "bucket"),),
+    "prediction": (_form("tenth"),),
+    "paths": (_form("from_ to", "part"), _form("node step"), _form("items")),
+    "sessions": (_form("", "bucket entry exit bounced"),),
+    "web": (_form(""), _form("goal"), _form("dimension", "value")),
+}
+
+
+def check_point(kind: str, point: Point) -> None:
+    """Raises `Unprocessable` for a point with other fields than the numbers of a kind of query have."""
+    given = {name for name, field in Point.model_fields.items() if getattr(point, name) != field.default}
+    forms = FORMS.get(kind, ())
+    if any(form.needed <= given <= form.needed | form.allowed for form in forms):
+        return
+    told = ", or ".join(_told(form) for form in forms)
+    message = f"A number of `{kind}` is named by {told}." if forms else f"Of `{kind}` no subjects are listed."
+    raise Unprocessable("invalid", message, field="point")
+
+
+def _told(form: Form) -> str:
+    needed, allowed = (
+        [f"`{name.rstrip('_')}`" for name in Point.model_fields if name in names] for names in (form.needed, form.allowed)
+    )
+    return " and ".join(needed or ["nothing"]) + (f" (perhaps {', '.join(allowed)})" if allowed else "")

@@ -26,6 +26,8 @@ def of_lifecycle(question: LifecycleQuery, point: Point, asked: Asked) -> list[i
     if question.count_by == "group":
         raise Unprocessable("invalid", "Behind this number are accounts, not subjects.", field="count_by")
     period = asked.period(question.interval)
+    if (point.bucket or 0) >= period.buckets:
+        raise Unprocessable("invalid", "The query has no such bucket.", field="bucket")
     edges = (earlier(period, 1).since, *period.edges)
     work = partial(_phase, edges=edges, bucket=point.bucket or 0, status=STATUSES.index(point.status or "new"))
     selection = select(asked, [question.activity])
@@ -41,6 +43,8 @@ def _phase(stream: Stream, *, edges: tuple[int, ...], bucket: int, status: int) 
 def of_stickiness(question: StickinessQuery, buckets: int, asked: Asked) -> list[int]:
     """Who was active in exactly so many buckets."""
     period = asked.period(question.interval)
+    if buckets > period.buckets:
+        raise Unprocessable("invalid", "The query has fewer buckets.", field="buckets")
 
     def work(stream: Stream) -> list[int]:
         found = habits(stream, 0, period.edges, question.times, question.comparison)

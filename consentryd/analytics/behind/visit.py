@@ -36,8 +36,10 @@ _AT_STEP: Final = re.compile(r"(\d{1,2})_(.*)", re.DOTALL)
 def of_paths(question: PathsQuery, point: Point, asked: Asked) -> list[int]:
     """Of an edge, a transition, a node or a whole path. Raises `Unprocessable` for anything else."""
     edge = None if point.from_ is None or point.to is None else (point.from_, point.to)
-    if edge is None and point.items is None and (point.node is None or point.step is None):
-        raise Unprocessable("invalid", "Behind paths are `from` and `to`, a `node` and its `step`, or `items`.", field="point")
+    if point.part not in {None, "transition"}:
+        raise Unprocessable("invalid", "Of paths the only `part` is `transition`.", field="part")
+    if not 0 <= (point.step or 0) <= question.steps:
+        raise Unprocessable("invalid", "The query has no such step.", field="step")
     period = asked.period("day")
 
     def work(stream: Stream) -> Ints:

@@ -72,7 +72,7 @@ def _by_value(run: Run, breakdown: FunnelBreakdown, total: Conversion, told: Tol
             found[OTHER] = rest
     cuts = _cuts(list(found.values()), None if every.overlap else total, told)
     shown = [
-        _group(labels.get(code, OTHER_LABEL), numbers, told, cut)
+        _group(labels.get(code, OTHER_LABEL), numbers, told, cut, rest=code == OTHER)
         for (code, numbers), cut in zip(found.items(), cuts, strict=True)
     ]
     return Groups(shown, suppressed, sum(len(run.plan.steps) - cut for cut in cuts), every.overlap)
@@ -92,9 +92,13 @@ def _cuts(groups: Sequence[Conversion], total: Conversion | None, told: Told) ->
     return cuts
 
 
-def _group(label: str, numbers: Conversion, told: Told, cut: int | None) -> FunnelGroup:
+def _group(label: str, numbers: Conversion, told: Told, cut: int | None, *, rest: bool = False) -> FunnelGroup:
     return FunnelGroup(
-        group=label, steps=told.steps(numbers, cut), overall=told.overall(numbers, cut), excluded=told.excluded(numbers)
+        group=label,
+        rest=rest,
+        steps=told.steps(numbers, cut),
+        overall=told.overall(numbers, cut),
+        excluded=told.excluded(numbers),
     )
 
 

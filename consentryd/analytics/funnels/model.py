@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from consentryd.analytics.breakdown import MAX_PROPERTIES, By
+from consentryd.analytics.breakdown import MAX_PROPERTIES, REST, By
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel import funnel as kernel
@@ -161,6 +161,7 @@ class Overall(Answered):
 
 class FunnelGroup(Answered):
     group: str
+    rest: bool = Field(False, description=REST)
     steps: list[StepCount]
     overall: Overall
     excluded: int | None
@@ -208,7 +209,8 @@ class FunnelResult(Envelope):
     compared_to: FunnelBefore | None = None
 
     def rows(self) -> list[dict[str, Any]]:
-        return [*_rows(None, self.steps), *(row for group in self.groups for row in _rows(group.group, group.steps))]
+        groups = (row for group in self.groups for row in _rows(group.group, group.steps, rest=group.rest))
+        return [*_rows(None, self.steps), *groups]
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """The steps, those of the range before, the times it took, and the entries by bucket."""
@@ -238,6 +240,6 @@ class FunnelResult(Envelope):
         return rows
 
 
-def _rows(group: str | None, steps: list[StepCount]) -> Iterator[dict[str, Any]]:
+def _rows(group: str | None, steps: list[StepCount], *, rest: bool = False) -> Iterator[dict[str, Any]]:
     for number, step in enumerate(steps, start=1):
-        yield {"group": group, "step": number, **step.model_dump()}
+        yield {"group": group, "step": number, **step.model_dump(), "rest": rest}

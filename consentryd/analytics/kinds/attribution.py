@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.breakdown import OTHER_LABEL
+from consentryd.analytics.breakdown import OTHER_LABEL, REST
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.currency import Rates
 from consentryd.analytics.exchange import in_base, number_columns
@@ -64,6 +64,7 @@ class ChannelCredit(Answered):
     subjects: int
     conversions: dict[str, float | None]
     value: dict[str, float | None]
+    rest: bool = Field(False, description=REST)
 
 
 class AttributionResult(Envelope):
@@ -79,6 +80,7 @@ class AttributionResult(Envelope):
                 "model": model,
                 "conversions": each.conversions[model],
                 "value": each.value[model],
+                "rest": each.rest,
             }
             for each in self.channels
             for model in each.conversions
@@ -170,13 +172,14 @@ def _shown(rows: list[_Row], first: Model, asked: Asked) -> tuple[list[ChannelCr
     if asked.hides(_distinct(small)):
         return [], len(small)
     found = [_credited(row.name, [row], asked) for row in large]
-    return ([*found, _credited(OTHER_LABEL, small, asked)] if small else found), 0
+    return ([*found, _credited(OTHER_LABEL, small, asked, rest=True)] if small else found), 0
 
 
-def _credited(name: str, rows: list[_Row], asked: Asked) -> ChannelCredit:
+def _credited(name: str, rows: list[_Row], asked: Asked, *, rest: bool = False) -> ChannelCredit:
     models = rows[0].conversions
     return ChannelCredit(
         channel=name,
+        rest=rest,
         subjects=scaled(_distinct(rows), asked.scale),
         conversions={model: scaled(sum(row.conversions[model] for row in rows), asked.scale) for model in models},
         value={model: scaled(sum(row.value[model] for row in rows), asked.scale) for model in models},

@@ -10,14 +10,13 @@ from pydantic import Field
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.lane import require_subjects
-from consentryd.analytics.membership import Roll
+from consentryd.analytics.membership import Roll, no_cohort
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Bools
 from consentryd.model.clock import DAY
-from consentryd.model.error import Unprocessable
 
 
 class CohortHistoryQuery(Question):
@@ -60,7 +59,7 @@ def answer(question: CohortHistoryQuery, asked: Asked) -> CohortHistoryResult:
     require_subjects(asked)
     audience = asked.audiences.get(question.cohort)
     if audience is None:
-        raise Unprocessable("invalid", "A query names a cohort that is not there.", field="cohort")
+        raise no_cohort(question.cohort)
     period = asked.period(question.interval)
     roll = audience.roll()
     known = _visible(roll, question, asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, Literal
 
@@ -55,7 +56,28 @@ class CohortsResult(Envelope):
     overlaps: list[Overlap]
 
     def rows(self) -> list[dict[str, Any]]:
-        return [size.model_dump() for size in self.cohorts]
+        """A line for each cohort, and after them one for each two."""
+        names = {size.cohort: size.name for size in self.cohorts}
+        sizes = [{**size.model_dump(), "other": None, "other_name": None, "jaccard": None} for size in self.cohorts]
+        return [*sizes, *(_row(overlap, names) for overlap in self.overlaps)]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The sizes, and the overlaps."""
+        found = {"": [size.model_dump() for size in self.cohorts]}
+        names = {size.cohort: size.name for size in self.cohorts}
+        return found | ({"in both": [_row(overlap, names) for overlap in self.overlaps]} if self.overlaps else {})
+
+
+def _row(overlap: Overlap, names: Mapping[int, str | None]) -> dict[str, Any]:
+    one, other = overlap.cohorts
+    return {
+        "cohort": one,
+        "name": names[one],
+        "subjects": overlap.subjects,
+        "other": other,
+        "other_name": names[other],
+        "jaccard": overlap.jaccard,
+    }
 
 
 def answer_cohorts(question: CohortsQuery, asked: Asked) -> CohortsResult:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import By
 from consentryd.analytics.calendar import local_of
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.funnels.answer import answer as answer_funnel
-from consentryd.analytics.funnels.model import FunnelBreakdown, FunnelQuery, FunnelStep, Window
+from consentryd.analytics.funnels.model import FunnelBreakdown, FunnelQuery, FunnelResult, FunnelStep, Window
 from consentryd.analytics.kernel.funnel import Entry
+from consentryd.analytics.kernel.lifecycle import STATUSES
 from consentryd.analytics.kinds import lifecycle
-from consentryd.analytics.kinds.lifecycle import LifecycleQuery
+from consentryd.analytics.kinds.lifecycle import LifecycleQuery, LifecycleResult
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Range
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.sessions.answer import answer as answer_sessions
-from consentryd.analytics.sessions.model import SessionsQuery
+from consentryd.analytics.sessions.model import SessionsQuery, SessionsResult
 from consentryd.analytics.trends.answer import answer as answer_trends
-from consentryd.analytics.trends.model import Math, Series, Trends
+from consentryd.analytics.trends.model import Math, Series, Trends, TrendsResult, Value
 from consentryd.model.clock import MINUTE
 
 LIVE: Final = 5 * MINUTE
@@ -59,8 +60,50 @@ class DashboardResult(Envelope):
     kind: Literal["dashboard"] = "dashboard"
     tiles: list[Tile]
 
+    #: The answers that the tiles' results were made of, by the tile's name.
+    _answers: dict[str, Envelope] = PrivateAttr(default_factory=dict)
+
+    def with_answers(self, answers: Mapping[str, Envelope]) -> Self:
+        self._answers = dict(answers)
+        return self
+
     def rows(self) -> list[dict[str, Any]]:
-        return [{"tile": tile.name, "title": tile.title, "missing": ", ".join(tile.missing)} for tile in self.tiles]
+        """A line for each number of a tile: what it is of, its group if it has one, its value, and that of the range before."""
+        return [row for tile in self.tiles for row in self._rows(tile)]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """A table for each tile, and one of those that lack an event."""
+        found = {tile.title: _numbers(self._answers[tile.name]) for tile in self.tiles if tile.name in self._answers}
+        lacking = [{"tile": tile.title, "missing": ", ".join(tile.missing)} for tile in self.tiles if tile.missing]
+        return found | ({"Not configured": lacking} if lacking else {})
+
+    def _rows(self, tile: Tile) -> Iterator[dict[str, Any]]:
+        head = {"tile": tile.name, "title": tile.title, "missing": ", ".join(tile.missing)}
+        numbers = _numbers(self._answers[tile.name]) if tile.name in self._answers else []
+        for number in numbers or [_number(None, None)]:
+            yield head | number
+
+
+def _numbers(result: Envelope) -> list[dict[str, Any]]:
+    """The totals of a tile's answer; of a lifecycle those of the last bucket that is over."""
+    match result:
+        case TrendsResult():
+            return [_number(line.name, line.total, line.compared_total) for line in result.series]
+        case FunnelResult():
+            groups = [(f"{each.group} (the rest)" if each.rest else each.group, each.steps) for each in result.groups]
+            return [
+                _number(step.name, step.count, group=name) for name, steps in [(None, result.steps), *groups] for step in steps
+            ]
+        case SessionsResult():
+            return [_number(name, value) for name, value in result.totals.model_dump().items()]
+        case LifecycleResult():
+            over = [bucket for bucket in result.buckets if bucket.complete]
+            return [_number(name, getattr(bucket, name), group=bucket.start) for bucket in over[-1:] for name in STATUSES]
+    return []
+
+
+def _number(of: str | None, value: Value, before: Value = None, group: str | None = None) -> dict[str, Any]:
+    return {"of": of, "group": group, "value": value, "before": before}
 
 
 Make = Callable[[DashboardQuery, Asked], Envelope]
@@ -69,16 +112,17 @@ Make = Callable[[DashboardQuery, Asked], Envelope]
 def answer(question: DashboardQuery, asked: Asked) -> DashboardResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
-    tiles = [_tile(name, title, needs, make, question, asked) for name, title, needs, make in _TILES]
+    answers: dict[str, Envelope] = {}
+    tiles = []
+    for name, title, needs, make in _TILES:
+        missing = [event for event in needs if getattr(question, event) is None]
+        if not missing:
+            answers[name] = make(question, asked)
+        result = answers[name].model_dump(mode="json", by_alias=True) if name in answers else None
+        tiles.append(Tile(name=name, title=title, missing=missing, result=result))
     if question.activity is not None and question.activity.names == ["page_viewed"] and question.activity.where is None:
         asked.warn("activity_is_page_view")
-    return DashboardResult(**asked.envelope(asked.period("day"), interval=False), tiles=tiles)
-
-
-def _tile(name: str, title: str, needs: tuple[str, ...], make: Make, question: DashboardQuery, asked: Asked) -> Tile:
-    missing = [event for event in needs if getattr(question, event) is None]
-    result = None if missing else make(question, asked).model_dump(mode="json", by_alias=True)
-    return Tile(name=name, title=title, missing=missing, result=result)
+    return DashboardResult(**asked.envelope(asked.period("day"), interval=False), tiles=tiles).with_answers(answers)
 
 
 def _trends(question: DashboardQuery, asked: Asked, series: list[tuple[str, Math]], **options: Any) -> Envelope:

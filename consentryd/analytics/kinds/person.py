@@ -16,20 +16,21 @@ from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.source import Source
-from consentryd.analytics.trends.rows import as_number
 from consentryd.analytics.view import HISTORY
 from consentryd.model.identity import MAX_SUBJECT
 
 _TIMELINE: Final = 200
 _EVENT: Final = "{'t': epoch_us(e.time), 'n': e.event, 'p': e.path}"
-Sum = Literal["count", "sum", "distinct", "mean", "last", "covered"]
+Sum = Literal["count", "sum", "distinct", "mean", "last", "covered", "ratio"]
 
 
 class Number(Matcher):
     """A number of the report: how many events, or the sum, the mean, the last or the distinct values of a property over them.
 
     `covered`: how much their intervals from `property` to `until` cover, what is covered twice once; `whole` makes it the share of the
-    largest value of that property, 1 at most. `divide` scales it: 60 makes minutes of seconds. `decimals` rounds it.
+    largest value of that property, 1 at most. `ratio`: the sum over these events by that over those of `denominator`; null of nothing.
+    `mean_over` makes a number the mean of what it is for each value of that property, each counting once, those without it left out.
+    `divide` scales it: 60 makes minutes of seconds. `decimals` rounds it.
     """
 
     name: Text
@@ -39,6 +40,8 @@ class Number(Matcher):
     whole: PropertyName | None = Field(
         None, description="What the intervals are parts of, such as a video's length; for `covered`."
     )
+    denominator: Matcher | None = Field(None, description="The events whose sum a `ratio` is by.")
+    mean_over: PropertyName | None = Field(None, description="Such as a session's name; not of `last`.")
     divide: float = Field(1, gt=0)
     decimals: int | None = Field(None, ge=0, le=6)
 
@@ -48,6 +51,10 @@ class Number(Matcher):
             raise ValueError("all but `count` need a `property`")
         if (self.of == "covered") != (self.until is not None) or (self.whole is not None and self.of != "covered"):
             raise ValueError("`covered` needs `until`, and nothing else has it or `whole`")
+        if (self.of == "ratio") != (self.denominator is not None):
+            raise ValueError("`ratio` needs a `denominator`, and nothing else has one")
+        if self.of == "last" and self.mean_over is not None:
+            raise ValueError("of the last value there is no mean")
         return self
 
 
@@ -58,6 +65,12 @@ class ReportTable(Shape):
     by: PropertyName
     columns: list[Number] = Field(min_length=1, max_length=20)
     limit: int = Field(100, ge=1, le=1_000)
+
+    @model_validator(mode="after")
+    def _of_rows(self) -> Self:
+        if any(column.mean_over is not None for column in self.columns):
+            raise ValueError("a row is of one value: its numbers are no means over values")
+        return self
 
 
 class PersonQuery(Question):
@@ -102,7 +115,21 @@ class PersonResult(Envelope):
     timeline: list[PersonEvent] = Field(description="The newest 200 events, newest first.")
 
     def rows(self) -> list[dict[str, Any]]:
-        return [{"name": name, "value": value} for name, value in self.numbers.items()]
+        """The numbers, and after them those of the tables with their table and row."""
+        numbers = [{"name": name, "value": value, "table": None, "row": None} for name, value in self.numbers.items()]
+        return numbers + [
+            {"name": name, "value": value, "table": table.name, "row": row["value"]}
+            for table in self.tables
+            for row in table.rows
+            for name, value in row.items()
+            if name != "value"
+        ]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The numbers, the tables, and the newest events."""
+        numbers = [{"name": name, "value": value} for name, value in self.numbers.items()]
+        found = {"": numbers} | {table.name: table.rows for table in self.tables}
+        return found | ({"newest events": [event.model_dump() for event in self.timeline]} if self.timeline else {})
 
 
 def answer(question: PersonQuery, asked: Asked) -> PersonResult:
@@ -120,7 +147,10 @@ def answer(question: PersonQuery, asked: Asked) -> PersonResult:
         events=sum(seen["n"]),
         traits={name: run.trait(name) for name in question.traits},
         cohorts={name: run.is_member(name) for name in question.cohorts},
-        numbers={number.name: _number(number, seen[f"n{place}"]) for place, number in enumerate(question.numbers)},
+        numbers={
+            number.name: _number(number, seen[f"n{place}"]) if number.mean_over is None else run.mean(number, number.mean_over)
+            for place, number in enumerate(question.numbers)
+        },
         tables=[TableRows(name=table.name, rows=run.table(table)) for table in question.tables],
         timeline=[
             PersonEvent(time=asked.label(each["t"]), event=each["n"], path=each["p"])
@@ -162,8 +192,9 @@ class _Run:
         """
         source = Source(self._asked.setting)
         numbers = [
-            f"{_sql(number, f' FILTER ({source.matches(number)})')} AS n{place}"
+            f"{_sql(number, source)} AS n{place}"
             for place, number in enumerate(self._question.numbers)
+            if number.mean_over is None
         ]
         selected = ["min(epoch_us(e.time)) AS a", "max(epoch_us(e.time)) AS b", "count(*) AS n", *numbers]
         if self._question.timeline:
@@ -172,10 +203,9 @@ class _Run:
 
     def table(self, table: ReportTable) -> list[dict[str, Any]]:
         source = Source(self._asked.setting)
-        truths = [source.matches(column) for column in table.columns]
-        columns = ", ".join(
-            f"{_sql(c, f' FILTER ({truth})')} AS c{n}" for n, (c, truth) in enumerate(zip(table.columns, truths, strict=True))
-        )
+        matchers = [matcher for column in table.columns for matcher in (column, column.denominator) if matcher is not None]
+        truths = [source.matches(matcher) for matcher in matchers]
+        columns = ", ".join(f"{_sql(column, source)} AS c{n}" for n, column in enumerate(table.columns))
         key = field_of(table.by).text
         rest = f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {table.limit}"
         found = self.query(f"{key} AS k, {columns}", source, f"{key} IS NOT NULL AND ({' OR '.join(truths)})", rest)
@@ -184,33 +214,50 @@ class _Run:
             for row, key in enumerate(found["k"])
         ]
 
+    def mean(self, number: Number, over: str) -> float | None:
+        """The mean of what a number is for each value of a property; of those for which it is known."""
+        source = Source(self._asked.setting)
+        selected, truth = _sql(number, source), source.matches(number.denominator or number)
+        key = field_of(over).text
+        found = self.query(f"{key} AS k, {selected} AS n", source, f"{key} IS NOT NULL AND {truth}", "GROUP BY 1")["n"]
+        plain = number.model_copy(update={"divide": 1.0, "decimals": None})
+        known = [value for each in found if (value := _rounded(each, plain)) is not None]
+        return _scaled(sum(known) / len(known), number) if known else None
+
 
 def _number(number: Number, found: list[Any]) -> Any:
     """A number of the report, from the region that has any."""
     if number.of == "covered":
         return _rounded([part for parts in found for part in parts or []], number)
+    if number.of == "ratio":
+        return _rounded([sum(parts[side] for parts in found) for side in (0, 1)], number)
     nothing = 0 if number.of in {"count", "sum", "distinct"} else None
     return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
 
 
-def _sql(number: Number, only: str = "") -> str:
+def _sql(number: Number, source: Source) -> str:
+    only = f" FILTER ({source.matches(number)})"
     if number.property is None:
         return f"count(*){only}"
-    text = field_of(number.property).text
+    field = field_of(number.property)
     match number.of:
         case "sum":
-            return f"coalesce(fsum({as_number(text)}){only}, 0)"
+            return f"coalesce(fsum({field.number}){only}, 0)"
         case "mean":
-            return f"avg({as_number(text)}){only}"
+            return f"avg({field.number}){only}"
         case "distinct":
-            return f"count(DISTINCT {text}){only}"
+            return f"count(DISTINCT {field.text}){only}"
         case "covered":
-            parts = [
-                as_number(field_of(name).text) for name in (number.property, number.until or "", number.whole or number.property)
-            ]
+            parts = [field_of(name).number for name in (number.property, number.until or "", number.whole or number.property)]
             return f"list([{', '.join(parts)}]){only}"
+        case "ratio":
+            assert number.denominator is not None
+            sums = (f"coalesce(fsum({field.number}) FILTER ({truth}), 0)" for truth in (
+                source.matches(number), source.matches(number.denominator)
+            ))  # fmt: skip
+            return f"[{', '.join(sums)}]"
         case _:
-            return f"last({text} ORDER BY e.time, e.event_id){only}"
+            return f"last({field.text} ORDER BY e.time, e.event_id){only}"
 
 
 def _covered(parts: list[list[float | None]], number: Number) -> float | None:
@@ -229,12 +276,19 @@ def _covered(parts: list[list[float | None]], number: Number) -> float | None:
 def _rounded(value: Any, number: Number) -> Any:
     if number.of == "covered":
         value = _covered(value or [], number)
+    if number.of == "ratio":
+        above, below = value
+        value = above / below if below else None
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and number.of != "last":
-        value = value / number.divide if number.divide != 1 else value
-        return round(value, number.decimals) if number.decimals is not None else value
+        return _scaled(value, number)
     return value
+
+
+def _scaled(value: float, number: Number) -> float:
+    value = value / number.divide if number.divide != 1 else value
+    return round(value, number.decimals) if number.decimals is not None else value
 
 
 def _least(values: list[int | None]) -> int | None:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from consentryd.analytics import literal
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, By
+from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, REST, By
 from consentryd.analytics.condition import All, Condition, Did, Matcher, Window, seen_lately
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.latest import check_latest, latest_sql
@@ -78,6 +78,7 @@ class SegmentationGroup(Answered):
     value: str
     subjects: int
     events: int
+    rest: bool = Field(False, description=REST)
 
 
 class SegmentationBreakdown(Answered):
@@ -107,7 +108,8 @@ class SegmentationResult(Envelope):
 
     def rows(self) -> list[dict[str, Any]]:
         return [
-            {"property": each.property, **group.model_dump(), "share": group.subjects / self.subjects if self.subjects else None}
+            {"property": each.property, **group.model_dump(exclude={"rest"})}
+            | {"share": group.subjects / self.subjects if self.subjects else None, "rest": group.rest}
             for each in self.breakdowns
             for group in each.groups
         ]
@@ -222,13 +224,13 @@ def _groups(counts: dict[str | None, _Count], question: SegmentationQuery, asked
     found = [_group(NONE_LABEL if value is None else value, [count], asked) for value, count in shown]
     people = sum(count.people for _, count in rest)
     if people and people >= asked.least:
-        return [*found, _group(OTHER_LABEL, [count for _, count in rest], asked)], 0
+        return [*found, _group(OTHER_LABEL, [count for _, count in rest], asked, rest=True)], 0
     return found, len(rest)
 
 
-def _group(value: str, counts: Sequence[_Count], asked: Asked) -> SegmentationGroup:
+def _group(value: str, counts: Sequence[_Count], asked: Asked, *, rest: bool = False) -> SegmentationGroup:
     people, events = (sum(column) for column in zip(*counts, strict=True))
-    return SegmentationGroup(value=value, subjects=scaled(people, asked.scale), events=scaled(events, asked.scale))
+    return SegmentationGroup(value=value, rest=rest, subjects=scaled(people, asked.scale), events=scaled(events, asked.scale))
 
 
 def _reach(channel: Channel, cohort: Condition, period: Period, whole: int, asked: Asked) -> Reach:

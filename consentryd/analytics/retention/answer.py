@@ -92,7 +92,12 @@ def _by_value(run: Run, total: Matrix, told: Told) -> _Groups:
         shown[OTHER] = rest
     hidden = hidden_of_groups(list(shown.values()), rest if small else None, total, least)
     groups = [
-        RetentionGroup(group=labels.get(code, OTHER_LABEL), cohorts=told.cohorts(found, gone), curve=told.curve(found, gone))
+        RetentionGroup(
+            group=labels.get(code, OTHER_LABEL),
+            rest=code == OTHER,
+            cohorts=told.cohorts(found, gone),
+            curve=told.curve(found, gone),
+        )
         for (code, found), gone in zip(shown.items(), hidden, strict=True)
     ]
     return _Groups(groups, len(every) - len(top) if small else 0, sum(each.number for each in hidden))

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from consentryd.analytics.breakdown import MAX_PROPERTIES, By, ByCohorts
+from consentryd.analytics.breakdown import MAX_PROPERTIES, REST, By, ByCohorts
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.retention import Kind
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.shape import PropertyName
 
 ANYTHING: Final = Matcher()
+MAX_PERIODS: Final = 366
 
 
 class RetentionQuery(Question):
@@ -25,7 +26,7 @@ class RetentionQuery(Question):
         "recurring", description="Any start, the first matching one of all history, or the first event that also matches."
     )
     interval: Literal["hour", "day", "week", "month"] = "day"
-    periods: int = Field(7, ge=1, le=366, description="How many intervals after the start are looked at.")
+    periods: int = Field(7, ge=1, le=MAX_PERIODS, description="How many intervals after the start are looked at.")
     brackets: list[int] | None = Field(None, min_length=1, max_length=60, description="Lengths of the periods, in intervals.")
     mode: Literal["on", "on_or_after"] = "on"
     window: Literal["calendar", "rolling"] = "calendar"
@@ -48,6 +49,8 @@ class RetentionQuery(Question):
             raise ValueError("`sum` and `avg` need a `property`, and nothing else has one")
         if self.brackets is not None and min(self.brackets) < 1:
             raise ValueError("brackets are 1 interval long at least")
+        if self.brackets is not None and sum(self.brackets) > MAX_PERIODS:
+            raise ValueError(f"`brackets` are {MAX_PERIODS} intervals long at most, all together")
         if isinstance(self.breakdown, ByCohorts) and self.count_by == "group":
             raise ValueError("saved cohorts are of subjects, not of accounts")
         return self
@@ -75,6 +78,7 @@ class Cohort(Answered):
 
 class RetentionGroup(Answered):
     group: str
+    rest: bool = Field(False, description=REST)
     cohorts: list[Cohort]
     curve: list[float | None]
 
@@ -91,7 +95,7 @@ class RetentionResult(Envelope):
 
     def rows(self) -> list[dict[str, Any]]:
         """A line for each cohort and period; of the groups after those of everybody."""
-        every = [(None, self.cohorts), *((group.group, group.cohorts) for group in self.groups)]
+        every = [(None, False, self.cohorts), *((group.group, group.rest, group.cohorts) for group in self.groups)]
         return [
             {
                 "group": name,
@@ -101,15 +105,17 @@ class RetentionResult(Envelope):
                 "value": value,
                 "share": share,
                 "complete": complete,
+                "rest": rest,
             }
-            for name, cohorts in every
+            for name, rest, cohorts in every
             for cohort in cohorts
             for number, (value, share, complete) in enumerate(zip(cohort.values, cohort.shares, cohort.complete, strict=True))
         ]
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """A line for each cohort with a column for each period, of everybody and of each group."""
-        every = {"": (self.cohorts, self.curve)} | {each.group: (each.cohorts, each.curve) for each in self.groups}
+        groups = {(f"{each.group} (the rest)" if each.rest else each.group): each for each in self.groups}
+        every = {"": (self.cohorts, self.curve)} | {name: (each.cohorts, each.curve) for name, each in groups.items()}
         return {name: [*map(_line, cohorts), _mean(curve)] for name, (cohorts, curve) in every.items()}
 
 

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from consentryd.analytics.control import Control
+from consentryd.analytics.currency import Rates
 from consentryd.analytics.region_view import RegionView, Span
 from consentryd.analytics.rules import Rules
 from consentryd.analytics.sandbox.check import check_sql
+from consentryd.analytics.sandbox.plain import plain_columns, plain_times
 from consentryd.analytics.sandbox.view import views
 from consentryd.model.error import Unprocessable
 from consentryd.storage.duck import duck
@@ -23,17 +25,17 @@ class SqlAnswer(NamedTuple):
     more: bool
 
 
-def answer_sql(sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: Control, rows: int) -> SqlAnswer:
+def answer_sql(sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: Control, rows: int, rates: Rates) -> SqlAnswer:
     """Raises `Unprocessable` for what is not allowed, wrong, or too expensive; `Cancelled`."""
     check_sql(sql)
     connection = snapshot.connection
     view = RegionView("", snapshot, rules)
-    for name, statement in views(nonce).items():
+    for name, statement in views(nonce, rates).items():
         connection.execute(f"CREATE VIEW {name} AS {view.named(None, statement, Span())}")
     snapshot.lock()
     try:
         with control.running(connection):
-            found = connection.sql(sql).limit(rows + 1).to_arrow_table()
+            found = plain_times(plain_columns(connection.sql(sql).limit(rows + 1)).to_arrow_table())
     except duck().IOException:
         raise Unprocessable("invalid", "The statement would read something else than the views.", field="sql") from None
     except _refusals() as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from consentryd.analytics.currency import Rates
 from consentryd.analytics.view import EVENTS
 
 #: Columns of `events`, in order. No event id, no evidence of consent, no daily token, no trace of what was scrubbed.
@@ -16,8 +17,9 @@ _FIRST: Final = ("referrer_host", "utm_source", "utm_medium", "utm_campaign", "u
 _LAST: Final = ("country", "device", "os", "browser")
 
 
-def views(nonce: int) -> dict[str, str]:
+def views(nonce: int, rates: Rates) -> dict[str, str]:
     """SELECT of each view, by name. `nonce`, random and 62 bits, keeps subjects of two statements apart."""
+    amount = rates.amount_sql()
     subject = f"CAST(hash(e.subject, {nonce}) AS UBIGINT)"
     session = f"CASE WHEN e.session IS NULL THEN NULL ELSE CAST(hash(e.subject, e.session, {nonce}) AS UBIGINT) END"
     known = f"CASE WHEN e.subject IS NULL THEN NULL ELSE {subject} END AS subject"
@@ -34,7 +36,8 @@ def views(nonce: int) -> dict[str, str]:
         ),
         "subjects": (
             f"SELECT {subject} AS subject, min(e.time) AS first_seen, max(e.time) AS last_seen, count(*) AS events,"
-            " count(DISTINCT e.session) AS sessions, sum(e.revenue) AS revenue,"
+            f" count(DISTINCT e.session) AS sessions, sum({amount}) AS revenue,"
+            f" count(*) FILTER (e.revenue IS NOT NULL AND {amount} IS NULL) AS without_rate,"
             f" {lasts} FROM {EVENTS} e WHERE e.subject IS NOT NULL GROUP BY e.subject"
         ),
     }

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import ByCohorts
-from consentryd.analytics.group import ALL, EVERYONE, label_of
+from consentryd.analytics.group import ALL, EVERYONE, OTHER, label_of
 from consentryd.analytics.period import Period, compared
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.source import Source
@@ -187,6 +187,7 @@ class _Lines:
             series=series,
             name=name,
             group=label_of(cell.group, self._question.breakdown),
+            rest=cell.group == OTHER,
             values=self._points(cell, current.cells, self._period),
             total=cell.value(current.cells, RANGE),
             total_semantics=self._semantics(series),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PlainSerializer, model_validator
 
-from consentryd.analytics.breakdown import Breakdown, ByCohorts
+from consentryd.analytics.breakdown import REST, Breakdown, ByCohorts, joined
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.period import CompareKind
@@ -123,6 +123,7 @@ class Line(Answered):
     series: str
     name: str
     group: list[str] | None
+    rest: bool = Field(False, description=REST)
     values: list[Point]
     total: Value
     total_semantics: str
@@ -142,11 +143,13 @@ class TrendsResult(Envelope):
 
 
 def _rows(line: Line) -> Iterator[dict[str, Any]]:
-    head = {"series": line.series, "name": line.name, "group": None if line.group is None else " / ".join(line.group)}
+    group = None if line.group is None else joined(line.group)
+    head = {"series": line.series, "name": line.name, "group": group}
     for number, point in enumerate(line.values):
         row = {**head, "start": point.start, "value": point.value, "complete": point.complete}
         if line.compared_to is not None:
             row["compared_to"] = line.compared_to[number].value
-        yield row
+        yield row | {"rest": line.rest}
     if not line.values:
-        yield {**head, "total": line.total}
+        before = {} if line.compared_to is None else {"compared_total": line.compared_total}
+        yield {**head, "total": line.total, **before, "rest": line.rest}

@@ -68,7 +68,9 @@ def query(
     if isinstance(parsed, PersonQuery):
         note_use(settings, [int(parsed.subject)], "report on one subject", site)
     with ExitStack() as stack:
-        result = open_engine(settings, stack).ask(parsed, site, SystemClock().now())
+        engine = open_engine(settings, stack)
+        check_site(settings, engine, site)
+        result = engine.ask(parsed, site, SystemClock().now())
     if as_json or form is Form.JSON:
         sys.stdout.write(forms.encode(result, forms.JSON).decode() + "\n")
     elif form is Form.CSV:
@@ -98,6 +100,15 @@ def open_engine(settings: Settings, stack: ExitStack) -> Engine:
     return Engine(readers, settings.analytics, book, partial(analysed_days, settings))
 
 
+def check_site(settings: Settings, engine: Engine, site: str) -> None:
+    """Raises `ConfigError` for a site of which there is neither a key nor an event: its name is misspelt."""
+    with installation.control(settings) as control:
+        keys = control.keys()
+    sites = sorted({key.site for key in keys})
+    if site not in sites and not engine.holds(site, SystemClock().now()):
+        raise ConfigError(f"Nothing is stored of a site {site}; there are {', '.join(sites) or 'no keys of any'}.")
+
+
 def note_use(settings: Settings, subjects: Sequence[int], why: str, site: str) -> None:
     """On record, as for a key that asks over HTTP, before anything is shown."""
     from consentryd.rights.usage import UsageRecord  # noqa: PLC0415 -- the same
@@ -124,12 +135,16 @@ def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, 
 
 def show_rows(rows: Sequence[dict[str, Any]]) -> None:
     """Rows of one shape as a table. Columns that are named by numbers, such as ages, are shaded by their values: a heatmap."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "rest" or any(map(_is_rest, rows))]
     top = max((_size(row.get(name)) for row in rows for name in names if name.isdigit()), default=0.0)
     table = Table(*names, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(_shaded(row.get(name), top if name.isdigit() else 0.0) for name in names))
     show(table)
+
+
+def _is_rest(row: Mapping[str, Any]) -> bool:
+    return row.get("rest") is True
 
 
 def _shaded(value: Any, top: float) -> Text:
@@ -164,13 +179,38 @@ def _is_text(value: Any) -> bool:
 def _show_lines(result: dict[str, Any]) -> None:
     span = result["resolved_range"]
     say(f"{span['from_'][:10]} to {span['to'][:10]} by {span['interval']}, {result['timezone']}")
-    table = Table("series", "group", "over time", "last", "total", box=None, padding=(0, 2, 0, 0))
-    for line in result["series"]:
+    lines = result["series"]
+    over_time = any(line["values"] for line in lines)
+    compared = any(line["compared_to"] is not None for line in lines)
+    names = [
+        "series",
+        "group",
+        *(["over time", "last"] if over_time else []),
+        "total",
+        *(["before", "change"] if compared else []),
+    ]
+    table = Table(*names, box=None, padding=(0, 2, 0, 0))
+    for line in lines:
         values = [point["value"] for point in line["values"]]
-        group = "" if line["group"] is None else " / ".join(line["group"])
-        last = _cell(values[-1]) if values else ""
-        table.add_row(line["name"], group, sparkline(values), last, _cell(line["total"]))
+        cells = [sparkline(values), _cell(values[-1]) if values else ""] if over_time else []
+        cells += [_cell(line["total"]), *(_before(line) if compared else [])]
+        table.add_row(line["name"], _group(line), *cells)
     show(table)
+
+
+def _group(line: Mapping[str, Any]) -> str:
+    from consentryd.analytics.breakdown import joined  # noqa: PLC0415 -- loaded with the answer
+
+    if line["group"] is None:
+        return ""
+    return joined(line["group"]) + (" (the rest)" if line["rest"] else "")
+
+
+def _before(line: Mapping[str, Any]) -> list[str]:
+    """The total of the earlier range, and by how much of it this one is more or less."""
+    total, before = line["total"], line["compared_total"]
+    change = f"{float(total) / float(before) - 1:+.1%}" if total is not None and before else "-"
+    return [_cell(before), change]
 
 
 def sparkline(values: Sequence[Any]) -> str:

@@ -12,7 +12,7 @@ import typer
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
-from consentryd.gateway.cli.query import Form, open_engine, show_rows
+from consentryd.gateway.cli.query import Form, check_site, open_engine, show_rows
 from consentryd.model.clock import SystemClock
 
 
@@ -38,6 +38,7 @@ def sql(
     text = sys.stdin.read() if statement == "-" else statement
     with ExitStack() as stack:
         engine = open_engine(settings, stack)
+        check_site(settings, engine, site)
         control = Control(settings.analytics.sql_seconds)
         found = engine.sql(text, site, SystemClock().now(), control, nonce=secrets.randbits(62), region=region)
     rows = found.table.to_pylist()
