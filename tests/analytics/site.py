@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,19 @@ class Shop:
     def save_cohort(self, name: str, definition: Mapping[str, Any], **more: Any) -> None:
         """A dynamic cohort, to be named by questions."""
         self.saved.create("shop", "cohort", name, json.dumps({"name": name, "definition": definition, **more}), "key")
+
+    def reckon(self, name: str, people: Iterable[int], time: str | int) -> None:
+        """From then on these are a saved cohort's members."""
+        cohort = next(each.id for each in self.saved.all("shop", "cohort") if each.name == name)
+        at = time if isinstance(time, int) else instant(time)
+        members = "SELECT subject FROM cohort_spell WHERE cohort = ? AND left_at IS NULL"
+        before = {found for (found,) in self.database.execute(members, (cohort,))}
+        wanted = {subject(person) for person in people}
+        ended = "UPDATE cohort_spell SET left_at = ? WHERE cohort = ? AND subject = ? AND left_at IS NULL"
+        self.database.executemany(ended, [(at, cohort, each) for each in before - wanted])
+        begun = "INSERT INTO cohort_spell (cohort, subject, entered_at) VALUES (?, ?, ?)"
+        self.database.executemany(begun, [(cohort, each, at) for each in wanted - before])
+        self.database.execute("INSERT INTO cohort_reckoning (cohort, at, version) VALUES (?, ?, 1)", (cohort, at))
 
     def close(self) -> None:
         self.reader.close()

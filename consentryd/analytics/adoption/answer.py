@@ -19,6 +19,7 @@ from consentryd.analytics.period import Period, days_of
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.retention.answer import answer as answer_retention
 from consentryd.analytics.retention.model import RetentionQuery
+from consentryd.analytics.suppression import running, steps
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 
@@ -33,7 +34,7 @@ def answer(question: AdoptionQuery, asked: Asked) -> AdoptionResult:
     people = asked.execution.gather(people_sql(question, period, asked), span)
     used = people.filter(pc.greater_equal(people["uses"], question.uses))
     eligible, adopters = people.num_rows, used.num_rows
-    small = asked.hides(adopters) or asked.hides(eligible)
+    small = asked.hides(adopters) or asked.hides(eligible - adopters) or asked.hides(eligible)
     waits = _known(used["wait"]) / DAY
     gaps = _known(used["gap"]) / DAY
     uses = used["uses"].to_numpy()
@@ -62,15 +63,17 @@ def _buckets(used: pa.Table, eligible: int, daily: list[tuple[int, int]], period
     new = used.filter(pc.fill_null(used["is_new"], fill_value=False))["b"].to_numpy()
     counts = np.bincount(new, minlength=period.buckets)[: period.buckets]
     sums = np.cumsum(counts)
+    told = running([count if asked.hides(count) else 0 for count in counts.tolist()], asked.least)
     found = []
     for number, (start, done) in enumerate(zip(period.labels(), asked.complete(period), strict=True)):
         (active, users), so_far = daily[number], int(sums[number])
         hidden = asked.hides(users) or asked.hides(active - users)
+        quiet = not eligible or eligible < asked.least or asked.hides(so_far) or not told[number]
         found.append(
             NewAdopters(
                 start=start,
                 subjects=asked.shown(int(counts[number])),
-                cumulative_share=None if not eligible or eligible < asked.least or asked.hides(so_far) else so_far / eligible,
+                cumulative_share=None if quiet else so_far / eligible,
                 users=None if hidden else scaled(users, asked.scale),
                 active=asked.shown(active),
                 share=None if hidden or not active else users / active,
@@ -84,14 +87,20 @@ def _curve(question: AdoptionQuery, people: pa.Table, asked: Asked) -> list[Curv
     """Who was observed for k days or more is in the denominator of day k; who had used it after at most k days, in the numerator."""
     seen = people["seen"].cast(pa.int64()).fill_null(-1).to_numpy()
     late = people["late"].cast(pa.int64()).fill_null(_NEVER).to_numpy()
-    points = []
+    counts = []
     for day in range(question.curve_days + 1):
         observed = seen >= day * DAY
-        whole, part = int(observed.sum()), int((late[observed] <= day * DAY).sum())
-        hidden = asked.hides(part) or whole < asked.least
-        share = None if hidden or not whole else part / whole
-        points.append(CurvePoint(day=day, subjects=asked.shown(whole), share=share))
-    return points
+        counts.append((int(observed.sum()), int((late[observed] <= day * DAY).sum())))
+    large = [not any(asked.hides(count) for count in (whole, part, whole - part)) for whole, part in counts]
+    told = iter(steps((each for each, shown in zip(counts, large, strict=True) if shown), asked.least))
+    return [
+        CurvePoint(
+            day=day,
+            subjects=scaled(whole, asked.scale) if (shown := enough and next(told)) else None,
+            share=part / whole if shown and whole else None,
+        )
+        for day, ((whole, part), enough) in enumerate(zip(counts, large, strict=True))
+    ]
 
 
 def _retention(question: AdoptionQuery, period: Period, asked: Asked) -> list[float | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from consentryd.analytics.adoption.model import AdoptionGroup, AdoptionQuery, AdoptionSegments
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, By
+from consentryd.analytics.suppression import Line, hidden_of
 from consentryd.analytics.trends.measuring import scaled
 
 
@@ -25,21 +26,39 @@ def segments_of(
     rest = [row for row in ranked if row not in shown]
     while shown and asked.hides(sum(row["a_count"] for row in rest)):
         rest.append(shown.pop())
-    groups = [_group(NONE_LABEL if row["v"] is None else row["v"], [row], asked) for row in shown]
+    named = [(NONE_LABEL if row["v"] is None else row["v"], [row]) for row in shown]
     people = sum(row["a_count"] for row in rest)
     large = people >= max(1, asked.least)
-    return AdoptionSegments(
-        property=by.property, groups=[*groups, _group(OTHER_LABEL, rest, asked, rest=True)] if large else groups
-    ), (0 if large else len(rest))
+    groups = [_Group.of(value, rows) for value, rows in named]
+    if large:
+        groups.append(_Group.of(OTHER_LABEL, rest, rest=True))
+    return AdoptionSegments(property=by.property, groups=_told(groups, asked)), 0 if large else len(rest)
 
 
-def _group(value: str, rows: list[dict[str, Any]], asked: Asked, *, rest: bool = False) -> AdoptionGroup:
-    eligible, adopters = (sum(row[name] for row in rows) for name in ("a_count", "a_sum"))
-    hidden = asked.hides(adopters) or asked.hides(eligible - adopters)
-    return AdoptionGroup(
-        value=value,
-        rest=rest,
-        eligible=scaled(eligible, asked.scale),
-        adopters=None if hidden else scaled(adopters, asked.scale),
-        rate=None if hidden else adopters / eligible,
-    )
+class _Group(NamedTuple):
+    value: str
+    eligible: int
+    adopters: int
+    rest: bool = False
+
+    @classmethod
+    def of(cls, value: str, rows: list[dict[str, Any]], *, rest: bool = False) -> _Group:
+        eligible, adopters = (sum(row[name] for row in rows) for name in ("a_count", "a_sum"))
+        return cls(value, eligible, adopters, rest)
+
+
+def _told(groups: list[_Group], asked: Asked) -> list[AdoptionGroup]:
+    """Both adopters and the others add up to those of all groups."""
+    adopted = {number: group.adopters for number, group in enumerate(groups)}
+    others = {number: group.eligible - group.adopters for number, group in enumerate(groups)}
+    hidden = hidden_of([Line(adopted), Line(others)], asked.least)
+    return [
+        AdoptionGroup(
+            value=group.value,
+            rest=group.rest,
+            eligible=scaled(group.eligible, asked.scale),
+            adopters=None if number in hidden else scaled(group.adopters, asked.scale),
+            rate=None if number in hidden else group.adopters / group.eligible,
+        )
+        for number, group in enumerate(groups)
+    ]

@@ -79,16 +79,18 @@ def _by_value(run: Run, breakdown: FunnelBreakdown, total: Conversion, told: Tol
 
 
 def _cuts(groups: Sequence[Conversion], total: Conversion | None, told: Told) -> list[int]:
-    """The first step of each group that is not shown. Where one group's alone is not, it would follow from the total's: then the smallest
-    group beside it is not shown from there on either."""
+    """The first step of each group that is not shown. Where one group's alone is not, it would follow from the total's, and so would that of
+    a few together: then the smallest groups beside them are not shown from there on either."""
     cuts = [told.cut(numbers.people.tolist()) for numbers in groups]
     if total is None:
         return cuts
     for step in range(told.cut(total.people.tolist())):
-        hidden = [place for place, cut in enumerate(cuts) if cut <= step and groups[place].people[step]]
-        others = [place for place, cut in enumerate(cuts) if cut > step and groups[place].people[step]]
-        if len(hidden) == 1 and others:
-            cuts[min(others, key=lambda place: (int(groups[place].people[step]), -place))] = step
+        sizes = {place: int(group.people[step]) for place, group in enumerate(groups) if group.people[step]}
+        hidden = {place for place in sizes if cuts[place] <= step}
+        while hidden and hidden != sizes.keys() and (len(hidden) == 1 or told.asked.hides(sum(sizes[place] for place in hidden))):
+            hidden.add(min(sizes.keys() - hidden, key=lambda place: (sizes[place], -place)))
+        for place in hidden:
+            cuts[place] = min(cuts[place], step)
     return cuts
 
 

@@ -13,8 +13,8 @@ from consentryd.analytics.kernel.conversion import Conversion, Histogram, Pair, 
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.kernel.trend import Trend
 from consentryd.analytics.period import Period
+from consentryd.analytics.suppression import hide_line
 from consentryd.analytics.trends.measuring import scaled
-from consentryd.analytics.trends.privacy import hide_line
 
 
 @dataclass(frozen=True, slots=True)

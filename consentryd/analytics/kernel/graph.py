@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from consentryd.analytics.kernel.chain import Ints
+from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.order import leading, numbered, people, summed
 from consentryd.analytics.kernel.paths import ELLIPSIS, Paths, Walk, shortened, walk_of
 from consentryd.analytics.stream import Stream
@@ -40,13 +40,16 @@ class Edges(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Arrivals at an item at a step, ascending, each once; of these `continued` went on. `subjects`: who arrived, if counted, else 0."""
+    """Arrivals at an item at a step, ascending, each once; of these `continued` went on. If counted, else 0, `subjects`: who arrived;
+    `going` and `leaving`: who went on, and who did not."""
 
     step: Ints
     item: Ints
     arrivals: Ints
     continued: Ints
     subjects: Ints
+    going: Ints
+    leaving: Ints
 
     @classmethod
     def joined(cls, parts: Sequence[Nodes]) -> Nodes:
@@ -65,14 +68,16 @@ def graph_of(walk: Walk, step: Ints, *, counted: bool = False) -> tuple[Nodes, E
     """Adds up visits with their steps; if `counted`, also the subjects of nodes."""
     goes_on = np.append(walk.session[1:] == walk.session[:-1], values=False) if len(step) else np.empty(0, np.bool_)
     place = np.flatnonzero(goes_on)
-    return _nodes(walk, step, place, counted=counted), _edges(walk, step, place)
+    return _nodes(walk, step, goes_on, counted=counted), _edges(walk, step, place)
 
 
-def _nodes(walk: Walk, step: Ints, going: Ints, *, counted: bool) -> Nodes:
+def _nodes(walk: Walk, step: Ints, goes_on: Bools, *, counted: bool) -> Nodes:
     at, number = numbered(step, walk.item)
     arrivals = np.bincount(number, minlength=len(at))
-    subjects = people(number, walk.subject, len(at)) if counted else np.zeros_like(arrivals)
-    return Nodes(step[at], walk.item[at], arrivals, np.bincount(number[going], minlength=len(at)), subjects)
+    subjects = [np.zeros_like(arrivals)] * 3
+    if counted:
+        subjects = [people(number[some], walk.subject[some], len(at)) for some in (slice(None), goes_on, ~goes_on)]
+    return Nodes(step[at], walk.item[at], arrivals, np.bincount(number[goes_on], minlength=len(at)), *subjects)
 
 
 def _edges(walk: Walk, step: Ints, place: Ints) -> Edges:
@@ -108,14 +113,22 @@ class Shown(NamedTuple):
     covered: float | None
 
 
-def shown(edges: Edges, texts: list[str], question: Paths, limit: int = 50, weights: tuple[int, int | None] = (1, None)) -> Shown:
-    """The `limit` most frequent passages between the least and most `weights`.
+def shown(
+    edges: Edges,
+    texts: list[str],
+    question: Paths,
+    limit: int = 50,
+    weights: tuple[int, int | None] = (1, None),
+    told: Bools | None = None,
+) -> Shown:
+    """The `limit` most frequent passages between the least and most `weights`, of those that may be `told`.
 
     Of these, those that hang together with the first step, or with the end point where paths are aligned at their end.
     """
     names = {ELLIPSIS: "...", **dict(enumerate(texts))}
     low, high = weights
-    allowed = np.flatnonzero((edges.passages >= low) & (edges.passages <= (edges.passages if high is None else high)))
+    may = np.ones(len(edges.step), np.bool_) if told is None else told
+    allowed = np.flatnonzero(may & (edges.passages >= low) & (edges.passages <= (edges.passages if high is None else high)))
     candidates = allowed[leading(edges.passages[allowed], limit)].tolist()
     chosen = sorted(candidates, key=lambda place: _rank(edges, place, names))[:limit]
     kept = _connected(edges, chosen, question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
@@ -26,10 +26,11 @@ from consentryd.analytics.shape import PropertyName, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics import attribution as rules
 from consentryd.analytics.statistics import markov, shapley
-from consentryd.analytics.statistics.array import Floats, Ints
+from consentryd.analytics.statistics.array import Bools, Floats, Ints
 from consentryd.analytics.statistics.touch import Journeys, Touching, joined, journeys, unconverted
 from consentryd.analytics.stream import Stream
 from consentryd.analytics.streaming import Column, Texts
+from consentryd.analytics.suppression import Line, hidden_of
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import DAY
 
@@ -55,7 +56,8 @@ class AttributionQuery(Question):
 
 
 class ChannelCredit(Answered):
-    """Conversions and their value by model. Each model's conversions, unattributed ones included, add up to all conversions.
+    """Conversions and their value by model. Each model's conversions, unattributed ones included, add up to all conversions. Null: the model
+    credits the channel with those of too few subjects, or what it credits would tell another's.
 
     `subjects`: those with a conversion that the channel touched; one may be touched by several channels.
     """
@@ -102,8 +104,12 @@ def answer(question: AttributionQuery, asked: Asked) -> AttributionResult:
         asked.warn(f"missing_rate {currency}", count)
     credits_ = {model: _credit(model, made, lost, len(names)) for model in question.models}
     people = _people(made, len(names))
+    paid = {model: _people(made, len(names), _paid(model, made)) for model in question.models}
     few = asked.hides(len(np.unique(made.subject)))
-    rows = [_Row(name, people[code], code, credits_) for code, name in enumerate([*names, _UNATTRIBUTED])]
+    rows = [
+        _Row(name, people[code], code, credits_, {model: each[code] for model, each in paid.items()})
+        for code, name in enumerate([*names, _UNATTRIBUTED])
+    ]
     channels, hidden = ([], 1) if few else _shown(rows, question.models[0], asked)
     envelope = asked.envelope(period, interval=False)
     envelope["suppressed_groups"] = hidden
@@ -137,10 +143,12 @@ def _followed(
 
 
 class _Row:
-    """A channel with its credits, the last code that of what is unattributed."""
+    """A channel with its credits, the last code that of what is unattributed. `paid`: whose conversions a model credits it with."""
 
-    def __init__(self, name: str, people: Ints, code: int, credits_: Mapping[Model, rules.Credit]) -> None:
-        self.name, self.people = name, people
+    def __init__(
+        self, name: str, people: Ints, code: int, credits_: Mapping[Model, rules.Credit], paid: Mapping[Model, Ints]
+    ) -> None:
+        self.name, self.people, self.paid = name, people, paid
         self.conversions = {model: _at(credit.conversions, credit.unattributed, code) for model, credit in credits_.items()}
         self.value = {model: _at(credit.value, credit.unattributed_value, code) for model, credit in credits_.items()}
 
@@ -149,15 +157,32 @@ def _at(credits_: Floats, unattributed: float, code: int) -> float:
     return float(credits_[code]) if code < len(credits_) else float(unattributed)
 
 
-def _people(made: Journeys, channels: int) -> list[Ints]:
-    """The converting subjects of each channel, and last those with a conversion that nothing touched."""
-    touched = np.unique(np.stack([made.channel, made.subject[made.owner]]), axis=1)
+def _people(made: Journeys, channels: int, paid: Bools | None = None) -> list[Ints]:
+    """The converting subjects of each channel, by some of the touches, and last those with a conversion that nothing touched."""
+    channel, owner = (made.channel, made.owner) if paid is None else (made.channel[paid], made.owner[paid])
+    touched = np.unique(np.stack([channel, made.subject[owner]]), axis=1)
     edges = np.searchsorted(touched[0], np.arange(1, channels))
     return [*(np.split(touched[1], edges) if channels else []), np.unique(made.subject[made.sizes == 0])]
 
 
-def _distinct(rows: list[_Row]) -> int:
-    return len(np.unique(np.concatenate([row.people for row in rows]))) if rows else 0
+def _paid(model: Model, made: Journeys) -> Bools | None:
+    """The touches that a model credits; None: all."""
+    match model:
+        case "first":
+            return rules.first(made) > 0
+        case "last":
+            return rules.last(made) > 0
+        case _:
+            return None
+
+
+def _distinct(people: Iterable[Ints]) -> int:
+    found = list(people)
+    return len(np.unique(np.concatenate(found))) if found else 0
+
+
+def _together(rows: Iterable[_Row]) -> int:
+    return _distinct(row.people for row in rows)
 
 
 def _shown(rows: list[_Row], first: Model, asked: Asked) -> tuple[list[ChannelCredit], int]:
@@ -167,22 +192,37 @@ def _shown(rows: list[_Row], first: Model, asked: Asked) -> tuple[list[ChannelCr
     ranked = [*sorted(known, key=lambda row: (-row.conversions[first], row.name)), rows[-1]]
     small = [row for row in ranked if asked.hides(len(row.people))]
     large = [row for row in ranked if row not in small]
-    while small and large and _distinct(small) < asked.least:
+    while small and large and _together(small) < asked.least:
         small.append(large.pop(-2 if len(large) > 1 else -1))
-    if asked.hides(_distinct(small)):
+    if asked.hides(_together(small)):
         return [], len(small)
-    found = [_credited(row.name, [row], asked) for row in large]
-    return ([*found, _credited(OTHER_LABEL, small, asked, rest=True)] if small else found), 0
-
-
-def _credited(name: str, rows: list[_Row], asked: Asked, *, rest: bool = False) -> ChannelCredit:
+    merged = [*([row] for row in large), *([small] if small else [])]
     models = rows[0].conversions
+    hidden = {
+        model: hidden_of(
+            [Line({place: _distinct(row.paid[model] for row in each) for place, each in enumerate(merged)}, shared=True)],
+            asked.least,
+        )
+        for model in models
+    }
+    return [
+        _credited(each, {model for model in models if place in hidden[model]}, asked, rest=each is small)
+        for place, each in enumerate(merged)
+    ], 0
+
+
+def _credited(rows: list[_Row], hidden: Collection[Model], asked: Asked, *, rest: bool) -> ChannelCredit:
+    models = rows[0].conversions
+
+    def added(amounts: Iterable[float], model: Model) -> float | None:
+        return None if model in hidden else scaled(sum(amounts), asked.scale)
+
     return ChannelCredit(
-        channel=name,
+        channel=OTHER_LABEL if rest else rows[0].name,
         rest=rest,
-        subjects=scaled(_distinct(rows), asked.scale),
-        conversions={model: scaled(sum(row.conversions[model] for row in rows), asked.scale) for model in models},
-        value={model: scaled(sum(row.value[model] for row in rows), asked.scale) for model in models},
+        subjects=scaled(_together(rows), asked.scale),
+        conversions={model: added((row.conversions[model] for row in rows), model) for model in models},
+        value={model: added((row.value[model] for row in rows), model) for model in models},
     )
 
 

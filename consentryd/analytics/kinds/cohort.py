@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.shape import Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Bools
+from consentryd.analytics.suppression import balances
 from consentryd.model.clock import DAY
 
 
@@ -62,25 +64,33 @@ def answer(question: CohortHistoryQuery, asked: Asked) -> CohortHistoryResult:
         raise no_cohort(question.cohort)
     period = asked.period(question.interval)
     roll = audience.roll()
-    known = _visible(roll, question, asked)
-    entered, left = roll.entered[known], roll.left[known]
+    seen = _visible(roll, question, asked)
+    entered, left = roll.entered[seen], roll.left[seen]
     first = roll.reckonings[0].at if roll.reckonings else asked.now + 1
 
-    def bucket(start: int, end: int) -> tuple[int | None, int | None, int | None]:
-        if min(end - 1, asked.now) < first or start > asked.now:
-            return None, None, None
-        members = int(np.count_nonzero((entered < end) & (left >= end)))
-        came = int(np.count_nonzero((entered >= start) & (entered < end)))
-        went = int(np.count_nonzero((left >= start) & (left < end)))
-        return asked.shown(members), asked.shown(came), asked.shown(went)
+    def members(at: int) -> int:
+        return int(np.count_nonzero((entered < at) & (left >= at)))
 
-    edges = zip(period.edges, period.edges[1:], strict=False)
+    ends = list(pairwise(period.edges))
+    known = [min(end - 1, asked.now) >= first and start <= asked.now for start, end in ends]
+    moves = [tuple(int(np.count_nonzero((when >= start) & (when < end))) for when in (entered, left)) for start, end in ends]
+    levels = [members(edge) for edge in period.edges]
+    told = balances(levels, moves, asked.least)
+
+    def bucket(number: int) -> dict[str, int | None]:
+        counts = (levels[number + 1], *moves[number])
+        shown = (told[number].level, told[number].moves, told[number].moves)
+        return {
+            name: round(count * asked.scale) if known[number] and large else None
+            for name, count, large in zip(("members", "entered", "left"), counts, shown, strict=True)
+        }
+
     return CohortHistoryResult(
         **asked.envelope(period),
         cohort=question.cohort,
         buckets=[
-            CohortBucket(start=label, complete=complete, **dict(zip(("members", "entered", "left"), bucket(*ends), strict=True)))
-            for label, complete, ends in zip(period.labels(), asked.complete(period), edges, strict=True)
+            CohortBucket(start=label, complete=complete, **bucket(number))
+            for number, (label, complete) in enumerate(zip(period.labels(), asked.complete(period), strict=True))
         ],
         reckonings=[
             CohortReckoning(at=asked.label(each.at), version=each.version)

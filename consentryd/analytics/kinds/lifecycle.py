@@ -18,6 +18,8 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.rollup.activity import lifecycle_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.stream import Stream
+from consentryd.analytics.suppression import Line, hidden_of
+from consentryd.analytics.trends.measuring import scaled
 
 ANYTHING = Matcher()
 
@@ -72,19 +74,36 @@ def _counts(stream: Stream, *, edges: tuple[int, ...]) -> Lifecycle:
 
 
 def _buckets(found: Lifecycle, period: Period, asked: Asked) -> list[Phase]:
-    rows = zip(period.labels(), found.counts.tolist(), found.quick_ratio(), asked.complete(period), strict=True)
-    return [_phase(start, counts, ratio, done, asked) for start, counts, ratio, done in rows]
+    counts = found.counts.tolist()
+    hidden = hidden_of(_lines(counts), asked.least)
+    rows = zip(period.labels(), counts, found.quick_ratio(), asked.complete(period), strict=True)
+    return [
+        _phase(
+            start,
+            [None if (number, status) in hidden else scaled(count, asked.scale) for status, count in enumerate(row)],
+            ratio,
+            complete=done,
+        )
+        for number, (start, row, ratio, done) in enumerate(rows)
+    ]
 
 
-def _phase(start: str, counts: list[int], ratio: float | None, done: bool, asked: Asked) -> Phase:
-    shown = [asked.shown(count) for count in counts]
-    dormant = shown[DORMANT] if done else None
+def _lines(counts: list[list[int]]) -> list[Line]:
+    """Who is here in a bucket is new, returning or resurrecting, and in the next one returning or dormant."""
+    parts = [statuses for _ in counts for statuses in ((RETURNING, DORMANT), (NEW, RETURNING, RESURRECTING))]
+    return [
+        Line({(place // 2, status): counts[place // 2][status] for status in statuses}) for place, statuses in enumerate(parts)
+    ]
+
+
+def _phase(start: str, shown: list[int | None], ratio: float | None, *, complete: bool) -> Phase:
+    dormant = shown[DORMANT] if complete else None
     return Phase(
         start=start,
         new=shown[NEW],
         returning=shown[RETURNING],
         resurrecting=shown[RESURRECTING],
         dormant=None if dormant is None else -dormant,
-        quick_ratio=ratio if done and None not in shown else None,
-        complete=done,
+        quick_ratio=ratio if complete and None not in shown else None,
+        complete=complete,
     )

@@ -15,12 +15,12 @@ from consentryd.analytics.asked import Asked
 from consentryd.analytics.comparison import check_pattern
 from consentryd.analytics.condition import Condition, Matcher
 from consentryd.analytics.field import field_of
-from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.graph import Edges, Nodes, graph_of, shown
 from consentryd.analytics.kernel.order import leading
 from consentryd.analytics.kernel.paths import ELLIPSIS, END, START, Paths, shortened, walk_of
 from consentryd.analytics.kernel.sequences import Sequences, Transitions, added, joined, sequences, transitions
 from consentryd.analytics.kernel.sessions import Cut
+from consentryd.analytics.kinds.passages import Told, told_of, told_paths, told_transitions
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.region_view import Span
@@ -85,11 +85,13 @@ class PathEdge(Answered):
 
 
 class PathNode(Answered):
+    """`continued` and `dropped` are null where one of them would tell of too few."""
+
     step: int
     item: str
     arrivals: int
-    continued: int
-    dropped: int
+    continued: int | None
+    dropped: int | None
 
 
 class WholePath(Answered):
@@ -223,7 +225,9 @@ class _Answer:
 
     def result(self, found: _Part, envelope: dict[str, Any]) -> PathsResult:
         plan = plan_of(self._question, self._texts)
-        graph = shown(found.edges, self._texts, plan, self._question.limit, (self._least, self._question.most))
+        told = told_of(found.nodes, found.edges, self._asked.least)
+        weights = (self._least, self._question.most)
+        graph = shown(found.edges, self._texts, plan, self._question.limit, weights, told.edges)
         edges = [
             PathEdge(
                 from_=f"{edge.step}_{edge.origin}",
@@ -234,30 +238,31 @@ class _Answer:
                 median_s=edge.median,
             )
             for edge in graph.edges
-            if edge.subjects >= self._asked.least
         ]
         return PathsResult(
             **envelope,
             edges=edges,
-            nodes=self._nodes(found.nodes),
+            nodes=self._nodes(found.nodes, told),
             paths=self._paths(found.paths),
             transitions=self._transitions(found.transitions),
             covered=graph.covered,
         )
 
-    def _nodes(self, nodes: Nodes) -> list[PathNode]:
-        shown = (nodes.arrivals >= self._question.least) & self._are_large(nodes.subjects)
-        rows = zip(*(column[shown].tolist() for column in nodes), strict=True)
-        ranked = sorted((step, -arrivals, self._name(item), continued) for step, item, arrivals, continued, _ in rows)
+    def _nodes(self, nodes: Nodes, told: Told) -> list[PathNode]:
+        shown = (nodes.arrivals >= self._question.least) & told.nodes
+        columns = (nodes.step, nodes.item, nodes.arrivals, nodes.continued, told.going)
+        rows = zip(*(column[shown].tolist() for column in columns), strict=True)
+        ranked = sorted((step, -arrivals, self._name(item), continued, going) for step, item, arrivals, continued, going in rows)
         return [
-            PathNode(step=step, item=item, arrivals=-less, continued=continued, dropped=-less - continued)
-            for step, less, item, continued in ranked[: 4 * self._question.limit]
+            PathNode(
+                step=step,
+                item=item,
+                arrivals=-less,
+                continued=continued if going else None,
+                dropped=-less - continued if going else None,
+            )
+            for step, less, item, continued, going in ranked[: 4 * self._question.limit]
         ]
-
-    def _are_large(self, subjects: Ints) -> Bools:
-        """Whether enough subjects did it to be shown. They are not counted where one is enough."""
-        found: Bools = subjects >= (self._asked.least if self._asked.least > 1 else 0)
-        return found
 
     def _paths(self, paths: Sequences) -> list[WholePath]:
         first = paths.first()
@@ -267,7 +272,8 @@ class _Answer:
         }
         names = {path: [self._name(item) for item in own] for path, own in items.items()}
         ranked = np.array(sorted(names, key=lambda path: (-paths.sessions[path], names[path]))[:_SEQUENCES], np.int64)
-        shown = ranked[(paths.sessions[ranked] >= self._question.least) & self._are_large(paths.subjects[ranked])]
+        told = told_paths(paths, _SEQUENCES, self._asked.least)
+        shown = ranked[(paths.sessions[ranked] >= self._question.least) & told[ranked]]
         return [
             WholePath(
                 items=names[path],
@@ -286,7 +292,7 @@ class _Answer:
         return int(paths.met[path]) / int(paths.sessions[path])
 
     def _transitions(self, found: Transitions) -> list[Transition]:
-        chances, large = found.shares(), self._are_large(found.subjects)
+        chances, large = found.shares(), told_transitions(found, self._asked.least)
         most = 4 * self._question.limit
         names = {
             pair: (self._name(int(found.origin[pair])), self._name(int(found.target[pair])))

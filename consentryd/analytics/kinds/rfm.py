@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
@@ -24,6 +23,7 @@ from consentryd.analytics.shape import PropertyName
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics.array import Floats, Ints
 from consentryd.analytics.statistics.rfm import QUINTILES, SEGMENTS, Scores, flow, grid, scores
+from consentryd.analytics.suppression import Cell, Line, hidden_of
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -98,20 +98,57 @@ def answer(question: RfmQuery, asked: Asked) -> RfmResult:
     period = asked.period("day")
     people = _scored(question, period, asked)
     found = people.scores
-    counted = Counter(zip(*(column.tolist() for column in found), strict=True))
-    names = Counter(SEGMENTS[position] for position in found.segment.tolist())
     before = None if question.before is None else _scored(question, asked.period("day", question.before), asked)
+    counts = _Counts.of(found, None if before is None else _flows(before, people))
+    hidden = hidden_of(counts.lines(), asked.least)
+
+    def shown(cell: Cell, count: int) -> int | None:
+        return None if cell in hidden else round(count * asked.scale)
+
     return RfmResult(
         **asked.envelope(period, interval=False),
         subjects=asked.shown(len(people.subject)),
         cells=[
-            RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=asked.shown(count))
-            for (r, f, m, position), count in sorted(counted.items(), reverse=True)
+            RfmCell(recency=r, frequency=f, monetary=m, segment=SEGMENTS[position], subjects=shown((r, f, m, position), count))
+            for (r, f, m, position), count in sorted(counts.cells.items(), reverse=True)
         ],
-        grid=[[asked.shown(int(count)) for count in row] for row in grid(found.recency, found.frequency)[::-1]],
-        segments={name: asked.shown(count) for name, count in names.most_common()},
-        flows=[] if before is None else list(_flows(before, people, asked)),
+        grid=[[shown((r, f), counts.grid[r, f]) for f in range(1, QUINTILES + 1)] for r in range(QUINTILES, 0, -1)],
+        segments={name: shown(name, count) for name, count in counts.segments.most_common()},
+        flows=[
+            RfmFlow(was=was, became=became, subjects=shown((was, became), count)) for (was, became), count in counts.flows.items()
+        ],
     )
+
+
+class _Counts(NamedTuple):
+    """How many subjects: by scores and segment, by recency and frequency, by segment, by segments of both ranges."""
+
+    cells: Counter[tuple[int, int, int, int]]
+    grid: dict[tuple[int, int], int]
+    segments: Counter[str]
+    flows: dict[tuple[str, str], int]
+
+    @classmethod
+    def of(cls, found: Scores, flows: dict[tuple[str, str], int] | None) -> _Counts:
+        cells = Counter(zip(*(column.tolist() for column in found), strict=True))
+        two = {(r + 1, f + 1): int(count) for (r, f), count in np.ndenumerate(grid(found.recency, found.frequency))}
+        return cls(cells, two, Counter(SEGMENTS[position] for position in found.segment.tolist()), flows or {})
+
+    def lines(self) -> list[Line]:
+        """Cells add up to those of the grid and to segments, these to everybody, and who became of a segment to the segment."""
+        return [
+            Line(self.grid),
+            Line(self.segments),
+            *(Line({cell: count for cell, count in self.cells.items() if cell[:2] == place}, place) for place in self.grid),
+            *(
+                Line({cell: count for cell, count in self.cells.items() if SEGMENTS[cell[3]] == name}, name)
+                for name in self.segments
+            ),
+            *(
+                Line({pair: count for pair, count in self.flows.items() if pair[1] == name}, None if name == OUTSIDE else name)
+                for name in {became for _, became in self.flows}
+            ),
+        ]
 
 
 def subjects_in(question: RfmQuery, was: str | None, became: str | None, asked: Asked) -> list[int]:
@@ -138,13 +175,13 @@ def _members(people: _Scored, segment: str | None) -> set[int]:
     return set(people.subject[people.scores.segment == SEGMENTS.index(segment)].tolist())
 
 
-def _flows(before: _Scored, after: _Scored, asked: Asked) -> Iterator[RfmFlow]:
+def _flows(before: _Scored, after: _Scored) -> dict[tuple[str, str], int]:
     """The largest first; none of nobody."""
     counts = flow(before.subject, before.scores.segment, after.subject, after.scores.segment)
     names = [*SEGMENTS, OUTSIDE]
     places = [(int(row), int(column)) for row, column in zip(*np.nonzero(counts), strict=True)]
-    for row, column in sorted(places, key=lambda place: (-counts[place], place)):
-        yield RfmFlow(was=names[row], became=names[column], subjects=asked.shown(int(counts[row, column])))
+    ranked = sorted(places, key=lambda place: (-counts[place], place))
+    return {(names[row], names[column]): int(counts[row, column]) for row, column in ranked}
 
 
 def _scored(question: RfmQuery, period: Period, asked: Asked) -> _Scored:

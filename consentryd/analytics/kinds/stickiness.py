@@ -20,6 +20,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.rollup.activity import stickiness_of, trailing_of
 from consentryd.analytics.selecting import select
 from consentryd.analytics.stream import Stream
+from consentryd.analytics.suppression import hide_line
 from consentryd.analytics.trends.measuring import scaled
 
 ANYTHING = Matcher()
@@ -76,13 +77,13 @@ def answer(question: StickinessQuery, asked: Asked) -> StickinessResult:
     """Raises `Unprocessable` for the anonymous lane."""
     require_subjects(asked)
     period = asked.period(question.interval)
-    found = _histogram_of(question, period, asked)
+    histogram, mean = _histogram(_histogram_of(question, period, asked), asked)
     days = _days(question, period, asked)
     done = [day for day in days if day.complete]
     return StickinessResult(
         **asked.envelope(period),
-        histogram=_histogram(found, asked),
-        mean_buckets=found.mean(),
+        histogram=histogram,
+        mean_buckets=mean,
         days=days,
         mean_daily_to_weekly=_mean([day.daily_to_weekly for day in done]),
         mean_daily_to_monthly=_mean([day.daily_to_monthly for day in done]),
@@ -143,16 +144,22 @@ def _ratios(start: str, counts: list[int], complete: bool, asked: Asked) -> Rati
     )
 
 
-def _histogram(found: Stickiness, asked: Asked) -> list[Active]:
-    rows = zip(found.counts.tolist(), found.cumulative().tolist(), strict=True)
-    return [
-        Active(
-            buckets=number,
-            subjects=asked.shown(exactly),
-            at_least=None if asked.hides(exactly) or asked.hides(least) else scaled(least, asked.scale),
+def _histogram(found: Stickiness, asked: Asked) -> tuple[list[Active], float | None]:
+    """With the mean. Nothing is told of several buckets in which one is hidden, except how many subjects there are."""
+    counts = hide_line(found.counts.tolist(), asked.least)
+    every = int(found.counts.sum())
+    rows: list[Active] = []
+    whole = not asked.hides(every)
+    for number, (exactly, least) in enumerate(zip(counts, found.cumulative().tolist(), strict=True), start=1):
+        told = None not in counts[number - 1 :] or (number == 1 and whole)
+        rows.append(
+            Active(
+                buckets=number,
+                subjects=scaled(exactly, asked.scale),
+                at_least=scaled(least, asked.scale) if told else None,
+            )
         )
-        for number, (exactly, least) in enumerate(rows, start=1)
-    ]
+    return rows, None if None in counts else found.mean()
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.breakdown import NONE_LABEL
+from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.lane import require_subjects
@@ -26,6 +26,7 @@ from consentryd.analytics.shape import Shape, Text
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream
 from consentryd.analytics.streaming import Column
+from consentryd.analytics.suppression import largest
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import MINUTE
 
@@ -49,8 +50,10 @@ class WebQuery(SessionRules):
 
 
 class ValueCount(Answered):
+    """`visitors` is null of `Other`, whose visitors may have several of its values."""
+
     value: str
-    visitors: int
+    visitors: int | None
     page_views: int
 
 
@@ -171,17 +174,21 @@ def _sourced(stream: Stream, *, rules: SessionRules, edges: tuple[int, ...]) -> 
 
 
 def _ranked(visitors: Counter[str | None], views: Counter[str | None], question: WebQuery, asked: Asked) -> list[ValueCount]:
-    """The values with the most visitors, those of too few left out."""
+    """The values with the most visitors. Those of too few are in `Other` with all that are not shown: they would follow from the whole."""
     ranked = sorted(visitors, key=lambda value: (-visitors[value], value or ""))
-    return [
+    shown, rest = largest(ranked, visitors, question.limit, asked.least)
+    found = [
         ValueCount(
             value=NONE_LABEL if value is None else value,
             visitors=scaled(visitors[value], asked.scale),
             page_views=scaled(views[value], asked.scale),
         )
-        for value in ranked[: question.limit]
-        if visitors[value] >= max(asked.least, 1)
+        for value in shown
     ]
+    if rest:
+        seen = scaled(sum(views[value] for value in rest), asked.scale)
+        found.append(ValueCount(value=OTHER_LABEL, visitors=None, page_views=seen))
+    return found
 
 
 def _goal(goal: Goal, question: WebQuery, period: Period, visitors: int, asked: Asked) -> GoalCount:

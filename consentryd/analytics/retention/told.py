@@ -34,7 +34,7 @@ def hidden_of(found: Matrix, least: int) -> Hidden:
 
 def hidden_of_groups(groups: Sequence[Matrix], rest: Matrix | None, total: Matrix, least: int) -> list[Hidden]:
     """Of groups that share no member. Where one group's number alone is hidden, or that of the `rest` that is not shown, it would follow
-    from the total's: then the smallest beside it is hidden too."""
+    from the total's, and so would that of a few together: then the smallest beside them are hidden too."""
     if least <= 1 or not groups:
         return [hidden_of(found, least) for found in groups]
     whole = hidden_of(total, least)
@@ -42,10 +42,10 @@ def hidden_of_groups(groups: Sequence[Matrix], rest: Matrix | None, total: Matri
     size = np.array([_few(found.size, least) for found in every])
     if rest is not None:
         size[-1] = rest.size > 0
-    size = _beside(size, np.array([found.size for found in every]), ~whole.size)
+    size = _beside(size, np.array([found.size for found in every]), ~whole.size, least)
     retained = np.array([found.retained for found in every])
     cells = (_few(retained, least) | size[:, :, None]) & (retained > 0)
-    cells = _beside(cells, retained, ~whole.cells)
+    cells = _beside(cells, retained, ~whole.cells, least)
     return [Hidden(size[number], cells[number]) for number in range(len(groups))]
 
 
@@ -54,14 +54,20 @@ def _few(counts: Ints, least: int) -> Bools:
     return found
 
 
-def _beside(hidden: Bools, counts: Ints, told: Bools) -> Bools:
-    """With the smallest other group where one alone is hidden of a number whose total is told. Groups are the first axis."""
-    alone = ((hidden & (counts > 0)).sum(axis=0) == 1) & told
-    others = np.where(hidden | (counts == 0), np.iinfo(np.int64).max, counts)
-    smallest = others.argmin(axis=0)
-    there = np.take_along_axis(others, smallest[None], axis=0)[0] < np.iinfo(np.int64).max
-    more = np.arange(len(counts)).reshape(-1, *[1] * (counts.ndim - 1)) == smallest
-    found: Bools = hidden | (more & (alone & there))
+def _beside(hidden: Bools, counts: Ints, told: Bools, least: int) -> Bools:
+    """With the smallest other groups where one alone is hidden of a number whose total is told, or several that are few together. Groups
+    are the first axis."""
+    found = hidden
+    for _ in range(len(counts)):
+        gone = found & (counts > 0)
+        few = gone.any(axis=0) & ((gone.sum(axis=0) == 1) | (np.where(gone, counts, 0).sum(axis=0) < least)) & told
+        others = np.where(found | (counts == 0), np.iinfo(np.int64).max, counts)
+        smallest = others.argmin(axis=0)
+        there = np.take_along_axis(others, smallest[None], axis=0)[0] < np.iinfo(np.int64).max
+        if not (few & there).any():
+            break
+        number = np.arange(len(counts)).reshape(-1, *[1] * (counts.ndim - 1))
+        found = found | ((number == smallest) & (few & there))
     return found
 
 

@@ -22,6 +22,8 @@ from consentryd.analytics.revenue.model import (
 )
 from consentryd.analytics.revenue.payment import DAY_SQL, converted, payments_sql, per
 from consentryd.analytics.revenue.recurring import Recurring
+from consentryd.analytics.statistics.array import Bools
+from consentryd.analytics.suppression import running
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.analytics.view import HISTORY
 
@@ -54,7 +56,11 @@ def lifetime(
     for (cohort, age), amount in converted(asked.execution.gather(sums + aged, whole), ["c", "age"], asked):
         found[cohort, age] = found.get((cohort, age), _NOTHING) + amount
     over = np.array(span.complete(asked.now, asked.late))
-    cohorts = [_cohort(number, start, sizes, found, over, part, asked) for number, start in enumerate(period.labels())]
+    told = _told(asked.execution.gather(_payers_sql(rows, part), whole).to_pylist(), period.buckets, part, asked)
+    cohorts = [
+        _cohort(number, start, sizes, found, told[number] & over[number : number + part.ages], part, asked)
+        for number, start in enumerate(period.labels())
+    ]
     return Lifetime(cohorts=cohorts, curve=_curve(cohorts, found, part), predicted=_predicted(part, recurring, buckets))
 
 
@@ -68,8 +74,21 @@ def _rows_sql(question: RevenueQuery, part: LifetimePart, period: Period, span: 
     return f"SELECT *, {index_sql('f', period.edges)} AS c, {bucket} AS b FROM ({begun}) WHERE f >= {period.since} AND f < {period.until}"
 
 
+def _payers_sql(rows: str, part: LifetimePart) -> str:
+    aged = f"b >= c AND b - c < {part.ages} AND amount IS NOT NULL"
+    return f"SELECT c, b - c AS age, count(DISTINCT s) AS n FROM ({rows}) WHERE {aged} GROUP BY ALL"
+
+
+def _told(payers: list[dict[str, int]], cohorts: int, part: LifetimePart, asked: Asked) -> list[Bools]:
+    """By cohort the ages whose value may be shown: with that of the age before, it tells what was paid in between."""
+    sizes = np.zeros((cohorts, part.ages), np.int64)
+    for row in payers:
+        sizes[row["c"], row["age"]] += row["n"]
+    return [np.array(running(row, asked.least, shared=True), np.bool_) for row in sizes.tolist()]
+
+
 def _cohort(
-    number: int, start: str, sizes: list[int], found: Sums, over: np.ndarray, part: LifetimePart, asked: Asked
+    number: int, start: str, sizes: list[int], found: Sums, told: Bools, part: LifetimePart, asked: Asked
 ) -> LifetimeCohort:
     size = sizes[number]
     shown = size >= max(1, asked.least)
@@ -77,7 +96,7 @@ def _cohort(
     values: list[Decimal | None] = []
     for age in range(part.ages):
         total += found.get((number, age), _NOTHING)
-        values.append(per(total, scaled(size, asked.scale)) if shown and over[number + age] else None)
+        values.append(per(total, scaled(size, asked.scale)) if shown and told[age] else None)
     return LifetimeCohort(start=start, size=asked.shown(size), values=values)
 
 

@@ -12,10 +12,11 @@ from consentryd.analytics.condition import Matcher
 from consentryd.analytics.period import Period, earlier
 from consentryd.analytics.revenue.charge import Accounts, Reasons, cancelled, charged
 from consentryd.analytics.revenue.model import LostBy, RecurringBucket, RevenueQuery
-from consentryd.analytics.statistics.array import Floats
+from consentryd.analytics.statistics.array import Floats, Ints
 from consentryd.analytics.statistics.cancellation import Cancellations, Lost, lost
 from consentryd.analytics.statistics.mrr import MOVEMENTS, Movements, kept, movements
 from consentryd.analytics.statistics.subscription import book
+from consentryd.analytics.suppression import Balance, balances
 from consentryd.analytics.trends.measuring import scaled
 
 _UNIT: Final = Decimal(10_000)
@@ -35,6 +36,7 @@ class _Found(NamedTuple):
     moved: Movements
     net: Floats
     gross: Floats
+    stayed: Ints
     lost: Lost
     names: list[str]
     lag: int
@@ -51,49 +53,57 @@ def recurring_buckets(question: RevenueQuery, charges: Matcher, period: Period, 
     if question.cancellation is not None:
         reasons = cancelled(question, question.cancellation, period.until, accounts, asked)
     gone = lost(held, instants, reasons.told, len(reasons.names))
-    found = _Found(movements(held, instants), stayed.net_retention(), stayed.gross_retention(), gone, reasons.names, lag)
+    found = _Found(
+        movements(held, instants), stayed.net_retention(), stayed.gross_retention(), stayed.accounts, gone, reasons.names, lag
+    )
     over = asked.complete(period)
-    rows = enumerate(zip(period.labels(), over, strict=True))
-    buckets = [_bucket(number, start, found, asked, complete=done) for number, (start, done) in rows]
-    return Recurring(buckets, _churn(found, sum(over), asked))
+    told = balances(found.moved.paying[lag - 1 :].tolist(), found.moved.accounts[:, lag - 1 :].T.tolist(), asked.least, sum)
+    rows = enumerate(zip(period.labels(), told, over, strict=True))
+    buckets = [_bucket(number, start, found, each, asked, complete=done) for number, (start, each, done) in rows]
+    return Recurring(buckets, _churn(found, told, sum(over), asked))
 
 
-def _churn(found: _Found, over: int, asked: Asked) -> float | None:
-    own = slice(found.lag - 1, found.lag - 1 + over)
+def _churn(found: _Found, told: list[Balance], over: int, asked: Asked) -> float | None:
+    """Over the buckets whose movements are shown."""
+    own = np.flatnonzero([each.moves for each in told[:over]]) + found.lag - 1
     churned = int(found.moved.accounts[MOVEMENTS.index("churn"), own].sum())
     before = int(found.moved.paying[own].sum())
     return None if asked.hides(churned) or before < max(1, asked.least) else churned / before
 
 
-def _bucket(number: int, start: str, found: _Found, asked: Asked, *, complete: bool) -> RecurringBucket:
-    """Instant `place` is the bucket's end. Movements of a bucket are shown together or not at all: what is left would tell a lone one."""
+def _bucket(number: int, start: str, found: _Found, told: Balance, asked: Asked, *, complete: bool) -> RecurringBucket:
+    """Instant `place` is the bucket's end."""
     place = number + found.lag
     moved, paying = found.moved, found.moved.paying
     counts = [int(count) for count in moved.accounts[:, place - 1]]
-    small = asked.hides(paying[place])
-    quiet = small or any(asked.hides(count) for count in counts)
-    before, year_ago = int(paying[place - 1]), int(paying[place - found.lag])
+    before = int(paying[place - 1])
     churned = counts[MOVEMENTS.index("churn")]
     return RecurringBucket(
         start=start,
-        mrr=None if small else _money(moved.mrr[place], asked),
-        accounts=None if small else scaled(int(paying[place]), asked.scale),
-        **{name: None if quiet else _money(moved.amount[row, place - 1], asked) for row, name in enumerate(MOVEMENTS)},
-        accounts_by={name: None if quiet else scaled(count, asked.scale) for name, count in zip(MOVEMENTS, counts, strict=True)},
-        account_churn=None if quiet or before < max(1, asked.least) else churned / before,
-        net_retention=_ratio(found.net[number], year_ago, asked),
-        gross_retention=_ratio(found.gross[number], year_ago, asked),
-        lost=[] if quiet else _lost(found.lost, found.names, place - 1, asked),
+        mrr=_money(moved.mrr[place], asked) if told.level else None,
+        accounts=scaled(int(paying[place]), asked.scale) if told.level else None,
+        **{name: _money(moved.amount[row, place - 1], asked) if told.moves else None for row, name in enumerate(MOVEMENTS)},
+        accounts_by={
+            name: scaled(count, asked.scale) if told.moves else None for name, count in zip(MOVEMENTS, counts, strict=True)
+        },
+        account_churn=churned / before if told.moves and before >= max(1, asked.least) else None,
+        net_retention=_ratio(found.net[number], found.stayed[:, number], asked),
+        gross_retention=_ratio(found.gross[number], found.stayed[:, number], asked),
+        lost=_lost(found.lost, found.names, place - 1, asked) if told.moves else [],
         complete=complete,
     )
 
 
 def _lost(found: Lost, names: list[str], bucket: int, asked: Asked) -> list[LostBy]:
-    """By reason, the one without last; small ones are counted with it."""
+    """By reason, the one without last; small ones are counted with it, and with them the next smallest until it is large enough."""
     counts, amounts = found.accounts[:, bucket].copy(), found.amount[:, bucket].copy()
-    small = np.flatnonzero((counts > 0) & (counts < asked.least))
     rest = len(names)
-    for reason in small[small < rest]:
+    shown = [reason for reason in np.argsort(-counts[:rest], kind="stable").tolist() if not asked.hides(counts[reason])]
+    small = [reason for reason in range(rest) if asked.hides(counts[reason])]
+    while asked.hides(counts[[*small, rest]].sum()) and any(counts[shown]):
+        small.append(next(reason for reason in reversed(shown) if counts[reason]))
+        shown.remove(small[-1])
+    for reason in small:
         counts[rest] += counts[reason]
         amounts[rest] += amounts[reason]
         counts[reason] = amounts[reason] = 0
@@ -109,8 +119,11 @@ def _lost(found: Lost, names: list[str], bucket: int, asked: Asked) -> list[Lost
     ]
 
 
-def _ratio(value: Any, accounts: int, asked: Asked) -> float | None:
-    return None if np.isnan(value) or accounts < max(1, asked.least) else float(value)
+def _ratio(value: Any, accounts: Ints, asked: Asked) -> float | None:
+    """Null too where few have come, grown or shrunk since: what they pay would follow from the revenue then and now."""
+    paid, *changed = accounts.tolist()
+    few = paid < max(1, asked.least) or any(asked.hides(count) for count in changed)
+    return None if np.isnan(value) or few else float(value)
 
 
 def _money(amount: Any, asked: Asked) -> Decimal:

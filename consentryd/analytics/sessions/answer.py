@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import OTHER_LABEL
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
 from consentryd.analytics.sessions.measuring import PageCounts, SessionPart, measure
@@ -16,6 +17,8 @@ from consentryd.analytics.sessions.model import (
     SessionsResult,
     SessionTotals,
 )
+from consentryd.analytics.statistics.array import Ints
+from consentryd.analytics.suppression import Line, hidden_of, largest
 from consentryd.analytics.trends.measuring import scaled
 from consentryd.model.clock import SECOND
 
@@ -44,6 +47,7 @@ def totals_of(found: SessionPart, rules: SessionRules, asked: Asked) -> SessionT
     if asked.hides(found.subjects):
         return SessionTotals(**dict.fromkeys(SessionTotals.model_fields))
     sessions_ = int(counts.sessions.sum())
+    several, single, bounced, stayed = (asked.hides(count) for count in found.kinds.tolist())
     return SessionTotals(
         sessions=scaled(sessions_, asked.scale),
         subjects=scaled(found.subjects, asked.scale),
@@ -51,25 +55,32 @@ def totals_of(found: SessionPart, rules: SessionRules, asked: Asked) -> SessionT
         pages_per_session=_per(counts.pages.sum(), sessions_),
         mean_duration_s=_per(counts.microseconds.sum() / SECOND, sessions_),
         median_duration_s=None if (median := counts.median()) is None else median / SECOND,
-        mean_duration_of_several_events_s=_per(counts.microseconds.sum() / SECOND, counts.several),
+        mean_duration_of_several_events_s=_per(counts.microseconds.sum() / SECOND, 0 if several or single else counts.several),
         mean_engaged_s=_per(found.engaged.sum() / SECOND, sessions_) if engaged else None,
-        bounce_rate=_per(counts.bounces.sum(), sessions_),
+        bounce_rate=_per(counts.bounces.sum(), 0 if bounced or stayed else sessions_),
     )
 
 
 def _buckets(found: SessionPart, rules: SessionRules, period: Period, asked: Asked) -> list[SessionBucket]:
     counts = found.counts
-    columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces, found.engaged, found.people)
-    rows = zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True)
+    columns = (counts.sessions, counts.events, counts.pages, counts.microseconds, counts.bounces, found.engaged)
+    rows = enumerate(zip(period.labels(), asked.complete(period), *(column.tolist() for column in columns), strict=True))
+    people, bounced, stayed = (_line(row) for row in (found.people, *found.bounced))
+    hidden = hidden_of([people], asked.least)
+    quiet = hidden_of([people, bounced, stayed], asked.least)
     shown = [
-        _bucket(start, numbers, asked, complete=complete, hidden=asked.hides(people))
-        for start, complete, *numbers, people in rows
+        _bucket(start, numbers, asked, complete=complete, hidden=number in hidden, quiet=number in quiet)
+        for number, (start, complete, *numbers) in rows
     ]
     return shown if rules.heartbeat is not None else [bucket.model_copy(update={"engaged_s": None}) for bucket in shown]
 
 
-def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool, hidden: bool) -> SessionBucket:
-    """`hidden`: the sessions are of too few subjects, however many they are."""
+def _line(people: Ints) -> Line:
+    return Line(dict(enumerate(people.tolist())), shared=True)
+
+
+def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool, hidden: bool, quiet: bool) -> SessionBucket:
+    """`hidden`: the sessions are of too few subjects, however many they are, or would tell those that are. `quiet`: bounces are."""
     number, events, pages, microseconds, bounces, engaged = counts
     shown = 0 if hidden else number
     return SessionBucket(
@@ -79,17 +90,20 @@ def _bucket(start: str, counts: list[int], asked: Asked, *, complete: bool, hidd
         pages_per_session=_per(pages, shown),
         duration_s=_per(microseconds / SECOND, shown),
         engaged_s=_per(engaged / SECOND, shown),
-        bounce_rate=_per(bounces, shown),
+        bounce_rate=_per(bounces, 0 if quiet else shown),
         complete=complete,
     )
 
 
 def top_pages(pages: PageCounts, asked: Asked) -> list[PageCount]:
-    """The pages most often there, those of too few subjects left out."""
-    ranked = sorted(pages.sessions.items(), key=lambda item: (-item[1], item[0]))[:_EDGES]
-    return [
-        PageCount(path=path, sessions=scaled(count, asked.scale)) for path, count in ranked if pages.subjects[path] >= asked.least
-    ]
+    """The pages most often there. Those of too few subjects are in `Other` with all that are not shown: they would follow from the whole."""
+    named = {path: count for path, count in pages.sessions.items() if path is not None}
+    ranked = sorted(named, key=lambda path: (-named[path], path))
+    shown, rest = largest(ranked, pages.subjects, _EDGES, asked.least, pages.subjects[None])
+    found = [PageCount(path=path, sessions=scaled(named[path], asked.scale)) for path in shown]
+    if rest:
+        found.append(PageCount(path=OTHER_LABEL, sessions=scaled(sum(named[path] for path in rest), asked.scale)))
+    return found
 
 
 def _per(total: float, number: int) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.bucket import buckets_of
-from consentryd.analytics.kernel.chain import ABSENT, Ints
+from consentryd.analytics.kernel.chain import ABSENT, Bools, Ints
 from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.engagement import Beats, engaged
 from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCounts, Sessions, session_counts, sessions
@@ -29,14 +29,14 @@ from consentryd.model.clock import SECOND
 
 
 class PageCounts(NamedTuple):
-    """By page."""
+    """By page; None: of sessions without one."""
 
-    sessions: Counter[str]
-    subjects: Counter[str]
+    sessions: Counter[str | None]
+    subjects: Counter[str | None]
 
     @classmethod
     def joined(cls, parts: Sequence[PageCounts]) -> PageCounts:
-        sessions_, subjects = Counter[str](), Counter[str]()
+        sessions_, subjects = Counter[str | None](), Counter[str | None]()
         for part in parts:
             sessions_.update(part.sessions)
             subjects.update(part.subjects)
@@ -45,7 +45,8 @@ class PageCounts(NamedTuple):
 
 class SessionPart(NamedTuple):
     """Of one or several streams. `people`: subjects by bucket; `entries` and `exits`: sessions by page, and subjects by page; `engaged`:
-    microseconds by bucket."""
+    microseconds by bucket. `kinds` int64[4]: subjects with a session of several events, of one, with one that bounced, that did not;
+    `bounced` int64[2, buckets]: the last two by bucket."""
 
     counts: SessionCounts
     subjects: int
@@ -53,11 +54,13 @@ class SessionPart(NamedTuple):
     entries: PageCounts
     exits: PageCounts
     engaged: Ints
+    kinds: Ints
+    bounced: Ints
 
     @classmethod
     def joined(cls, parts: Sequence[SessionPart]) -> SessionPart:
         """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
-        counts, subjects, people, entries, exits, engaged_ = zip(*parts, strict=True)
+        counts, subjects, people, entries, exits, engaged_, kinds, bounced = zip(*parts, strict=True)
         return cls(
             SessionCounts.joined(counts),
             sum(subjects),
@@ -65,6 +68,8 @@ class SessionPart(NamedTuple):
             PageCounts.joined(entries),
             PageCounts.joined(exits),
             sum(engaged_),
+            sum(kinds),
+            sum(bounced),
         )
 
 
@@ -143,13 +148,17 @@ def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges:
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     kept = found.only(inside)
     paths, texts = stream.values["path"], stream.texts.get("path", [])
+    several, bounces = kept.events > 1, kept.bounced(bounce)
+    people, bounced, stayed = _people(kept, edges, np.ones_like(bounces), bounces, ~bounces)
     return SessionPart(
         session_counts(kept, edges, bounce),
         int(changes(kept.subject).sum()),
-        _people(kept, edges),
+        people,
         _pages(kept.entry, kept.subject, paths, texts),
         _pages(kept.exit, kept.subject, paths, texts),
         _engaged(every, rows[found.first], found, beats, cut, edges),
+        np.array([int(changes(kept.subject[kind]).sum()) for kind in (several, ~several, bounces, ~bounces)]),
+        np.stack([bounced, stayed]),
     )
 
 
@@ -162,22 +171,29 @@ def _engaged(every: Stream, first: Ints, found: Sessions, beats: Beats | None, c
     return sums
 
 
-def _people(found: Sessions, edges: tuple[int, ...]) -> Ints:
-    """Subjects by the bucket that their sessions begin in."""
+def _people(found: Sessions, edges: tuple[int, ...], *kinds: Bools) -> Ints:
+    """Of each kind of sessions the subjects, by the bucket that they begin in."""
     bucket = buckets_of(found.start, edges)
-    first = changes(found.subject) | changes(bucket)  # sessions are by subject and start
-    return np.bincount(bucket[first], minlength=len(edges) - 1)
+    counts = np.zeros((len(kinds), len(edges) - 1), np.int64)
+    for number, kind in enumerate(kinds):
+        own = bucket[kind]
+        first = changes(found.subject[kind]) | changes(own)  # sessions are by subject and start
+        counts[number] = np.bincount(own[first], minlength=len(edges) - 1)
+    return counts
 
 
 def _pages(rows: Ints, subject: Ints, paths: Any, texts: list[str]) -> PageCounts:
+    page = np.full(len(rows), NONE, np.int64)
     known = rows != ABSENT
-    page, who = paths[rows[known]].astype(np.int64), subject[known]
-    order = np.lexsort((who, page))
-    page, who = page[order], who[order]
+    page[known] = paths[rows[known]]
+    order = np.lexsort((subject, page))
+    page, who = page[order], subject[order]
     first = changes(page) | changes(who)
     return PageCounts(_named(page, texts), _named(page[first], texts))
 
 
-def _named(page: Ints, texts: list[str]) -> Counter[str]:
+def _named(page: Ints, texts: list[str]) -> Counter[str | None]:
     codes, counts = np.unique(page, return_counts=True)
-    return Counter({texts[code]: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True) if code != NONE})
+    return Counter(
+        {None if code == NONE else texts[code]: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
+    )

@@ -52,11 +52,13 @@ def movements(book: Book, instants: Ints) -> Movements:
 
 class Kept(NamedTuple):
     """For each instant `lag` or more after the first, int64[n - lag]: `base` is the MRR then of those who paid, `net` what the same
-    accounts pay now, `gross` the same with no account above what it paid then."""
+    accounts pay now, `gross` the same with no account above what it paid then. `accounts` int64[4, n - lag]: that paid then, that pay now
+    and did not then, that pay more, that pay less."""
 
     base: Ints
     net: Ints
     gross: Ints
+    accounts: Ints
 
     def merge(self, other: Kept) -> Kept:
         """Of both; the parts must have no account in common."""
@@ -75,4 +77,6 @@ def kept(book: Book, lag: int = YEAR) -> Kept:
     """Over `lag` instants, a year of monthly ones by default."""
     instants = book.mrr.shape[1]
     then, now = book.mrr[:, : max(0, instants - lag)], book.mrr[:, lag:]
-    return Kept(then.sum(axis=0), (now * (then > 0)).sum(axis=0), np.minimum(then, now).sum(axis=0))
+    paid = then > 0
+    accounts = np.stack([kind.sum(axis=0) for kind in (paid, ~paid & (now > 0), paid & (now > then), now < then)])
+    return Kept(then.sum(axis=0), (now * paid).sum(axis=0), np.minimum(then, now).sum(axis=0), accounts)

@@ -15,10 +15,11 @@ from consentryd.analytics.source import Source
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
-from consentryd.analytics.trends.measuring import empty_of, non_numeric_cells, series_cells, subject_cells
+from consentryd.analytics.trends.measuring import empty_of, measure_cells, non_numeric_cells, series_cells, subject_cells
 from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
-from consentryd.analytics.trends.privacy import hide_small
+from consentryd.analytics.trends.privacy import hide_small, summed
 from consentryd.analytics.trends.rows import Frame
+from consentryd.analytics.trends.trailing import WINDOWS, degrades
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 
@@ -27,7 +28,7 @@ _DISTINCT: Final = frozenset({"unique", "unique_sessions", "unique_groups", "uni
 
 
 class Measured(NamedTuple):
-    """Each letter's cells, formulas included, and how many were hidden because few subjects are behind them."""
+    """Each letter's cells, of formulas those that are withheld, and how many were hidden because few subjects are behind them."""
 
     cells: Mapping[str, Cells]
     hidden: int = 0
@@ -119,25 +120,60 @@ def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
     overlap = isinstance(question.breakdown, ByCohorts)
     levels = Levels(buckets=question.display != "total", together=question.breakdown is not None and not overlap)
     found: dict[str, Cells] = {}
+    sizes: dict[str, Cells] = {}
     hidden = 0
     for letter, series in zip(LETTERS, question.series, strict=False):
         cells = series_cells(series, shown.frame, levels, asked, cumulative=question.display == "cumulative")
         if overlap:
             cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
         if asked.least:
-            hidden += hide_small(cells, _sizes(series, shown.frame, levels, asked), asked.least)
+            sizes[letter] = _sizes(question, series, shown.frame, levels, asked)
+            hidden += hide_small(cells, sizes[letter], asked.least)
+            if series.math in WINDOWS and not degrades(series.math, question.interval):
+                _hide_last(cells, shown.frame.period, asked)
         running = question.display == "cumulative"
         found[letter] = _running(cells, shown.frame.period.buckets, empty_of(series)) if running else cells
+    for number, formula in enumerate(question.formulas, start=1):
+        found[f"F{number}"] = _withheld(Formula(formula.expression, LETTERS[: len(question.series)]), sizes, question, asked)
     return Measured(found, hidden)
 
 
-def _sizes(series: Series, frame: Frame, levels: Levels, asked: Asked) -> Cells:
-    """The fewest subjects behind a cell: of a ratio those of its smaller part."""
+def _sizes(question: Trends, series: Series, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """The fewest subjects behind a cell: of a ratio those of its smaller part, of a running number of subjects the new ones, of a
+    window all in it."""
     sizes: Cells = {}
     for part in parts_of([series]):
-        for cell, count in subject_cells(part, frame, levels, asked).items():
+        counts = subject_cells(part, frame, levels, asked)
+        cumulative = question.display == "cumulative" and part.math == "unique"
+        if cumulative or part.math in WINDOWS:
+            found = measure_cells(part, frame, levels, asked, cumulative=cumulative)
+            counts |= {cell: round(count / asked.scale) for cell, count in found.items() if cell[1] != RANGE}
+        for cell, count in counts.items():
             sizes[cell] = min(sizes.get(cell, count), count)
     return sizes
+
+
+def _hide_last(cells: Cells, period: Period, asked: Asked) -> None:
+    """Of a window the whole range has the number of its last complete bucket."""
+    done = [bucket for bucket, complete in enumerate(asked.complete(period)) if complete]
+    for group in {group for group, bucket in cells if bucket == RANGE and done}:
+        cells[group, RANGE] = None if cells.get((group, done[-1]), 0) is None else cells[group, RANGE]
+
+
+def _withheld(formula: Formula, sizes: Mapping[str, Cells], question: Trends, asked: Asked) -> Cells:
+    """The cells of a formula that would tell of few, as nulls."""
+    if asked.least <= 1:
+        return {}
+    every = [sizes] if question.display != "cumulative" else [sizes, {letter: summed(cells) for letter, cells in sizes.items()}]
+    cells = {cell for counts in sizes.values() for cell in counts}
+    return {
+        cell: None
+        for cell in cells
+        if any(
+            formula.tells_few({letter: counts[letter].get(cell, 0) for letter in formula.letters}, asked.least)
+            for counts in every
+        )
+    }
 
 
 def _count_future(question: Trends, period: Period, asked: Asked) -> None:
@@ -176,7 +212,7 @@ class _Lines:
         for number, formula in enumerate(self._question.formulas, start=1):
             compiled = Formula(formula.expression, self._letters)
             for group in groups:
-                cell = _Formula(compiled, group, self._question.series)
+                cell = _Formula(compiled, group, self._question.series, f"F{number}")
                 found.append(self._line(f"F{number}", formula.name or formula.expression, cell, current, compared, None))
         return found
 
@@ -240,8 +276,11 @@ class _Formula(NamedTuple):
     formula: Formula
     group: str
     series: Sequence[Series]
+    name: str
 
     def value(self, cells: Mapping[str, Cells], bucket: int) -> Any:
+        if (self.group, bucket) in cells[self.name]:
+            return None
         return self.formula({letter: self._part(letter, cells, bucket) for letter in self.formula.letters})
 
     def _part(self, letter: str, cells: Mapping[str, Cells], bucket: int) -> Any:

@@ -38,6 +38,14 @@ class Formula:
             return None
         return found
 
+    def tells_few(self, sizes: Mapping[str, int], least: int) -> bool:
+        """Whether a sum or difference in it would be one of 1 to `least` - 1 subjects; `sizes`: how many are behind each letter."""
+        sums = [node for node in ast.walk(self._tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)]
+        try:
+            return any(_degree(node) > 0 and 0 < abs(_number(_evaluate(node, sizes))) < least for node in sums)
+        except (ZeroDivisionError, OverflowError):
+            return True
+
     def _check(self, node: ast.expr, letters: str) -> None:
         match node:
             case ast.Name(id=name) if name in set(letters):
@@ -75,6 +83,31 @@ def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Value:
         case ast.Call(func=ast.Name(id=name), args=args):
             return _call(name, [_evaluate(each, values) for each in args])
     raise AssertionError(node)
+
+
+def _number(value: Value) -> float:
+    return 0.0 if value is None or isinstance(value, complex) else float(value)
+
+
+def _degree(node: ast.expr) -> float:
+    """1 of what counts as its letters do, 0 of a number and of a ratio."""
+    match node:
+        case ast.Name():
+            return 1
+        case ast.UnaryOp(operand=operand):
+            return _degree(operand)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _degree(left) + _degree(right)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _degree(left) - _degree(right)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+            return max(_degree(left), _degree(right))
+        case ast.BinOp(left=left):
+            return _degree(left)
+        case ast.Call(args=args):
+            return max(_degree(each) for each in args)
+        case _:
+            return 0
 
 
 def _combine(op: ast.operator, left: Value, right: Value) -> Value:

@@ -305,7 +305,7 @@ def test_p1_paths():
     assert lines(stream, Paths("page")) == ["1_/ 2_/pricing 2", "1_/ 2_/about 1", "1_/pricing 2_/ 1", "2_/pricing 3_/about 1"]
     nodes, edges = graph(stream, Paths("page"))
     assert shown(edges, SITE, Paths("page")).edges[0][4:] == (2, 420, 420)
-    assert {(int(s), SITE[i]): (int(n), int(n - c)) for s, i, n, c, _ in zip(*nodes, strict=True)} == {
+    assert {(int(s), SITE[i]): (int(n), int(n - c)) for s, i, n, c, *_ in zip(*nodes, strict=True)} == {
         (1, "/"): (3, 0),
         (1, "/pricing"): (1, 0),
         (2, "/"): (1, 1),
