@@ -176,6 +176,23 @@ async def test_a_batch_is_answered_event_by_event_and_nothing_is_stored_twice(fr
     assert len(front.rows()) == 2
 
 
+@pytest.mark.parametrize("placeholder", ["undefined", "null", "[object Object]", "0", 0, "{{message_id}}"])
+async def test_events_and_sessions_that_share_a_placeholder_have_nothing_in_common(front, placeholder):
+    events = [track(userId=user, messageId=placeholder, sessionId=placeholder) for user in ("u-1", "u-2")]
+    assert await front.send(*events) == [Outcome.STORED, Outcome.STORED]
+    assert len({row["event_id"] for row in front.rows()}) == 2
+    assert [row["session"] for row in front.rows()] == [None, None]
+
+
+async def test_a_result_names_the_event_by_its_senders_id_or_else_by_ours(front):
+    items = [track(messageId=None), track(messageId="m-2"), track(messageId=3), track(messageId=None, type="page", context={})]
+    events = read_envelope(parse(json.dumps(items).encode()), None, 10).events
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+    first, second, third, fourth = front.rows()
+    assert [result.id for result in results] == [first["event_id"], "m-2", "3", None]
+    assert (second["event_id"], third["event_id"], fourth["lane"]) == ("m-2", "3", "anonymous")
+
+
 async def test_a_store_that_fails_is_a_503_and_a_region_that_fails_alone_is_a_retry(front):
     await asyncio.to_thread(front.house.stores["us"].log.close)
     american = track(userId="u-2", messageId="m-2", context={**GRANT, "ip": "8.8.8.8", "userAgent": "Mozilla/5.0"})

@@ -94,8 +94,6 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     region = get("region")
     if not isinstance(key, str):
         key = None
-    if not isinstance(region, str):
-        region = None
     batch = get("batch")
     if batch is None and call is not None:
         event = read_event(body, call)
