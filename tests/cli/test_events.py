@@ -14,7 +14,10 @@ from shutil import rmtree
 import pytest
 
 import consentryd
+from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import DAY, SystemClock
+from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
@@ -185,6 +188,41 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     told = run("doctor", "--json")
     assert told.code == 1
     assert {row["check"]: row["state"] for row in told.json}[check] == state
+
+
+@pytest.fixture
+def damaged(run, here, store):
+    """A region's database with a page of noise in it."""
+    store("eu", rows(20))
+    store("us", rows(1))
+    path = here / "data" / "eu" / "region.db"
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(200))
+    return path.relative_to(here)
+
+
+@pytest.mark.parametrize("command", ["seal", "events", "privacy audit", "privacy record"])
+def test_a_damaged_database_is_named_with_what_to_do(run, damaged, command):
+    told = run(*command.split())
+    assert told.code == 1
+    assert len(told.err.splitlines()) == 1
+    assert told.err.startswith(f"{damaged}: database disk image is malformed.")
+    assert "consentry restore" in told.err
+
+
+def test_a_gateway_does_not_start_over_a_damaged_database(damaged, here):
+    settings = Settings(storage=Storage(data_dir=here / "data"))
+    with pytest.raises(ConfigError, match=r"region eu .*eu/region\.db: .*malformed.*consentry restore"):
+        open_stores(settings, None, SystemClock())
+
+
+def test_damage_is_no_fault_of_the_clock(run, damaged):
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert {name for name, row in findings.items() if row["state"] == "fail"} == {"eu database", "eu lake"}
+    for name in ("eu database", "eu lake"):
+        assert str(damaged) in findings[name]["detail"]
+        assert "consentry restore" in findings[name]["detail"]
 
 
 def test_a_rollup_that_differs_from_its_file_is_found_by_a_deep_look(run, here, store):

@@ -27,6 +27,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.model.clock import DAY, MINUTE, SECOND
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 from consentryd.model.key import KeyKind
+from consentryd.storage.damage import CURE, explain
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
@@ -91,7 +92,9 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
 def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:
     try:
         return Finding(name, *look())
-    except (ConfigError, ConsentryError, CorruptStore, OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        return Finding(name, State.FAIL, explain(error))
+    except (ConfigError, ConsentryError, CorruptStore, OSError) as error:
         return Finding(name, State.FAIL, str(error))
 
 
@@ -130,8 +133,12 @@ def _clock(settings: Settings, now: int) -> tuple[State, str]:
 
 
 def _newest_commit(region: RegionFolder) -> int:
-    with closing(open_database(region.database, "region", readonly=True)) as connection:
-        return int(connection.execute("SELECT coalesce(max(committed_at), 0) FROM log").fetchone()[0])
+    """0 if it cannot be read, which is no fault of the clock; the database's own check tells it."""
+    try:
+        with closing(open_database(region.database, "region", readonly=True)) as connection:
+            return int(connection.execute("SELECT coalesce(max(committed_at), 0) FROM log").fetchone()[0])
+    except (CorruptStore, sqlite3.DatabaseError):
+        return 0
 
 
 def _region_keys(settings: Settings, region: RegionFolder) -> tuple[State, str]:
@@ -147,7 +154,7 @@ def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         events, oldest = connection.execute("SELECT coalesce(sum(events), 0), min(committed_at) FROM log").fetchone()
     if problem != "ok":
-        return State.FAIL, f"{region.database}: {problem}. Restore it from a backup."
+        return State.FAIL, f"{region.database}: {problem}. {CURE}"
     waiting = (now - oldest) / SECOND if oldest else 0.0
     said = f"{events:,} events in the log"
     if waiting > LATE_SEALS * settings.storage.seal_interval_s:
