@@ -145,6 +145,25 @@ def test_seal_moves_the_log_into_the_lake(run, store):
     assert run("seal", "--region", "mars").code == 1
 
 
+def test_a_site_that_there_is_not_is_told_from_one_without_events(run, installed):
+    assert run("events", "--site", "shpo").out == "Nothing is stored of site `shpo`. The sites with keys are default.\n"
+    assert run("events", "--site", "shpo", "--rejected").out.startswith("Nothing was refused of site `shpo`.")
+    assert run("events", "--site", "default").out.startswith("Nothing of site `default` is stored yet.")
+    assert run("events").out.startswith("Nothing is stored yet.")
+
+
+def test_a_look_says_what_it_looked_at(run, here, store):
+    store("eu", rows(20))
+    run("seal")
+    path = next((here / "data" / "eu" / "lake").rglob("*.parquet"))
+    path.write_bytes(bytes(path.stat().st_size))
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert findings["eu lake"]["state"] == "ok"
+    assert "all there in the right size; --deep reads them" in findings["eu lake"]["detail"]
+    findings = {row["check"]: row for row in run("doctor", "--deep", "--json").json}
+    assert findings["eu lake"]["state"] == "fail"
+
+
 def test_a_healthy_installation_has_nothing_broken(run, store):
     store("eu", rows(3))
     run("seal")

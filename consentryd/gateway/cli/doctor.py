@@ -55,10 +55,14 @@ COLOUR: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
 def doctor(
     config: ConfigOption = DEFAULT_CONFIG,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every stored event; takes a while.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every stored event and hold files against their digests; takes a while.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check an installation: settings, keys, disk, clock, and each region's keys, database and lake.
+
+    Of the lake's files only the sizes are looked at: with `--deep` what they hold.
 
     The gateway may run meanwhile. Each check is `ok`, `warn` (works, but look at it) or `fail`; the exit code is 1 if one failed. With
     `--json` a list of `{"check", "state", "detail"}`.
@@ -181,7 +185,7 @@ def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
             f"{len(differing)} rollups differ from their files, one beside {differing[0]}. Delete them: they are made anew.",
         )
     events = sum(file.events for file in state.files)
-    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there'}"
+    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there in the right size; --deep reads them'}"
     return State.OK, f"{said}; {rolled.rolled} of {rolled.files} files of subjects have a rollup"
 
 

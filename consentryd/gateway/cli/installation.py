@@ -28,7 +28,7 @@ PURPOSE: Final[dict[KeyKind, str]] = {
 }
 
 
-def load(config: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     return load_settings(config, environ)
 
 
