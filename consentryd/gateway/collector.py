@@ -73,8 +73,11 @@ class Collector:
                 endpoint=self._place.endpoint(passage.misdirected),
             )
         verdicts = await self._store(items)
-        self._keep_letters(events, verdicts, intake)
-        return [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
+        self._keep_letters(events, verdicts, passage)
+        results = [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
+        for position, violation in passage.violations.items():
+            results[position] = results[position]._replace(violation=violation)
+        return results
 
     async def readiness(self) -> list[Check]:
         """Whether each region's log takes a commit now."""
@@ -124,15 +127,16 @@ class Collector:
             return [await append(*next(iter(by_region.items())))]
         return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
 
-    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], intake: Intake) -> None:
+    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], passage: Passage) -> None:
         if all(verdict.__class__ is Outcome for verdict in verdicts):
             return
+        intake, violations = passage.intake, passage.violations
         region = self._place.of_country(intake.client.country)
         if region not in self._logs:
             region = next(iter(self._logs))
         refused: list[Letter] = [
-            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region])
-            for raw, verdict in zip(events, verdicts, strict=True)
+            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region], violations.get(position))
+            for position, (raw, verdict) in enumerate(zip(events, verdicts, strict=True))
             if verdict.__class__ is Reason and verdict not in _KEPT_BY_SENDERS
         ]
         if refused:
@@ -144,8 +148,8 @@ def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:
     if event_id.__class__ is not str:
         event_id = _given_id(item)
     if verdict.__class__ is Outcome:
-        return made(Result, (event_id, verdict, None))
-    return made(Result, (event_id, OUTCOME_OF[verdict], verdict))
+        return made(Result, (event_id, verdict, None, None))
+    return made(Result, (event_id, OUTCOME_OF[verdict], verdict, None))
 
 
 def _given_id(item: Any) -> str | None:

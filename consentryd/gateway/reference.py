@@ -84,8 +84,12 @@ beyond 64 bits are read as floats; half a surrogate pair is read as U+FFFD.
     {"accepted": 1, "results": [], "success": true}
 
 `accepted` is how many events the store holds now (stored, anonymous, duplicate). `results` lists, in the order sent, what is not plainly
-stored; `?verbose=1` lists everything. A bad event never fails its neighbours. A result's `id` is the event's `messageId` as it was sent;
-where none was sent, it is the one that the gateway gave to a consented event, else null.
+stored; `?verbose=1` lists everything. A bad event never fails its neighbours: a number beyond all bounds (`1e400`) is its own event's
+fault as well. Of a body that is no JSON the error names the `line` and `column`, or the `byte` that is not UTF-8.
+
+A result's `id` is the event's `messageId` as it was sent; where none was sent, it is the one that the gateway gave to a consented event,
+else null. With `plan_violation` comes `violation`: a JSON `pointer` to the property, empty for all of them, and the schema's `keyword`
+(`{"pointer": "/price", "keyword": "type"}`), never a value; a name that the plan does not have is written `*`. The dead letter has it too.
 
 Ids that broken code sends in place of one (`null`, `undefined`, `(null)`, `[object Object]`, `0`, `-1`, `-`, only zeros, `{{user_id}}`,
 `${userId}`, `%s` and the like, however quoted, in whatever case, in full-width letters or with invisible characters between) stand for

@@ -87,7 +87,7 @@ DESCRIPTION: Final[dict[Reason, str]] = {
     Reason.INVALID_TIME: "The timestamp is not a time.",
     Reason.TOO_OLD: "The timestamp lies further in the past than the limit.",
     Reason.IN_FUTURE: "The timestamp lies further in the future than the limit.",
-    Reason.PLAN_VIOLATION: "The event does not fit the site's tracking plan.",
+    Reason.PLAN_VIOLATION: "The event does not fit the site's tracking plan; `violation` says where.",
     Reason.WRONG_REGION: "The event belongs to a region that this process does not serve.",
     Reason.BOT: "The user agent is a known bot's.",
     Reason.NO_CONSENT: "No grant covers the event's purpose where the law asks for one.",
@@ -101,9 +101,17 @@ DESCRIPTION: Final[dict[Reason, str]] = {
 }
 
 
+class Violation(NamedTuple):
+    """Where an event does not fit its tracking plan: a JSON pointer into the properties, in names of the plan, and the schema's keyword."""
+
+    pointer: str
+    keyword: str
+
+
 class Result(NamedTuple):
     """The fate of one event, by the id its sender gave it, or we did (None: neither)."""
 
     id: str | None
     outcome: Outcome
     reason: Reason | None = None
+    violation: Violation | None = None
