@@ -147,7 +147,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     """The regions this process serves, open. Raises `ConfigError`, `CorruptStore`."""
     keep_pandas_out()
     root = settings.storage.data_dir
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     master = load_master(settings.keys.master, root, os.environ)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:

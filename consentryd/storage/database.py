@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.damage import CURE, note_opened
+from consentryd.storage.durable import make_private
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _MOST_PARAMETERS: Final = 500
@@ -30,6 +31,8 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     `sqlite3.OperationalError` if it is locked, full or read-only.
     """
     note_opened(path)
+    if not readonly and not path.exists():
+        make_private(path)  # SQLite gives `-wal` and `-shm` the mode of their database
     uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     try:

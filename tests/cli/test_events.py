@@ -209,6 +209,40 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     assert {row["check"]: row["state"] for row in told.json}[check] == state
 
 
+def test_what_is_kept_is_its_owners_only_whatever_the_umask(run, here, monkeypatch):
+    before = os.umask(0)
+    try:
+        run("init")
+        (here / "events.jsonl").write_text(
+            '{"type": "page", "anonymousId": "a", "context": {"consent": {"purposes": {"analytics": true}}}}\n'
+        )
+        assert run("import", "events.jsonl").code == 0
+        assert run("seal").code == 0
+        with closing(open_database(here / "data" / "eu" / "region.db", "region")) as connection:
+            append_rows(connection, rows(1), at=NOW)
+            assert (here / "data" / "eu" / "region.db-wal").stat().st_mode & 0o077 == 0
+        assert run("backup", "copy").code == 0
+    finally:
+        os.umask(before)
+    databases = [path for path in here.rglob("*") if path.name.partition(".")[2].startswith("db")]
+    assert len(databases) >= 6
+    assert [path for path in [*databases, here / "copy" / "backup.json"] if path.stat().st_mode & 0o077] == []
+    assert [path.name for path in (here / "data", here / "data" / "eu") if path.stat().st_mode & 0o077] == []
+
+
+def test_keys_that_are_gone_where_regions_hold_data_are_not_made_anew(run, here, store):
+    store("eu", rows(1))
+    (here / "data" / "control.db").unlink()
+    for command in ("serve --port 0", "events", "import events.jsonl", "keys list", "keys create write"):
+        told = run(*command.split())
+        assert (told.code, told.out) == (1, "")
+        assert told.err.startswith("data/control.db is gone, but region eu holds data.")
+        assert not (here / "data" / "control.db").exists()
+    assert run("keys", "create", "write", "--start-over", "--json").json["kind"] == "write"
+    assert [key["kind"] for key in run("keys", "list", "--json").json] == ["write"]
+    assert run("keys", "create", "write", "--start-over").code == 1
+
+
 @pytest.fixture
 def damaged(run, here, store):
     """A region's database with a page of noise in it."""

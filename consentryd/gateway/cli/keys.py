@@ -43,6 +43,13 @@ def create(
             min=0, max=MAX_GROUP_SIZE, help="For read keys: answers show no group of fewer people. SQL needs a key without."
         ),
     ] = 0,
+    start_over: Annotated[
+        bool,
+        typer.Option(
+            "--start-over",
+            help="Where `control.db` is lost for good, begin a new one. Old keys and saved queries do not come back.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is stored. Running gateways take it within a second."""
@@ -52,6 +59,8 @@ def create(
     if min_group_size and kind is not KeyKind.READ:
         raise ConfigError("--min-group-size is for read keys: other keys are given no answers about groups.")
     origins = [check_origin(text) for text in origin or []]
+    if start_over:
+        installation.start_over(settings)
     with installation.control(settings) as store:
         key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins, min_group_size)
     if as_json:
