@@ -18,9 +18,7 @@ CURE: Final = "Stop the gateway and put a backup in its place with `consentry re
 
 def note_opened(path: Path) -> None:
     """Where to look if SQLite finds damage."""
-    if path not in _OPENED:
-        if len(_OPENED) >= _REMEMBERED:
-            del _OPENED[next(iter(_OPENED))]
+    if len(_OPENED) < _REMEMBERED:
         _OPENED[path] = None
 
 

@@ -119,7 +119,7 @@ def _parse_event(item: msgspec.Raw) -> Any:
     """None for what is no event."""
     try:
         return _LOOSE_EVENT.decode(item)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 
