@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -60,6 +61,12 @@ class CommitTrouble:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._silent: dict[tuple[str, Cause], tuple[float, int]] = {}
+
+    def watch(self, region: str) -> Callable[[Exception], None]:
+        """What the region's log is to call. Causes that never came up count as zero, and are not absent."""
+        for cause in Cause:
+            self._metrics.count_commit_failure(region, cause.value, 0)
+        return partial(self.note, region)
 
     def note(self, region: str, error: Exception) -> None:
         cause = cause_of(error)

@@ -188,7 +188,7 @@ async def open_services(
         house = House(settings, stores, clock, worker.keys)
         trouble = CommitTrouble(house.metrics, logger)
         for name, store in stores.items():
-            store.log.stats.note_failure = partial(trouble.note, name)
+            store.log.stats.note_failure = trouble.watch(name)
         await asyncio.to_thread(house.clients.warm)
         rights = open_rights(house, logger, ticks=worker.number == 0)
         services = Services(

@@ -98,8 +98,8 @@ class Metrics:
     def observe_commit(self, region: str, seconds: float) -> None:
         self._commit.labels(region).observe(seconds)
 
-    def count_commit_failure(self, region: str, cause: str) -> None:
-        self._commit_failures.labels(region, cause).inc()
+    def count_commit_failure(self, region: str, cause: str, commits: int = 1) -> None:
+        self._commit_failures.labels(region, cause).inc(commits)
 
     def set_log_depth(self, region: str, events: int) -> None:
         self._log_depth.labels(region).set(events)

@@ -56,22 +56,23 @@ def trouble():
     made.count = lambda cause: metrics.registry.get_sample_value(
         "consentry_commit_failures_total", {"region": "eu", "cause": cause}
     )
-    made.watch = watch
+    made.clock = watch
     return made
 
 
 def test_a_cause_is_told_at_once_then_rarely_and_always_counted(trouble):
+    note = trouble.watch("eu")
     for _ in range(5):
-        trouble.note("eu", of_sqlite(sqlite3.SQLITE_FULL, "database or disk is full"))
+        note(of_sqlite(sqlite3.SQLITE_FULL, "database or disk is full"))
     trouble.note("eu", of_sqlite(sqlite3.SQLITE_BUSY, "database is locked"))
-    trouble.watch.now = SILENCE_S
+    trouble.clock.now = SILENCE_S
     trouble.note("eu", of_sqlite(sqlite3.SQLITE_FULL, "database or disk is full"))
     assert [(line["cause"], line["reason"], line["since_last_line"]) for line in trouble.lines()] == [
         ("disk_full", "database or disk is full", 0),
         ("locked", "database is locked", 0),
         ("disk_full", "database or disk is full", 4),
     ]
-    assert (trouble.count("disk_full"), trouble.count("locked")) == (6, 1)
+    assert [trouble.count(cause) for cause in ("disk_full", "locked", "damaged")] == [6, 1, 0]
 
 
 def test_a_text_that_may_be_a_clients_is_not_told(trouble):
