@@ -27,7 +27,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     """Check the settings without starting anything, and show those that differ from their defaults.
 
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
-    one, a wrong value with what is allowed, a file that is named but missing or holds something else. Exit code 1 if there is one.
+    one, a wrong value with what is allowed, a file that is named but missing or holds something else, a rule with an unknown detector or a
+    key that is no pattern, a source of the master key that cannot be one (its command is not run). Exit code 1 if there is one.
 
     With `--json` prints all settings as they hold.
     """
