@@ -12,6 +12,7 @@ from consentryd.config.settings import Privacy, Region, Settings, Site, Storage
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.segment import parse, read_envelope
+from consentryd.gateway.results import encode_results
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scrub import Scrub
@@ -124,6 +125,34 @@ async def test_the_tracking_plan_rejects_or_flags(tmp_path):
             assert await front.send(track(messageId="m-3", event="Unplanned")) == [Outcome.STORED]
 
 
+async def test_where_an_event_breaks_the_plan_is_told_in_the_plans_own_names(tmp_path):
+    plan = tmp_path / "plan.json"
+    item = {"properties": {"sku": {"pattern": "^A"}, "a/b": {"const": 1}}}
+    schema = {"required": ["price"], "properties": {"price": {"type": "number"}, "items": {"items": item}}, "maxProperties": 2}
+    plan.write_text(json.dumps({"Bought": {**schema, "patternProperties": {"@": {"type": "string"}}}}))
+    with opened(tmp_path, sites={"shop": Site(tracking_plan=plan, tracking_plan_mode="reject")}) as front:
+        wrong = [
+            ({}, ("/price", "required")),
+            ({"price": "S3CRET"}, ("/price", "type")),
+            ({"price": 1, "items": [{"sku": "A"}, {"sku": "S3CRET"}]}, ("/items/1/sku", "pattern")),
+            ({"price": 1, "items": [{"a/b": 2}]}, ("/items/0/a~1b", "const")),
+            ({"price": 1, "jo@example.org": 1}, ("/*", "type")),
+            ({"price": 1, "a": 1, "b": 1}, ("", "maxProperties")),
+        ]
+        items = [track(messageId="fits", properties={"price": 1}), *(track(properties=told) for told, _ in wrong)]
+        events = read_envelope(parse(json.dumps(items).encode()), None, 10).events
+        results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+        assert [result.violation for result in results] == [None, *(violation for _, violation in wrong)]
+        answer = json.loads(encode_results(results, verbose=False))
+        assert answer["results"][1]["violation"] == {"pointer": "/price", "keyword": "type"}
+        await front.send(track(messageId="m-9", properties={"price": 1}))
+        letters = await front.house.stores["eu"].newest_rejected(10, "shop")
+        assert [json.loads(letter.event)["violation"] for letter in letters] == [
+            {"pointer": pointer, "keyword": keyword} for _, (pointer, keyword) in wrong
+        ]
+        assert "S3CRET" not in str(answer) + str(letters)
+
+
 async def test_an_opt_out_signal_stops_what_it_covers(front):
     context = {"consent": {"purposes": {"analytics": True, "advertising": True}}}
     verdicts = await front.send(track(context=context), signals={"sec-gpc": "1"}, client=Client(country="US"))
@@ -135,6 +164,36 @@ async def test_an_object_beyond_all_numbers_costs_its_own_event_only(front):
     events = read_envelope(parse(batch.replace('"a": 1', '"a": 1e999').encode()), None, 10).events
     results = await front.house.collector.collect(Intake(KEY, front.house.clock.now(), GERMAN), events)
     assert [result.reason or result.outcome for result in results] == [Reason.INVALID_PROPERTIES, Outcome.STORED]
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        ('{"type": "track", "event": "x", "userId": 1e400}', Reason.INVALID_ID),
+        ('{"type": "track", "event": "x", "userId": "u", "messageId": -1e400}', Reason.INVALID_ID),
+        ('{"type": "track", "event": "x", "userId": "u", "timestamp": 1e400}', Reason.INVALID_TIME),
+        ('{"type": "track", "event": 1e400, "userId": "u"}', Reason.INVALID_EVENT),
+        ('{"type": 1e400, "event": "x", "userId": "u"}', Reason.INVALID_TYPE),
+        ('{"type": "track", "event": "\\ud83d", "userId": "u", "traits": {"a": [1e400]}}', Reason.INVALID_PROPERTIES),
+        ('{"type": "track", "event": "x", "userId": "u", "context": {"consent": {"at": 1e400}}}', Reason.INVALID_PROPERTIES),
+        ("1e400", Reason.INVALID_EVENT),
+        ("[1e400]", Reason.INVALID_EVENT),
+    ],
+)
+@pytest.mark.parametrize("body", ['{"batch": [%s, %s], "sentAt": 1e400}', "[%s, %s]"])
+async def test_a_number_beyond_all_bounds_costs_its_own_event_only(front, body, broken, expected):
+    whole = json.dumps(track(properties={"n": 1}, timestamp=NOW // 1000))
+    events = read_envelope(parse((body % (broken, whole)).encode()), None, 10).events
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+    assert [result.reason or result.outcome for result in results] == [expected, Outcome.STORED]
+
+
+async def test_a_number_beyond_all_bounds_in_a_single_event_is_refused_as_its_own(front):
+    for name, expected in (("timestamp", Reason.INVALID_TIME), ("userId", Reason.INVALID_ID), ("messageId", Reason.INVALID_ID)):
+        body = json.dumps({**track(), name: 1}).replace(f'"{name}": 1', f'"{name}": 1e400').encode()
+        events = read_envelope(parse(body), "track", 10).events
+        results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+        assert [result.reason for result in results] == [expected]
 
 
 async def test_equal_contexts_are_judged_by_their_own_requests_and_in_their_own_time(front):
@@ -174,6 +233,23 @@ async def test_a_batch_is_answered_event_by_event_and_nothing_is_stored_twice(fr
     assert await front.send(*batch) == [Outcome.STORED, Outcome.DUPLICATE, Outcome.STORED, Reason.INVALID_EVENT]
     assert await front.send(*batch) == [Outcome.DUPLICATE, Outcome.DUPLICATE, Outcome.DUPLICATE, Reason.INVALID_EVENT]
     assert len(front.rows()) == 2
+
+
+@pytest.mark.parametrize("placeholder", ["undefined", "null", "[object Object]", "0", 0, "{{message_id}}"])
+async def test_events_and_sessions_that_share_a_placeholder_have_nothing_in_common(front, placeholder):
+    events = [track(userId=user, messageId=placeholder, sessionId=placeholder) for user in ("u-1", "u-2")]
+    assert await front.send(*events) == [Outcome.STORED, Outcome.STORED]
+    assert len({row["event_id"] for row in front.rows()}) == 2
+    assert [row["session"] for row in front.rows()] == [None, None]
+
+
+async def test_a_result_names_the_event_by_its_senders_id_or_else_by_ours(front):
+    items = [track(messageId=None), track(messageId="m-2"), track(messageId=3), track(messageId=None, type="page", context={})]
+    events = read_envelope(parse(json.dumps(items).encode()), None, 10).events
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+    first, second, third, fourth = front.rows()
+    assert [result.id for result in results] == [first["event_id"], "m-2", "3", None]
+    assert (second["event_id"], third["event_id"], fourth["lane"]) == ("m-2", "3", "anonymous")
 
 
 async def test_a_store_that_fails_is_a_503_and_a_region_that_fails_alone_is_a_retry(front):

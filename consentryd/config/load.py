@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from consentryd.config.settings import DEFAULT_REGIONS, Settings
-from consentryd.config.table import NAMED, PREFIX, Setting, name_of, named_tables, settings_table
+from consentryd.config.table import NAMED, PREFIX, Row, Setting, name_of, named_tables, rows, settings_table
 from consentryd.model.error import ConfigError
 
 #: Read by the command line itself, not settings.
@@ -36,7 +36,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in OTHER_VARIABLES):
         where = _place(variable, values)
         if where is None:
-            mistakes.append(f"{variable}: unknown setting. Did you mean {_nearest(variable, _variables())}?")
+            mistakes.append(f"{variable}: unknown setting.{_meant(_nearest_variable(variable))}")
             continue
         at, setting = where
         try:
@@ -125,7 +125,9 @@ def _validate(values: dict[str, Any], path: Path | None, origin: Mapping[tuple[s
 def _complaint(at: tuple[str, ...], kind: str, message: str) -> str:
     key = ".".join(at)
     if kind == "extra_forbidden":
-        return f"unknown setting {key}. Did you mean {_nearest(key, _keys(at))}?"
+        return f"unknown setting {key}.{_meant(_nearest(key, _keys(at)))}"
+    if (row := _row(at)) is not None and len(at) == row.depth:
+        return f"{key}: {message.removeprefix('Value error, ')}"
     allowed = _allowed(at)
     if allowed is None:
         return message.removeprefix("Value error, ")
@@ -138,6 +140,8 @@ def _allowed(at: tuple[str, ...]) -> str | None:
         return None
     table = at[0] if at[0] in named_tables() else None
     generic = (at[0], NAMED, *at[2:]) if table else at
+    if (row := _row(at)) is not None and len(at) > row.depth:
+        return row.allowed(at[row.depth])
     for setting in _TABLE:
         if generic[: len(setting.path)] == setting.path:
             return setting.allowed
@@ -146,16 +150,34 @@ def _allowed(at: tuple[str, ...]) -> str | None:
 
 def _keys(at: tuple[str, ...]) -> list[str]:
     """Every known key and section, with `NAME` written as the name in question."""
+    if (row := _row(at)) is not None:
+        return [".".join((*at[: row.depth], name)) for name in row.model.model_fields]
     name = at[1] if at[0] in named_tables() and len(at) > 1 else NAMED
     keys = [setting.key.replace(NAMED, name) for setting in _TABLE]
     return [*keys, *{key.rpartition(".")[0] for key in keys}, *Settings.model_fields] if len(at) == 1 else keys
 
 
-def _variables() -> list[str]:
-    return [setting.variable for setting in _TABLE]
+def _row(at: tuple[str, ...]) -> Row | None:
+    """The list of tables that a place lies in, such as `privacy.rules.0.action`."""
+    return next((row for row in rows() if at[: row.depth - 1] == row.path and len(at) >= row.depth), None)
 
 
-def _nearest(wrong: str, known: list[str]) -> str:
+def _meant(nearest: str | None) -> str:
+    return "" if nearest is None else f" Did you mean {nearest}?"
+
+
+def _nearest_variable(wrong: str) -> str | None:
+    """The variable that is spelled alike, or ends so; what all of them begin with makes none alike."""
+    wrong = wrong.removeprefix(PREFIX)
+
+    def likeness(name: str) -> float:
+        return SequenceMatcher(None, wrong, name).ratio() + name.endswith(f"_{wrong}")
+
+    nearest = max((setting.variable.removeprefix(PREFIX) for setting in _TABLE), key=likeness)
+    return f"{PREFIX}{nearest}" if likeness(nearest) > TYPING_MISTAKE else None
+
+
+def _nearest(wrong: str, known: list[str]) -> str | None:
     section, _, name = wrong.rpartition(".")
 
     def likeness(candidate: str) -> float:
@@ -165,7 +187,8 @@ def _nearest(wrong: str, known: list[str]) -> str:
         neighbour = beside == section and similar > TYPING_MISTAKE
         return SequenceMatcher(None, wrong.lower(), candidate.lower()).ratio() + 2 * neighbour + (similar == 1)
 
-    return max(known, key=likeness)
+    nearest = max(known, key=likeness)
+    return nearest if likeness(nearest) > TYPING_MISTAKE else None
 
 
 def _resolve(settings: Settings, base: Path) -> Settings:

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from consentryd.config.countries import COUNTRIES, GROUPS
+
 KEEP_DAYS = 760
 
 RegionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="1 to 32 lower-case letters, digits and dashes")]
@@ -23,9 +25,21 @@ SiteName = Annotated[
         description="1 to 63 lower-case letters, digits, dots, dashes and underscores",
     ),
 ]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO country code such as `DE`")]
+
+
+def _country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("is no country")
+    return code
+
+
+def _country_or_group(code: str) -> str:
+    return code if code in GROUPS or code == "*" else _country(code)
+
+
+Country = Annotated[str, AfterValidator(_country), Field(description="ISO country code such as `DE`")]
 CountryOrGroup = Annotated[
-    str, Field(pattern=r"^([A-Z]{2}|EEA|\*)$", description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
+    str, AfterValidator(_country_or_group), Field(description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
 ]
 PiiAction = Literal["hash", "encrypt", "drop", "mask", "type", "generalise", "keep"]
 TcfScope = Annotated[

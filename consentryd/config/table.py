@@ -76,6 +76,34 @@ class Setting:
         return SecretStr in _members(self.field.annotation)
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A setting that is a list of tables: what one of them, `path` and its number, may hold."""
+
+    path: tuple[str, ...]
+    model: type[BaseModel]
+
+    @property
+    def depth(self) -> int:
+        """How long the way to one of the tables is."""
+        return len(self.path) + 1
+
+    def allowed(self, name: str) -> str:
+        field = self.model.model_fields.get(name)
+        return name if field is None else Setting((*self.path, name), field).allowed
+
+
+def rows(model: type[BaseModel] = Settings) -> list[Row]:
+    return [Row(setting.path, kind) for setting in _walk(model, ()) if (kind := _listed(setting.field)) is not None]
+
+
+def _listed(field: FieldInfo) -> type[BaseModel] | None:
+    if get_origin(field.annotation) is not list:
+        return None
+    (kind,) = get_args(field.annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
 def settings_table(model: type[BaseModel] = Settings) -> list[Setting]:
     """Every setting once, in the order of the model."""
     return list(_walk(model, ()))

@@ -11,12 +11,14 @@ from multidict import CIMultiDict
 from consentryd.model.error import ConsentryError
 
 JSON: Final = "application/json"
+#: What every answer calls its server: no version of anything.
+SERVER: Final = "consentry"
 
 
 def answer(body: bytes, media_type: str = JSON, status: int = 200, cache: str = "no-store") -> web.Response:
     """Bytes as they are. The media type is not to be guessed and, unless `cache` says so, nothing is to be kept."""
     headers = CIMultiDict(
-        (("Content-Type", media_type), ("Cache-Control", cache), ("X-Content-Type-Options", "nosniff"), ("Server", "consentry"))
+        (("Content-Type", media_type), ("Cache-Control", cache), ("X-Content-Type-Options", "nosniff"), ("Server", SERVER))
     )
     return web.Response(body=body, status=status, headers=headers)
 

@@ -9,7 +9,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -19,6 +18,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.clock import HOUR, SECOND, Clock
 from consentryd.rights.audit import audit
+from consentryd.storage.durable import replace_private
 from consentryd.storage.lease import Busy
 from consentryd.storage.region import RegionStore
 
@@ -84,7 +84,7 @@ class Auditor:
         report = audit(self._regions, settings.privacy, logs, pace.rest)
         found = {"finished_at": self._clock.now(), "findings": report.by_detector(), "looked_at": report.seen()}
         self._show(found)
-        _write(self._file, found)
+        replace_private(self._file, orjson.dumps(found).decode())
         log = self._logger.warning if report.findings else self._logger.info
         log("privacy audit", findings=report.findings, detectors=found["findings"], looked_at=sum(report.looked_at.values()))
 
@@ -118,9 +118,3 @@ class _Pace:
         if self._stopping.wait(worked * self._rest):
             raise _StoppedError
         self._since = time.monotonic()
-
-
-def _write(path: Path, value: Any) -> None:
-    fresh = path.with_suffix(".fresh")
-    fresh.write_bytes(orjson.dumps(value))
-    fresh.replace(path)

@@ -13,11 +13,12 @@ from consentryd.gateway.intake import Intake
 from consentryd.gateway.letters import letter
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.stages.passage import Passage
-from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.place import UNKNOWN, Place
 from consentryd.gateway.stages.scene import scenery
 from consentryd.gateway.stages.times import skew_of
+from consentryd.model.decision import Lane
 from consentryd.model.error import Misdirected, Unavailable
-from consentryd.model.event import CleanEvent, RawEvent
+from consentryd.model.event import POSITION, CleanEvent, RawEvent
 from consentryd.model.made import made
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result, Verdict
 from consentryd.privacy.scrub import Scrubber
@@ -28,6 +29,8 @@ from consentryd.storage.rejected import Letter
 NoteRefusal = Callable[[str, str], Awaitable[None]]
 
 _NO_CONTEXT: Final[Mapping[str, Any]] = {}
+_EVENT_ID: Final = POSITION["event_id"]
+_LANE: Final = POSITION["lane"]
 _RETRY: Final = Reason.UNAVAILABLE
 #: Refusals of events that their senders still have.
 _KEPT_BY_SENDERS: Final = (Reason.UNAVAILABLE, Reason.WRONG_REGION)
@@ -55,10 +58,13 @@ class Collector:
     async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
         """One result per event, in order, once everything stored is durable. Raises `Unavailable`, `Misdirected`: nothing was kept."""
         passage = self._passage(intake)
-        items = self._pipeline.run(events, passage)
-        if passage.misdirected and self._note_refusal is not None:
-            with contextlib.suppress(Unavailable):
-                await self._note_refusal(intake.key.site, passage.misdirected)
+        try:
+            items = self._pipeline.run(events, passage)
+        except Misdirected:
+            await self._note(intake, UNKNOWN)
+            raise
+        if passage.misdirected:
+            await self._note(intake, passage.misdirected)
         if passage.misdirected and all(item is Reason.WRONG_REGION for item in items):
             raise Misdirected(
                 "wrong_region",
@@ -67,8 +73,11 @@ class Collector:
                 endpoint=self._place.endpoint(passage.misdirected),
             )
         verdicts = await self._store(items)
-        self._keep_letters(events, verdicts, intake)
-        return [_result(raw, verdict) for raw, verdict in zip(events, verdicts, strict=True)]
+        self._keep_letters(events, verdicts, passage)
+        results = [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
+        for position, violation in passage.violations.items():
+            results[position] = results[position]._replace(violation=violation)
+        return results
 
     async def readiness(self) -> list[Check]:
         """Whether each region's log takes a commit now."""
@@ -76,6 +85,11 @@ class Collector:
         return [
             Check(f"log:{region}", problem is None, problem or "") for region, problem in zip(self._logs, problems, strict=True)
         ]
+
+    async def _note(self, intake: Intake, region: str) -> None:
+        if self._note_refusal is not None:
+            with contextlib.suppress(Unavailable):
+                await self._note_refusal(intake.key.site, region)
 
     def _passage(self, intake: Intake) -> Passage:
         site = self._settings.site_of(intake.key.site)
@@ -113,25 +127,34 @@ class Collector:
             return [await append(*next(iter(by_region.items())))]
         return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
 
-    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], intake: Intake) -> None:
+    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], passage: Passage) -> None:
         if all(verdict.__class__ is Outcome for verdict in verdicts):
             return
+        intake, violations = passage.intake, passage.violations
         region = self._place.of_country(intake.client.country)
         if region not in self._logs:
             region = next(iter(self._logs))
         refused: list[Letter] = [
-            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region])
-            for raw, verdict in zip(events, verdicts, strict=True)
+            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region], violations.get(position))
+            for position, (raw, verdict) in enumerate(zip(events, verdicts, strict=True))
             if verdict.__class__ is Reason and verdict not in _KEPT_BY_SENDERS
         ]
         if refused:
             self._logs[region].reject(refused)
 
 
-def _result(raw: RawEvent, verdict: Any) -> Result:
+def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:
     event_id = raw[2]
     if event_id.__class__ is not str:
-        event_id = None
+        event_id = _given_id(item)
     if verdict.__class__ is Outcome:
-        return made(Result, (event_id, verdict, None))
-    return made(Result, (event_id, OUTCOME_OF[verdict], verdict))
+        return made(Result, (event_id, verdict, None, None))
+    return made(Result, (event_id, OUTCOME_OF[verdict], verdict, None))
+
+
+def _given_id(item: Any) -> str | None:
+    """The id that we gave. That of an anonymous row is nobody's to know."""
+    if item.__class__ is not CleanEvent or item.row[_LANE] == Lane.ANONYMOUS:
+        return None
+    event_id: str = item.row[_EVENT_ID]
+    return event_id

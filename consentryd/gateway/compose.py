@@ -21,6 +21,7 @@ from consentryd.gateway.auditor import Auditor
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.cohorts import Reckoner
 from consentryd.gateway.collector import Collector
+from consentryd.gateway.commit_trouble import CommitTrouble
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
@@ -58,9 +59,10 @@ from consentryd.rights.registrar import Registrar
 from consentryd.rights.runner import Runner
 from consentryd.rights.token import check_tokens
 from consentryd.storage.control import ControlStore
+from consentryd.storage.damage import explain
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
-from consentryd.storage.region import RegionStore
+from consentryd.storage.region import DATABASE, RegionStore
 from consentryd.storage.rejected import Letter
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
 
@@ -145,7 +147,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     """The regions this process serves, open. Raises `ConfigError`, `CorruptStore`."""
     keep_pandas_out()
     root = settings.storage.data_dir
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     master = load_master(settings.keys.master, root, os.environ)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:
@@ -153,10 +155,11 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
         store = RegionStore(root / name, keys, settings.storage, clock, lambda: secrets.randbits(63))
         try:
             store.open()
-        except sqlite3.OperationalError as error:
-            for other in stores.values():
-                other.close()
-            raise ConfigError(f"The store of region {name} in {root / name} cannot be opened: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            for opened in (*stores.values(), store):
+                opened.close()
+            problem = explain(error, [root / name / DATABASE])
+            raise ConfigError(f"The store of region {name} in {root / name} cannot be opened. {problem}") from error
         stores[name] = store
     return stores
 
@@ -183,6 +186,9 @@ async def open_services(
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     try:
         house = House(settings, stores, clock, worker.keys)
+        trouble = CommitTrouble(house.metrics, logger)
+        for name, store in stores.items():
+            store.log.stats.note_failure = trouble.watch(name)
         await asyncio.to_thread(house.clients.warm)
         rights = open_rights(house, logger, ticks=worker.number == 0)
         services = Services(

@@ -13,6 +13,7 @@ from consentryd.gateway.auth import READING, check_origin
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.opt_in import DIMENSIONS, opt_in_rates
 from consentryd.gateway.services import SERVICES
+from consentryd.gateway.stages.place import UNKNOWN
 from consentryd.gateway.statement import read_identities, read_statement
 from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.clock import SECOND
@@ -42,7 +43,12 @@ async def post_consent(request: web.Request) -> web.StreamResponse:
     client = services.clients.describe(network, request.headers.get("User-Agent")) if visits else UNKNOWN_CLIENT
     settings = services.settings
     statement = read_statement(told, key, client, proving.policy.purposes, settings.consent.notices, settings.limits.id_chars)
-    region = proving.place.region_of(key.region or _declared(request, told), key.site, statement.identities, client.country)
+    try:
+        declared = proving.place.declared(key.region, told.get("region") or request.headers.get("X-Consentry-Region"))
+    except Misdirected:
+        await proving.registrar.note_region_refused(key.site, UNKNOWN)
+        raise
+    region = proving.place.region_of(declared, key.site, statement.identities, client.country)
     if region not in proving.stores:
         await proving.registrar.note_region_refused(key.site, region)
         raise Misdirected(
@@ -90,11 +96,6 @@ async def get_consent_statistics(request: web.Request) -> web.StreamResponse:
 def _secret_in(told: Any) -> str | None:
     found = (told.get("writeKey") or told.get("write_key")) if isinstance(told, dict) else None
     return found if isinstance(found, str) else None
-
-
-def _declared(request: web.Request, told: dict[str, Any]) -> str | None:
-    region = told.get("region")
-    return region if isinstance(region, str) else request.headers.get("X-Consentry-Region")
 
 
 def _day(request: web.Request, name: str, default: date) -> date:

@@ -12,6 +12,8 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDict
 
+from consentryd.gateway.answer import SERVER
+
 _MAX_AGE_S: Final = "7200"  # the longest Chromium keeps a preflight
 _HEADER_LIST: Final = re.compile(r"[A-Za-z0-9_\-]+(?:[ \t]*,[ \t]*[A-Za-z0-9_\-]+){0,63}")
 
@@ -27,7 +29,7 @@ def put_cors(headers: CIMultiDict[str], origin: str | None) -> None:
 
 def preflight(request: web.BaseRequest, methods: str) -> web.Response:
     """204 for every preflight: it carries no key, so the list of allowed origins is applied to the request it asks for."""
-    headers: CIMultiDict[str] = CIMultiDict()
+    headers: CIMultiDict[str] = CIMultiDict({"Server": SERVER})
     put_cors(headers, request.headers.get("Origin"))
     headers["Vary"] = "Origin, Access-Control-Request-Headers"
     headers["Access-Control-Allow-Methods"] = methods

@@ -41,10 +41,26 @@ def parse(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
+    body = mended(body)
     try:
-        return orjson.loads(_ESCAPE.sub(_whole, body.removeprefix(_BOM)))
-    except orjson.JSONDecodeError:
-        raise BadRequest("bad_json", "The body is not JSON.") from None
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _refusal(body, error) from None
+
+
+def mended(body: bytes) -> bytes:
+    """Without a byte order mark, and half surrogate pairs as U+FFFD."""
+    return _ESCAPE.sub(_whole, body.removeprefix(_BOM))
+
+
+def _refusal(body: bytes, error: orjson.JSONDecodeError) -> BadRequest:
+    """Where it went wrong, and nothing of what stands there."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return BadRequest("bad_json", f"The body is not JSON: it is not UTF-8 at byte {wrong.start}.", byte=wrong.start)
+    where = f"line {error.lineno}, column {error.colno}"
+    return BadRequest("bad_json", f"The body is not JSON: it goes wrong at {where}.", line=error.lineno, column=error.colno)
 
 
 def _whole(escape: re.Match[bytes]) -> bytes:

@@ -15,7 +15,7 @@ class Intake:
     """The request around a batch of events. No address, no user agent: `client` is all that is left of them.
 
     `received_at` is UTC microseconds. `sent_at` and `context` are the batch's own, unchecked. `region` is the one the sender
-    declared. `signals` holds the parts of the request that bear on consent, by lower-case name (`sec-gpc`, `dnt`, `gdpr`,
+    declared, unchecked too. `signals` holds the parts of the request that bear on consent, by lower-case name (`sec-gpc`, `dnt`, `gdpr`,
     `gdpr_consent`, `euconsent-v2`, `gpp`, `gpp_sid`, `us_privacy`, `__gpp`, `__gpp_sid`, `gcs`, `gcd`), only those present.
     `visitor` is the fingerprint of the day, which only tokens of the anonymous lane are made of.
     `size` is the inflated body in bytes: no event is larger than that (0: unknown).
@@ -25,7 +25,7 @@ class Intake:
     received_at: int
     client: Client
     sent_at: Any = None
-    region: str | None = None
+    region: Any = None
     context: Any = None
     signals: Mapping[str, str] = field(default_factory=dict)
     visitor: bytes | None = None

@@ -1,7 +1,7 @@
 """What a refused event leaves behind for the operator: its reason and its shape, never a value.
 
 An event that was refused was never consented to, so its values are not ours to keep: a letter holds the call, the (scrubbed) event
-name and, for the sender's mistakes, the names and JSON types of its properties.
+name and, for the sender's mistakes, the names and JSON types of its properties, and where they break the tracking plan.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 from consentryd.gateway.document import look_into
 from consentryd.model.clock import HOUR
 from consentryd.model.event import EVENT_TYPES, RawEvent
-from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason
+from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Violation
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.rejected import Letter
 
@@ -30,8 +30,13 @@ _TYPES: Final = {
 }
 
 
-def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber: Scrubber) -> Letter:
-    """The dead letter of a refused event. Of what we dropped ourselves, only the hour is kept."""
+def letter(
+    raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber: Scrubber, violation: Violation | None = None
+) -> Letter:
+    """The dead letter of a refused event. Of what we dropped ourselves, only the hour is kept.
+
+    `violation` is where it does not fit the tracking plan, in the plan's own words.
+    """
     outcome = OUTCOME_OF[reason]
     shape: dict[str, Any] = {
         "type": raw.type if isinstance(raw.type, str) and raw.type in EVENT_TYPES else None,
@@ -40,6 +45,8 @@ def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber:
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(look_into(raw.properties))
     fields = scrubber.scrub("", site, shape).fields
+    if violation is not None:
+        fields = {**fields, "violation": violation._asdict()}
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
     return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())
 

@@ -44,6 +44,12 @@ class Metrics:
             "consentry_batch_seconds", "Time from the request's head to its answer, per collecting request."
         )
         self._commit = self._histogram("consentry_commit_seconds", "Time one durable group commit takes.", "region")
+        self._commit_failures = Counter(
+            "consentry_commit_failures",
+            "Commits that failed with nothing kept, by cause.",
+            ("region", "cause"),
+            registry=self.registry,
+        )
         self._log_depth = Gauge("consentry_log_events", "Events in the log, not yet sealed.", ("region",), registry=self.registry)
         self._seal_lag = Gauge(
             "consentry_seal_lag_seconds", "Age of the oldest event that is not yet sealed.", ("region",), registry=self.registry
@@ -91,6 +97,9 @@ class Metrics:
 
     def observe_commit(self, region: str, seconds: float) -> None:
         self._commit.labels(region).observe(seconds)
+
+    def count_commit_failure(self, region: str, cause: str, commits: int = 1) -> None:
+        self._commit_failures.labels(region, cause).inc(commits)
 
     def set_log_depth(self, region: str, events: int) -> None:
         self._log_depth.labels(region).set(events)

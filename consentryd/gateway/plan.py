@@ -11,6 +11,7 @@ import orjson
 
 from consentryd.config.settings import Settings
 from consentryd.model.error import ConfigError
+from consentryd.model.outcome import Violation
 
 
 class TrackingPlans:
@@ -20,9 +21,23 @@ class TrackingPlans:
         self._default = _load(settings.site.tracking_plan)
         self._plans = {name: _load(site.tracking_plan) for name, site in settings.sites.items()}
 
-    def fits(self, site: str, event: str, properties: Mapping[str, Any]) -> bool:
+    def violation(self, site: str, event: str, properties: Mapping[str, Any]) -> Violation | None:
+        """The first place where the properties do not fit, None if they do."""
         schema = self._plans.get(site, self._default).get(event)
-        return schema is None or bool(schema.is_valid(dict(properties)))
+        if schema is None or schema.is_valid(told := dict(properties)):
+            return None
+        return _violation(next(iter(schema.iter_errors(told))))
+
+
+def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+    """In names of the plan only: a name that the sender made up may be anything, and is written as `*`."""
+    known = set(map(str, error.schema_path))
+    steps = [str(step) if isinstance(step, int) or step in known else "*" for step in error.instance_path]
+    missing = getattr(error.kind, "property", None)
+    if missing is not None:
+        steps.append(str(missing))
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return Violation(pointer, str(error.schema_path[-1]) if error.schema_path else "")
 
 
 def _load(path: Path | None) -> dict[str, Any]:

@@ -39,7 +39,11 @@ _STATUSES: Final = (
     (409, "`conflict`, `suppressed`", "Another request has this id, it is too late to cancel, or the person is suppressed."),
     (413, "`body_too_large`, `batch_too_large`", "Send less at once; the answer has the limit."),
     (415, "`unsupported_encoding`", "Content-Encoding is none of gzip, deflate, br, zstd."),
-    (421, "`wrong_region`", "The events belong to a region served elsewhere; `error.endpoint` says where. Nothing was kept."),
+    (
+        421,
+        "`wrong_region`, `unknown_region`",
+        "The events belong to a region served elsewhere, `error.endpoint` says where; or to none of `error.regions`. Nothing was kept.",
+    ),
     (422, "`invalid`", "It can be read, but not accepted as it is; the message says why."),
     (429, "`rate_limited`", "Come back after `Retry-After` seconds."),
     (503, "`store_unavailable`, `overloaded`, `not_ready`", "Nothing was kept. Come back after `Retry-After` seconds."),
@@ -80,11 +84,23 @@ beyond 64 bits are read as floats; half a surrogate pair is read as U+FFFD.
     {"accepted": 1, "results": [], "success": true}
 
 `accepted` is how many events the store holds now (stored, anonymous, duplicate). `results` lists, in the order sent, what is not plainly
-stored; `?verbose=1` lists everything. A bad event never fails its neighbours.
+stored; `?verbose=1` lists everything. A bad event never fails its neighbours: a number beyond all bounds (`1e400`) is its own event's
+fault as well. Of a body that is no JSON the error names the `line` and `column`, or the `byte` that is not UTF-8.
+
+A result's `id` is the event's `messageId` as it was sent; where none was sent, it is the one that the gateway gave to a consented event,
+else null. With `plan_violation` comes `violation`: a JSON `pointer` to the property, empty for all of them, and the schema's `keyword`
+(`{"pointer": "/price", "keyword": "type"}`), never a value; a name that the plan does not have is written `*`. The dead letter has it too.
+
+Ids that broken code sends in place of one (`null`, `undefined`, `(null)`, `[object Object]`, `0`, `-1`, `-`, only zeros, `{{user_id}}`,
+`${userId}`, `%s` and the like, however quoted, in whatever case, in full-width letters or with invisible characters between) stand for
+everybody who shares the mistake. As the id of a person or a group they are refused (`invalid_id`). As a `messageId` or `sessionId` they
+count as none: the event gets an id of its own, and belongs to no session that was named.
 
 Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`,
 `us_privacy`, `gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A region is declared by
-`region` in the body or by the header `X-Consentry-Region`.
+`region` beside the batch or the single event in the body, or by the header `X-Consentry-Region`, in letters of any case. One that is not
+configured is refused with its whole request (421 `unknown_region`): its events would land where nobody declared them to. A key that is
+pinned to a region decides alone.
 
 Limits are settings (`docs/configuration.md`). Requests are counted per key and, for write keys and unknown ones, per client network
 (v4 /24, v6 /48); each worker counts for itself.

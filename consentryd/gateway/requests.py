@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from consentryd.gateway import body, document
-from consentryd.gateway.answer import json_answer
+from consentryd.gateway.answer import SERVER, json_answer
 from consentryd.gateway.auth import check_origin
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.rights import Rights
@@ -111,6 +111,7 @@ async def get_export(request: web.Request) -> web.StreamResponse:
             "Content-Disposition": 'attachment; filename="your-data.zip"',
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
+            "Server": SERVER,
             "X-Consentry-Events": str(events),
         }
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -24,7 +24,12 @@ def encode_results(results: Sequence[Result], *, verbose: bool) -> bytes:
     return orjson.dumps(
         {
             "accepted": sum(result.outcome in _TAKEN for result in results),
-            "results": [{"id": result.id, "outcome": result.outcome, "reason": result.reason} for result in told],
+            "results": list(map(_told, told)),
             "success": True,
         }
     )
+
+
+def _told(result: Result) -> dict[str, Any]:
+    told = {"id": result.id, "outcome": result.outcome, "reason": result.reason}
+    return told if result.violation is None else {**told, "violation": result.violation._asdict()}

@@ -54,6 +54,12 @@ _RESULT: Final = {
         "id": {"type": "string", "nullable": True},
         "outcome": {"enum": [outcome.value for outcome in Outcome]},
         "reason": {"type": "string", "nullable": True, "enum": [*(reason.value for reason in Reason), None]},
+        "violation": {
+            "type": "object",
+            "description": "Where the event does not fit the tracking plan, with `plan_violation`.",
+            "required": ["pointer", "keyword"],
+            "properties": {"pointer": {"type": "string"}, "keyword": {"type": "string"}},
+        },
     },
 }
 

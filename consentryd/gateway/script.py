@@ -12,7 +12,7 @@ import brotli
 from aiohttp import web
 
 from consentryd.gateway import sdk
-from consentryd.gateway.answer import answer
+from consentryd.gateway.answer import SERVER, answer
 from consentryd.gateway.endpoint import Handler
 from consentryd.model.error import NotFound
 
@@ -62,7 +62,7 @@ def _script(request: web.Request, name: str, caching: str) -> web.Response:
     known = {tag.value for tag in request.if_none_match or ()}
     if known & {variant.tag, "*"}:
         response = web.Response(status=304)
-        response.headers.update({"Cache-Control": caching, "Server": "consentry"})
+        response.headers.update({"Cache-Control": caching, "Server": SERVER})
     else:
         response = answer(variant.body, _TYPE, cache=caching)
         if variant.coding:

@@ -27,7 +27,7 @@ from consentryd.gateway.exposition import Worker
 from consentryd.gateway.listener import bind
 from consentryd.gateway.logs import open_logger
 from consentryd.gateway.worker import OpenServices, run_worker
-from consentryd.model.error import ConfigError
+from consentryd.model.error import ConfigError, CorruptStore
 
 _TICK_S: Final = 0.2
 _FIRST_BACKOFF_S: Final = 0.5
@@ -60,7 +60,7 @@ class _Job:
                     ready=partial(supervisor.send, None),
                     parent=supervisor.fileno(),
                 )
-        except ConfigError as error:
+        except (ConfigError, CorruptStore) as error:
             logger.critical("cannot start", worker=self.worker.number, reason=str(error))
             raise SystemExit(_CONFIG_EXIT) from None
 

@@ -9,7 +9,7 @@
       Conflict 409       conflict
       TooLarge 413       body_too_large, batch_too_large
       UnsupportedMedia 415   unsupported_encoding
-      Misdirected 421    wrong_region
+      Misdirected 421    wrong_region, unknown_region
       Unprocessable 422  invalid
       RateLimited 429    rate_limited
       Unavailable 503    store_unavailable, overloaded, not_ready

@@ -79,7 +79,7 @@ OUTCOME_OF: Final[dict[Reason, Outcome]] = {
 DESCRIPTION: Final[dict[Reason, str]] = {
     Reason.INVALID_TYPE: "The call type is none of track, page, screen, identify, group, alias.",
     Reason.INVALID_EVENT: "The event is not an object, or a track call has no usable event name (1 to 200 characters).",
-    Reason.INVALID_ID: "An id is not text, is too long, or is a placeholder such as `null`, `undefined` or `[object Object]`.",
+    Reason.INVALID_ID: "An id is not text or is too long, or a person's or group's is a placeholder such as `null` or `{{user_id}}`.",
     Reason.MISSING_IDENTITY: "The call names neither a user id nor an anonymous id, or an alias or group call lacks its second id.",
     Reason.INVALID_PROPERTIES: "`properties`, `traits` or `context` is not an object, or one level of it has more than 255 keys.",
     Reason.TOO_LARGE: "The event is larger than the limit for one event.",
@@ -87,7 +87,7 @@ DESCRIPTION: Final[dict[Reason, str]] = {
     Reason.INVALID_TIME: "The timestamp is not a time.",
     Reason.TOO_OLD: "The timestamp lies further in the past than the limit.",
     Reason.IN_FUTURE: "The timestamp lies further in the future than the limit.",
-    Reason.PLAN_VIOLATION: "The event does not fit the site's tracking plan.",
+    Reason.PLAN_VIOLATION: "The event does not fit the site's tracking plan; `violation` says where.",
     Reason.WRONG_REGION: "The event belongs to a region that this process does not serve.",
     Reason.BOT: "The user agent is a known bot's.",
     Reason.NO_CONSENT: "No grant covers the event's purpose where the law asks for one.",
@@ -101,9 +101,17 @@ DESCRIPTION: Final[dict[Reason, str]] = {
 }
 
 
+class Violation(NamedTuple):
+    """Where an event does not fit its tracking plan: a JSON pointer into the properties, in names of the plan, and the schema's keyword."""
+
+    pointer: str
+    keyword: str
+
+
 class Result(NamedTuple):
-    """The fate of one event, by the id its sender gave it (None: it gave none)."""
+    """The fate of one event, by the id its sender gave it, or we did (None: neither)."""
 
     id: str | None
     outcome: Outcome
     reason: Reason | None = None
+    violation: Violation | None = None

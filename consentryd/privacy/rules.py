@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import translate
 from functools import cache
 from importlib import resources
@@ -127,7 +128,7 @@ class RuleTable:
         hints: Iterable[tuple[str, re.Pattern[str]]],
         parameters: Iterable[tuple[str, re.Pattern[str]]],
     ) -> None:
-        compiled = [_compile(row) for row in rows]
+        compiled = [_compile(row, number) for number, row in enumerate(rows)]
         self._rules: Final = tuple(rule for rule in compiled if isinstance(rule, Rule))
         self.keys: Final = tuple(rule for rule in compiled if isinstance(rule, KeyRule))
         self.hints: Final = tuple(hints)
@@ -171,20 +172,20 @@ def _patterns(rows: Iterable[Mapping[str, str]]) -> list[tuple[str, re.Pattern[s
     return [(row["detector"], re.compile(row["keys"])) for row in rows]
 
 
-def _compile(row: RuleSource) -> Rule | KeyRule:
+def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
     name = row.detector if row.detector is not None else f"key:{row.key}"
     if row.detector is not None and row.detector not in detector_names():
-        raise ConfigError(
-            f"A rule of privacy.rules names the detector {row.detector}, which there is not. See docs/scrubbing.md."
-        )
+        alike = get_close_matches(row.detector, detector_names(), 1)
+        meant = f"Did you mean {alike[0]}?" if alike else "See docs/scrubbing.md."
+        raise ConfigError(f"privacy.rules.{number}.detector: there is no detector {row.detector}. {meant}")
     part = _literal_part(row.path)
     rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path), part)
     if row.key is None:
         return rule
     try:
         return KeyRule(re.compile(row.key), rule, part)
-    except re.error:
-        raise ConfigError(f"The key of a rule of privacy.rules is not a regular expression: {row.key}") from None
+    except re.error as error:
+        raise ConfigError(f"privacy.rules.{number}.key: is no regular expression: {error}.") from None
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

@@ -19,7 +19,7 @@ from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
-from consentryd.storage.durable import sync_folder
+from consentryd.storage.durable import make_private, sync_folder, write_private
 from consentryd.storage.ledger import iso
 
 MANIFEST: Final = "backup.json"
@@ -57,7 +57,7 @@ def back_up(
         _copy_region(root / name, draft / name)
     files = {str(path.relative_to(draft)): _described(path) for path in sorted(draft.rglob("*")) if path.is_file()}
     manifest = {"version": VERSION, "made_at": iso(at), "regions": regions, "files": files}
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    write_private(draft / MANIFEST, json.dumps(manifest, indent=1))
     for path in draft.rglob("*"):
         _sync(path)
     draft.rename(target)
@@ -82,7 +82,8 @@ def check_backup(backup: Path) -> dict[str, Any]:
 
 
 def copy_database(source: Path, target: Path, schema: str) -> None:
-    """One moment of a database that others write to, as a file of its own."""
+    """One moment of a database that others write to, as a private file of its own."""
+    make_private(target)
     with closing(open_database(source, schema, readonly=True)) as connection, closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
 

@@ -20,6 +20,7 @@ from consentryd.storage.database import open_database
 
 CHECK_INTERVAL_S: Final = 0.5
 SECRET_BYTES: Final = 32
+SECRET_PREFIX: Final = "csy_"  # noqa: S105 -- what tells a secret from an id
 SITE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -66,7 +67,7 @@ class ControlStore:
             raise ConfigError(
                 f"{site!r} is not a site name: use 1 to 63 lower-case letters, digits, dots, dashes and underscores."
             )
-        secret = f"csy_{kind}_{urlsafe_b64encode(self._token(SECRET_BYTES)).rstrip(b'=').decode()}"
+        secret = f"{SECRET_PREFIX}{kind}_{urlsafe_b64encode(self._token(SECRET_BYTES)).rstrip(b'=').decode()}"
         now = self._clock.now()
         key = ApiKey(f"key_{self._token(6).hex()}", kind, site, name, region, tuple(origins), now, None, min_group_size)
         self._connection.execute(
@@ -88,7 +89,7 @@ class ControlStore:
         )
         row = self._connection.execute(f"SELECT {_FIELDS} FROM api_key WHERE id = ?", (key_id,)).fetchone()  # noqa: S608 -- constant
         if row is None:
-            raise NotFound("not_found", f"There is no key with the id {key_id}.")
+            raise NotFound("not_found", "There is no key with this id. `consentry keys list` shows them.")
         self._reload()
         return _key(row)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from consentryd.model.error import ConfigError, CorruptStore
+from consentryd.storage.damage import CURE, note_opened
+from consentryd.storage.durable import make_private
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _MOST_PARAMETERS: Final = 500
@@ -28,6 +30,9 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     Autocommit mode: callers write `BEGIN IMMEDIATE` and `COMMIT` themselves. Raises `CorruptStore` if the file is not a database,
     `sqlite3.OperationalError` if it is locked, full or read-only.
     """
+    note_opened(path)
+    if not readonly and not path.exists():
+        make_private(path)  # SQLite gives `-wal` and `-shm` the mode of their database
     uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     try:
@@ -44,7 +49,7 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
         connection.close()
         if isinstance(error, sqlite3.OperationalError):
             raise
-        raise CorruptStore(f"{path} is not a readable SQLite database: {error}") from error
+        raise CorruptStore(f"{path} is not a readable SQLite database: {error}. {CURE}") from error
     return connection
 
 

@@ -16,6 +16,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_private(path: Path) -> None:
+    """An empty private file at `path` if there is none: who opens it after that gives it no other mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
 def write_private(path: Path, text: str) -> None:
     """A new private file. Raises `FileExistsError`; its folder's entry is the caller's to sync."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -90,7 +90,8 @@ def _check_may_create(root: Path, region: str, master: MasterKey) -> None:
 
 
 def _create(path: Path, region: str, master: MasterKey) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     ring = {"version": RING_VERSION, "region": region, "wraps": {master.id: _wrap(RegionKeys.generate(), region, master)}}
     place_private(path, json.dumps(ring, indent=1))
 

@@ -50,6 +50,7 @@ class CommitStats:
     events: int = 0
     failures: int = 0
     observe_commit: Callable[[float], None] = field(default=lambda _seconds: None)
+    note_failure: Callable[[Exception], None] = field(default=lambda _error: None)
 
 
 @dataclass(slots=True)
@@ -181,6 +182,7 @@ class SqliteLog:
             self.stats.observe_commit(time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - whatever failed, nothing was kept and every sender must hear of it
             self.stats.failures += 1
+            self.stats.note_failure(error)
             known = isinstance(error, Unavailable)
             results = [error if known else Unavailable("store_unavailable", "The store could not commit.")] * len(group)
         for request, result in zip(group, results, strict=True):

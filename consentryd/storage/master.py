@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from consentryd.model.error import ConfigError
 from consentryd.storage.durable import place_private, replace_private
 
 DEFAULT_FILE: Final = "master.key"
+SOURCES: Final = ("file", "env", "command")
 COMMAND_TIMEOUT_S: Final = 30
 KEY_BYTES: Final = 32
 
@@ -64,16 +66,33 @@ def load_master(spec: str | None, data_dir: Path, environ: Mapping[str, str]) ->
     """
     if spec is None:
         return _default_file(data_dir)
-    kind, _, rest = spec.partition(":")
-    if kind == "file" and rest:
+    kind, rest = parse_source(spec)
+    if kind == "file":
         return _read_file(data_dir / rest)
-    if kind == "env" and rest:
+    if kind == "env":
         if rest not in environ:
             raise ConfigError(f"keys.master names the environment variable {rest}, which is not set.")
         return MasterKey.parse(environ[rest], f"the environment variable {rest}")
-    if kind == "command" and rest:
-        return _run_command(rest)
-    raise ConfigError("keys.master must be file:PATH, env:NAME or command:ARGV.")
+    return _run_command(rest)
+
+
+def parse_source(spec: str) -> tuple[str, str]:
+    """`file`, `env` or `command`, and what it names. Raises `ConfigError`."""
+    kind, _, rest = spec.partition(":")
+    if kind not in SOURCES or not rest:
+        raise ConfigError("keys.master must be file:PATH, env:NAME or command:ARGV.")
+    return kind, rest
+
+
+def check_source(spec: str | None, data_dir: Path) -> None:
+    """Whether a key could come from there; no command is run. Raises `ConfigError`."""
+    if spec is None:
+        return
+    kind, rest = parse_source(spec)
+    if kind == "file":
+        _read_file(data_dir / rest)
+    elif kind == "command":
+        _find_program(rest)
 
 
 def write_master(path: Path, master: MasterKey) -> None:
@@ -98,17 +117,41 @@ def _read_file(path: Path) -> MasterKey:
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The master key file {path} cannot be read: {type(error).__name__}.") from None
+    except OSError as error:
+        raise ConfigError(f"The master key file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The master key file {path} is no text. Restore the right key.") from None
     if mode & 0o077:
         raise ConfigError(f"The master key file {path} can be read by others. Run: chmod 600 {path}")
     return MasterKey.parse(text, str(path))
 
 
 def _run_command(command: str) -> MasterKey:
+    """What the command prints. Its errors are not repeated: who knows what they quote."""
+    argv = _find_program(command)
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=True, text=True)  # noqa: S603  the operator's own command
+    except OSError as error:
+        raise ConfigError(f"The command of keys.master cannot be run: {argv[0]}: {error.strerror}.") from None
+    except subprocess.CalledProcessError as error:
+        raise ConfigError(
+            f"The command of keys.master, {argv[0]}, failed with exit code {error.returncode}. Run it by hand to see why."
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"The command of keys.master, {argv[0]}, did not end within {COMMAND_TIMEOUT_S} s.") from None
+    except ValueError:
+        raise ConfigError(f"The command of keys.master, {argv[0]}, prints what is no text.") from None
+    return MasterKey.parse(done.stdout, "the command of keys.master")
+
+
+def _find_program(command: str) -> list[str]:
+    """The command's words, if the first is a program. Raises `ConfigError`."""
     try:
         argv = shlex.split(command)
-        done = subprocess.run(argv, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=True, text=True)  # noqa: S603  the operator's own command
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"The command of keys.master failed: {type(error).__name__}.") from None
-    return MasterKey.parse(done.stdout, "the command of keys.master")
+    except ValueError:
+        argv = []
+    if not argv:
+        raise ConfigError("The command of keys.master is no command line: is a quotation mark left open?")
+    if shutil.which(argv[0]) is None:
+        raise ConfigError(f"The command of keys.master is not found: {argv[0]}.")
+    return argv

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from consentryd.model.error import CorruptStore
 from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
+from consentryd.storage.damage import explain
 from consentryd.storage.database import open_database
 from consentryd.storage.duck import duck
 from consentryd.storage.extent import Extent
@@ -408,6 +409,6 @@ def verify(region: Path, lake: Lake, *, deep: bool = False) -> None:
         with reader.snapshot() as snapshot:
             lake.check(snapshot.state.files, deep=deep)
     except sqlite3.DatabaseError as error:
-        raise CorruptStore(f"{region / 'region.db'} cannot be read: {error}") from error
+        raise CorruptStore(explain(error, [region / "region.db"])) from error
     finally:
         reader.close()

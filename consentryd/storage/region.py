@@ -40,7 +40,7 @@ class RegionStore:
 
     def open(self) -> None:
         """Raises `CorruptStore`, `ConfigError`, `sqlite3.OperationalError`."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log.open()
         self._reader = open_database(self.root / DATABASE, "region", readonly=True)
         self._standings = Standings(self._reader)

@@ -42,7 +42,17 @@ def test_version(run):
     assert run("--version").out == f"consentry {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["serve", "--port", "many"], ["keys", "list", "extra"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["serve", "--port", "many"],
+        ["serve", "--port", "80000"],
+        ["serve", "--workers", "0"],
+        ["keys", "list", "extra"],
+    ],
+)
 def test_wrong_usage_is_one_line_and_two(run, arguments):
     told = run(*arguments)
     assert (told.code, told.out) == (2, "")
@@ -60,10 +70,27 @@ def test_it_runs_as_a_module_and_a_failure_shows_no_traceback(here):
     assert "consentry.toml does not exist" in done.stdout
 
 
+def test_an_option_out_of_range_is_named_as_it_was_given(run, installed):
+    assert "--port" in run("serve", "--port", "80000").err
+
+
+def test_a_first_start_makes_no_keys_under_settings_that_stop_it(run, here):
+    (here / "consentry.toml").write_text('[keys]\nmaster = "vault:x"\n')
+    told = run("serve", "--port", "0")
+    assert (told.code, told.out, told.err) == (1, "", "keys.master must be file:PATH, env:NAME or command:ARGV.\n")
+    assert not (here / "data" / "control.db").exists()
+
+
+def test_init_makes_no_keys_under_settings_that_stop_the_start(run, here, monkeypatch):
+    monkeypatch.setenv("CONSENTRY_KEYS_MASTER", "vault:x")
+    told = run("init")
+    assert (told.code, told.out) == (1, "")
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["serve", "--port", "70000"], "CONSENTRY_SERVER_PORT: server.port: allowed is whole number"),
         (["serve", "--regions", "mars"], "--regions names mars, but the regions are eu, us."),
         (["serve", "--regions", ","], "--regions names no region."),
     ],

@@ -28,6 +28,56 @@ def test_every_mistake_is_a_line(run, here):
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (
+            '[[privacy.rules]]\ndetector = "emial"\naction = "mask"\n',
+            "privacy.rules.0.detector: there is no detector emial. Did you mean email?",
+        ),
+        ('[[privacy.rules]]\ndetector = "qqqq"\naction = "mask"\n', "there is no detector qqqq. See docs/scrubbing.md."),
+        ('[[privacy.rules]]\nkey = "("\naction = "mask"\n', "privacy.rules.0.key: is no regular expression: missing )"),
+        (
+            '[[privacy.rules]]\ndetector = "email"\naction = "hsh"\n',
+            "privacy.rules.0.action: allowed is `hash` or `encrypt` or `drop` or `mask` or `type` or `generalise` or `keep`",
+        ),
+        ('[[privacy.rules]]\naction = "hash"\n', "privacy.rules.0: a rule names either a detector or a key"),
+        (
+            '[[privacy.rules]]\ndetector = "email"\nkey = "mail"\naction = "hash"\n',
+            "privacy.rules.0: a rule names either a detector or a key",
+        ),
+        ('[[privacy.rules]]\ndetector = "email"\n', "privacy.rules.0.action: allowed is `hash` or"),
+        (
+            '[[privacy.rules]]\ndetecter = "email"\naction = "hash"\n',
+            "unknown setting privacy.rules.0.detecter. Did you mean privacy.rules.0.detector?",
+        ),
+        ('[regions.eu]\ncountries = ["XX"]\n', "regions.eu.countries.0: allowed is list of ISO country code"),
+        ('[site]\ncountry = "UK"\n', "site.country: allowed is ISO country code such as `DE`"),
+        ('[keys]\nmaster = "vault:x"\n', "keys.master must be file:PATH, env:NAME or command:ARGV."),
+        ('[keys]\nmaster = "file:none"\n', "none cannot be read: No such file or directory."),
+        ('[keys]\nmaster = "command:no-such-program --now"\n', "The command of keys.master is not found: no-such-program."),
+    ],
+)
+def test_what_only_a_start_would_refuse_is_refused_here(run, here, settings, says):
+    (here / "consentry.toml").write_text(settings)
+    told = run("check-config")
+    assert told.code == 1
+    assert says in told.err
+
+
+def test_a_command_that_gives_the_master_key_is_not_run(run, here):
+    (here / "consentry.toml").write_text('[keys]\nmaster = "command:touch ran"\n')
+    assert run("check-config").code == 0
+    assert not (here / "ran").exists()
+
+
+def test_mistakes_of_every_kind_are_told_together(run, here):
+    (here / "consentry.toml").write_text(
+        '[keys]\nmaster = "vault:x"\n[site]\ntracking_plan = "none.json"\n[[privacy.rules]]\nkey = "("\naction = "drop"\n'
+    )
+    assert len(run("check-config").err.splitlines()) == 3
+
+
 def test_a_file_that_is_named_must_exist(run, here):
     (here / "plan.json").write_text("{}")
     (here / "c.toml").write_text('[site]\ntracking_plan = "plan.json"\n[privacy]\ncountry_database = "none.mmdb"\n')

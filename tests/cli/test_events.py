@@ -14,7 +14,10 @@ from shutil import rmtree
 import pytest
 
 import consentryd
+from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import DAY, SystemClock
+from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
@@ -142,6 +145,25 @@ def test_seal_moves_the_log_into_the_lake(run, store):
     assert run("seal", "--region", "mars").code == 1
 
 
+def test_a_site_that_there_is_not_is_told_from_one_without_events(run, installed):
+    assert run("events", "--site", "shpo").out == "Nothing is stored of site `shpo`. The sites with keys are default.\n"
+    assert run("events", "--site", "shpo", "--rejected").out.startswith("Nothing was refused of site `shpo`.")
+    assert run("events", "--site", "default").out.startswith("Nothing of site `default` is stored yet.")
+    assert run("events").out.startswith("Nothing is stored yet.")
+
+
+def test_a_look_says_what_it_looked_at(run, here, store):
+    store("eu", rows(20))
+    run("seal")
+    path = next((here / "data" / "eu" / "lake").rglob("*.parquet"))
+    path.write_bytes(bytes(path.stat().st_size))
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert findings["eu lake"]["state"] == "ok"
+    assert "all there in the right size; --deep reads them" in findings["eu lake"]["detail"]
+    findings = {row["check"]: row for row in run("doctor", "--deep", "--json").json}
+    assert findings["eu lake"]["state"] == "fail"
+
+
 def test_a_healthy_installation_has_nothing_broken(run, store):
     store("eu", rows(3))
     run("seal")
@@ -185,6 +207,75 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     told = run("doctor", "--json")
     assert told.code == 1
     assert {row["check"]: row["state"] for row in told.json}[check] == state
+
+
+def test_what_is_kept_is_its_owners_only_whatever_the_umask(run, here, monkeypatch):
+    before = os.umask(0)
+    try:
+        run("init")
+        (here / "events.jsonl").write_text(
+            '{"type": "page", "anonymousId": "a", "context": {"consent": {"purposes": {"analytics": true}}}}\n'
+        )
+        assert run("import", "events.jsonl").code == 0
+        assert run("seal").code == 0
+        with closing(open_database(here / "data" / "eu" / "region.db", "region")) as connection:
+            append_rows(connection, rows(1), at=NOW)
+            assert (here / "data" / "eu" / "region.db-wal").stat().st_mode & 0o077 == 0
+        assert run("backup", "copy").code == 0
+    finally:
+        os.umask(before)
+    databases = [path for path in here.rglob("*") if path.name.partition(".")[2].startswith("db")]
+    assert len(databases) >= 6
+    assert [path for path in [*databases, here / "copy" / "backup.json"] if path.stat().st_mode & 0o077] == []
+    assert [path.name for path in (here / "data", here / "data" / "eu") if path.stat().st_mode & 0o077] == []
+
+
+def test_keys_that_are_gone_where_regions_hold_data_are_not_made_anew(run, here, store):
+    store("eu", rows(1))
+    (here / "data" / "control.db").unlink()
+    for command in ("serve --port 0", "events", "import events.jsonl", "keys list", "keys create write"):
+        told = run(*command.split())
+        assert (told.code, told.out) == (1, "")
+        assert told.err.startswith("data/control.db is gone, but region eu holds data.")
+        assert not (here / "data" / "control.db").exists()
+    assert run("keys", "create", "write", "--start-over", "--json").json["kind"] == "write"
+    assert [key["kind"] for key in run("keys", "list", "--json").json] == ["write"]
+    assert run("keys", "create", "write", "--start-over").code == 1
+
+
+@pytest.fixture
+def damaged(run, here, store):
+    """A region's database with a page of noise in it."""
+    store("eu", rows(20))
+    store("us", rows(1))
+    path = here / "data" / "eu" / "region.db"
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(200))
+    return path.relative_to(here)
+
+
+@pytest.mark.parametrize("command", ["seal", "events", "privacy audit", "privacy record"])
+def test_a_damaged_database_is_named_with_what_to_do(run, damaged, command):
+    told = run(*command.split())
+    assert told.code == 1
+    assert len(told.err.splitlines()) == 1
+    assert told.err.startswith(f"{damaged}: database disk image is malformed.")
+    assert "consentry restore" in told.err
+
+
+def test_a_gateway_does_not_start_over_a_damaged_database(damaged, here):
+    settings = Settings(storage=Storage(data_dir=here / "data"))
+    with pytest.raises(ConfigError, match=r"region eu .*eu/region\.db: .*malformed.*consentry restore"):
+        open_stores(settings, None, SystemClock())
+
+
+def test_damage_is_no_fault_of_the_clock(run, damaged):
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert {name for name, row in findings.items() if row["state"] == "fail"} == {"eu database", "eu lake"}
+    for name in ("eu database", "eu lake"):
+        assert str(damaged) in findings[name]["detail"]
+        assert "consentry restore" in findings[name]["detail"]
 
 
 def test_a_rollup_that_differs_from_its_file_is_found_by_a_deep_look(run, here, store):

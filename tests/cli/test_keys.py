@@ -43,6 +43,16 @@ def test_the_secret_stands_alone_on_the_last_line(run, installed, knows):
     assert knows(run("keys", "create", "server").out.splitlines()[-1]).kind == "server"
 
 
+def test_a_key_taken_for_its_id_is_not_repeated_and_its_id_told(run, installed):
+    secret = installed["write_key"]
+    told = run("keys", "revoke", secret)
+    assert told.code == 1
+    assert secret not in told.err + told.out
+    key_id = next(key["id"] for key in run("keys", "list", "--json").json if key["kind"] == "write")
+    assert f"`consentry keys revoke {key_id}`" in told.err
+    assert all(key["revoked_at"] is None for key in run("keys", "list", "--json").json)
+
+
 def test_a_revoked_key_is_refused_and_stays_listed(run, installed, knows):
     made = run("keys", "create", "read", "--json").json
     assert knows(made["secret"]) is not None
@@ -60,7 +70,8 @@ def test_a_revoked_key_is_refused_and_stays_listed(run, installed, knows):
         (["create", "write", "--origin", "shop.example"], 1, "is not an origin"),
         (["create", "write", "--origin", "https://shop.example/path"], 1, "is not an origin"),
         (["create", "write", "--site", "My Shop"], 1, "is not a site name"),
-        (["revoke", "key_x"], 1, "There is no key with the id key_x."),
+        (["revoke", "key_x"], 1, "There is no key with this id. `consentry keys list` shows them."),
+        (["revoke", "csy_write_mistyped"], 1, "is no valid one. `consentry keys list` shows the ids."),
         (["nonsense"], 2, "No such command"),
         ([], 2, "Missing command"),
     ],

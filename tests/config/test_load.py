@@ -110,6 +110,11 @@ def test_an_unknown_variable_is_an_error_that_names_the_nearest(wrong, nearest):
     assert complaint(None, {wrong: "1"}) == f"{wrong}: unknown setting. Did you mean {nearest}?"
 
 
+def test_what_is_like_nothing_gets_no_suggestion(write):
+    assert complaint(None, {"CONSENTRY_FOO": "1"}) == "CONSENTRY_FOO: unknown setting."
+    assert complaint(write("[server]\nqqqqqqqq = 1\n")) == "consentry.toml: unknown setting server.qqqqqqqq."
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -186,6 +186,7 @@ def wait_until_ready(gateway: Gateway) -> None:
 def test_a_full_disk_refuses_and_recovers_and_a_kill_on_it_loses_nothing(small: Callable[[int], Gateway]) -> None:
     gateway = small(0)
     check_recovery(gateway, full(gateway), padding=20_000, foreseen=False)
+    assert '"cause":"disk_full"' in gateway.log.read_text()
     before = stored(gateway)
     with full(gateway):
         send_until_refused(gateway, kept := [], 20_000)

@@ -85,6 +85,7 @@ async def test_an_audit_runs_when_it_is_due_and_shows_in_metrics_and_log(tmp_pat
         }
         assert orjson.loads(out.getvalue())["detectors"] == {"email": 1}
         assert EMAIL not in out.getvalue() + (tmp_path / "data" / "audit.json").read_text()
+        assert (tmp_path / "data" / "audit.json").stat().st_mode & 0o077 == 0
 
 
 async def test_a_restart_neither_forgets_the_last_audit_nor_begins_again_before_its_time(tmp_path):

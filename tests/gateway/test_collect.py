@@ -171,7 +171,7 @@ async def test_unknown_codings_are_refused(gateway: Gateway, encoding: str, stat
         b"{}",
         b'{"batch":{}}',
         b'{"batch":[NaN]}',
-        b'{"batch":[1e999]}',
+        b'{"batch":1e999}',
         b'{"batch":["\xff"]}',
         b"\xff\xfe{\x00}\x00",
         b'{"batch":' + b"[" * 5000 + b"]" * 5000 + b"}",
@@ -183,6 +183,22 @@ async def test_what_is_no_batch_is_a_400(gateway: Gateway, body: bytes) -> None:
     assert status == 400
     assert set(answer["error"]) >= {"code", "message"}
     assert gateway.collector.events == []
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b'{"batch":[{"userId":NaN}]}', {"line": 1, "column": 21}),
+        (b'{"batch":[\n{"n":Infinity}]}', {"line": 2, "column": 6}),
+        (b'{"batch":[{"event":"\xff"}]}', {"byte": 20}),
+        (b'{"batch":[{"properties":{"n":"\xff"}}]}', {"byte": 30}),
+    ],
+)
+async def test_where_json_goes_wrong_is_told(gateway: Gateway, body: bytes, where: dict[str, int]) -> None:
+    status, answer = await gateway.post("/v1/batch", body)
+    assert (status, answer["error"].pop("code")) == (400, "bad_json")
+    assert str(next(reversed(where.values()))) in answer["error"].pop("message")
+    assert answer["error"] == where
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ async def test_preflights_need_no_key_and_get_what_they_ask(gateway: Gateway, pa
     headers = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
     async with gateway.request("OPTIONS", path, headers=headers) as response:
         assert response.status == 204
+        assert response.headers["Server"] == "consentry"
         assert response.headers["Access-Control-Allow-Origin"] == PAGE
         assert response.headers["Access-Control-Allow-Credentials"] == "true"
         assert response.headers["Access-Control-Allow-Headers"] == asked

@@ -94,6 +94,20 @@ async def test_a_refused_region_is_one_line_without_a_person(tmp_path):
         assert {**answer["body"], "at": ""} == {"at": "", "kind": "region_refused", "region": "us", "site": "shop"}
 
 
+async def test_a_region_that_there_is_not_is_refused_and_never_guessed(tmp_path):
+    async with open_house(tmp_path, regions={"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}) as house:
+        event = {"event": "x", "anonymousId": "a-1", "context": {"consent": {"purposes": {"analytics": True}}}}
+        for declared in ("usa", ["us"], "jo@example.org"):
+            status, answer = await house.post("/v1/track", {**event, "region": declared})
+            assert (status, answer["error"]["code"], answer["error"]["regions"]) == (421, "unknown_region", ["eu", "us"])
+        assert (await house.post("/v1/track", event, headers={"X-Consentry-Region": "usa"}))[0] == 421
+        assert (await house.post("/v1/consent", {"anonymousId": "a-1", "region": "usa", **GRANT}))[0] == 421
+        assert kinds(house) == ["region_refused"] * 5
+        _, answer = await house.ask("GET", "/v1/ledger/eu/entries/2", key="read")
+        assert answer["body"]["region"] == "(unknown)"
+        assert (await house.post("/v1/track", {**event, "region": "US"}))[0] == 200
+
+
 async def test_policy_and_keys_are_noted_when_they_change_and_only_then(tmp_path):
     for notices in (["v1"], ["v1"], ["v2"]):
         async with open_house(tmp_path, consent={"notices": notices}) as house:

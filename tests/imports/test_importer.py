@@ -95,6 +95,14 @@ async def test_an_id_that_the_line_has_is_kept_in_either_spelling() -> None:
     assert set(store.seen) == {"m-1", "m-2", "m-3"}
 
 
+async def test_a_placeholder_is_no_id_that_the_line_has() -> None:
+    store = Store()
+    data = events(2, messageId="undefined") + events(1, messageId="{{id}}")
+    first, second = await run(store, data), await run(store, data)
+    assert first.outcomes == {Outcome.STORED: 3}
+    assert second.outcomes == {Outcome.DUPLICATE: 3}
+
+
 async def test_a_made_up_id_tells_nothing_to_who_lacks_the_secret() -> None:
     line = events(1, userId="jo@example.com")
     ids = {Fingerprint(secret).of(line.strip()) for secret in (SECRET, b"t" * 32)}

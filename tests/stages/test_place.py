@@ -11,6 +11,7 @@ from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scene import Scene
 from consentryd.gateway.stages.staged import PlacedEvent, ValidEvent
 from consentryd.model.client import Client
+from consentryd.model.error import Misdirected
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Reason
 
@@ -53,13 +54,27 @@ def passage(declared=None, pinned=None):
         ("BR", None, None, "eu"),
         (None, None, None, "eu"),
         ("US", "eu", None, "eu"),
-        ("US", "nowhere", None, "us"),
+        ("US", "EU", None, "eu"),
+        ("US", " Eu ", None, "eu"),
+        ("US", "", None, "us"),
+        ("US", "nowhere", "eu", "eu"),
         ("US", "us", "eu", "eu"),
     ],
 )
 def test_declared_then_country_then_strictest(country, declared, pinned, expected):
     place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
     assert place.put_regions([event(country)], passage(declared, pinned))[0].region == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "pinned"), [("nowhere", None), ("usa", None), (["us"], None), (7, None), ("us", "gone"), (None, "gone")]
+)
+def test_a_declared_region_that_there_is_not_is_refused(declared, pinned):
+    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    with pytest.raises(Misdirected) as refusal:
+        place.put_regions([event("US")], passage(declared, pinned))
+    assert refusal.value.code == "unknown_region"
+    assert refusal.value.detail == {"regions": ["us", "eu", "asia"]}
 
 
 def test_a_known_subject_stays_at_home_wherever_it_travels():

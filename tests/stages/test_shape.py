@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentryd.config.settings import Limits
-from consentryd.gateway.stages.shape import check_event_name, check_id, check_size
+from consentryd.gateway.stages.shape import check_event_name, check_id, check_label, check_size
 from consentryd.model.outcome import Reason
 
 LIMITS = Limits()
@@ -36,9 +36,32 @@ LIMITS = Limits()
                 "0",
                 "-1",
                 0,
+                "-",
+                "0000",
+                "(null)",
+                "<nil>",
+                "\uff4e\uff55\uff4c\uff4c",
+                "n\u200bull",
+                "\u200b",
+                "{{user_id}}",
+                "{{ context.traits.user.identifier }}",
+                "customer-{{ id }}-of-the-shop",
+                "${userId}",
+                "#{user.id}",
+                "{user_id}",
+                "<%= user.identifier_of_user %>",
+                "%s",
+                "%(user_id)s",
             )
         ],
         ("00000000-0000-0000-0000-000000000000", Reason.INVALID_ID),
+        ("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}"),
+        ("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000001"),
+        ("100%ann@example.org", "100%ann@example.org"),
+        ("$device:0a1b", "$device:0a1b"),
+        ("nullify", "nullify"),
+        ("張偉", "張偉"),
+        ("\uff2aos\xe9", "\uff2aos\xe9"),
         (True, Reason.INVALID_ID),
         (1.5, Reason.INVALID_ID),
         (["u"], Reason.INVALID_ID),
@@ -48,6 +71,40 @@ LIMITS = Limits()
 )
 def test_ids_are_text_and_no_placeholders(value, expected):
     assert check_id(value, LIMITS.id_chars) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("m-1", "m-1"),
+        (" m-1", " m-1"),
+        (7, "7"),
+        ("1795291200000", "1795291200000"),
+        *[
+            (placeholder, None)
+            for placeholder in (
+                "",
+                "  ",
+                None,
+                "undefined",
+                "NULL",
+                "[object Object]",
+                "0",
+                0,
+                -1,
+                "{{messageId}}",
+                "\uff4e\uff55\uff4c\uff4c",
+            )
+        ],
+        ("00000000-0000-0000-0000-000000000000", None),
+        ("event-${id}-of-a-template", None),
+        (True, Reason.INVALID_ID),
+        (["m"], Reason.INVALID_ID),
+        ("x" * 256, Reason.INVALID_ID),
+    ],
+)
+def test_a_placeholder_is_no_id_of_an_event_or_a_session(value, expected):
+    assert check_label(value, LIMITS.id_chars) == expected
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,20 @@ def test_a_master_that_cannot_be_had_is_a_refusal_that_tells_nothing(tmp_path: P
     assert "not a key" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("file:missing", "No such file or directory"),
+        ("command:false", "false, failed with exit code 1"),
+        ("command:/no/such/program", "is not found: /no/such/program"),
+        ("command:'", "quotation mark"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_told(tmp_path: Path, spec: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_master(spec, tmp_path, {})
+
+
 def test_a_master_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     write_master(tmp_path / "k", MasterKey.generate())
     (tmp_path / "k").chmod(0o644)

@@ -207,9 +207,12 @@ async def test_a_locked_database_is_unavailable_then_heals(sqlite_store, monkeyp
     sqlite_store.log._writer._lock_wait_s = 0.05
     holder = sqlite3.connect(sqlite_store.path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
+    told = []
+    sqlite_store.log.stats.note_failure = told.append
     with pytest.raises(Unavailable) as failure:
         await sqlite_store.log.append([clean(1, user="new")])
     assert failure.value.retry_after
+    assert [str(error) for error in told] == ["database is locked"]
     holder.execute("ROLLBACK")
     holder.close()
     assert await sqlite_store.log.append([clean(1, user="new")]) == [Outcome.STORED]

@@ -38,6 +38,7 @@ from consentryd.gateway.cli import (
 )
 from consentryd.gateway.cli.console import complain, say
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
+from consentryd.storage.damage import explain, forget_opened
 
 FAILED: Final = 1
 
@@ -98,6 +99,7 @@ def consentry(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    forget_opened()
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="consentry", standalone_mode=False)
     except typer.TyperException as error:
@@ -107,7 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (ConfigError, ConsentryError, CorruptStore, OSError, sqlite3.OperationalError) as error:
+    except sqlite3.DatabaseError as error:
+        complain(explain(error))
+        return FAILED
+    except (ConfigError, ConsentryError, CorruptStore) as error:
         complain(str(error))
         return FAILED
+    except OSError as error:
+        complain(_told(error))
+        return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _told(error: OSError) -> str:
+    """`PATH: No such file or directory.`, without the number that only programs know."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."

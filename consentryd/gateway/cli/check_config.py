@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.gateway.plan import TrackingPlans
 from consentryd.model.error import ConfigError
 from consentryd.privacy.country import CountryDatabase
+from consentryd.privacy.rules import load_rules
+from consentryd.storage.master import check_source
 
 
 def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Check the settings without starting anything, and show those that differ from their defaults.
 
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
-    one, a wrong value with what is allowed, a file that is named but missing or holds something else. Exit code 1 if there is one.
+    one, a wrong value with what is allowed, a file that is named but missing or holds something else, a rule with an unknown detector or a
+    key that is no pattern, a source of the master key that cannot be one (its command is not run). Exit code 1 if there is one.
 
     With `--json` prints all settings as they hold.
     """
@@ -44,13 +48,29 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
 
 
 def check_contents(settings: Settings) -> None:
-    """What settings point at: files that exist, a policy, plans and a country database that load. Raises `ConfigError`."""
-    missing = [f"{key}: {path} does not exist" for key, path in _paths(settings, "") if not path.is_file()]
-    if missing:
-        raise ConfigError("\n".join(missing))
-    Policy(settings.consent)
-    require_profile(settings)
-    TrackingPlans(settings)
+    """What settings point at: files that exist, a policy, rules, plans and a country database that load, a source of the master key.
+
+    Raises `ConfigError` with a line for each mistake.
+    """
+    mistakes = [f"{key}: {path} does not exist" for key, path in _paths(settings, "") if not path.is_file()]
+    checks: list[Callable[[], object]] = [
+        lambda: Policy(settings.consent),
+        lambda: require_profile(settings),
+        lambda: load_rules(settings.privacy.rules),
+        lambda: check_source(settings.keys.master, settings.storage.data_dir),
+    ]
+    if not mistakes:
+        checks += [lambda: TrackingPlans(settings), lambda: _open_countries(settings)]
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _open_countries(settings: Settings) -> None:
     with closing(CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)) as countries:
         countries.open()
 

@@ -27,6 +27,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.model.clock import DAY, MINUTE, SECOND
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 from consentryd.model.key import KeyKind
+from consentryd.storage.damage import CURE, explain
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
@@ -54,10 +55,14 @@ COLOUR: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
 def doctor(
     config: ConfigOption = DEFAULT_CONFIG,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every stored event; takes a while.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every stored event and hold files against their digests; takes a while.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check an installation: settings, keys, disk, clock, and each region's keys, database and lake.
+
+    Of the lake's files only the sizes are looked at: with `--deep` what they hold.
 
     The gateway may run meanwhile. Each check is `ok`, `warn` (works, but look at it) or `fail`; the exit code is 1 if one failed. With
     `--json` a list of `{"check", "state", "detail"}`.
@@ -91,7 +96,9 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
 def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:
     try:
         return Finding(name, *look())
-    except (ConfigError, ConsentryError, CorruptStore, OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        return Finding(name, State.FAIL, explain(error))
+    except (ConfigError, ConsentryError, CorruptStore, OSError) as error:
         return Finding(name, State.FAIL, str(error))
 
 
@@ -130,8 +137,12 @@ def _clock(settings: Settings, now: int) -> tuple[State, str]:
 
 
 def _newest_commit(region: RegionFolder) -> int:
-    with closing(open_database(region.database, "region", readonly=True)) as connection:
-        return int(connection.execute("SELECT coalesce(max(committed_at), 0) FROM log").fetchone()[0])
+    """0 if it cannot be read, which is no fault of the clock; the database's own check tells it."""
+    try:
+        with closing(open_database(region.database, "region", readonly=True)) as connection:
+            return int(connection.execute("SELECT coalesce(max(committed_at), 0) FROM log").fetchone()[0])
+    except (CorruptStore, sqlite3.DatabaseError):
+        return 0
 
 
 def _region_keys(settings: Settings, region: RegionFolder) -> tuple[State, str]:
@@ -147,7 +158,7 @@ def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         events, oldest = connection.execute("SELECT coalesce(sum(events), 0), min(committed_at) FROM log").fetchone()
     if problem != "ok":
-        return State.FAIL, f"{region.database}: {problem}. Restore it from a backup."
+        return State.FAIL, f"{region.database}: {problem}. {CURE}"
     waiting = (now - oldest) / SECOND if oldest else 0.0
     said = f"{events:,} events in the log"
     if waiting > LATE_SEALS * settings.storage.seal_interval_s:
@@ -174,7 +185,7 @@ def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
             f"{len(differing)} rollups differ from their files, one beside {differing[0]}. Delete them: they are made anew.",
         )
     events = sum(file.events for file in state.files)
-    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there'}"
+    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there in the right size; --deep reads them'}"
     return State.OK, f"{said}; {rolled.rolled} of {rolled.files} files of subjects have a rollup"
 
 

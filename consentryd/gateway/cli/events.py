@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
@@ -47,12 +47,17 @@ def events(
     with `--follow --json` one JSON object a line.
     """
     settings = installation.load(config)
-    with installation.control(settings):
-        pass
+    with installation.control(settings) as store:
+        keys = store.keys()
     with _Source(settings, site, refused) as source:
         if not follow:
             rows = source.newest(last)
-            show_json(rows) if as_json else _show_table(rows, refused)
+            if as_json:
+                show_json(rows)
+            elif rows:
+                _show_table(rows, refused)
+            else:
+                say(_nothing(site, {key.site for key in keys}, refused))
             return
         for row in source.following(last):
             show_json(row) if as_json else say(_line(row, refused))
@@ -127,10 +132,19 @@ _STORED: Final = ("received_at", "region", "site", "lane", "event", "country", "
 _REFUSED: Final = ("received_at", "region", "site", "outcome", "reason", "event")
 
 
+def _nothing(site: str | None, sites: Collection[str], refused: bool) -> str:
+    """That there is nothing; of a site without keys, which may be a mistyped one, also which sites have some."""
+    of_site = "" if site is None else f" of site `{site}`"
+    if site is not None and site not in sites:
+        return (
+            f"Nothing {'was refused' if refused else 'is stored'}{of_site}. The sites with keys are {', '.join(sorted(sites))}."
+        )
+    if refused:
+        return f"Nothing{of_site} was refused."
+    return f"Nothing{of_site} is stored yet. `consentry events --rejected` shows what was refused."
+
+
 def _show_table(rows: list[Row], refused: bool) -> None:
-    if not rows:
-        say("Nothing was refused." if refused else "Nothing is stored yet. `consentry events --rejected` shows what was refused.")
-        return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in _REFUSED if refused else _STORED:
         wide = column in {"properties", "page"} or (refused and column == "event")

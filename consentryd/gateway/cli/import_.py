@@ -59,6 +59,7 @@ def import_(
     is 1.
     """
     settings = installation.load(config)
+    installation.check_control(settings)
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)

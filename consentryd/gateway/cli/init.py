@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say, say_all, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, JsonOption
 from consentryd.gateway.cli.welcome import key_lines
@@ -28,6 +29,8 @@ def init(
     Refuses to touch what exists. `consentry serve` does the same by itself where nothing was set up.
     """
     config = directory / DEFAULT_CONFIG
+    if not config.exists():
+        check_contents(installation.load(None, os.environ))
     secrets = installation.create(config, os.environ)
     if as_json:
         show_json({f"{kind}_key": secret for kind, secret in secrets.items()})

@@ -28,7 +28,7 @@ PURPOSE: Final[dict[KeyKind, str]] = {
 }
 
 
-def load(config: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     return load_settings(config, environ)
 
 
@@ -36,6 +36,7 @@ def load(config: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def control(settings: Settings) -> Iterator[ControlStore]:
     """The keys. Raises `ConfigError` if nothing was ever set up there."""
     path = settings.storage.data_dir / CONTROL
+    check_control(settings)
     if not path.exists():
         raise ConfigError(f"{path} does not exist: nothing was set up here. `consentry init` or `consentry serve` does it.")
     store = ControlStore(path, SystemClock())
@@ -43,6 +44,28 @@ def control(settings: Settings) -> Iterator[ControlStore]:
         yield store
     finally:
         store.close()
+
+
+def check_control(settings: Settings) -> None:
+    """Raises `ConfigError` where regions hold data and the keys are gone: new ones would lock out whoever has the old."""
+    path = settings.storage.data_dir / CONTROL
+    if path.exists() or not (holding := regions(settings)):
+        return
+    raise ConfigError(
+        f"{path} is gone, but {'region' if len(holding) == 1 else 'regions'} {', '.join(region.name for region in holding)} hold"
+        f"{'s' if len(holding) == 1 else ''} data. It has the API keys and the saved queries: restore it from a backup. If there is "
+        "none, `consentry keys create KIND --start-over` begins a new one, and every old key stays refused."
+    )
+
+
+def start_over(settings: Settings) -> None:
+    """A new store of keys, where regions hold data and the old one is gone. Raises `ConfigError` elsewhere."""
+    path = settings.storage.data_dir / CONTROL
+    if path.exists():
+        raise ConfigError(f"{path} is there; nothing was changed. Without --start-over it gets the new key.")
+    if not regions(settings):
+        raise ConfigError("Nothing was set up here. `consentry init` or `consentry serve` does it.")
+    ControlStore(path, SystemClock()).close()
 
 
 class RegionFolder(NamedTuple):
@@ -80,10 +103,15 @@ _EXISTING: Final = "`consentry serve` uses what is there, `consentry keys create
 
 
 def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | None:
-    """Make what is missing of an installation. The four secrets if keys were made, None if there were some."""
+    """Make what is missing of an installation. The four secrets if keys were made, None if there were some.
+
+    Raises `ConfigError` where it is not new, and its keys are gone.
+    """
     if not config.exists():
         config.write_text(example(), encoding="utf-8")
-    data = load_settings(config, environ).storage.data_dir
+    settings = load_settings(config, environ)
+    check_control(settings)
+    data = settings.storage.data_dir
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = ControlStore(data / CONTROL, SystemClock())
     try:

@@ -14,6 +14,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 from consentryd.model.key import ApiKey, KeyKind
+from consentryd.storage.control import SECRET_PREFIX
 
 MAX_GROUP_SIZE: Final = 1_000
 
@@ -42,6 +43,13 @@ def create(
             min=0, max=MAX_GROUP_SIZE, help="For read keys: answers show no group of fewer people. SQL needs a key without."
         ),
     ] = 0,
+    start_over: Annotated[
+        bool,
+        typer.Option(
+            "--start-over",
+            help="Where `control.db` is lost for good, begin a new one. Old keys and saved queries do not come back.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is stored. Running gateways take it within a second."""
@@ -51,6 +59,8 @@ def create(
     if min_group_size and kind is not KeyKind.READ:
         raise ConfigError("--min-group-size is for read keys: other keys are given no answers about groups.")
     origins = [check_origin(text) for text in origin or []]
+    if start_over:
+        installation.start_over(settings)
     with installation.control(settings) as store:
         key, secret = store.create_key(kind, site, name or f"{kind} key", region, origins, min_group_size)
     if as_json:
@@ -87,11 +97,20 @@ def revoke(
 ) -> None:
     """Refuse a key from now on. Every running gateway over the same data follows within a second. It cannot be undone."""
     with installation.control(installation.load(config)) as store:
+        if key_id.startswith(SECRET_PREFIX):
+            raise ConfigError(_taken_for_an_id(store.lookup(key_id)))
         key = store.revoke(key_id)
     if as_json:
         show_json(described(key))
     else:
         say(f"Revoked {key.id}, a {key.kind} key of site `{key.site}`, at {_time(key.revoked_at)}.")
+
+
+def _taken_for_an_id(key: ApiKey | None) -> str:
+    """Never repeats the key: what is printed may be kept."""
+    if key is None:
+        return "That looks like a key, not like the id of one, and is no valid one. `consentry keys list` shows the ids."
+    return f"That is a key, not its id: `consentry keys revoke {key.id}` revokes it."
 
 
 def check_origin(text: str) -> str:

@@ -6,24 +6,28 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
+from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
 from consentryd.gateway.cli.welcome import created, first_start, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
+MAX_PORT: Final = 65_535
+
 
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of `server.host`.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of `server.port`.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes on one port, instead of `server.workers`.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=MAX_PORT, help="Port to listen on, instead of `server.port`.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes on one port, instead of `server.workers`.")] = None,
     regions: Annotated[
         str | None, typer.Option(help="Serve only these regions, with commas: `eu,us`. Events of others are refused (421).")
     ] = None,
@@ -37,6 +41,7 @@ def serve(
     others.
     """
     environ = {**os.environ, **_overrides(host, port, workers)}
+    _check_first_start(config, environ)
     secrets = installation.complete(config, environ)
     if secrets is not None:
         say_all(created(secrets, config))
@@ -50,6 +55,13 @@ def serve(
     code = run(settings, served, announce)
     if code:
         raise typer.Exit(code)
+
+
+def _check_first_start(config: Path, environ: Mapping[str, str]) -> None:
+    """What would stop the start is said before keys are made, which are shown only once. Raises `ConfigError`."""
+    settings = installation.load(config if config.exists() else None, environ)
+    if not (settings.storage.data_dir / installation.CONTROL).exists():
+        check_contents(settings)
 
 
 def _overrides(host: str | None, port: int | None, workers: int | None) -> dict[str, str]:

@@ -143,7 +143,10 @@ def _count(summary: Summary, number: int, result: Result) -> None:
     if result.reason is not None:
         summary.reasons[result.reason] += 1
     if result.outcome is Outcome.REJECTED:
-        summary.note(number, str(result.reason))
+        where = (
+            "" if result.violation is None else f" ({result.violation.pointer or 'the properties'}: {result.violation.keyword})"
+        )
+        summary.note(number, f"{result.reason}{where}")
 
 
 def _count_unread(summary: Summary, number: int, why: Unread) -> None:

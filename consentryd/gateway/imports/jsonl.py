@@ -7,6 +7,7 @@ import orjson
 from consentryd.gateway.imports.fingerprint import Fingerprint
 from consentryd.gateway.imports.line import Unread
 from consentryd.gateway.protocols.segment import read_event
+from consentryd.gateway.stages.shape import check_label
 from consentryd.model.event import RawEvent
 
 
@@ -22,4 +23,6 @@ class JsonlReader:
         if not isinstance(item, dict):
             return Unread.MALFORMED
         event = read_event(item, None)
-        return event if event.event_id is not None else event._replace(event_id=self._fingerprint.of(line))
+        return (
+            event if check_label(event.event_id, len(line)) is not None else event._replace(event_id=self._fingerprint.of(line))
+        )

@@ -18,5 +18,5 @@ class Envelope(NamedTuple):
     sent_at: Any = None
     context: Any = None
     key: str | None = None
-    region: str | None = None
+    region: Any = None
     dropped: Any = None

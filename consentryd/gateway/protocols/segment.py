@@ -66,8 +66,22 @@ class _Body(_Event, total=False):
     dropped: Any
 
 
+class _Loose(_Event, total=False):
+    """A batch whose events are looked into one by one."""
+
+    batch: list[msgspec.Raw]
+    writeKey: Any
+    write_key: Any
+    region: Any
+    dropped: Any
+
+
 _BODY: Final = msgspec.json.Decoder(_Body)
 _BARE: Final = msgspec.json.Decoder(list[_Event])
+#: These read a number beyond all bounds, which JSON allows, as infinite, which no event may have anywhere.
+_LOOSE_BODY: Final = msgspec.json.Decoder(_Loose, float_hook=float)
+_LOOSE_BARE: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_LOOSE_EVENT: Final = msgspec.json.Decoder(_Event, float_hook=float)
 
 
 def parse(body: bytes) -> Any:
@@ -77,7 +91,36 @@ def parse(body: bytes) -> Any:
             body.decode()
         return (_BARE if body[:1] == b"[" else _BODY).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
         return document.parse(body)
+    except BadRequest:
+        loose = _parse_loosely(document.mended(body))
+        if loose is None:
+            raise
+        return loose
+
+
+def _parse_loosely(body: bytes) -> Any:
+    """A body in which a number is beyond all bounds, which is its event's fault and not its neighbours'; None if it is no JSON."""
+    try:
+        body.decode()
+        if body[:1] == b"[":
+            return [_parse_event(item) for item in _LOOSE_BARE.decode(body)]
+        told: Any = _LOOSE_BODY.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if "batch" in told:
+        told["batch"] = [_parse_event(item) for item in told["batch"]]
+    return told
+
+
+def _parse_event(item: msgspec.Raw) -> Any:
+    """None for what is no event."""
+    try:
+        return _LOOSE_EVENT.decode(item)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
@@ -94,8 +137,6 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     region = get("region")
     if not isinstance(key, str):
         key = None
-    if not isinstance(region, str):
-        region = None
     batch = get("batch")
     if batch is None and call is not None:
         event = read_event(body, call)

@@ -9,6 +9,7 @@ from typing import Any
 from consentryd.config.settings import Site
 from consentryd.gateway.intake import Intake
 from consentryd.model.identity import IdentityKind
+from consentryd.model.outcome import Violation
 
 
 @dataclass(slots=True)
@@ -18,7 +19,8 @@ class Passage:
 
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now, and
     whether there are any; `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for
-    equal events of this request, `tallied` what was counted of their signals.
+    equal events of this request, `tallied` what was counted of their signals. `violations` tells, by their positions,
+    where events do not fit their tracking plan.
     """
 
     intake: Intake
@@ -31,3 +33,4 @@ class Passage:
     strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)
+    violations: dict[int, Violation] = field(default_factory=dict)

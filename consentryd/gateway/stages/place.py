@@ -1,23 +1,27 @@
 """ValidEvent -> PlacedEvent: the region an event belongs to, whose keys and policy apply to it from here on.
 
-Declared by the key or the sender; else the stored home of the subject; else the visitor's country; else the strictest region.
+Declared by the key or the sender; else the stored home of the subject; else the visitor's country; else the strictest region. A region
+that is declared and not known is refused: to put its events elsewhere would be to decide against what was declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from consentryd.config.countries import expand
 from consentryd.config.settings import Region
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.staged import PlacedEvent, ValidEvent
+from consentryd.model.error import Misdirected
 from consentryd.model.identity import IdentityKind
 from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 
 REMEMBERED: Final = 25_000
+#: Stands in the ledger for a declared region that there is not: what the sender wrote may be anything.
+UNKNOWN: Final = "(unknown)"
 
 
 Identities = Iterable[tuple[IdentityKind, str | None]]
@@ -52,12 +56,13 @@ class Place:
         self._room = REMEMBERED
 
     def put_regions(self, events: Sequence[ValidEvent], passage: Passage) -> list[PlacedEvent | Reason]:
-        self._look_ahead(events, passage)
-        declared = passage.intake.key.region or passage.intake.region
-        if declared is not None and declared in self._regions:
-            regions = [declared] * len(events)
-        else:
+        """Raises `Misdirected` for a declared region that there is not."""
+        declared = self.declared(passage.intake.key.region, passage.intake.region)
+        if declared is None:
+            self._look_ahead(events, passage)
             regions = [event.person.home or self._settle(event, passage) for event in events]
+        else:
+            regions = [declared] * len(events)
         served = self._homes
         if not served.keys() >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
@@ -68,10 +73,9 @@ class Place:
 
     def _look_ahead(self, events: Iterable[ValidEvent], passage: Passage) -> None:
         """Ask the stores about all newcomers at once. What is not known by then is found out event by event."""
-        intake = passage.intake
-        if len(self._homes) == 1 or intake.key.region or intake.region:
+        if len(self._homes) == 1:
             return
-        site, newcomers = intake.key.site, set()
+        site, newcomers = passage.intake.key.site, set()
         for event in events:
             if event.person.home is None:
                 for kind, value in _identities(event.person):
@@ -96,9 +100,25 @@ class Place:
             person.home = region
         return region
 
+    def declared(self, pinned: str | None, told: Any) -> str | None:
+        """The region that the key is pinned to, else the one that the sender told, in letters of any case; None if neither is there.
+
+        Raises `Misdirected` for one that is not configured.
+        """
+        region = pinned or told
+        if not region:
+            return None
+        if isinstance(region, str) and (name := region.strip().lower()) in self._regions:
+            return name
+        raise Misdirected(
+            "unknown_region",
+            "The region that was declared is none of this gateway's. Nothing was kept.",
+            regions=list(self._regions),
+        )
+
     def region_of(self, declared: str | None, site: str, identities: Identities, country: str | None) -> str:
         """The region of a person, as for their events: declared, else their home."""
-        return declared if declared is not None and declared in self._regions else self.of_person(site, identities, country)
+        return self.of_person(site, identities, country) if declared is None else declared
 
     def of_country(self, country: str | None) -> str:
         return self._by_country.get(country or "", self._strictest)

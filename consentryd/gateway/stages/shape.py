@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Any, Final
 
 import orjson
@@ -21,6 +23,7 @@ PLACEHOLDER_IDS: Final = frozenset(
         "false",
         "guest",
         "id",
+        "n/a",
         "nan",
         "nil",
         "none",
@@ -33,9 +36,8 @@ PLACEHOLDER_IDS: Final = frozenset(
         "user_id",
         "userid",
         "visitor",
-        "0",
         "-1",
-        "00000000-0000-0000-0000-000000000000",
+        "#n/a",
         "[object object]",
         "{}",
         "[]",
@@ -44,7 +46,12 @@ PLACEHOLDER_IDS: Final = frozenset(
 
 _LARGEST_NUMBER: Final = 2**64 - 1
 _LEAST_KEY_BYTES: Final = len('"":0')
-_LONGEST_WORD: Final = max(len(word) for word in PLACEHOLDER_IDS if not word.startswith("00000000-")) + 2
+_LONGEST_WORD: Final = max(map(len, PLACEHOLDER_IDS)) + 2
+#: What programs print around a value that is not there: `(null)`, `<nil>`, `'undefined'`.
+_QUOTES: Final = "'\"`()<>"
+_ZEROS: Final = "0-"
+#: Names in the notations of template languages and of format strings, which nobody filled in.
+_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|[$#]\{.*?\}|\A(?:<%.*%>|%[a-z@]|%\(\w+\)[a-z]|%%\w+%%|\{[A-Za-z_.]*\})\Z", re.DOTALL)
 
 #: Event names of the calls that carry none of their own.
 CALL_EVENTS: Final = {
@@ -59,16 +66,41 @@ CALL_EVENTS: Final = {
 def check_id(value: object, limit: int) -> str | Reason | None:
     """The id of a person or a group as text; None if there is none (an empty one counts as none)."""
     if isinstance(value, str):
-        if _LONGEST_WORD < len(value) <= limit and value[0] > " " < value[-1] and "\0" not in value and value[:9] != "00000000-":
+        plain = _LONGEST_WORD < len(value) <= limit and "0" < value[0] != "<" and "{" not in value and value.isascii()
+        if plain and value[-1] > " " and "\0" not in value:
             return value
         return _check_unusual_id(value, limit)
-    return check_label(value, limit)
+    return _check_number(value)
 
 
 def check_label(value: object, limit: int) -> str | Reason | None:
-    """The id of an event or a session as text: it names nobody, so any text will do. Numbers are taken as text."""
+    """The id of an event or a session as text: it names nobody, so any text will do. Numbers are taken as text.
+
+    A placeholder is as good as none: taken for an id, it would make one of events, or of sessions, that have nothing in common.
+    """
     if isinstance(value, str):
-        return (value or None) if len(value) <= limit else Reason.INVALID_ID
+        if _LONGEST_WORD < len(value) <= limit and "0" < value[0] != "<" and "{" not in value and value.isascii():
+            return value  # no placeholder is like this
+        if len(value) > limit:
+            return Reason.INVALID_ID
+        return None if is_placeholder(value) else value
+    if value in (0, -1) and not isinstance(value, bool):
+        return None
+    return _check_number(value)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is blank, or what stands in place of an id that somebody's code did not have, however it is spelled."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    text = text.strip()
+    word = text.strip(_QUOTES)
+    if not word.strip(_ZEROS) or word.lower() in PLACEHOLDER_IDS:
+        return True
+    return ("{" in text or text[0] in "<%") and _TEMPLATE.search(text) is not None
+
+
+def _check_number(value: object) -> str | Reason | None:
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_NUMBER:
@@ -80,7 +112,7 @@ def _check_unusual_id(value: str, limit: int) -> str | Reason | None:
     text = value.strip()
     if not text:
         return None
-    if len(text) > limit or "\0" in text or text.strip("'\"").lower() in PLACEHOLDER_IDS:
+    if len(text) > limit or "\0" in text or is_placeholder(text):
         return Reason.INVALID_ID
     return text
 

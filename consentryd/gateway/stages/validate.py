@@ -18,7 +18,7 @@ from consentryd.gateway.stages.staged import ValidEvent
 from consentryd.model.event import RawEvent
 from consentryd.model.made import made
 from consentryd.model.memory import keep
-from consentryd.model.outcome import Reason
+from consentryd.model.outcome import Reason, Violation
 
 NO_FLAGS: Final[tuple[str, ...]] = ()
 _NOTHING: Final[dict[str, Any]] = {}
@@ -29,8 +29,8 @@ Ids = tuple[Person, str, str | None, str | None, str | None]
 
 
 class Plans(Protocol):
-    def fits(self, site: str, event: str, properties: Mapping[str, Any]) -> bool:
-        """Whether the properties fit the site's tracking plan; events that it does not name fit."""
+    def violation(self, site: str, event: str, properties: Mapping[str, Any]) -> Violation | None:
+        """Where the properties do not fit the site's tracking plan; None if they do, or if it does not name the event."""
         ...
 
 
@@ -58,7 +58,10 @@ class Validate:
                 event if event.__class__ is Reason or not event.scene.client.bot else event.flagged("bot") for event in events
             ]
         if passage.site.tracking_plan_mode != "off":
-            events = [event if event.__class__ is Reason else self._check_plan(event, passage) for event in events]
+            events = [
+                event if event.__class__ is Reason else self._check_plan(event, position, passage)
+                for position, event in enumerate(events)
+            ]
         return events
 
     def _check_name(self, raw: RawEvent) -> Any:
@@ -113,10 +116,12 @@ class Validate:
             return scenes
         return [Reason.BOT if scene.__class__ is not Reason and scene.client.bot else scene for scene in scenes]
 
-    def _check_plan(self, event: ValidEvent, passage: Passage) -> ValidEvent | Reason:
-        if self._plans.fits(passage.intake.key.site, event.event, event.properties or event.traits):
+    def _check_plan(self, event: ValidEvent, position: int, passage: Passage) -> ValidEvent | Reason:
+        violation = self._plans.violation(passage.intake.key.site, event.event, event.properties or event.traits)
+        if violation is None:
             return event
         if passage.site.tracking_plan_mode == "reject":
+            passage.violations[position] = violation
             return Reason.PLAN_VIOLATION
         return event.flagged("plan")
 
