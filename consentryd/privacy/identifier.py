@@ -1,0 +1,95 @@
+"""The ids by which an event names its person, wherever they stand in what is stored of it: whole values, keys, and words of texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from consentryd.privacy.treatment import DROPPED, is_output
+
+#: Shorter ids are quantities, sizes and words as well.
+SHORTEST: Final = 5
+
+_ALNUM: Final = r"[^\W_]"
+_PARTS: Final = ("properties", "traits", "event_id")
+
+#: What becomes of an id: (the value that holds it, whether it is the whole of one, path) -> the value in its place, or `DROPPED`.
+Treat = Callable[[Any, bool, str], Any]
+
+
+class Identifiers:
+    """The ids of one event that are long enough to be told from other values, as they stand in a text, in a URL and in JSON."""
+
+    __slots__ = ("_ids", "_in_json", "_in_text", "_pattern")
+
+    def __init__(self, ids: Iterable[str | None]) -> None:
+        self._ids = frozenset(each for each in ids if each is not None and len(each) >= SHORTEST)
+        self._in_text = tuple({form for each in self._ids for form in (each, each if each.isalnum() else quote(each, safe=""))})
+        self._in_json = tuple(orjson.dumps(text)[1:-1] for text in self._in_text)
+        self._pattern: re.Pattern[str] | None = None
+
+    def stand_in(self, fields: dict[str, Any], body: bytes | None) -> bool:
+        """Whether one stands in the texts of an event, or in the JSON of its properties."""
+        if body is not None:
+            for each in self._in_json:
+                if each in body:
+                    return True
+        if not self._in_text:
+            return False
+        told = "\n".join([value for value in fields.values() if value.__class__ is str])
+        return any(text in told for text in self._in_text)
+
+    def taken_out(self, fields: dict[str, Any], treat: Treat) -> dict[str, Any]:
+        """The fields without them. Only properties and the event's id keep a whole value apart from others."""
+        cleaned: dict[str, Any] = {}
+        for part, value in fields.items():
+            kept = self._value(value, part, part in _PARTS, treat)
+            if kept is not DROPPED:
+                cleaned[part] = kept
+        return cleaned
+
+    def _value(self, value: Any, path: str, whole: bool, treat: Treat) -> Any:
+        if isinstance(value, str):
+            if is_output(value):
+                return value
+            return treat(value, True, path) if whole and value in self._ids else self._text(value, path, treat)
+        if isinstance(value, dict):
+            return self._object(value, path, whole, treat)
+        if isinstance(value, list):
+            kept = [self._value(inner, f"{path}[{index}]", whole, treat) for index, inner in enumerate(value)]
+            return [None if inner is DROPPED else inner for inner in kept]
+        if isinstance(value, int) and not isinstance(value, bool) and str(value) in self._ids:
+            return treat(value, whole, path)
+        return value
+
+    def _object(self, value: dict[str, Any], path: str, whole: bool, treat: Treat) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for key, inner in value.items():
+            name = self._text(key, path, treat) if isinstance(key, str) else key
+            kept = DROPPED if name is DROPPED else self._value(inner, f"{path}.{name}", whole, treat)
+            if kept is not DROPPED:
+                cleaned[name if name not in cleaned else f"{name}_{len(cleaned)}"] = kept
+        return cleaned
+
+    def _text(self, text: str, path: str, treat: Treat) -> Any:
+        if not any(each in text for each in self._in_text):
+            return text
+        pieces, last = [], 0
+        for match in self._words().finditer(text):
+            treated = treat(match[0], False, path)
+            if treated is DROPPED:
+                return DROPPED
+            pieces += [text[last : match.start()], str(treated)]
+            last = match.end()
+        return "".join([*pieces, text[last:]])
+
+    def _words(self) -> re.Pattern[str]:
+        """Whole words only: nothing that is a letter or a digit before or behind."""
+        if self._pattern is None:
+            forms = "|".join(map(re.escape, sorted(self._in_text, key=len, reverse=True)))
+            self._pattern = re.compile(f"(?<!{_ALNUM})(?:{forms})(?!{_ALNUM})")
+        return self._pattern
