@@ -14,6 +14,7 @@ from consentryd.gateway.document import look_into
 from consentryd.model.clock import HOUR
 from consentryd.model.event import EVENT_TYPES, RawEvent
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason
+from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.rejected import Letter
 
@@ -39,7 +40,8 @@ def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber:
     }
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(look_into(raw.properties))
-    fields = scrubber.scrub("", site, shape).fields
+    named = (each for each in (raw.user_id, raw.anonymous_id, raw.previous_id, raw.group_id) if isinstance(each, str))
+    fields = scrubber.scrub("", site, shape, identifiers=Identifiers(named)).fields
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
     return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())
 
