@@ -22,6 +22,7 @@ from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Verdict
+from consentryd.privacy.identifier import Identifiers
 from consentryd.storage import block
 from consentryd.storage.database import open_database
 
@@ -275,6 +276,10 @@ async def test_the_ids_of_an_event_are_taken_out_wherever_they_stand(front):
     assert json.loads(identify["properties"]) | {"id": None, "number": None} == {"id": None, "number": None, "amount": 1234.5}
     assert "12345" not in identify["properties"]
     assert json.loads(short["properties"]) == {"size": "u-1"}  # too short to be told from other values
+
+
+def test_an_id_that_no_json_holds_is_no_error():
+    assert not Identifiers(["\ud800 half"]).stand_in({"title": "whole"}, b"{}")
 
 
 async def test_no_token_of_an_id_is_in_the_anonymous_lane(front):

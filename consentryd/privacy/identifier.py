@@ -15,6 +15,7 @@ from consentryd.privacy.treatment import DROPPED, is_output
 SHORTEST: Final = 5
 
 _ALNUM: Final = r"[^\W_]"
+_PLAIN: Final = re.compile(r"[\w.~-]+", re.ASCII)  # in URLs and in JSON as it is
 _PARTS: Final = ("properties", "traits", "event_id")
 
 #: What becomes of an id: (the value that holds it, whether it is the whole of one, path) -> the value in its place, or `DROPPED`.
@@ -27,21 +28,30 @@ class Identifiers:
     __slots__ = ("_ids", "_in_json", "_in_text", "_pattern")
 
     def __init__(self, ids: Iterable[str | None]) -> None:
-        self._ids = frozenset(each for each in ids if each is not None and len(each) >= SHORTEST)
-        self._in_text = tuple({form for each in self._ids for form in (each, each if each.isalnum() else quote(each, safe=""))})
-        self._in_json = tuple(orjson.dumps(text)[1:-1] for text in self._in_text)
+        self._ids = [each for each in ids if each is not None and len(each) >= SHORTEST]
+        self._in_text: list[str] = []
+        self._in_json: list[bytes] = []
+        for each in self._ids:
+            self._in_text.append(each)
+            if _PLAIN.fullmatch(each):
+                self._in_json.append(each.encode())
+            else:
+                encodable = each.encode("utf-8", "replace")  # half a surrogate may come in a URL's query
+                self._in_text.append(quote(encodable, safe=""))
+                self._in_json += [orjson.dumps(text)[1:-1] for text in (encodable.decode(), self._in_text[-1])]
         self._pattern: re.Pattern[str] | None = None
 
     def stand_in(self, fields: dict[str, Any], body: bytes | None) -> bool:
-        """Whether one stands in the texts of an event, or in the JSON of its properties."""
+        """Whether one stands in the texts of an event, or in the JSON of its properties. Asked for every event: loops, no calls."""
         if body is not None:
             for each in self._in_json:
-                if each in body:
+                if body.find(each) >= 0:
                     return True
-        if not self._in_text:
-            return False
-        told = "\n".join([value for value in fields.values() if value.__class__ is str])
-        return any(text in told for text in self._in_text)
+        for text in self._in_text:
+            for value in fields.values():
+                if value.__class__ is str and text in value:
+                    return True
+        return False
 
     def taken_out(self, fields: dict[str, Any], treat: Treat) -> dict[str, Any]:
         """The fields without them. Only properties and the event's id keep a whole value apart from others."""
