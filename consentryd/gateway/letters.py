@@ -1,7 +1,8 @@
 """What a refused event leaves behind for the operator: its reason and its shape, never a value.
 
 An event that was refused was never consented to, so its values are not ours to keep: a letter holds the call, the (scrubbed) event
-name and, for the sender's mistakes, the names and JSON types of its properties.
+name and, for the sender's mistakes, the names and JSON types of its properties. Where one of the event's own ids stands in these, none is
+kept: what is left would be found by no erasure.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def letter(raw: RawEvent, reason: Reason, site: str, received_at: int, scrubber:
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(look_into(raw.properties))
     named = (each for each in (raw.user_id, raw.anonymous_id, raw.previous_id, raw.group_id) if isinstance(each, str))
-    fields = scrubber.scrub("", site, shape, identifiers=Identifiers(named)).fields
+    fields, _, body = scrubber.scrub("", site, shape)
+    if Identifiers(named).stand_in(fields, body):
+        fields = {"type": shape["type"], "event": None}
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
     return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())
 
