@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pyarrow.parquet as pq
@@ -37,7 +38,7 @@ ANONYMOUS = "canary-anon-55ad0e"
 SESSION = "canary-session-90c1"
 GROUP = "canary-group-b3d2"
 TOKEN = "canarytoken0b7f66d2"
-URL = f"https://{USER}:secret@shop.example/pricing?token={TOKEN}&utm_source=letter#{TOKEN}"
+URL = f"https://{USER}:secret@shop.example/profile/{USER}/{quote(AGENT, safe='')}?token={TOKEN}&utm_source=letter#{TOKEN}"
 #: The search must find this, else it finds nothing.
 CONTROL = "control-marker-4471"
 
@@ -69,14 +70,19 @@ def needles() -> dict[str, bytes]:
 def event(kind: str, consent: Any = GRANT, **members: Any) -> dict[str, Any]:
     """A call with a canary wherever a caller might put one."""
     context: dict[str, Any] = {
-        "ip": V4, "userAgent": AGENT, "page": {"url": URL, "referrer": URL, "title": "Pricing"}, "userAgentData": {"brand": AGENT},
-        "device": {"id": ANONYMOUS}, "library": {"name": "test"},
+        "ip": V4, "userAgent": AGENT, "page": {"url": URL, "referrer": URL, "title": f"{USER} with {AGENT}"},
+        "userAgentData": {"brand": AGENT}, "device": {"id": ANONYMOUS}, "library": {"name": "test"},
     }  # fmt: skip
     if consent is not None:
         context["consent"] = consent
     return {
         "type": kind, "event": "control", "userId": USER, "anonymousId": ANONYMOUS, "sessionId": SESSION, "groupId": GROUP,
-        "previousId": ANONYMOUS, "properties": {"marker": CONTROL, "url": URL, "referrer": URL}, "context": context, **members,
+        "previousId": ANONYMOUS, "context": context,
+        "properties": {
+            "marker": CONTROL, "url": URL, "referrer": URL, "user_id": USER, "customerId": USER, "userAgent": AGENT,
+            "note": f"hello {USER} with {AGENT}", "any": [USER, ANONYMOUS, AGENT, {USER: f"/x/{ANONYMOUS}"}],
+        },
+        "traits": {"id": USER, "device": ANONYMOUS, "about": AGENT}, **members,
     }  # fmt: skip
 
 
@@ -90,6 +96,7 @@ def events() -> list[dict[str, Any]]:
     bad = [
         event("track", userId={"is": USER}), event("track", userId="x" * 300 + USER), event("track", userId="null", anonymousId=[ANONYMOUS]),
         event(TOKEN), event("track", event=["" + TOKEN]), event("track", event="x" * 300), event("track", timestamp=TOKEN),
+        event("track", event=f"Profile of {USER}", timestamp=TOKEN),
         event("track", timestamp="1999-01-01T00:00:00Z"), event("track", timestamp="2099-01-01T00:00:00Z"),
         event("track", properties=[USER]), event("track", properties={"deep": nested(20)}), event("track", context=USER),
         event("track", properties={f"key {number}": USER for number in range(300)}), event("track", properties={"long": USER * 3000}),
@@ -97,7 +104,8 @@ def events() -> list[dict[str, Any]]:
         event("track", context={"ip": f"{V4}{V4}", "userAgent": "Googlebot/2.1 " + AGENT, "consent": GRANT}),
         event("track", context={"ip": V6, "consent": GRANT}), event("track", context={"ip": {"a": V4}, "userAgent": [AGENT]}),
     ]  # fmt: skip
-    return good + bad
+    named = [event("track", event=f"Profile of {USER}", messageId=f"{ANONYMOUS}-{number}") for number in range(2)]
+    return good + bad + named
 
 
 def nested(depth: int) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentryd.config.settings import Privacy, Region, Settings, Site, Storage
+from consentryd.config.settings import PiiRule, Privacy, Region, Settings, Site, Storage
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.segment import parse, read_envelope
@@ -23,6 +23,7 @@ from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Verdict
+from consentryd.privacy.identifier import Identifiers
 from consentryd.storage import block
 from consentryd.storage.database import open_database
 
@@ -309,6 +310,92 @@ async def test_an_anonymous_row_has_no_id_no_minute_and_no_property(front):
         "purpose": "analytics", "country": "DE", "device": "mobile", "os": "Android", "browser": "Chrome", "browser_major": 120,
         "host": "shop.example", "path": "/cart", "utm_source": "mail", "schema_version": 1,
     }  # fmt: skip
+
+
+OWN = "jdoe|42"  # as Auth0 writes ids
+
+
+async def test_the_ids_of_an_event_are_taken_out_wherever_they_stand(front):
+    page = {
+        "url": "https://jdoe42.shop.example/files/jdoe42?utm_source=jdoe42",
+        "title": "Profile of jdoe42",
+        "referrer": "https://anon-77.example/",
+    }
+    await front.send(
+        track(
+            event="Profile of jdoe42", userId="jdoe42", anonymousId="anon-77", messageId="jdoe42-1", context={**GRANT, "page": page},
+            properties={
+                "key": "jdoe42", "user_id": "jdoe42", "note": "hello jdoe42, jdoe421", "list": [{"jdoe42": 1}, "anon-77"], "n": 42,
+                "avatar": "https://cdn.example/avatar_jdoe42.png?v=1",
+            },
+        ),
+        track(userId=OWN, messageId="m-2", properties={"url": "https://a.example/?q=jdoe%7C42", "quoted": OWN}),
+        track(type="alias", userId="jdoe42", previousId="anon-88", messageId="m-3", properties={"from": "anon-88", "to": "x anon-88"}),
+        track(type="identify", userId="12345", messageId="m-4", traits={"id": "12345", "number": 12345, "amount": 1234.5}),
+        track(type="identify", userId="u-1", messageId="m-5", traits={"size": "u-1"}),
+    )  # fmt: skip
+    row, escaped, alias, identify, short = front.rows()
+    token = json.loads(row["properties"])["user_id"]
+    assert token.startswith("[user_id:")
+    assert json.loads(row["properties"]) == {
+        "key": token, "user_id": token, "note": "hello [user_id], jdoe421", "n": 42,
+        "list": [{"[user_id]": 1}, json.loads(row["properties"])["list"][1]], "avatar": "https://cdn.example/avatar_[user_id].png?v=1",
+    }  # fmt: skip
+    assert row["event_id"] == f"{token}-1"
+    assert [row[name] for name in ("event", "title", "path", "host", "referrer_host", "utm_source")] == [
+        "Profile of [user_id]", "Profile of [user_id]", "/files/[user_id]", "[user_id].shop.example", "[user_id].example", "[user_id]",
+    ]  # fmt: skip
+    assert {"path": "properties.key", "rule": "user_id", "action": "hash"} in json.loads(row["redactions"])
+    assert {"path": "title", "rule": "user_id", "action": "type"} in json.loads(row["redactions"])
+    assert "jdoe" not in escaped["properties"]
+    assert "anon-88" not in alias["properties"]
+    assert json.loads(identify["properties"]) | {"id": None, "number": None} == {"id": None, "number": None, "amount": 1234.5}
+    assert "12345" not in identify["properties"]
+    assert json.loads(short["properties"]) == {"size": "u-1"}  # too short to be told from other values
+
+
+def test_an_id_that_no_json_holds_is_no_error():
+    assert not Identifiers(["\ud800 half"]).stand_in({"title": "whole"}, b"{}")
+
+
+async def test_no_token_of_an_id_is_in_the_anonymous_lane(front):
+    page = {"url": "https://shop.example/jdoe42/x?utm_source=jdoe42"}
+    await front.send(track(type="page", userId="jdoe42", context={"page": page}))
+    (row,) = front.rows()
+    assert (row["path"], row["utm_source"]) == ("/[user_id]/x", "[user_id]")
+
+
+async def test_money_is_what_scrubbing_left(tmp_path):
+    rule, allowed = PiiRule(key="revenue", action="drop"), {"shop": {"Allowed": ["page"], "*": ["revenue", "currency"]}}
+    for name, privacy in (("rule", Privacy(rules=[rule])), ("allow", Privacy(allow=allowed)), ("default", Privacy())):
+        with opened(tmp_path / name, privacy=privacy) as front:
+            await front.send(
+                track(event="Allowed", properties={"revenue": "12.50", "currency": "EUR"}),
+                track(messageId="m-2", properties={"revenue": "4222222222222"}),
+            )
+            told = [(row["revenue"], row["currency"]) for row in front.rows()]
+            assert told == [("12.5000", "EUR") if name == "default" else (None, None), (None, None)]
+
+
+@pytest.mark.parametrize("context", [GRANT, {}])
+async def test_hosts_are_scrubbed_in_both_lanes(front, context):
+    page = {"url": "https://536-22-1234.example.com/x", "referrer": "https://4111-1111-1111-1111.example.com/"}
+    await front.send(track(type="page", context={**context, "page": page}))
+    (row,) = front.rows()
+    assert (row["host"], row["referrer_host"]) == ("[us_ssn].example.com", "[card].example.com")
+
+
+@pytest.mark.parametrize("context", [GRANT, {}])
+async def test_what_is_redacted_in_urls_is_recorded_and_counted(front, context):
+    page = {"url": "https://shop.example/a/john@x.com?utm_source=john@x.com&utm_medium=mail"}
+    await front.send(track(type="page", context={**context, "page": page}))
+    (row,) = front.rows()
+    assert (row["path"], row["utm_source"], row["utm_medium"]) == ("/a/:redacted", ":redacted", "mail")
+    if context:
+        assert json.loads(row["redactions"]) == [
+            {"path": path, "rule": "url", "action": "type"} for path in ("path", "utm_source")
+        ]
+    assert front.house.scrubbers["eu"].counts == {("url", "type"): 2}
 
 
 async def test_refused_events_leave_their_shape_and_never_a_value(front):

@@ -1,7 +1,8 @@
 """What a refused event leaves behind for the operator: its reason and its shape, never a value.
 
 An event that was refused was never consented to, so its values are not ours to keep: a letter holds the call, the (scrubbed) event
-name and, for the sender's mistakes, the names and JSON types of its properties, and where they break the tracking plan.
+name and, for the sender's mistakes, the names and JSON types of its properties, and where they break the tracking plan. Where one of
+the event's own ids stands in these, none is kept: what is left would be found by no erasure.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from consentryd.gateway.document import look_into
 from consentryd.model.clock import HOUR
 from consentryd.model.event import EVENT_TYPES, RawEvent
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Violation
+from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.rejected import Letter
 
@@ -44,8 +46,11 @@ def letter(
     }
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(look_into(raw.properties))
-    fields = scrubber.scrub("", site, shape).fields
-    if violation is not None:
+    named = (each for each in (raw.user_id, raw.anonymous_id, raw.previous_id, raw.group_id) if isinstance(each, str))
+    fields, _, body = scrubber.scrub("", site, shape)
+    if Identifiers(named).stand_in(fields, body):
+        fields = {"type": shape["type"], "event": None}
+    elif violation is not None:
         fields = {**fields, "violation": violation._asdict()}
     kept_at = received_at if outcome is Outcome.REJECTED else received_at // HOUR * HOUR
     return Letter(site, kept_at, outcome, reason, orjson.dumps(_cut(fields)).decode())

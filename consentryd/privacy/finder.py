@@ -49,6 +49,11 @@ class Finder:
             _remember(self.classes, key, found)
         return found
 
+    def inner_class(self, outer: KeyClass, key: str) -> KeyClass:
+        """The class of a key in an object whose own key tells of it."""
+        together = PLAIN if outer.holder is None else self.key_class(f"{outer.holder}_{key}")
+        return outer.inner(self.key_class(key), together)
+
     def plain_keys(self, part: str, rules: frozenset[KeyRule]) -> PlainKeys:
         """The keys that tell nothing under a top-level field where `rules` for keys are in force."""
         plain = self._plain.get((part, rules))
@@ -61,7 +66,7 @@ class Finder:
     def parameter_class(self, name: str) -> KeyClass:
         found = self._parameters.get(name)
         if found is None:
-            found = classify(name, (*self._rules.hints, *self._rules.parameters), self._rules.keys)
+            found = classify(name, self._rules.url_hints, self._rules.keys, self._rules.parameters)
             _remember(self._parameters, name, found)
         return found
 
@@ -101,7 +106,8 @@ class Finder:
 
     def _has_telling_key(self, data: bytes) -> bool:
         """Whether a key in JSON may tell, under some rule or by itself."""
-        return not all(self.key_class(match[1].decode(errors="replace")).quiet for match in _JSON_KEY.finditer(data))
+        classes = (self.key_class(match[1].decode(errors="replace")) for match in _JSON_KEY.finditer(data))
+        return any(not about.quiet or about.holder is not None for about in classes)
 
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:

@@ -23,6 +23,11 @@ def _is_word(text: str) -> bool:
     return _WORD.search(text) is not None
 
 
+def _is_whole_agent(text: str) -> bool:
+    """What was cut short inside its brackets, as by the semicolon in a URL, is left to the detector."""
+    return _is_word(text) and ("(" not in text or ")" in text)
+
+
 _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "email": lambda text: _AT.search(text) is not None,
     "phone": is_phone_like,
@@ -33,6 +38,8 @@ _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "birth_date": lambda text: _DIGIT.search(text) is not None,
     "url_id": _is_word,
     "postal_address": _is_word,
+    "user_id": _is_word,
+    "user_agent": _is_whole_agent,
     "coordinate": lambda text: _DIGIT.search(text) is not None,
 }
 

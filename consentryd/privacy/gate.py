@@ -22,7 +22,7 @@ LONG_NUMBER: Final = b"0" * 9
 
 _SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
-    rb"[0-9]%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
+    rb"%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
     rb"|\A%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
     rb"|clients?|contacts?)%2[fF]"
 )
@@ -32,8 +32,9 @@ _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
-    rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
+    rb"/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
 )
+_AGENT: Final = re.compile(rb"/[0-9][0-9A-Za-z_.-]{0,40}[ +]\(")
 _SHAPES_OF_IDS: Final = (b"a0000000a", b"-0000000a", b"00000000a", b"aa000000a", b"000000a000")
 
 
@@ -55,8 +56,11 @@ def gate_of(data: bytes) -> int:
         gate |= Gate.RUN
     if marks.find(b"..") >= 0 and _CISCO.search(data):
         gate |= Gate.ADDRESS
-    if marks.find(b"/") >= 0 and _PERSON.search(data):
-        gate |= Gate.FILE_PATH
+    if marks.find(b"/") >= 0:
+        if _PERSON.search(lower):
+            gate |= Gate.FILE_PATH
+        if marks.find(b"(") >= 0 and _AGENT.search(data):
+            gate |= Gate.AGENT
     return gate
 
 

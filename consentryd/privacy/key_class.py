@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from consentryd.privacy.rules import KeyRule
+from consentryd.privacy.rules import Hint, KeyRule
+from consentryd.privacy.words import words_of
 
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
 _NOT_LETTERS: Final = re.compile(r"[^a-z]+")
 _ID_LIKE: Final = re.compile(
     r"(?:.*_)?(?:id|ids|uuid|guid|key|order|order_(?:no|number|ref)|sku|upc|ean|gtin|isbn|barcode|reference|ref|hash|sha|nonce|trace|span|timestamp|ts"
@@ -19,10 +18,38 @@ _ID_LIKE: Final = re.compile(
 _VERSION: Final = re.compile(r"(?:.*_)?(?:version|ver|release|build|firmware|sdk|library|lib)(?:_(?:number|name|string|code))?")
 _LOCATION: Final = re.compile(r"(?:.*_)?(?:path|page|url|uri|href|link|route|location|referrer|referer|screen|endpoint|pathname)")
 
+#: Detectors whose keys tell in the plural, too, and with a number behind them. Cards and the like have a form by which they are found,
+#: and `cards` are more often something on a page.
+_IN_PLURAL: Final = frozenset(
+    {"email", "phone", "secret", "name", "postal_address", "birth_date", "national_id", "user_id", "ip"}
+)
+_NUMBERED: Final = frozenset({"email", "phone", "secret", "name", "birth_date", "user_id"})
+_NUMBER: Final = re.compile(r"(?<=[a-z])_?[0-9]{1,2}")
+
+#: Detectors whose keys tell of everything in an object under them.
+_INHERITED: Final = frozenset(
+    {"email", "phone", "secret", "name", "postal_address", "birth_date", "national_id", "user_id", "iban", "coordinate"}
+)
+
+#: What stands beside the datum in such an object, and is none.
+_ASIDE: Final = re.compile(
+    r"(?:.*_)?(?:type|kind|label|status|state|verified|valid|count|total|max|min|used|input|output|country|country_code|city|town|region|province|county"
+    r"|locale|language|lang|currency|brand|source|method|provider|mode|channel|platform|os|model|version|device|format|length|strength"
+    r"|network|carrier|created|updated|expires|expiry|expires_in|expires_at|created_at|updated_at|verified_at|ttl|scope|enabled|primary|default)"
+    r"|(?:is|has)_.*"
+)
+
+#: Keys of objects that tell about a person, whose own keys say less: `customer: {"name": ...}` is a `customer_name`.
+_HOLDER: Final = re.compile(
+    r"(?:.*_)?(?P<holder>user|customer|person|visitor|member|patient|guest|passenger|buyer|recipient|sender|contact|employee|student|card_?holder"
+    r"|account_?holder|attendee|participant|author|owner|subscriber|travell?er|applicant)s?|(?P<name>name)s?"
+)
+
 
 class KeyClass(NamedTuple):
     """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither, and
-    `token` stands for what a rule takes out."""
+    `token` stands for what a rule takes out. Under a `plural` key a number is a count. `holder` is whose person's object the key has, by a
+    word; `aside` is what is no datum in an object whose key tells."""
 
     hint: str | None = None
     rules: tuple[KeyRule, ...] = ()
@@ -31,25 +58,43 @@ class KeyClass(NamedTuple):
     location: bool = False
     quiet: bool = True
     token: str = "removed"  # noqa: S105  what is written, no secret
+    plural: bool = False
+    holder: str | None = None
+    aside: bool = False
 
     def tells(self, part: str, rules: frozenset[KeyRule]) -> bool:
         """Whether the key itself decides, or may decide by one of `rules`, about values under the top-level field `part`."""
         return self.hint is not None or any(rule in rules and rule.may_cover(part) for rule in self.rules)
 
+    @property
+    def bequeaths(self) -> bool:
+        """Whether the key tells of the keys in an object under it."""
+        return self.holder is not None or self.hint in _INHERITED
+
+    def inner(self, own: KeyClass, together: KeyClass) -> KeyClass:
+        """The class of a key in an object under this one: by itself `own`, with this key's holder before it `together`."""
+        if own.hint is not None:
+            return own
+        if self.hint in _INHERITED:
+            return own if own.aside else own._replace(hint=self.hint, quiet=False, plural=self.plural)
+        return own if together.hint is None else own._replace(hint=together.hint, quiet=False, plural=together.plural)
+
 
 PLAIN: Final = KeyClass()
 
 
-def words_of(key: str) -> str:
-    """A key in lower_snake_case: `userEmail`, `user-email` and `User Email` are `user_email`."""
-    return _NOT_WORD.sub("_", _CAMEL.sub("_", key).lower()).strip("_")
+def classify(key: str, hints: Sequence[Hint], rules: Sequence[KeyRule], parameters: Sequence[Hint] = ()) -> KeyClass:
+    """The class of a key by the first hint whose pattern fits the whole of it, and all rules that do.
 
-
-def classify(key: str, hints: Sequence[tuple[str, re.Pattern[str]]], rules: Sequence[KeyRule]) -> KeyClass:
-    """The class of a key by the first hint whose pattern fits the whole of it, and all rules that do."""
+    Of a URL's parameter also by `parameters`. A key that no hint fits may be a plural, or have a number behind it.
+    """
     words = words_of(key)
-    hint = next((detector for detector, pattern in hints if pattern.fullmatch(words)), None)
+    hint = _first(words, (*hints, *parameters))
+    plural = False
+    if hint is None:
+        hint, plural = _variant(words, hints)
     fitting = tuple(rule for rule in rules if rule.pattern.fullmatch(words))
+    holder = _HOLDER.fullmatch(words)
     return KeyClass(
         hint,
         fitting,
@@ -58,4 +103,32 @@ def classify(key: str, hints: Sequence[tuple[str, re.Pattern[str]]], rules: Sequ
         _LOCATION.fullmatch(words) is not None,
         quiet=hint is None and not fitting,
         token=hint or _NOT_LETTERS.sub("_", words).strip("_") or "removed",
+        plural=plural,
+        holder=None if holder is None or hint is not None else holder["holder"] or holder["name"],
+        aside=_ASIDE.fullmatch(words) is not None,
     )
+
+
+def _first(words: str, hints: Sequence[Hint]) -> str | None:
+    return next((detector for detector, pattern in hints if pattern.fullmatch(words)), None)
+
+
+def _variant(words: str, hints: Sequence[Hint]) -> tuple[str | None, bool]:
+    """The hint for a key that is another one in the plural, or with a number behind it; and whether it is a plural."""
+    numbered = _NUMBER.search(words, max(0, len(words) - 3))
+    if numbered is not None and numbered.end() == len(words):
+        hint = _first(words[: numbered.start()], hints)
+        if hint in _NUMBERED:
+            return hint, False
+    for one in _singulars(words):
+        hint = _first(one, hints)
+        if hint in _IN_PLURAL:
+            return hint, True
+    return None, False
+
+
+def _singulars(words: str) -> Iterator[str]:
+    if words.endswith("s") and not words.endswith("ss"):
+        yield words[:-1]
+        if words.endswith("es"):
+            yield words[:-2]

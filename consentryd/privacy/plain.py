@@ -10,16 +10,20 @@ from consentryd.privacy.gate import gate_of
 from consentryd.privacy.key_class import KeyClass
 from consentryd.privacy.rules import KeyRule
 
+_BOXES: Final = (dict, list)
+
 #: Keys remembered, and how long they may be.
 MOST_KEYS: Final = 20_000
 LONGEST_KEY: Final = 64
 
 
 class PlainKeys:
-    """`known` are those seen under a top-level field where `rules` for keys are in force."""
+    """`known` are those seen under a top-level field where `rules` for keys are in force; `holders` those of them that tell of the keys of
+    an object under them."""
 
     def __init__(self, part: str, rules: frozenset[KeyRule], class_of: Callable[[str], KeyClass]) -> None:
         self.known: Final[set[str]] = set()
+        self.holders: Final[set[str]] = set()
         self._telling: Final[set[str]] = set()
         self._part: Final = part
         self._rules: Final = rules
@@ -29,10 +33,19 @@ class PlainKeys:
         """Whether all keys of an object are plain, and none holds personal data itself."""
         return self.known.issuperset(keys) or (self._telling.isdisjoint(keys) and all(map(self.take, keys.keys() - self.known)))
 
+    def holds(self, box: dict[str, Any]) -> bool:
+        """Whether an object with plain keys holds another, or a list, of which its key tells."""
+        return not self.holders.isdisjoint(box) and any(type(box[key]) in _BOXES for key in self.holders & box.keys())
+
     def take(self, key: str) -> bool:
         """Whether a key that is not known is plain."""
         if key in self._telling or not isinstance(key, str) or len(key) > LONGEST_KEY or gate_of(key.encode("utf-8", "replace")):
             return False
-        is_plain = not self._class_of(key).tells(self._part, self._rules)
+        about = self._class_of(key)
+        is_plain = not about.tells(self._part, self._rules)
+        if is_plain and about.holder is not None:
+            if len(self.holders) >= MOST_KEYS:  # one forgotten while its key is known would be passed
+                return False
+            self.holders.add(key)
         keep_seen(self.known if is_plain else self._telling, key, MOST_KEYS)
         return is_plain

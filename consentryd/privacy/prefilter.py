@@ -73,7 +73,7 @@ class Prefilter:
             forms.remember(form)
         return True
 
-    def _collect(self, box: Any, plain: PlainKeys, fresh: list[str]) -> bool:  # noqa: C901  one loop for what a call a value would triple
+    def _collect(self, box: Any, plain: PlainKeys, fresh: list[str]) -> bool:  # noqa: C901, PLR0912  one loop for what a call a value would triple
         """Gather texts not seen before, level by level; False where a key, a number or the depth asks for a closer look."""
         seen = self._finder.harmless.texts
         level = [box]
@@ -97,6 +97,8 @@ class Prefilter:
                         below.append(inner)
                     elif inner is not None and kind is not bool:
                         return False
+                if below and type(each) is dict and plain.holds(each):
+                    return False
             if not below:
                 return True
             level = below

@@ -27,6 +27,8 @@ KEEP: Final = Action.KEEP
 #: Not detectors, but the other reasons for which a value is taken out.
 ALLOW_RULE: Final = "allow"
 BOUND_RULE: Final = "bound"
+#: A segment of a path or a parameter's value that became `:redacted` (`privacy.url`).
+URL_RULE: Final = "url"
 
 
 class Redaction(NamedTuple):

@@ -17,13 +17,25 @@ from consentryd.model.memory import keep
 from consentryd.privacy.detect import DETECTORS
 from consentryd.privacy.detect.national_id import NUMBERS
 from consentryd.privacy.redaction import Action
+from consentryd.privacy.treatment import USER_ID
+from consentryd.privacy.words import words_of
 
 _MOST_SCOPES: Final = 4096
 _ANY: Final = "*"
+_TRAITS: Final = "traits."
+_LITERAL: Final = re.compile(r"[\w -]+")
+_NO_LETTERS: Final = re.compile(r"\\.|\[[^\]]*\]|\(\?P[<=>][^>)]*[>)]?")
+_CAPITAL: Final = re.compile(r"[A-Z]")
+
+#: A detector and the keys that tell of it.
+Hint = tuple[str, re.Pattern[str]]
+
+#: What the ids of people are called in URLs.
+URL_ID: Final = "url_id"
 
 #: Detectors that only a key can point to.
 KEY_DETECTORS: Final = frozenset(
-    {"secret", "birth_date", "age", "coordinate", "name", "postal_address", "advertising_id", "click_id", "national_id"}
+    {"secret", "birth_date", "age", "coordinate", "name", "postal_address", "advertising_id", "click_id", "national_id", USER_ID}
 )
 
 
@@ -125,13 +137,14 @@ class RuleTable:
     def __init__(
         self,
         rows: Iterable[RuleSource],
-        hints: Iterable[tuple[str, re.Pattern[str]]],
-        parameters: Iterable[tuple[str, re.Pattern[str]]],
+        hints: Iterable[Hint],
+        parameters: Iterable[Hint],
     ) -> None:
         compiled = [_compile(row, number) for number, row in enumerate(rows)]
         self._rules: Final = tuple(rule for rule in compiled if isinstance(rule, Rule))
         self.keys: Final = tuple(rule for rule in compiled if isinstance(rule, KeyRule))
         self.hints: Final = tuple(hints)
+        self.url_hints: Final = tuple((URL_ID if name == USER_ID else name, pattern) for name, pattern in self.hints)
         self.parameters: Final = tuple(parameters)
         self._scopes: Final[dict[tuple[str, str], Scope]] = {}
 
@@ -168,11 +181,17 @@ def detector_names() -> frozenset[str]:
     )
 
 
-def _patterns(rows: Iterable[Mapping[str, str]]) -> list[tuple[str, re.Pattern[str]]]:
+def _patterns(rows: Iterable[Mapping[str, str]]) -> list[Hint]:
     return [(row["detector"], re.compile(row["keys"])) for row in rows]
 
 
 def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
+    if row.path.startswith(_TRAITS) and not isinstance(row, _Row):
+        raise ConfigError(
+            f"privacy.rules.{number}.path: {row.path} is nowhere. Traits are stored as properties: "
+            f"write properties.{row.path[len(_TRAITS) :]}, "
+            'and event = "identify" if it is for identify calls only.'
+        )
     name = row.detector if row.detector is not None else f"key:{row.key}"
     if row.detector is not None and row.detector not in detector_names():
         alike = get_close_matches(row.detector, detector_names(), 1)
@@ -183,9 +202,21 @@ def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
     if row.key is None:
         return rule
     try:
-        return KeyRule(re.compile(row.key), rule, part)
+        return KeyRule(re.compile(_in_words(row.key, number)), rule, part)
     except re.error as error:
         raise ConfigError(f"privacy.rules.{number}.key: is no regular expression: {error}.") from None
+
+
+def _in_words(key: str, number: int) -> str:
+    """A literal key in the spelling that keys are compared in: `userAgent` is `user_agent`. Raises `ConfigError` for a pattern that fits no
+    key, since it asks for capitals."""
+    if _LITERAL.fullmatch(key):
+        return words_of(key)
+    if "(?i" not in key and _CAPITAL.search(_NO_LETTERS.sub("", key)):
+        raise ConfigError(
+            f"privacy.rules.{number}.key: {key} fits no key: keys are compared as lower_snake_case (userAgent is user_agent)."
+        )
+    return key
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 import orjson
 
 from consentryd.model.made import made
 from consentryd.privacy.finder import Finder
+from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.prefilter import Prefilter
-from consentryd.privacy.redaction import ALLOW_RULE, Action, Redaction, Scrubbed
+from consentryd.privacy.redaction import ALLOW_RULE, URL_RULE, Action, Redaction, Scrubbed
 from consentryd.privacy.rules import RuleTable, Scope
 from consentryd.privacy.seal import Place, SubjectKeys
-from consentryd.privacy.treatment import Treatment
+from consentryd.privacy.treatment import USER_ID, Treatment
 from consentryd.privacy.walk import Walk
 from consentryd.privacy.work import Work
 
@@ -61,8 +63,8 @@ class Scrubber:
         self._region: Final = region
         finder = Finder(rules, settings.phone_countries)
         self._prefilter: Final = Prefilter(finder)
-        treatment = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
-        self._walk: Final = Walk(finder, treatment)
+        self._treatment: Final = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
+        self._walk: Final = Walk(finder, self._treatment)
         self._allow: Final = {
             site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
         }
@@ -70,29 +72,45 @@ class Scrubber:
         self.counts: Final[Counter[tuple[str, Action]]] = Counter()
 
     def scrub(
-        self, event: str, site: str, fields: dict[str, Any], handle: bytes | None = None, body: bytes | None = None
+        self,
+        event: str,
+        site: str,
+        fields: dict[str, Any],
+        handle: bytes | None = None,
+        body: bytes | None = None,
+        identifiers: Identifiers | None = None,
     ) -> Scrubbed:
         """Clean all `fields` of an event (`properties`, `traits`, `event`, `title`, `path`, `event_id`, ... or any JSON at all).
 
         `event` is the name and `site` the site that rules are scoped to; `handle` is the digest of the identity whose key `encrypt`
-        uses; `body` is the compact JSON of `fields["properties"]`, as `orjson.dumps` makes it, if the caller has it already. Nothing in
-        `fields` is changed in place. Pure but for `counts` and the nonces of `encrypt`.
+        uses; `body` is the compact JSON of `fields["properties"]`, as `orjson.dumps` makes it, if the caller has it already; `identifiers`
+        are the ids by which the event names its person. Nothing in `fields` is changed in place. Pure but for `counts` and the nonces of
+        `encrypt`.
         """
         narrowed, dropped = self._narrow(event, site, fields) if self._allow else (fields, ())
         properties = narrowed.get("properties")
         if body is None or properties is not fields["properties"]:
             body = None if properties is None else _dumps(properties)
         scope = self._rules.scope(site, event)
-        if self._prefilter.clears(narrowed, scope, body):
+        is_clear = self._prefilter.clears(narrowed, scope, body)
+        if is_clear and (identifiers is None or not identifiers.stand_in(narrowed, body)):
             if not dropped:
                 return made(Scrubbed, (narrowed, (), body))
             return self._result(fields, narrowed, dropped, body)
-        work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope)), handle)
-        cleaned = self._walk.fields(narrowed, work)
-        redactions = (*dropped, *dict.fromkeys(work.redactions))
+        work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope, identifiers)), handle)
+        cleaned = narrowed if is_clear else self._walk.fields(narrowed, work)
         if cleaned.get("properties") is not properties:
             body = _dumps(cleaned["properties"])
-        return self._result(fields, cleaned, redactions, body)
+        if identifiers is not None and identifiers.stand_in(cleaned, body):
+            cleaned = identifiers.taken_out(cleaned, partial(self._treat_id, work))
+            body = _dumps(cleaned["properties"]) if "properties" in cleaned else None
+        return self._result(fields, cleaned, (*dropped, *dict.fromkeys(work.redactions)), body)
+
+    def note(self, scrubbed: Scrubbed, paths: Iterable[str]) -> Scrubbed:
+        """The same, with what was redacted in URLs before, of which the fields at `paths` come."""
+        noted = tuple(Redaction(path, URL_RULE, Action.TYPE) for path in paths)
+        self.counts[URL_RULE, Action.TYPE] += len(noted)
+        return scrubbed._replace(redactions=(*noted, *scrubbed.redactions))
 
     def scrub_text(self, event: str, site: str, text: str) -> str:
         """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
@@ -104,12 +122,26 @@ class Scrubber:
         allowed = events.get(event, events.get(_ANY_EVENT))
         return (fields, ()) if allowed is None else _narrow(fields, allowed)
 
-    def _event_id(self, fields: dict[str, Any], scope: Scope) -> str:
+    def _treat_id(self, work: Work, value: Any, whole: bool, path: str) -> Any:
+        """In a text an id is told to be one and no more, so that titles and paths stay few."""
+        action = work.scope.action(USER_ID, "", path)
+        if action is Action.HASH and not whole and path != "event_id":
+            action = Action.TYPE
+        treated = self._treatment.apply(action, USER_ID, "", value, path, work)
+        if action is not Action.KEEP:
+            work.record(path, USER_ID, action)
+        return treated
+
+    def _event_id(self, fields: dict[str, Any], scope: Scope, identifiers: Identifiers | None) -> str:
         """The id that will be stored, for sealed values are bound to it."""
         event_id = fields.get("event_id")
         if event_id is None:
             return ""
-        return str(self._walk.fields({"event_id": event_id}, Work(scope, Place(self._region, "", ""), None)).get("event_id"))
+        work = Work(scope, Place(self._region, "", ""), None)
+        stored = self._walk.fields({"event_id": event_id}, work)
+        if identifiers is not None and identifiers.stand_in(stored, None):
+            stored = identifiers.taken_out(stored, partial(self._treat_id, work))
+        return str(stored.get("event_id"))
 
     def _result(
         self, before: dict[str, Any], after: dict[str, Any], redactions: tuple[Redaction, ...], body: bytes | None

@@ -39,7 +39,8 @@ _SHAPES: Final = re.compile(
     r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # a UUID
     r"|(?<![0-9a-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{16,}(?![g-z])"  # a digest or an ObjectId; not a number
     r"|^[\w+/-]{14,}={1,2}$"  # padded base64
-    r"|^\+\d[\d ().-]{6,}$",  # a telephone number
+    r"|^\+\d[\d ().-]{6,}$"  # a telephone number
+    r"|[a-z]/\d[\w.]{0,40}[ +]\(",  # a user agent
     re.IGNORECASE,
 )
 _QUAD: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")

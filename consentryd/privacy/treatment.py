@@ -12,6 +12,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from consentryd.privacy.redaction import TYPE, Action
 from consentryd.privacy.seal import Place, SubjectKeys, seal
 
+#: The detector of people's ids, which differ by every character.
+USER_ID: Final = "user_id"
+
 #: Stands for a value that is to be taken out whole.
 DROPPED: Final = object()
 
@@ -88,10 +91,13 @@ class Treatment:
     def hashed(self, detector: str, value: Any) -> str:
         """`[email:...]`: HMAC-SHA256 under the region's property key with the detector as domain label, 128 bits as 32 letters a to p.
 
-        The same value, however it is spaced or capitalised, has the same token in its region and another one elsewhere.
+        The same value, however it is spaced or capitalised, has the same token in its region and another one elsewhere. Ids are taken
+        exactly as they are.
         """
         text = str(value).strip().lower()
         canonical = text if detector == "email" else _NOT_ALNUM.sub("", text) or text
+        if detector == USER_ID:
+            canonical = str(value).strip()
         digest = hmac.digest(
             self._key, f"consentry property\0{detector}\0{canonical}".encode("utf-8", "surrogatepass"), hashlib.sha256
         )

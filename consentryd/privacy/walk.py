@@ -31,18 +31,21 @@ class Walk:
 
     def fields(self, fields: dict[str, Any], work: Work) -> dict[str, Any]:
         """The fields, cleaned; `work` records what was done. Fields that must go altogether are gone."""
-        return self._object(fields, "", 0, work)
+        return self._object(fields, "", PLAIN, 0, work)
 
     def _nested(self, value: Any, path: str, depth: int, work: Work) -> Any:
         return self._value(value, path, PLAIN, depth, work)
 
-    def _object(self, value: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:  # noqa: C901, PLR0912  one loop, no calls
+    def _object(  # noqa: C901, PLR0912  one loop, no calls
+        self, value: dict[str, Any], path: str, about: KeyClass, depth: int, work: Work
+    ) -> dict[str, Any]:
+        tells = about.bequeaths
         result = value
         names: dict[str, str] = {}
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if raw in keys or plain.take(raw):
+            if not tells and (raw in keys or plain.take(raw)):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
@@ -51,20 +54,21 @@ class Walk:
                     if -_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME:
                         continue
                 elif kind is dict or kind is list:
-                    if path and self._is_harmless(inner, plain, depth):
+                    if path and raw not in plain.holders and self._is_harmless(inner, plain, depth):
                         continue
                 elif inner is None or kind is bool:
                     continue
             if not path:
                 work.plain = self._finder.plain_keys(raw, work.scope.keys)
             key = raw if type(raw) is str else str(raw)
-            about = self._finder.classes.get(key)
-            name = key if about is not None else self._key(key, path, work)
+            known = self._finder.classes.get(key)
+            name = key if known is not None else self._key(key, path, work)
             if name is None:
                 kept = DROPPED
             else:
                 here = f"{path}.{name}" if path else name
-                kept = self._value(inner, here, about or self._finder.key_class(name), depth + 1, work)
+                of = self._finder.inner_class(about, name) if tells else known or self._finder.key_class(name)
+                kept = self._value(inner, here, of, depth + 1, work)
             if kept is not inner:
                 if result is value:
                     result = value.copy()
@@ -78,7 +82,7 @@ class Walk:
 
     def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
-        if depth > MOST_NESTING or (type(box) is dict and not plain.cover(box)):
+        if depth > MOST_NESTING or (type(box) is dict and (not plain.cover(box) or plain.holds(box))):
             return False
         texts, knows = self._finder.harmless.texts, self._finder.harmless.knows
         for inner in box.values() if type(box) is dict else box:
@@ -97,6 +101,8 @@ class Walk:
         return True
 
     def _list(self, value: list[Any], path: str, about: KeyClass, depth: int, work: Work) -> list[Any]:
+        if about.plural:
+            about = about._replace(plural=False)
         kept = [self._value(inner, f"{path}[{index}]", about, depth + 1, work) for index, inner in enumerate(value)]
         if all(new is old for new, old in zip(kept, value, strict=True)):
             return value
@@ -115,7 +121,7 @@ class Walk:
         if isinstance(value, str):
             return self._texts.clean(value, path, about, depth, work)
         if isinstance(value, dict):
-            return self._object(value, path, depth, work)
+            return self._object(value, path, about, depth, work)
         if isinstance(value, list):
             return self._list(value, path, about, depth, work)
         return self._number(value, path, about, depth, work)
@@ -125,7 +131,7 @@ class Walk:
         for rule in about.rules:
             if work.scope.has(rule, path):
                 return self._whole(value, path, rule.rule.action, rule.rule.detector, about.token, work)
-        if about.hint is None or isinstance(value, dict | list):
+        if about.hint is None or isinstance(value, dict | list) or (about.plural and not isinstance(value, str)):
             return None
         if not fits(about.hint, without_outputs(value) if isinstance(value, str) else value):
             return None

@@ -28,7 +28,7 @@ LONGEST_LINE: Final = 65_536
 
 _COLUMNS: Final = (
     "site", "event", "event_id", "title", "path", "host", "referrer_host", "utm_source", "utm_medium", "utm_campaign", "utm_term",
-    "utm_content", "properties",
+    "utm_content", "revenue", "currency", "properties",
 )  # fmt: skip
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
 _PAIR: Final = re.compile(r"(?<!\S)([A-Za-z_]\w*)=")
@@ -124,6 +124,8 @@ class _Audit:
         for site, event, *values, properties in zip(*columns, strict=True):
             fields = dict(zip(_COLUMNS[2:-1], values, strict=True))
             fields["event"] = event
+            if fields["revenue"] is not None:
+                fields["revenue"] = float(fields["revenue"])
             if properties is not None:
                 fields["properties"] = orjson.loads(properties)
             self._look(place, region, site, event or "", fields)

@@ -26,7 +26,9 @@ _TOP: Final = 30
 MEASURES: Final = (
     "Consent is decided before anything is stored, and again in the transaction that stores.",
     "Personal data found by detectors is taken out before anything is stored; every change is recorded without the value.",
-    "IP addresses, user agents and raw identifiers are stored nowhere; identifiers are keyed digests (BLAKE2b, 128 bits).",
+    "IP addresses and user agents are taken out wherever they stand; what is kept of them is a country and a class of machine.",
+    "Ids by which events name their person are stored as keyed digests only (BLAKE2b, in properties HMAC-SHA256, 128 bits).",
+    "Where such an id stands elsewhere in an event it is taken out as well, if it has five characters or its key says what it is.",
     "Every region has its own folder and its own keys; digests of two regions cannot be joined.",
     "Region keys are wrapped (AES-256-GCM) by a master key, single people's keys by a region key.",
     "Erasure rewrites files, scans for what is left and signs a certificate.",
@@ -170,6 +172,9 @@ def _measures(settings: Settings) -> list[str]:
         measures.append(f"Groups of fewer than {settings.analytics.min_group_size} people are not shown.")
     if settings.consent.profile != "none":
         measures.append(f"The start is refused when a setting breaks the profile {settings.consent.profile}.")
+    keeping = sum(rule.action == "keep" for rule in settings.privacy.rules)
+    if keeping:
+        measures.append(f"NOT IN FULL: {keeping} of the operator's rules keep what would be taken out.")
     if settings.privacy.dry_run:
         measures.append("NOT IN FORCE: scrubbing is in a dry run, personal data is stored as it comes.")
     return measures

@@ -1,6 +1,7 @@
 """`consentry privacy try` and `consentry keys rotate-master`."""
 
 import json
+import re
 
 import pytest
 
@@ -8,9 +9,10 @@ from consentryd.model.error import ConfigError
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import MasterKey, load_master
 
+GRANT = {"purposes": {"analytics": True}}
 EVENTS = [
     {"type": "track", "event": "Signed Up", "userId": "u1", "properties": {"email": "anna@example.com", "plan": "pro"}},
-    {"type": "track", "event": "Viewed", "properties": {"note": "call +49 30 901820"}},
+    {"type": "track", "event": "Viewed", "anonymousId": "a1", "properties": {"note": "call +49 30 901820"}},
 ]
 
 
@@ -20,29 +22,80 @@ FORMS = {"lines": "\n".join(map(json.dumps, EVENTS)), "array": json.dumps(EVENTS
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_it_shows_what_would_be_stored_and_why(run, here, form):
     (here / "events").write_text(form)
-    told = run("privacy", "try", "events", "--json").json
+    told = run("privacy", "try", "events", "--granted", "--json").json
     assert [each["event"]["properties"] for each in told["events"]] == [
         {"email": "[email]", "plan": "pro"},
         {"note": "call [phone]"},
     ]
-    assert told["events"][0]["pseudonymised"] == ["userId"]
+    assert told["events"][0]["pseudonymised"] == ["userId", "email"]
     assert told["counts"] == [{"rule": "email", "action": "type", "count": 1}, {"rule": "phone", "action": "type", "count": 1}]
 
 
 def test_for_people_it_never_shows_the_datum(run, here):
     (here / "events").write_text(json.dumps(EVENTS))
-    told = run("privacy", "try", "events")
+    told = run("privacy", "try", "events", "--granted")
     assert "properties.email  email  type" in told.out
     assert "anna" not in told.out
-    counted = run("privacy", "try", "events", "--count").out
+    counted = run("privacy", "try", "events", "--granted", "--count").out
     assert counted.splitlines() == ["     1  email (type)", "     1  phone (type)"]
+
+
+def test_where_nothing_would_be_stored_it_says_why(run, here):
+    events = [
+        *EVENTS,
+        {**EVENTS[0], "userId": "null"},
+        {"type": "page", "userId": "u1", "context": {"page": {"url": "/a/anna@x.com"}}},
+    ]
+    (here / "events").write_text(json.dumps(events))
+    told = run("privacy", "try", "events", "--country", "DE", "--json").json["events"]
+    assert [(each["outcome"], each["reason"]) for each in told] == [
+        ("dropped", "not_allowed_anonymously"), ("dropped", "not_allowed_anonymously"), ("rejected", "invalid_id"), ("anonymous", None),
+    ]  # fmt: skip
+    assert (told[3]["event"]["path"], told[3]["event"]["country"]) == ("/a/:redacted", "DE")
+    assert "Nothing would be stored: not_allowed_anonymously" in run("privacy", "try", "events").out
 
 
 def test_the_rules_of_the_settings_hold(run, here):
     (here / "consentry.toml").write_text('[[privacy.rules]]\ndetector = "email"\naction = "mask"\n')
     (here / "events").write_text(json.dumps(EVENTS[0]))
-    told = run("privacy", "try", "events", "--json").json
+    told = run("privacy", "try", "events", "--granted", "--json").json
     assert told["events"][0]["event"]["properties"]["email"] == "***@example.com"
+
+
+def test_it_shows_the_row_that_a_gateway_stores(run, here, installed):
+    page = {
+        "url": "https://shop.example/users/anna/x?utm_source=john@x.com",
+        "title": "Hello jdoe42",
+        "referrer": "https://g.example/x",
+    }
+    context = {"page": page, "consent": GRANT}
+    events = [
+        {"type": "page", "userId": "jdoe42", "messageId": "anna@x.com", "context": context,
+         "properties": {"url": "x", "title": "y", "plan": 1}},
+        {"type": "identify", "userId": "jdoe42", "messageId": "m-2", "traits": {"shoe_size": 42, "name": "Anna"}, "context": context},
+    ]  # fmt: skip
+    rules = (
+        '\n[[privacy.rules]]\nkey = "shoeSize"\npath = "properties.shoe_size"\naction = "drop"\n'
+        '[[privacy.rules]]\nkey = "plan"\nevent = "page_viewed"\naction = "drop"\n'
+    )
+    (here / "consentry.toml").write_text((here / "consentry.toml").read_text() + rules)
+    (here / "events.jsonl").write_text("\n".join(map(json.dumps, events)))
+    tried = run("privacy", "try", "events.jsonl", "--json").json["events"]
+    assert run("import", "events.jsonl").code == 0
+    stored = run("events", "--json").json
+    own = {"event_id", "received_at", "time", "session", "subject", "region", "redactions", "consent_ref", "site"}
+    for shown, row in zip(tried, stored, strict=True):
+        assert _without_digests({key: value for key, value in shown["event"].items() if key not in own}) == _without_digests(
+            {key: value for key, value in row.items() if key not in own}
+        )
+        assert shown["redactions"] == row["redactions"]
+        assert "anna" not in json.dumps([shown, row]).lower()
+    assert stored[0]["path"] == "/users/[url_id]/x"
+    assert {each["path"] for each in stored[0]["redactions"]} == {"utm_source", "path", "event_id", "title", "properties.plan"}
+
+
+def _without_digests(value):
+    return json.loads(re.sub(r":[a-p]{32}\]", "]", json.dumps(value)))
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "1 2"])
@@ -91,9 +144,6 @@ def kept(here, run, *values):
     ]
     (here / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert run("import", "events.jsonl").code == 0
-
-
-GRANT = {"purposes": {"analytics": True}}
 
 
 def test_an_audit_of_what_rules_kept_fails_and_shows_forms_only(run, here, installed):

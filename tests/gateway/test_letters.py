@@ -39,3 +39,9 @@ def test_a_long_name_is_cut_after_it_was_scrubbed(place):
 
 def test_of_what_was_dropped_for_want_of_consent_not_even_the_names_of_properties_are_kept():
     assert shape(Reason.CONSENT_DENIED, event="Viewed", properties={"plan": 1}) == {"type": "track", "event": "Viewed"}
+
+
+@pytest.mark.parametrize("members", [{"event": "About jdoe42"}, {"event": "Viewed", "properties": {"of jdoe42": 1}}])
+def test_where_the_events_own_id_stands_in_its_names_none_is_kept(members):
+    assert shape(user_id="jdoe42", **members) == {"type": "track", "event": None}
+    assert shape(user_id=["jdoe42"], **members)["event"] is not None

@@ -48,6 +48,11 @@ POSITIVE: dict[str, tuple[str, Any]] = {
     "sg_nric": ("note", "S6784230H"),
     "ca_sin": ("note", "309-595-635"),
     "au_tfn": ("note", "643 004 844"),
+    "user_agent": (
+        "note",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+    ),
+    "user_id": ("customerId", "C-1001"),
     "national_id": ("passportNumber", "C01X00T47"),
     "secret": ("password", "correct horse"),
     "birth_date": ("dateOfBirth", "1985-03-21"),

@@ -137,6 +137,24 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("/cart#anna", "/cart"),
         ("https%3A%2F%2Fh.example%2F%23anna", "https://h.example/"),
         ("/profile/anna-1985/edit", "/profile/[url_id]/edit"),
+        ("/users/jdoe", "/users/[url_id]"),
+        ("/users/john.doe/orders", "/users/[url_id]/orders"),
+        ("/Profile/maria-schmidt?tab=2", "/Profile/[url_id]?tab=2"),
+        ("see /user/42 now", "see /user/[url_id] now"),
+        ("/users/Maria Schmidt/orders", "/users/[url_id]/orders"),
+        ("https://h.example/users/m%C3%BCller/x", "https://h.example/users/[url_id]/x"),
+        ("/home/jdoe", "/home/[user_path]"),
+        ("see /home/jdoe now", "see /home/[user_path] now"),
+        ("C:\\Users\\jdoe", "C:\\Users\\[user_path]"),
+        ("C:\\Users\\Anna Smith", "C:\\Users\\[user_path]"),
+        ("C:\\Users\\anna is where it was and more", "C:\\Users\\[user_path] is where it was and more"),
+        ("seen Shop/7.1 (iPhone; iOS 17.0) CFNetwork/1490.0.4 today", "seen [user_agent] today"),
+        ("Mozilla/5.0 (Windows NT 10", "[user_agent]"),
+        ("https://h.example/?ua=Mozilla%2F5.0+%28X11%3B+Linux%29&page=2", "https://h.example/?ua=[user_agent]&page=2"),
+        (
+            "https://h.example/?user_id=abc&accountId=7&distinct_id=9&page=2",
+            "https://h.example/?user_id=[url_id]&accountId=[url_id]&distinct_id=[url_id]&page=2",
+        ),
         ("tel:+1-415-555-2671", "tel:[phone]"),
         ("X-4661099B X4661099-B X-4661099-B X4661099B", "[es_nie] [es_nie] [es_nie] [es_nie]"),
         ("600213+3913 then rccmnl83s18d969h", "[se_pnr] then [it_cf]"),
@@ -168,6 +186,46 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("client_ip", "203.0.113.77", "[ip]"),
         ("fbclid", "abc", None),
         ("emails", ["a at b.example"], ["[email]"]),
+        ("phones", ["030 901820", 4155552671], ["[phone]", "[phone]"]),
+        ("passwords", ["abc"], ["[secret]"]),
+        ("first_names", ["Anna"], ["[name]"]),
+        ("addresses", [{"line": "Main Street 5", "city": "Berlin"}], [{"line": "[postal_address]", "city": "Berlin"}]),
+        ("password", {"value": "hunter2"}, {"value": "[secret]"}),
+        ("password", {"any": {"deeper": ["hunter2"]}}, {"any": {"deeper": ["[secret]"]}}),
+        ("first_name", {"value": "John Smith"}, {"value": "[name]"}),
+        ("name", {"first": "John", "last": "Smith"}, {"first": "[name]", "last": "[name]"}),
+        ("customers", [{"name": "Anna", "tier": "gold"}], [{"name": "[name]", "tier": "gold"}]),
+        ("address", {"line": "Main Street 5", "country": "DE"}, {"line": "[postal_address]", "country": "DE"}),
+        ("phone", {"number": "030 901820", "type": "mobile"}, {"number": "[phone]", "type": "mobile"}),
+        ("dob", {"day": 12, "month": 4, "year": 1985}, {"day": "[birth_date]", "month": "[birth_date]", "year": "1985"}),
+        ("cookies", {"sid": "abc12345"}, {"sid": "[secret]"}),
+        ("prénom", "Anna", "[name]"),
+        ("contraseña", "x1", "[secret]"),
+        ("dirección", "Calle 1", "[postal_address]"),
+        ("Straße", "Lindenweg 1", "[postal_address]"),
+        ("ｐａｓｓｗｏｒｄ", "hunter2", "[secret]"),  # noqa: RUF001
+        ("pass\u200bword", "hunter2", "[secret]"),
+        ("pаssword", "hunter2", "[secret]"),  # noqa: RUF001
+        ("passWord", "hunter2", "[secret]"),
+        ("password1", "hunter2", "[secret]"),
+        ("phone_2", "030 901820", "[phone]"),
+        ("password_confirmation", "hunter2", "[secret]"),
+        ("pin", "1234", "[secret]"),
+        ("security_code", 123, "[secret]"),
+        ("otp_code", "123456", "[secret]"),
+        ("account_number", "12345678", "[iban]"),
+        ("adresse", "Lindenweg 1", "[postal_address]"),
+        ("indirizzo", "Via Roma 1", "[postal_address]"),
+        ("mot_de_passe", "x1", "[secret]"),
+        ("wachtwoord", "x1", "[secret]"),
+        ("senha", "x1", "[secret]"),
+        ("nom", "Dupont", "[name]"),
+        ("client_name", "Anna", "[name]"),
+        ("attendeeName", "Anna", "[name]"),
+        ("bday", "1985-03-21", "1985"),
+        ("user_agent", "okhttp/4.12.0", "[user_agent]"),
+        ("http_user_agent", "curl/8.5.0", "[user_agent]"),
+        ("ua", "Chrome 120 on Windows", "[user_agent]"),
     ],
 )
 def test_found_by_key(key: str, value: Any, expected: Any) -> None:
@@ -216,6 +274,30 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("note", "issue #12, https://shop.example/ and #13"),
         ("utm", "https://shop.example/?utm_source=a&utm_medium=email&page=2"),
         ("gps_enabled", False),
+        ("tokens", 1500),
+        ("tokens", {"input": 1500, "output": 20, "cached": 3}),
+        ("phones", 2),
+        ("passwordStrength", "weak"),
+        ("product_name", "Red shoes 2"),
+        ("page_name", "Pricing"),
+        ("event_name", "Sale"),
+        ("screen", {"name": "Home"}),
+        ("product", {"name": "Red shoes", "id": "sku-1"}),
+        ("login", {"method": "password"}),
+        ("name", {"en": "Red shoes", "de": "Rote Schuhe"}),
+        ("mobile", {"model": "iPhone 15", "os": "iOS"}),
+        ("cards", ["hero-2024", "teaser-2024"]),
+        ("locale_ua", "uk"),
+        ("agent", "App/1.2.3 (build 5)"),
+        ("note", "size/12 (red)"),
+        ("paper", "A/4 (white)"),
+        ("url", "/users/me/orders"),
+        ("url", "/account/settings/"),
+        ("url", "https://h.example/contact/thank-you?from=mail"),
+        ("url", "/customers/case-studies/acme"),
+        ("route", "/users/:id/orders/{order}"),
+        ("url", "/contact/form.php"),
+        ("stamp", "https://h.example/?ts=1763000000&states=CA&key2=blue"),
     ],
 )
 def test_looks_like_personal_data_and_is_none(key: str, value: Any) -> None:
@@ -262,6 +344,18 @@ def test_an_identify_call_names_a_person_and_no_other_call_does() -> None:
 def test_a_company_keeps_its_name() -> None:
     fields = {"traits": {"name": "Acme"}}
     assert scrubber().scrub("group", "shop", fields).fields == fields
+
+
+def test_ids_of_people_are_hashed_by_every_character_and_in_urls_told_to_be_ids() -> None:
+    tokens = {
+        key: stored(value, key)
+        for key, value in (("user_id", "ab-1"), ("customerId", "ab-1"), ("memberID", "AB-1"), ("uid", "ab1"))
+    }
+    assert tokens["user_id"] == tokens["customerId"]
+    assert len(set(tokens.values())) == 3
+    assert all(token.startswith("[user_id:") for token in tokens.values())
+    assert stored([7, "x"], "user_ids") == [stored(7, "user_id"), stored("x", "user_id")]
+    assert stored({"id": 7, "name": "Anna"}, "user") == {"id": stored(7, "user_id"), "name": "[name]"}
 
 
 def test_hashes_join_inside_a_region_and_nowhere_else() -> None:
@@ -344,6 +438,23 @@ def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:
 )
 def test_masks_keep_what_does_not_tell(value: str, key: str, expected: str) -> None:
     assert stored(value, key, scrubber(PiiRule(detector="*", action="mask"))) == expected
+
+
+@pytest.mark.parametrize("key", ["userAgent", "User-Agent", "user agent", "user_agent", "user_a[Gg]?gent", "(?i:User)_agent"])
+def test_a_rule_names_a_key_as_it_is_written(key: str) -> None:
+    assert stored("curl/8.5.0", "userAgent", scrubber(PiiRule(key=key, action="drop"))) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (PiiRule(key="user(Agent|Name)", action="drop"), "lower_snake_case"),
+        (PiiRule(detector="email", path="traits.contact", action="drop"), "write properties.contact"),
+    ],
+)
+def test_a_rule_that_could_never_fit_is_refused(rule: PiiRule, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_rules([rule])
 
 
 def test_the_first_fitting_rule_wins_within_its_scope() -> None:

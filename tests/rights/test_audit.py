@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from consentryd.config.settings import PiiRule, Privacy
@@ -16,7 +18,7 @@ from consentryd.privacy.redaction import Action
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.seal import MemorySubjectKeys
-from consentryd.rights.audit import AuditReport, Hit, Place, audit
+from consentryd.rights.audit import _COLUMNS, AuditReport, Hit, Place, _Audit, audit
 from consentryd.rights.stored import stored_events
 from consentryd.storage import rejected
 from consentryd.storage.compaction import compact
@@ -53,6 +55,14 @@ async def test_what_rules_keep_is_found_in_log_and_lake_with_its_form_and_not_it
     assert set(report.shapes.values()) == {"aaaa.aaaaa@aaaaaaa.aaa"}
     assert EMAIL not in json.dumps(report.to_json())
     assert report.looked_at == {Place.LAKE: 3, Place.LOG: 1, Place.LETTERS: 0, Place.FILES: 0}
+
+
+def test_money_and_hosts_are_looked_at() -> None:
+    task = _Audit(Inspector(), lambda _what, _done, _of: None)
+    values: dict[str, list[Any]] = {name: [None] for name in _COLUMNS} | {"site": ["shop"], "event": ["Bought"]}
+    values |= {"revenue": [Decimal("4222222222222.0000")], "host": ["536-22-1234.example.com"]}
+    task._rows(Place.LOG, "eu", pa.RecordBatch.from_pydict(values))
+    assert {(hit.path, hit.detector) for hit in task.report.counts} == {("revenue", "card"), ("host", "us_ssn")}
 
 
 async def test_each_event_counts_once_though_a_seal_and_a_merge_come_between(leaky: Estate) -> None:

@@ -101,6 +101,7 @@ async def plant(estate: Estate, others: int) -> None:
         compact(estate.path / "eu", estate.offices["eu"].lake, everything=True, zone=ZoneInfo("UTC"))
     await everybody(estate, others // 4, 3)
     await estate.send(own(estate, 3, event=f"Seen {VALUES[2]}"))
+    await estate.send({**estate.event("other-1", event=f"About {USER}"), "timestamp": "no time", "properties": {VALUES[2]: 1}})
     await estate.send({**estate.event(USER, event=f"About {USER}"), "timestamp": "no time", "properties": {VALUES[2]: 1}})
     asked = estate.ask("access", user_id=USER)
     assert estate.finish(asked["id"])["export"]["events"] == 5

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -18,64 +16,71 @@ from consentryd.config.load import load_settings
 from consentryd.gateway.cli import audit, record
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.protocols.envelope import Envelope
+from consentryd.gateway.protocols.segment import read_envelope
+from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
+from consentryd.model.outcome import DESCRIPTION
 from consentryd.privacy.redaction import Redaction
-from consentryd.privacy.rules import load_rules
-from consentryd.privacy.scrub import Scrubber
-from consentryd.privacy.seal import MemorySubjectKeys
+
+if TYPE_CHECKING:
+    from consentryd.gateway.rehearsal import Fate
 
 app = typer.Typer(help="See what is taken off events, and act on people's requests.")
 app.command("audit")(audit.audit)
 app.command("record")(record.record)
 
-#: Not stored as they are in any case: a keyed digest stands for them, or nothing.
-IDENTITIES: Final = frozenset(
-    {
-        "userId",
-        "user_id",
-        "anonymousId",
-        "anonymous_id",
-        "previousId",
-        "groupId",
-        "sessionId",
-        "session_id",
-        "writeKey",
-        "context",
-    }
-)
-
 
 @app.command("try")
 def try_(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Native events as JSON, a JSON array or JSON Lines; `-` reads standard input.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="Native events as JSON, a batch, a JSON array or JSON Lines; `-` reads standard input."
+        ),
     ],
     config: ConfigOption = DEFAULT_CONFIG,
     site: Annotated[str, typer.Option(help="The site whose rules hold.")] = "default",
+    country: Annotated[
+        str | None, typer.Option(help="Where visitors are whose events do not say it, such as DE.", metavar="CODE")
+    ] = None,
+    granted: Annotated[
+        bool, typer.Option("--granted", help="As if events that carry no consent had every purpose granted.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--count", help="Only count what each rule would change.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what would be stored of events, and which rule took what. Nothing is stored, and the tokens of `hash` are of this run only."""
+    """Show what would be stored of events, and which rule took what.
+
+    Events go through the stages of the gateway under your settings, without a store: what is shown is the row that would be stored, or the
+    reason why none would be. Nothing is stored, nobody is known and nobody has chosen anything before, and digests are of this run only.
+
+    With `--json` one object: `events`, for each its `outcome` and `reason` (docs/http-api.md), `region`, `event` (the row by column, without
+    what is empty; null if there is none), `redactions` and `pseudonymised` (ids that are kept as keyed digests); and `counts` by rule and
+    action. In the anonymous lane redactions are counted and not stored.
+    """
+    from consentryd.gateway.rehearsal import Rehearsal  # noqa: PLC0415 -- aiohttp and the stages take half a second to load
+
     settings = load_settings(config if config.exists() else None, os.environ)
-    scrubber = Scrubber(
-        load_rules(settings.privacy.rules),
-        secrets.token_bytes(32),
-        "",
-        settings.privacy.model_copy(update={"dry_run": False}),
-        MemorySubjectKeys(),
-    )
-    results = [_scrubbed(scrubber, event, site) for event in _events(file)]
-    counts = Counter((each["rule"], each["action"]) for result in results for each in result["redactions"])
+    rehearsal = Rehearsal(settings, SystemClock().now(), country, granted=granted)
+    fates = [fate for envelope in _envelopes(file) for fate in rehearsal.of(envelope, site)]
+    counts = sorted(rehearsal.counts.items())
     if as_json:
-        tally = [{"rule": rule, "action": action, "count": count} for (rule, action), count in sorted(counts.items())]
-        show_json({"counts": tally} if dry_run else {"events": results, "counts": tally})
+        tally = [{"rule": rule, "action": action, "count": count} for (rule, action), count in counts]
+        show_json({"counts": tally} if dry_run else {"events": list(map(_as_data, fates)), "counts": tally})
         return
-    for result in () if dry_run else results:
-        show(_coloured(result))
-    for (rule, action), count in sorted(counts.items()):
+    for fate in () if dry_run else fates:
+        show(_coloured(fate))
+    for (rule, action), count in counts:
         say(f"{count:>6}  {rule} ({action})")
     if not counts:
         say("Nothing was found.")
+
+
+def _envelopes(file: str) -> Iterator[Envelope]:
+    """The requests that a file holds: a batch, or its events."""
+    for value in _events(file):
+        yield read_envelope(value if "batch" in value else [value], None, sys.maxsize)
 
 
 def _events(file: str) -> Iterator[dict[str, Any]]:
@@ -90,7 +95,7 @@ def _events(file: str) -> Iterator[dict[str, Any]]:
 
 
 def _values(raw: bytes, file: str) -> list[Any]:
-    """One document, an array, a batch, or a document a line."""
+    """One document, an array, or a document a line."""
     try:
         whole = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -98,27 +103,28 @@ def _values(raw: bytes, file: str) -> list[Any]:
             return [orjson.loads(line) for line in raw.splitlines() if line.strip()]
         except orjson.JSONDecodeError:
             raise ConfigError(f"{file} holds neither a JSON document nor JSON Lines.") from None
-    if isinstance(whole, dict) and isinstance(whole.get("batch"), list):
-        return list(whole["batch"])
     return whole if isinstance(whole, list) else [whole]
 
 
-def _scrubbed(scrubber: Scrubber, event: dict[str, Any], site: str) -> dict[str, Any]:
-    fields = {name: value for name, value in event.items() if name not in IDENTITIES}
-    result = scrubber.scrub(str(event.get("event") or event.get("type") or ""), site, fields, b"the subject")
+def _as_data(fate: Fate) -> dict[str, Any]:
     return {
-        "event": result.fields,
-        "redactions": [each._asdict() for each in result.redactions],
-        "pseudonymised": sorted(IDENTITIES & event.keys() - {"context", "writeKey"}),
+        "outcome": fate.outcome,
+        "reason": fate.reason,
+        "region": fate.region,
+        "event": fate.row,
+        "redactions": list(fate.redactions),
+        "pseudonymised": list(fate.pseudonymised),
     }
 
 
-def _coloured(result: dict[str, Any]) -> Text:
-    """The event as it would be stored, what was put in the place of data in colour, and under it why."""
-    text = Text(orjson.dumps(result["event"], option=orjson.OPT_INDENT_2).decode())
-    text.highlight_regex(r"\[(?:[a-z_]+|enc)(?::[^\]]*)?\]|\*{3,4}[@0-9A-Za-z.-]+", "bold yellow")
-    for each in (Redaction(**row) for row in result["redactions"]):
+def _coloured(fate: Fate) -> Text:
+    """The row as it would be stored, what was put in the place of data in colour, and under it why; or why there is none."""
+    if fate.reason is not None:
+        return Text("Nothing would be stored: ").append(fate.reason, "bold").append(f". {DESCRIPTION[fate.reason]}\n")
+    text = Text(orjson.dumps(fate.row, option=orjson.OPT_INDENT_2).decode())
+    text.highlight_regex(r"\[(?:[a-z_]+|enc)(?::[^\]]*)?\]|:redacted|\*{3,4}[@0-9A-Za-z.-]+", "bold yellow")
+    for each in (Redaction(**row) for row in fate.redactions):
         text.append(f"\n  {each.path}", "cyan").append(f"  {each.rule}").append(f"  {each.action}", "magenta")
-    if result["pseudonymised"]:
-        text.append(f"\n  {', '.join(result['pseudonymised'])}  only as a keyed digest", "dim")
+    if fate.pseudonymised:
+        text.append(f"\n  {', '.join(fate.pseudonymised)}  only as a keyed digest", "dim")
     return text.append("\n")

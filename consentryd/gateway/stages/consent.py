@@ -22,7 +22,6 @@ from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
-from consentryd.storage.standing import Standings
 
 #: Signals, country and subdivision, event name, and the purposes refused: what a request's events are decided by.
 Case = tuple[Signals, tuple[str | None, str | None], str, frozenset[str]]
@@ -31,6 +30,20 @@ Case = tuple[Signals, tuple[str | None, str | None], str, frozenset[str]]
 class Tally(Protocol):
     def note(self, placed: PlacedEvent, purpose: str, signals: Signals, decision: Decision | Reason, passage: Passage) -> None:
         """Count what the signals of an event said."""
+        ...
+
+
+class Standings(Protocol):
+    """Where a region's identities stand (`storage.standing`). `any` tells whether anybody has chosen anything."""
+
+    any: bool
+
+    def refresh(self) -> None:
+        """Take in what was committed since the last look."""
+        ...
+
+    def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
+        """What both identities' subjects refused, and the grants that cover either."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from consentryd.gateway.stages import shape
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
+from consentryd.privacy.identifier import Identifiers
 
 #: Pairs of ids remembered, in memory only, and for minutes (`gateway.short_memory`).
 REMEMBERED: Final = 4096
@@ -16,15 +17,16 @@ Digests = tuple[bytes | None, bytes | None]
 
 class Person:
     """Two ids of a site as text, None where there is none. `home` is the region that keeps the person, once `Place` found it; `digests` by
-    region stand for the ids in its index."""
+    region stand for the ids in its index; `identifiers` are the ids as they are looked for in what is stored."""
 
-    __slots__ = ("anonymous_id", "digests", "home", "user_id")
+    __slots__ = ("anonymous_id", "digests", "home", "identifiers", "user_id")
 
     def __init__(self, user_id: str | None, anonymous_id: str | None) -> None:
         self.user_id = user_id
         self.anonymous_id = anonymous_id
         self.home: str | None = None
         self.digests: dict[str, Digests] = {}
+        self.identifiers = Identifiers((user_id, anonymous_id))
 
 
 class Persons:

@@ -17,16 +17,18 @@ from consentryd.gateway.document import look_into
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.scene import UTM, Setting, setting_of
 from consentryd.gateway.stages.staged import ConsentedEvent, ValidEvent
-from consentryd.gateway.stages.view import NO_VIEW, View, Views
+from consentryd.gateway.stages.view import NO_VIEW, Views
 from consentryd.gateway.visitors import Visitors
 from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent
 from consentryd.model.key import KeyKind
 from consentryd.model.made import made
+from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.redaction import Scrubbed
 from consentryd.privacy.scrub import Scrubber
+from consentryd.privacy.segment import REDACTED
 from consentryd.privacy.visitor import token
 
 #: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
@@ -36,7 +38,8 @@ PAGE_PROPERTIES: Final = frozenset({"url", "path", "referrer", "title", "search"
 Money = tuple[str | None, str | None]
 
 _ANONYMOUS: Final = Lane.ANONYMOUS
-_TEXTS: Final = ("event_id", "event", "title", "path")
+_TEXTS: Final = ("event_id", "event", "title", "path", "host", "referrer_host")
+_OF_URLS: Final = ("path", *UTM)
 _NO_UTM: Final = (None,) * len(UTM)
 _NO_MONEY: Final[Money] = (None, None)
 _PAGES: Final = ("page", "screen")
@@ -74,17 +77,29 @@ class Scrub:
     def _fields(self, consented: ConsentedEvent, setting: Setting, site: str) -> dict[str, Any]:
         """What of the event is text of its sender's and may be kept."""
         event = consented.event
-        (page, _, title), campaign = setting
+        ((host, path, _), referrer, title), campaign = setting
         if consented.decision.lane is _ANONYMOUS:
-            return {"event": event.event, "path": page.path, **campaign}
+            return {"event": event.event, "path": path, "host": host, "referrer_host": referrer, **campaign}
         properties = self._properties(event, site, self._pseudonyms[consented.region])
-        fields = {"event_id": event.event_id, "event": event.event, "title": title, "path": page.path, "properties": properties}
+        fields = {
+            "event_id": event.event_id, "event": event.event, "title": title, "path": path, "host": host, "referrer_host": referrer,
+            "properties": properties,
+        }  # fmt: skip
         return {**fields, **campaign} if campaign else fields
 
     def _scrubbed(self, consented: ConsentedEvent, fields: dict[str, Any], site: str) -> Scrubbed:
         event, region, _, user, anonymous, _ = consented
         body = event.body if fields.get("properties") is event.properties else None
-        return self._scrubbers[region].scrub(event.event, site, fields, user or anonymous, body)
+        person, previous = event.person, event.previous_id
+        identifiers = person.identifiers
+        if previous is not None:
+            identifiers = Identifiers((person.user_id, person.anonymous_id, previous))
+        scrubber = self._scrubbers[region]
+        scrubbed = scrubber.scrub(event.event, site, fields, user or anonymous, body, identifiers)
+        path = fields["path"]
+        if (path is not None and REDACTED in path) or REDACTED in fields.values():
+            return scrubber.note(scrubbed, [name for name in _OF_URLS if REDACTED in (fields.get(name) or "")])
+        return scrubbed
 
     def _clean(
         self, consented: ConsentedEvent, setting: Setting, fields: dict[str, Any], scrubbed: Scrubbed, passage: Passage
@@ -93,7 +108,7 @@ class Scrub:
         site, pseudonyms = passage.intake.key.site, self._pseudonyms[region]
         dedup = pseudonyms.dedup(site, event.event_id)
         if decision.lane is _ANONYMOUS:
-            row = self._anonymous_row(consented, setting[0], scrubbed.fields, passage)
+            row = self._anonymous_row(consented, scrubbed.fields, passage)
             return made(CleanEvent, (region, dedup, None, None, None, row, None))
         address = _address(event) if event.traits or "email" in event.properties else None
         email = None if address is None else pseudonyms.email(site, address)
@@ -109,20 +124,20 @@ class Scrub:
         intake = passage.intake
         site = intake.key.site
         clean, redactions, body = scrubbed
-        kept: Any = (event_id, name, title, path) if clean is fields else map(clean.get, _TEXTS)
-        kept_id, kept_name, kept_title, kept_path = kept
+        kept: Any = (event_id, name, title, path, host, referrer) if clean is fields else map(clean.get, _TEXTS)
+        kept_id, kept_name, kept_title, kept_path, kept_host, kept_referrer = kept
         return [
             kept_id, site, kind, kept_name, time, intake.received_at, *decision[:3], None, None,
             session_id and self._pseudonyms[region].session(site, session_id),
-            *scene.machine, host, kept_path, kept_title, referrer,
+            *scene.machine, kept_host, kept_path, kept_title, kept_referrer,
             *(map(clean.get, UTM) if campaign else _NO_UTM),
-            *(_revenue(told) if "revenue" in told else _NO_MONEY),
+            *(_revenue(clean.get("properties") or {}) if "revenue" in told else _NO_MONEY),
             body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
         ]  # fmt: skip
 
-    def _anonymous_row(self, consented: ConsentedEvent, view: View, fields: dict[str, Any], passage: Passage) -> list[Any]:
+    def _anonymous_row(self, consented: ConsentedEvent, fields: dict[str, Any], passage: Passage) -> list[Any]:
         event, decision = consented.event, consented.decision
         client, get = event.scene.client, fields.get
         return [
@@ -130,7 +145,7 @@ class Scrub:
             event.time // HOUR * HOUR, passage.intake.received_at // HOUR * HOUR,
             decision.lane, decision.purpose, decision.ref, None, self._visitor(consented, passage), None,
             client.country, None, client.device, client.os, client.browser, client.browser_major,
-            view.page.host, get("path"), None, view.referrer,
+            get("host"), get("path"), None, get("referrer_host"),
             get("utm_source"), get("utm_medium"), get("utm_campaign"), None, None,
             None, None, None, None, SCHEMA_VERSION,
         ]  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret
+from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret, user_agent
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 __all__ = ["DETECTORS", "FOR_IDS", "Detector", "Finding", "Gate"]
 
 DETECTORS: Final[tuple[Detector, ...]] = (
     *secret.DETECTORS,
+    *user_agent.DETECTORS,
     *location.DETECTORS,
     *email.DETECTORS,
     *crypto.DETECTORS,

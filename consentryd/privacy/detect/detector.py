@@ -25,7 +25,8 @@ class Gate:
     FILE_PATH: Final = 256
     FOREIGN: Final = 512
     FRAGMENT: Final = 1024
-    ALL: Final = 2047
+    AGENT: Final = 2048
+    ALL: Final = 4095
 
 
 class Finding(NamedTuple):

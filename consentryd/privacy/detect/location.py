@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from consentryd.privacy.detect.detector import Detector, Gate
+from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 _NOBODY: Final = frozenset({"shared", "public", "default", "runner", "node", "app", "root", "user", "www-data"})
+
+#: What follows `/users/`, `/account/` and the like and is a page of the site, without dashes and underscores.
+_PAGES: Final = re.compile(
+    r"2fa|about|account|accounts|achievements|activate|activation|activity|add|address|addresses|admin|all|api|apps"
+    r"|archive|audit|auth|avatar|badges|bank|basket|billing|block|blog|bookings|bookmarks|bulk|bulkedit|calendar|callback"
+    r"|cancel|cards|careers|cart|casestudies|casestudy|change|changeemail|changepassword|chat|check|checkout|close|comments"
+    r"|company|compare|complete|completed|confirm|confirmation|confirmed|confirmemail|connect|connections|contact|contacts"
+    r"|contracts|cookies|count|coupons|create|created|credits|current|customers|dashboard|data|deactivate|default|delete"
+    r"|deleted|details|device|devices|directory|disable|discounts|documents|done|downloads|edit|email|emails|enable|error"
+    r"|events|exists|export|failed|faq|favorites|favourites|feed|feedback|filter|find|followers|following|forgot"
+    r"|forgotpassword|form|friends|general|giftcards|group|groups|guest|help|history|home|identity|import|inbox|index"
+    r"|info|install|integrations|invitations|invite|invited|invites|invoices|items|jobs|join|leaderboard|leaders|legal"
+    r"|like|likes|list|loans|locations|login|logout|lookup|loyalty|mail|manage|management|map|me|media|members"
+    r"|membership|merge|messages|mine|more|my|new|news|newsletter|newsletters|next|notes|notifications|offers|office"
+    r"|onboarding|open|orders|organization|organizations|overview|page|partners|password|passwordreset|payment|paymentmethods"
+    r"|payments|permissions|personal|phone|photo|photos|plan|plans|points|popular|portal|portfolio|posts|preferences"
+    r"|premium|press|privacy|pro|products|profile|profiles|projects|public|purchases|quotes|recent|recover|recovery"
+    r"|referrals|refresh|refunds|register|registration|reminders|remove|report|reports|request|requests|resend|reset"
+    r"|resetpassword|results|returns|reviews|rewards|role|roles|sales|saved|schedule|search|security|select|self|send"
+    r"|sent|session|sessions|settings|setup|share|shipments|shipping|show|signin|signout|signup|sitemap|statements|stats"
+    r"|status|stores|stories|subscribe|subscribed|subscription|subscriptions|success|summary|support|surveys|switch|tags"
+    r"|tasks|team|teams|terms|testimonials|thanks|thankyou|tickets|token|tokens|top|transactions|transfer|trial|twofactor"
+    r"|unsubscribe|update|upgrade|upload|us|usage|users|validate|verification|verified|verify|view|vouchers|wallet"
+    r"|watchlist|welcome|wishlist|wishlists"
+)
+_ENDING: Final = re.compile(r"\.(?:html?|php|aspx?|jsp|json|xml|do|action)\Z")
 
 
 def _is_somebody(match: re.Match[str]) -> bool:
     return match["user"].lower() not in _NOBODY and not match["user"].startswith("[")
 
 
+def _is_no_page(match: re.Match[str]) -> bool:
+    return _PAGES.fullmatch(_ENDING.sub("", match["id"].lower()).replace("-", "").replace("_", "")) is None
+
+
 USER_PATH: Final = Detector(
     name="user_path",
     gate=Gate.FILE_PATH,
     sign="/",
-    pattern=re.compile(r"(?<![\w.%~-])(?:file://)?/(?:Users|home)/(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=/[^\\/\s\"])"),
+    pattern=re.compile(r"(?<![\w.%~-])(?:file://)?/(?:Users|home)/(?P<user>[^\\/:\"\s?#<>|]{1,64})(?=[/\\\s\"]|\Z)"),
     check=_is_somebody,
     group="user",
 )
@@ -28,7 +59,8 @@ WINDOWS_PATH: Final = Detector(
     sign=":",
     pattern=re.compile(
         r"(?<![\w.%~-])/?[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}"
-        r"(?P<user>[^\\/:\"\r\n?#<>|]{1,64})(?=[\\/][^\\/\s\"])"
+        r"(?P<user>[^\\/:\"\r\n?#<>|]{1,64}(?=[\\/][^\\/\s\"])|(?:[^\\/:\"\s?#<>|]{1,32} ){0,2}[^\\/:\"\s?#<>|]{1,64}(?=[\\/]{0,2}\Z)"
+        r"|[^\\/:\"\s?#<>|]{1,64}(?=[\\/]{0,2}\s))"
     ),
     check=_is_somebody,
     group="user",
@@ -41,15 +73,28 @@ URL_USER: Final = Detector(
     check=lambda match: match["user"] not in {"git", "hg"},
     group="user",
 )
-URL_ID: Final = Detector(
+#: In a text a segment ends with a word, in a path with the next slash. What begins with a colon or a bracket stands for an id,
+#: in a route or after scrubbing.
+_PERSON: Final = r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
+_IN_PATH: Final = re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^/?#\"\\]{{0,127}})(?=[/?#\"\\]|\Z)", re.IGNORECASE)
+
+
+class _UrlIds(Detector):
+    __slots__ = ()
+
+    def find(self, text: str) -> Iterator[Finding]:
+        pattern = _IN_PATH if " " in text and text[0] == "/" else self.pattern
+        for match in pattern.finditer(text):
+            if _is_no_page(match):
+                yield Finding(*match.span("id"), self.name, self.kind)
+
+
+URL_ID: Final = _UrlIds(
     name="url_id",
     gate=Gate.FILE_PATH,
     sign="/",
-    pattern=re.compile(
-        r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
-        r"(?P<id>(?=[\w.~-]*[0-9])[\w.~-]{3,64})(?=[/?#\"\s]|$)",
-        re.ASCII | re.IGNORECASE,
-    ),
+    pattern=re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^/?#\"\s\\]{{0,127}})(?=[/?#\"\s\\]|\Z)", re.IGNORECASE),
+    check=_is_no_page,
     group="id",
 )
 
