@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
@@ -163,6 +164,8 @@ class TextCleaner:
             cleaned = self._parameters(text, path, work)
         found = self._finder.find(cleaned, gate, about)
         if found:
+            if not work.finds(len(found)):
+                return work.beyond(path)
             cleaned = self._spans(cleaned, found, path, work)
         elif not (gate & _DEEPER or about.version or about.location):
             self._finder.harmless.settle(text)
@@ -230,20 +233,23 @@ def _claims(found: list[Finding], path: str, work: Work) -> list[tuple[Finding, 
     if len(found) == 1:
         action = work.scope.action(found[0].name, found[0].kind, path)
         return [] if action is Action.KEEP else [(found[0], action)]
-    claimed: list[tuple[Finding, Action]] = []
-    for finding in found:
+    starts: list[int] = []
+    claims: list[tuple[int, Finding, Action]] = []  # in the order of the text, each with its place in the order of claim
+    for turn, finding in enumerate(found):
         action = work.scope.action(finding.name, finding.kind, path)
         if action is Action.KEEP:
             continue
         start, end, _, _ = finding
-        over = [claim for claim in claimed if start < claim[0].end and claim[0].start < end]
-        if any(claim[0].name in _WHOLE for claim in over):
+        low = bisect_right(starts, start)
+        low -= low > 0 and claims[low - 1][1].end > start
+        high = bisect_left(starts, end, low)
+        over = claims[low:high]
+        if any(claim[1].name in _WHOLE for claim in over):
             continue  # an address that seems to begin in a URL's user-info ends with its host
         if over:
-            first, action = over[0]
-            start = min(start, *(claim[0].start for claim in over))
-            end = max(end, *(claim[0].end for claim in over))
-            finding = first._replace(start=start, end=end)  # noqa: PLW2901  the finding grows
-            claimed = [claim for claim in claimed if claim not in over]
-        claimed.append((finding, action))
-    return sorted(claimed, key=itemgetter(0))
+            _, first, action = min(over, key=itemgetter(0))
+            start = min(start, over[0][1].start)
+            finding = first._replace(start=start, end=max(end, over[-1][1].end))  # noqa: PLW2901  the finding grows
+        starts[low:high] = [start]
+        claims[low:high] = [(turn, finding, action)]
+    return [(finding, action) for _, finding, action in claims]
