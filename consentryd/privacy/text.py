@@ -8,14 +8,13 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
 
-import orjson
-
 from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
@@ -24,6 +23,7 @@ from consentryd.privacy.work import Work
 MOST_DECODINGS: Final = 4
 MOST_PASSES: Final = 4
 MOST_BASE64: Final = 16
+MOST_LINES: Final = 1024
 
 FRAGMENT: Final = "url_fragment"
 #: Longer texts seldom hold one datum only.
@@ -51,11 +51,7 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < _SHORTEST or text in self._finder.harmless.texts:
             return text
-        left = (
-            self._json(text, path, depth, work)
-            if text[0] in "{[" and text[-1] in "}]"
-            else self._usual(text, path, about, depth, work)
-        )
+        left = self._json(text, path, depth, work) if may_be_json(text) else self._usual(text, path, about, depth, work)
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -120,7 +116,7 @@ class TextCleaner:
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
-        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none, as long as it is encoded
+        if may_be_json(text):  # it looks like JSON and is none, as long as it is encoded
             readable = _decoded(text) or text
             cleaned = text if readable == text else self.clean(readable, path, about, depth + 1, work)
             if cleaned not in {text, readable}:
@@ -147,16 +143,26 @@ class TextCleaner:
         """What is left of JSON; None where it is none."""
         if not work.takes(len(text), depth):
             return work.beyond(path)
-        try:
-            value = orjson.loads(text)
-        except ValueError:
-            return None
+        found = parsed(text)
+        if found is None:
+            return self._lines(text, path, depth, work)
+        value, written = found
         outer, work.anchor = work.anchor, work.anchor or path
         cleaned = self._nested(value, path, depth + 1, work)
         work.anchor = outer
         if cleaned is value or cleaned is DROPPED:
             return text if cleaned is value else cleaned
-        return orjson.dumps(cleaned).decode()
+        return written(cleaned)
+
+    def _lines(self, text: str, path: str, depth: int, work: Work) -> Any:
+        """What is left of JSON Lines; None where it is none."""
+        lines = lines_of(text)
+        if lines is None:
+            return None
+        if len(lines) > MOST_LINES:
+            return work.beyond(path)
+        cleaned = [self.clean(line, path, PLAIN, depth + 1, work) for line in lines]
+        return DROPPED if DROPPED in cleaned else "".join(cleaned)
 
     def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text
