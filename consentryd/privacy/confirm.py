@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from consentryd.privacy.decode import may_hide, plain
+from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, by_dashes, gate_of
 
@@ -19,6 +19,9 @@ _MILLISECONDS: Final = 13
 _MOST_RUNS: Final = 24
 _LOOK_BACK: Final = 24
 _LEAST_GROUPED: Final = 9
+_LONGEST_START: Final = 256
+_LONGEST_END: Final = 4096
+_OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 _NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
 _DATE: Final = re.compile(rb"^(?:19|20)[0-9]{2}[-/.][01][0-9][-/.][0-3][0-9](?![0-9])")
@@ -102,9 +105,17 @@ def _has_token(data: bytes) -> bool:
         if not run.translate(None, _HEX) and not run[2:12].isdigit() and data[start - 1 : start] != b" ":
             continue
         before = data[max(0, start - _LOOK_BACK) : start].translate(_PARTS).rpartition(b" ")[2]
-        if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)):
+        if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)) or _is_base64(data, start, end):
             return True
     return False
+
+
+def _is_base64(data: bytes, start: int, end: int) -> bool:
+    """Whether a run is part of base64 of readable text, which may begin with letters that `_TOKEN` does not know."""
+    before = data[max(0, start - _LONGEST_START) : start]
+    first = start - len(before) + len(before.rstrip(_OF_BASE64))
+    after = data[end : end + _LONGEST_END]
+    return holds_base64(data[first : end + len(after) - len(after.lstrip(_OF_BASE64))].decode())
 
 
 def _runs(view: bytes, needle: bytes, filler: bytes) -> Iterator[tuple[int, int]]:

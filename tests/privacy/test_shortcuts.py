@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
 from consentryd.config.settings import Privacy
@@ -112,6 +115,29 @@ def test_cyrillic_letters_among_digits_hide_nothing() -> None:
     for value in ("0\u0430:1b:2c:3d:4e:5f", "0xfb6916095c\u04301df60bb79ce92ce3ea74c37c5d359"):
         assert _WARM.scrub("x", "shop", {"properties": {"note": value}}).redactions
     assert not _WARM.scrub("x", "shop", {"properties": {"note": "\u0434\u043e\u043c 42\u0430"}}).redactions
+
+
+@pytest.mark.parametrize("before", ["", "x=", "see ", "https://a.example/r/", '{"a":"b"} '])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize(
+    "who",
+    [
+        "J\u00fcrgen M\u00fcller <",
+        "na\u00efve ",
+        "\u041f\u0440\u044b\u0432\u0435\u0442 ",
+        "\u6771\u4eac\u90fd ",
+        "\u00e9t\u00e9 ",
+        "1\u00e9 ",
+        "Ab\u00e9 ",
+        "\U0001f600 ",
+    ],
+)
+def test_base64_hides_nothing_whatever_letters_the_text_begins_with(
+    who: str, encode: Callable[[bytes], bytes], before: str
+) -> None:
+    encoded = encode(f"{who}anna@example.com".encode()).decode()
+    for text in (encoded, encoded.rstrip("=")):
+        assert _WARM.scrub("x", "shop", {"properties": {"note": before + text}}).redactions, text
 
 
 #: What docs/scrubbing.md says is passed: base64 too short for a sign.
