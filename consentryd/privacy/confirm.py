@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from operator import contains
 from typing import Final
 
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.detect.secret import PROVIDER
 from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
@@ -36,6 +39,11 @@ _TOKEN: Final = re.compile(
     rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
+_PROVIDER: Final = re.compile(PROVIDER.pattern.pattern.encode(), PROVIDER.pattern.flags)
+_PREFIXES: Final = (
+    b"AKIA", b"ASIA", b"AGPA", b"AIDA", b"AROA", b"gh", b"github_pat_", b"xox", b"xapp-", b"k_live_", b"k_test_", b"whsec_", b"AIza",
+    b"ya29.", b"SG.", b"gl", b"npm_", b"pypi-", b"hf_", b"dop_v1_", b"sk-", b"key-", b"SK", b"shp",
+)  # fmt: skip
 #: What follows these is a credential or looks like one, whatever parts it.
 _TELLING: Final = (b"bearer", b"sg.", b"ya29.")
 _BASIC: Final = re.compile(rb"(?i:basic) [A-Za-z0-9+/][a-z]*[A-Z0-9+/=]")
@@ -94,7 +102,14 @@ def _is_grouped(text: bytes) -> bool:
     return len(_DATE.sub(b"", text).translate(None, GAPS + b"+-")) >= _LEAST_GROUPED
 
 
+def _has_key(data: bytes) -> bool:
+    """Whether a provider's key stands in the JSON, whatever its neighbours; most have too many digits to be told by their runs."""
+    return any(map(partial(contains, data), _PREFIXES)) and _PROVIDER.search(data) is not None
+
+
 def _has_token(data: bytes) -> bool:
+    if _has_key(data):
+        return True
     lower = data.lower()
     if any(lower.find(word) >= 0 for word in _TELLING) or (lower.find(b"basic ") >= 0 and _BASIC.search(data)):
         return True

@@ -19,6 +19,7 @@ RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
 GAPS: Final = b" ./()"
 LONG_RUN: Final = b"a" * 14
 LONG_NUMBER: Final = b"0" * 9
+SHORTEST_KEY: Final = 15
 
 _SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
@@ -30,6 +31,10 @@ _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
+#: Keys of providers whose signs may part them into short runs; nothing of it depends on which digit stands where.
+_KEY: Final = re.compile(
+    rb"(?<![A-Za-z0-9])(?:xox[a-z]-|xapp-|whsec_|AIza|ya[0-9]{2}\.|SG\.|gl[a-z]{2,3}-|github_pat_|pypi-|sk-)[A-Za-z0-9_+/-]{10}"
+)
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
     rb"/(?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
@@ -48,7 +53,7 @@ def gate_of(data: bytes) -> int:
         gate |= by_dashes(shapes)
     if shapes.find(b"aaaaa0000a") >= 0:
         gate |= Gate.SHAPE
-    if data.translate(RUNS).find(LONG_RUN) >= 0:
+    if data.translate(RUNS).find(LONG_RUN) >= 0 or (len(data) >= SHORTEST_KEY and _may_be_key(data) and _KEY.search(data)):
         gate |= Gate.RUN
     lower = data.lower()
     if (lower.find(b"basic ") >= 0 or lower.find(b"bearer") >= 0) and _CREDENTIAL.search(data):
@@ -58,6 +63,22 @@ def gate_of(data: bytes) -> int:
     if marks.find(b"/") >= 0 and _PERSON.search(data):
         gate |= Gate.FILE_PATH
     return gate
+
+
+def _may_be_key(data: bytes) -> bool:
+    find = data.find
+    return (
+        find(b"sk-") >= 0
+        or find(b"xox") >= 0
+        or find(b"gl") >= 0
+        or find(b"AIza") >= 0
+        or find(b"whsec_") >= 0
+        or find(b"SG.") >= 0
+        or find(b"ya") >= 0
+        or find(b"pypi-") >= 0
+        or find(b"xapp-") >= 0
+        or find(b"github_pat_") >= 0
+    )
 
 
 def by_dashes(shapes: bytes) -> int:
