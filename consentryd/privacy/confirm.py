@@ -11,7 +11,7 @@ from typing import Final
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.detect.secret import PROVIDER
-from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, by_dashes, gate_of
+from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
@@ -24,6 +24,11 @@ _LOOK_BACK: Final = 24
 _LEAST_GROUPED: Final = 9
 _LONGEST_START: Final = 256
 _LONGEST_END: Final = 4096
+_SIGNS: Final = (b"+", b"-")
+_LETTER: Final = re.compile(rb"-?[A-Za-z](?![A-Za-z0-9_-])")
+#: What stands before a number that is somebody's telephone's, whatever else it could be.
+_LINKS: Final = (b"tel:", b"wa.me/", b"?phone=")
+_LINK: Final = 7
 _OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 _NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
@@ -79,6 +84,8 @@ def _has_number(data: bytes) -> bool:
         rest.append(data[last:start])
         last = end
     shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
+    if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0:
+        return True
     if shapes.find(LONG_NUMBER) < 0 and shapes.find(b"000000-0") < 0 and not by_dashes(shapes):
         return False
     return any(_is_grouped(match[1]) for match in _NUMBER.finditer(data))
@@ -87,10 +94,12 @@ def _has_number(data: bytes) -> bool:
 def _is_harmless(data: bytes, start: int, end: int) -> bool:
     """Part of a longer word, or a time in seconds or milliseconds. A full stop ends a sentence, if no digit follows."""
     before, after, length = data[start - 1 : start], data[end : end + 1], end - start
-    if before and before[0] in _WORDS:
-        return before != b"."
+    if before and before[0] in _WORDS and (before not in _SIGNS or data[start - 2] in _WORDS):
+        return before != b"." and data[start - 2 : start - 1] != b"%" and data[end : end + 1] != b"^"
     if after and after[0] in _CONTINUES:
-        return not (length == _CHINESE and after in b"xX")
+        return not ((length == _CHINESE and after in b"xX") or _LETTER.match(data, end))
+    if data[start - _LINK : start].lower().endswith(_LINKS):
+        return False
     if after == b"." and data[end + 1 : end + 2].isdigit():
         return True
     return (length <= _SECONDS or (length == _MILLISECONDS and data[start : start + 1] == b"1")) and after != b" "

@@ -15,6 +15,8 @@ _INVISIBLE: Final = re.compile(
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([2-7][0-9A-Fa-f])")
+_SURROGATES: Final = range(0xD800, 0xE000)
 _ENTITY: Final = re.compile(r"&(?:#|[a-z]{2,12};)")
 
 #: Letters of other scripts that look like Latin ones (from Unicode's confusables), used only where they stand among Latin letters.
@@ -92,7 +94,15 @@ def plain(text: str) -> str:
         text = unquote(text, errors="replace")
     if "&" in text:
         text = html.unescape(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescaped, text)
     return text if text.isascii() else _folded(text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """The character that stands in a text as its number, as JSON and JavaScript write it."""
+    code = int(match[1] or match[2], 16)
+    return match[0] if code in _SURROGATES else chr(code)
 
 
 def _folded(text: str) -> str:

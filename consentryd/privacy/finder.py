@@ -16,7 +16,7 @@ from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
-from consentryd.privacy.rules import KeyRule, RuleTable
+from consentryd.privacy.rules import KeyRule, RuleTable, detector_names
 from consentryd.privacy.work import MOST_FINDINGS
 
 _MOST_PARTS: Final = 1024
@@ -27,7 +27,7 @@ _ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
 #: A key that scrubbing has written.
-_OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
+_OWN: Final = re.compile(rf"\[(?:{'|'.join(map(re.escape, sorted(detector_names())))})(?::[a-p]{{32}})?\](?:_[0-9]+)?")
 
 
 class Finder:

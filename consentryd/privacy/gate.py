@@ -14,21 +14,23 @@ from consentryd.privacy.detect.detector import Gate
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = _LETTERS + _DIGITS
-SHAPES: Final = bytes.maketrans(_ALNUM, b"a" * 52 + b"0" * 10)
+SHAPES: Final = bytes.maketrans(_ALNUM + b"_\t", b"a" * 52 + b"0" * 10 + b",,")
 RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
 GAPS: Final = b" ./()"
 LONG_RUN: Final = b"a" * 14
+PARTED: Final = b"0000,0000,"
 LONG_NUMBER: Final = b"0" * 9
 SHORTEST_KEY: Final = 15
 
 _SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
     rb"[0-9]%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
-    rb"|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
+    rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
     rb"|clients?|contacts?)%2[fF]"
 )
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
+_PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
 _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
 #: Keys of providers whose signs may part them into short runs; nothing of it depends on which digit stands where.
@@ -49,6 +51,8 @@ def gate_of(data: bytes) -> int:
     shapes = data.translate(SHAPES, GAPS)
     if shapes.find(b"000000") >= 0:
         gate |= _by_shapes(shapes)
+    if shapes.find(b"0000,") >= 0:
+        gate |= _by_commas(shapes, data)
     if shapes.find(b"000-00") >= 0:
         gate |= by_dashes(shapes)
     if shapes.find(b"aaaaa0000a") >= 0:
@@ -63,6 +67,12 @@ def gate_of(data: bytes) -> int:
     if marks.find(b"/") >= 0 and _PERSON.search(data):
         gate |= Gate.FILE_PATH
     return gate
+
+
+def _by_commas(shapes: bytes, data: bytes) -> int:
+    """Groups of four digits parted by commas, underscores or tabs, and pairs of coordinates."""
+    gate = Gate.DIGITS if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0 else 0
+    return gate | Gate.ADDRESS if shapes.find(b"00000,") >= 0 and _PAIR.search(data) else gate
 
 
 def _may_be_key(data: bytes) -> bool:

