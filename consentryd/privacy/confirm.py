@@ -98,7 +98,7 @@ def _is_harmless(data: bytes, start: int, end: int) -> bool:
         return before != b"." and data[start - 2 : start - 1] != b"%" and data[end : end + 1] != b"^"
     if after and after[0] in _CONTINUES:
         return not ((length == _CHINESE and after in b"xX") or _LETTER.match(data, end))
-    if data[start - _LINK : start].lower().endswith(_LINKS):
+    if data[max(0, start - _LINK) : start].lower().endswith(_LINKS):
         return False
     if after == b"." and data[end + 1 : end + 2].isdigit():
         return True

@@ -15,7 +15,7 @@ _INVISIBLE: Final = re.compile(
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
-_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([2-7][0-9A-Fa-f])")
+_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x(40)")  # not \x64, a directory
 _SURROGATES: Final = range(0xD800, 0xE000)
 _ENTITY: Final = re.compile(r"&(?:#|[a-z]{2,12};)")
 

@@ -11,7 +11,7 @@ from consentryd.privacy.detect.detector import Detector, Gate
 #: A product of a user agent (RFC 9110 section 10.1.5) has a capital letter, or is one of few, and stands behind no path.
 _VERSION_WORD: Final = re.compile(
     r"(?:(?i:\bv|version|release|build|firmware)[ :=]{0,2}"
-    r"|(?:\A|[\s(;,])(?!(?i:ip|whois|host|addr|client|remote|src|dst|peer))"
+    r"|(?:\A|[\s(;,])(?!(?i:ip(?:v[46])?|whois|host|addr|address|client|remote|source|src|dst|peer)/)(?=[\w.+-]{3})"
     r"(?:[\w.+-]*[A-Z][\w.+-]*|okhttp|curl|axios|python-requests|node|undici|got|libcurl|nginx|bot)/)\Z"
 )
 _LOOK_BACK: Final = 48
