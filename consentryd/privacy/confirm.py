@@ -31,7 +31,7 @@ _LINKS: Final = (b"tel:", b"wa.me/", b"?phone=")
 _LINK: Final = 7
 _OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
-_NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
+_NUMBER: Final = re.compile(rb"(?:[^A-Za-z0-9_.+-][+-]?|[Nn][or]\.)(?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
 _DATE: Final = re.compile(rb"^(?:19|20)[0-9]{2}[-/.][01][0-9][-/.][0-3][0-9](?![0-9])")
 _SHAPE: Final = re.compile(
     rb"[^A-Za-z0-9_.+-](?:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|[0-9]{8}-?[A-Z]|[XYZ]-?[0-9]{7}-?[A-Z]|[STFGM][0-9]{7}[A-Z]"

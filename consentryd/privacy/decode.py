@@ -74,7 +74,7 @@ def may_hide(data: bytes) -> bool:
 #: of UTF-8 that begin a character, where one of the first two is not ASCII. A group may go on with a character of the one before.
 _ANY: Final = "[A-Za-z0-9+/_-]"
 _ASCII_GROUP: Final = f"[A-Za-f][A-HQ-Xg-nw-z0-3]{_ANY}{{2}}"
-_FOREIGN_GROUP: Final = f"(?:[A-Za-f][M-Pc-fs-v89+/_-][CGKOSWaeimquy26+-]|[w-z0-9][I-LY-bo-r4-7]{_ANY}){_ANY}"
+_FOREIGN_GROUP: Final = f"(?:[A-Za-f][M-Pc-fs-v89+/_-][CGKOSWaeimquy26+-]|[w-z0-9][I-LYZabo-r4-7]{_ANY}){_ANY}"
 _TWO_GROUPS: Final = f"(?:{_ASCII_GROUP}(?:{_ASCII_GROUP}|{_FOREIGN_GROUP}|[g-v]{_ANY}{{3}})|{_FOREIGN_GROUP}{_ANY}{{4}})"
 _BASE64: Final = re.compile(rf"(?<![A-Za-z0-9_-]){_TWO_GROUPS}{_ANY}{{2,}}={{0,2}}(?![A-Za-z0-9_-])", re.ASCII)
 _LEAST_BASE64: Final = 12

@@ -144,7 +144,7 @@ class TextCleaner:
     def _spaced(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left where plus signs are spaces, as forms write them in a query, or all but those of calling codes."""
         for spaced in (text.replace("+", " "), _SPACE.sub(" ", text)):
-            left = self.clean(spaced, path, about, depth + 1, work)
+            left = spaced if spaced == text else self.clean(spaced, path, about, depth + 1, work)
             if left != spaced:
                 return left
         return text

@@ -12,7 +12,8 @@ from consentryd.privacy.detect.detector import Detector, Gate
 _VERSION_WORD: Final = re.compile(
     r"(?:(?i:\bv|version|release|build|firmware)[ :=]{0,2}"
     r"|(?:\A|[\s(;,])(?!(?i:ip(?:v[46])?|whois|host|addr|address|client|remote|source|src|dst|peer)/)(?=[\w.+-]{3})"
-    r"(?:[\w.+-]*[A-Z][\w.+-]*|okhttp|curl|axios|python-requests|node|undici|got|libcurl|nginx|bot)/)\Z"
+    r"(?:[\w.+-]*[A-Z][\w.+-]*|android|app|axios|chrome|chromium|curl|dart|edge|electron|expo|firefox|flutter|ios|java|libcurl|nginx|node|okhttp"
+    r"|opera|php|python|python-requests|ruby|safari|sdk|undici|wget)/)\Z"
 )
 _LOOK_BACK: Final = 48
 _OCTETS: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|\Z)){4}")
