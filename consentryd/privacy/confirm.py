@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from operator import contains
 from typing import Final
 
-from consentryd.privacy.decode import may_hide, plain
+from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
-from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, RUNS, SHAPES, by_dashes, gate_of
+from consentryd.privacy.detect.secret import PROVIDER
+from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
@@ -19,8 +22,16 @@ _MILLISECONDS: Final = 13
 _MOST_RUNS: Final = 24
 _LOOK_BACK: Final = 24
 _LEAST_GROUPED: Final = 9
+_LONGEST_START: Final = 256
+_LONGEST_END: Final = 4096
+_SIGNS: Final = (b"+", b"-")
+_LETTER: Final = re.compile(rb"-?[A-Za-z](?![A-Za-z0-9_-])")
+#: What stands before a number that is somebody's telephone's, whatever else it could be.
+_LINKS: Final = (b"tel:", b"wa.me/", b"?phone=")
+_LINK: Final = 7
+_OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
-_NUMBER: Final = re.compile(rb"[^A-Za-z0-9_.+-](?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
+_NUMBER: Final = re.compile(rb"(?:[^A-Za-z0-9_.+-][+-]?|[Nn][or]\.)(?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
 _DATE: Final = re.compile(rb"^(?:19|20)[0-9]{2}[-/.][01][0-9][-/.][0-3][0-9](?![0-9])")
 _SHAPE: Final = re.compile(
     rb"[^A-Za-z0-9_.+-](?:[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|[0-9]{8}-?[A-Z]|[XYZ]-?[0-9]{7}-?[A-Z]|[STFGM][0-9]{7}[A-Z]"
@@ -33,6 +44,11 @@ _TOKEN: Final = re.compile(
     rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
+_PROVIDER: Final = re.compile(PROVIDER.pattern.pattern.encode(), PROVIDER.pattern.flags)
+_PREFIXES: Final = (
+    b"AKIA", b"ASIA", b"AGPA", b"AIDA", b"AROA", b"gh", b"github_pat_", b"xox", b"xapp-", b"k_live_", b"k_test_", b"whsec_", b"AIza",
+    b"ya29.", b"SG.", b"gl", b"npm_", b"pypi-", b"hf_", b"dop_v1_", b"sk-", b"key-", b"SK", b"shp",
+)  # fmt: skip
 #: What follows these is a credential or looks like one, whatever parts it.
 _TELLING: Final = (b"bearer", b"sg.", b"ya29.")
 _BASIC: Final = re.compile(rb"(?i:basic) [A-Za-z0-9+/][a-z]*[A-Z0-9+/=]")
@@ -68,6 +84,8 @@ def _has_number(data: bytes) -> bool:
         rest.append(data[last:start])
         last = end
     shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
+    if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0:
+        return True
     if shapes.find(LONG_NUMBER) < 0 and shapes.find(b"000000-0") < 0 and not by_dashes(shapes):
         return False
     return any(_is_grouped(match[1]) for match in _NUMBER.finditer(data))
@@ -76,10 +94,12 @@ def _has_number(data: bytes) -> bool:
 def _is_harmless(data: bytes, start: int, end: int) -> bool:
     """Part of a longer word, or a time in seconds or milliseconds. A full stop ends a sentence, if no digit follows."""
     before, after, length = data[start - 1 : start], data[end : end + 1], end - start
-    if before and before[0] in _WORDS:
-        return before != b"."
+    if before and before[0] in _WORDS and (before not in _SIGNS or data[start - 2] in _WORDS):
+        return before != b"." and data[start - 2 : start - 1] != b"%" and data[end : end + 1] != b"^"
     if after and after[0] in _CONTINUES:
-        return not (length == _CHINESE and after in b"xX")
+        return not ((length == _CHINESE and after in b"xX") or _LETTER.match(data, end))
+    if data[max(0, start - _LINK) : start].lower().endswith(_LINKS):
+        return False
     if after == b"." and data[end + 1 : end + 2].isdigit():
         return True
     return (length <= _SECONDS or (length == _MILLISECONDS and data[start : start + 1] == b"1")) and after != b" "
@@ -91,7 +111,14 @@ def _is_grouped(text: bytes) -> bool:
     return len(_DATE.sub(b"", text).translate(None, GAPS + b"+-")) >= _LEAST_GROUPED
 
 
+def _has_key(data: bytes) -> bool:
+    """Whether a provider's key stands in the JSON, whatever its neighbours; most have too many digits to be told by their runs."""
+    return any(map(partial(contains, data), _PREFIXES)) and _PROVIDER.search(data) is not None
+
+
 def _has_token(data: bytes) -> bool:
+    if _has_key(data):
+        return True
     lower = data.lower()
     if any(lower.find(word) >= 0 for word in _TELLING) or (lower.find(b"basic ") >= 0 and _BASIC.search(data)):
         return True
@@ -102,9 +129,17 @@ def _has_token(data: bytes) -> bool:
         if not run.translate(None, _HEX) and not run[2:12].isdigit() and data[start - 1 : start] != b" ":
             continue
         before = data[max(0, start - _LOOK_BACK) : start].translate(_PARTS).rpartition(b" ")[2]
-        if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)):
+        if _TOKEN.match(data, start - len(before)) or (before and _TOKEN.match(data, start)) or _is_base64(data, start, end):
             return True
     return False
+
+
+def _is_base64(data: bytes, start: int, end: int) -> bool:
+    """Whether a run is part of base64 of readable text, which may begin with letters that `_TOKEN` does not know."""
+    before = data[max(0, start - _LONGEST_START) : start]
+    first = start - len(before) + len(before.rstrip(_OF_BASE64))
+    after = data[end : end + _LONGEST_END]
+    return holds_base64(data[first : end + len(after) - len(after.lstrip(_OF_BASE64))].decode())
 
 
 def _runs(view: bytes, needle: bytes, filler: bytes) -> Iterator[tuple[int, int]]:

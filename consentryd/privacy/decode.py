@@ -15,6 +15,8 @@ _INVISIBLE: Final = re.compile(
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x(40)")  # not \x64, a directory
+_SURROGATES: Final = range(0xD800, 0xE000)
 _ENTITY: Final = re.compile(r"&(?:#|[a-z]{2,12};)")
 
 #: Letters of other scripts that look like Latin ones (from Unicode's confusables), used only where they stand among Latin letters.
@@ -68,11 +70,15 @@ def may_hide(data: bytes) -> bool:
     return scripts.find(b"aL") >= 0 or scripts.find(b"LTa") >= 0
 
 
-#: Three bytes of ASCII in base64: the high bit of each is 0, so each sextet but the last comes from half the alphabet or less.
-_BASE64: Final = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){2}[A-Za-z0-9+/_-]{2,}={0,2}(?![A-Za-z0-9_-])", re.ASCII
-)
+#: Three bytes of ASCII in base64: the high bit of each is 0, so each sextet but the last comes from half the alphabet or less. Three bytes
+#: of UTF-8 that begin a character, where one of the first two is not ASCII. A group may go on with a character of the one before.
+_ANY: Final = "[A-Za-z0-9+/_-]"
+_ASCII_GROUP: Final = f"[A-Za-f][A-HQ-Xg-nw-z0-3]{_ANY}{{2}}"
+_FOREIGN_GROUP: Final = f"(?:[A-Za-f][M-Pc-fs-v89+/_-][CGKOSWaeimquy26+-]|[w-z0-9][I-LYZabo-r4-7]{_ANY}){_ANY}"
+_TWO_GROUPS: Final = f"(?:{_ASCII_GROUP}(?:{_ASCII_GROUP}|{_FOREIGN_GROUP}|[g-v]{_ANY}{{3}})|{_FOREIGN_GROUP}{_ANY}{{4}})"
+_BASE64: Final = re.compile(rf"(?<![A-Za-z0-9_-]){_TWO_GROUPS}{_ANY}{{2,}}={{0,2}}(?![A-Za-z0-9_-])", re.ASCII)
 _LEAST_BASE64: Final = 12
+_MOST_TAILS: Final = 8
 _STANDARD: Final = str.maketrans("-_", "+/")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -88,7 +94,15 @@ def plain(text: str) -> str:
         text = unquote(text, errors="replace")
     if "&" in text:
         text = html.unescape(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescaped, text)
     return text if text.isascii() else _folded(text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """The character that stands in a text as its number, as JSON and JavaScript write it."""
+    code = int(match[1] or match[2], 16)
+    return match[0] if code in _SURROGATES else chr(code)
 
 
 def _folded(text: str) -> str:
@@ -117,11 +131,21 @@ def whole_base64(text: str) -> str | None:
     return _from_base64(text) if _BASE64.fullmatch(text) else None
 
 
+def holds_base64(token: str) -> bool:
+    """Whether readable text stands in base64 in a run of its characters."""
+    return bool(_decoded(token, 0))
+
+
 def _decoded(token: str, start: int) -> list[tuple[int, int, str]]:
-    """The whole token, or else what stands between its slashes: in a URL they part segments."""
-    whole = _from_base64(token)
-    if whole is not None:
-        return [(start, start + len(token), whole)]
+    """The whole token, or what follows one of its slashes, or else what stands between them: in a URL they part segments."""
+    first = 0
+    for _ in range(_MOST_TAILS):
+        whole = _from_base64(token[first:])
+        if whole is not None:
+            return [(start + first, start + len(token), whole)]
+        first = token.find("/", first) + 1
+        if not first:
+            break
     found = []
     for part in token.split("/") if "/" in token else ():
         decoded = _from_base64(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from consentryd.model.memory import keep, keep_seen
@@ -15,7 +16,8 @@ from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
-from consentryd.privacy.rules import KeyRule, RuleTable
+from consentryd.privacy.rules import KeyRule, RuleTable, detector_names
+from consentryd.privacy.work import MOST_FINDINGS
 
 _MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
@@ -25,7 +27,7 @@ _ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
 #: A key that scrubbing has written.
-_OWN: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\](?:_[0-9]+)?")
+_OWN: Final = re.compile(rf"\[(?:{'|'.join(map(re.escape, sorted(detector_names())))})(?::[a-p]{{32}})?\](?:_[0-9]+)?")
 
 
 class Finder:
@@ -71,7 +73,7 @@ class Finder:
         return found
 
     def find(self, text: str, gate: int, about: KeyClass) -> list[Finding]:
-        """Confirmed spans in a text, in the detectors' order of claim; they may overlap."""
+        """Confirmed spans in a text, in the detectors' order of claim; they may overlap. At most one more than `MOST_FINDINGS`."""
         is_id = about.id_like and text.isdigit()
         detectors = self._by_gate.get((gate, is_id))
         if detectors is None:
@@ -85,7 +87,7 @@ class Finder:
             if detector.sign not in lower or (about.version and detector is IPV4) or (about.location and detector is USER_PATH):
                 continue
             before = len(found)
-            found += detector.find(text)
+            found += islice(detector.find(text), MOST_FINDINGS + 1 - before)
             if len(found) > before and _is_rest_harmless(text, found[before:]):
                 return found
         return found

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from consentryd.privacy.age import AGE
 from consentryd.privacy.detect.phone import is_phone_like
 
 _DIGIT: Final = re.compile(r"\d")
 _WORD: Final = re.compile(r"[^\W_]")
 _AT: Final = re.compile("@|\\bat\\b|%40|&#|\\uff20|\\ufe6b|&commat;", re.IGNORECASE)
 _LEAST_NUMBER: Final = 4
+_AGE: Final = re.compile(AGE, re.IGNORECASE)
 _MOST_AGE: Final = 5
 
 
@@ -31,7 +33,7 @@ def _is_whole_agent(text: str) -> bool:
 _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "email": lambda text: _AT.search(text) is not None,
     "phone": is_phone_like,
-    "age": lambda text: len(text) <= _MOST_AGE and _DIGIT.search(text) is not None,
+    "age": lambda text: (len(text) <= _MOST_AGE and _DIGIT.search(text) is not None) or _AGE.fullmatch(text.strip()) is not None,
     "name": _is_word,
     "secret": _is_word,
     "click_id": _is_word,

@@ -14,22 +14,30 @@ from consentryd.privacy.detect.detector import Gate
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = _LETTERS + _DIGITS
-SHAPES: Final = bytes.maketrans(_ALNUM, b"a" * 52 + b"0" * 10)
+SHAPES: Final = bytes.maketrans(_ALNUM + b"_\t", b"a" * 52 + b"0" * 10 + b",,")
 RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
 GAPS: Final = b" ./()"
 LONG_RUN: Final = b"a" * 14
+PARTED: Final = b"0000,0000,"
 LONG_NUMBER: Final = b"0" * 9
+SHORTEST_KEY: Final = 15
 
 _SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
     rb"%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
-    rb"|\A%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
+    rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]"
+    rb"|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
     rb"|clients?|contacts?)%2[fF]"
 )
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
+_PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
 _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
+#: Keys of providers whose signs may part them into short runs; nothing of it depends on which digit stands where.
+_KEY: Final = re.compile(
+    rb"(?<![A-Za-z0-9])(?:xox[a-z]-|xapp-|whsec_|AIza|ya[0-9]{2}\.|SG\.|gl[a-z]{2,3}-|github_pat_|pypi-|sk-)[A-Za-z0-9_+/-]{10}"
+)
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
     rb"/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
@@ -45,23 +53,47 @@ def gate_of(data: bytes) -> int:
     shapes = data.translate(SHAPES, GAPS)
     if shapes.find(b"000000") >= 0:
         gate |= _by_shapes(shapes)
+    if shapes.find(b"0000,") >= 0:
+        gate |= _by_commas(shapes, data)
     if shapes.find(b"000-00") >= 0:
         gate |= by_dashes(shapes)
     if shapes.find(b"aaaaa0000a") >= 0:
         gate |= Gate.SHAPE
-    if data.translate(RUNS).find(LONG_RUN) >= 0:
+    if data.translate(RUNS).find(LONG_RUN) >= 0 or (len(data) >= SHORTEST_KEY and _may_be_key(data) and _KEY.search(data)):
         gate |= Gate.RUN
     lower = data.lower()
     if (lower.find(b"basic ") >= 0 or lower.find(b"bearer") >= 0) and _CREDENTIAL.search(data):
         gate |= Gate.RUN
     if marks.find(b"..") >= 0 and _CISCO.search(data):
         gate |= Gate.ADDRESS
-    if marks.find(b"/") >= 0:
-        if _PERSON.search(lower):
-            gate |= Gate.FILE_PATH
-        if marks.find(b"(") >= 0 and _AGENT.search(data):
-            gate |= Gate.AGENT
-    return gate
+    return gate | _by_slashes(marks, lower, data) if marks.find(b"/") >= 0 else gate
+
+
+def _by_slashes(marks: bytes, lower: bytes, data: bytes) -> int:
+    gate = Gate.FILE_PATH if _PERSON.search(lower) else 0
+    return gate | Gate.AGENT if marks.find(b"(") >= 0 and _AGENT.search(data) else gate
+
+
+def _by_commas(shapes: bytes, data: bytes) -> int:
+    """Groups of four digits parted by commas, underscores or tabs, and pairs of coordinates."""
+    gate = Gate.DIGITS if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0 else 0
+    return gate | Gate.ADDRESS if shapes.find(b"00000,") >= 0 and _PAIR.search(data) else gate
+
+
+def _may_be_key(data: bytes) -> bool:
+    find = data.find
+    return (
+        find(b"sk-") >= 0
+        or find(b"xox") >= 0
+        or find(b"gl") >= 0
+        or find(b"AIza") >= 0
+        or find(b"whsec_") >= 0
+        or find(b"SG.") >= 0
+        or find(b"ya") >= 0
+        or find(b"pypi-") >= 0
+        or find(b"xapp-") >= 0
+        or find(b"github_pat_") >= 0
+    )
 
 
 def by_dashes(shapes: bytes) -> int:

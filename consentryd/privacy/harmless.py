@@ -14,6 +14,7 @@ from consentryd.model.memory import keep_seen
 from consentryd.privacy.confirm import confirm
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.gate import gate_of
+from consentryd.privacy.inner_json import bytes_may_be_json
 
 #: Texts and shapes remembered, in memory only.
 MOST_TEXTS: Final = 16_384
@@ -38,8 +39,6 @@ _HEX_ZEROS: Final = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _UUID: Final = b"00000000-0000-0000-0000-000000000000"
 _UUID_LENGTH: Final = len(_UUID)
 _NUMBERED_PARAMETER: Final = re.compile(rb"0[^?&#;\"\s]*=")
-_OPENS: Final = (b"{", b"[")
-_CLOSES: Final = (b"}", b"]")
 _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
 
 
@@ -96,7 +95,7 @@ class Harmless:
             self._remember_shape(text.encode())
 
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
-        if _looks_like_json(raw) and self._tells_key(raw):
+        if bytes_may_be_json(raw) and self._tells_key(raw):
             return False
         gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
         if not gate & ~Gate.QUERY:
@@ -112,10 +111,6 @@ class Harmless:
     def _remember_shape(self, shape: bytes) -> None:
         if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):
             return
-        if b"0" in shape and _looks_like_json(shape):  # digits may stand in keys
+        if b"0" in shape and bytes_may_be_json(shape):  # digits may stand in keys
             return
         keep_seen(self._shapes, hash(shape), MOST_SHAPES)
-
-
-def _looks_like_json(raw: bytes) -> bool:
-    return raw[:1] in _OPENS and raw[-1:] in _CLOSES and b'"' in raw

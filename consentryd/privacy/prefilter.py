@@ -91,7 +91,7 @@ class Prefilter:
                         if inner not in seen:
                             fresh.append(inner)
                     elif kind is int or kind is float:
-                        if inner >= _LEAST_NUMBER and not FIRST_TIME <= inner < LAST_TIME:
+                        if not -_LEAST_NUMBER < inner < _LEAST_NUMBER and not FIRST_TIME <= inner < LAST_TIME:
                             return False
                     elif kind is dict or kind is list:
                         below.append(inner)

@@ -24,6 +24,8 @@ class Action(StrEnum):
 TYPE: Final = Action.TYPE
 KEEP: Final = Action.KEEP
 
+#: The detector of people's ids, which differ by every character.
+USER_ID: Final = "user_id"
 #: Not detectors, but the other reasons for which a value is taken out.
 ALLOW_RULE: Final = "allow"
 BOUND_RULE: Final = "bound"

@@ -16,8 +16,7 @@ from consentryd.model.error import ConfigError
 from consentryd.model.memory import keep
 from consentryd.privacy.detect import DETECTORS
 from consentryd.privacy.detect.national_id import NUMBERS
-from consentryd.privacy.redaction import Action
-from consentryd.privacy.treatment import USER_ID
+from consentryd.privacy.redaction import USER_ID, Action
 from consentryd.privacy.words import words_of
 
 _MOST_SCOPES: Final = 4096

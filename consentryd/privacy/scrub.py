@@ -18,10 +18,10 @@ from consentryd.model.made import made
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.prefilter import Prefilter
-from consentryd.privacy.redaction import ALLOW_RULE, URL_RULE, Action, Redaction, Scrubbed
+from consentryd.privacy.redaction import ALLOW_RULE, URL_RULE, USER_ID, Action, Redaction, Scrubbed
 from consentryd.privacy.rules import RuleTable, Scope
 from consentryd.privacy.seal import Place, SubjectKeys
-from consentryd.privacy.treatment import USER_ID, Treatment
+from consentryd.privacy.treatment import Treatment
 from consentryd.privacy.walk import Walk
 from consentryd.privacy.work import Work
 

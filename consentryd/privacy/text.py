@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
-
-import orjson
 
 from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
@@ -16,6 +15,7 @@ from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import LEAST
+from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
@@ -24,6 +24,7 @@ from consentryd.privacy.work import Work
 MOST_DECODINGS: Final = 4
 MOST_PASSES: Final = 4
 MOST_BASE64: Final = 16
+MOST_LINES: Final = 1024
 
 FRAGMENT: Final = "url_fragment"
 #: Longer texts seldom hold one datum only.
@@ -35,6 +36,10 @@ _DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
 #: Parameters of a query, and of what looks like one, in a text before which a `&` is put.
 PARAMETER: Final = re.compile(r"[?&#;\s](?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
+
+_ENCODERS: Final = frozenset("%&\\")
+#: A plus sign in a query that is no calling code's.
+_SPACE: Final = re.compile(r"(?<=[\w).])\+|\+(?![0-9(])")
 
 #: Walks JSON found in a text: (value, path, depth, work) -> value.
 Nested = Callable[[Any, str, int, Work], Any]
@@ -52,13 +57,7 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < LEAST or text in self._harmless.texts:
             return text
-        left = None
-        if text[0] in "{[" and text[-1] in "}]":
-            left = self._json(text, path, depth, work)
-        elif len(text) <= LONGEST and not (about.id_like or about.version):
-            left = self._at_once(text, path, depth, work)
-            if left is None and " " not in text:
-                left = self._of_one_word(text, path, about, depth, work)
+        left = self._json(text, path, depth, work) if may_be_json(text) else self._usual(text, path, about, depth, work)
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -71,6 +70,15 @@ class TextCleaner:
                 return cleaned
             text = cleaned
         return work.beyond(path)
+
+    def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left of a text that is base64 or holds one datum; None where a closer look is due."""
+        if about.id_like or about.version or len(text) > LONGEST:
+            return None
+        left = self._at_once(text, path, depth, work)
+        if left is not None or " " in text:
+            return left
+        return self._of_one_word(text, path, about, depth, work)
 
     def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left of a URL with telling parameters, or of base64; None where a closer look is due."""
@@ -115,7 +123,7 @@ class TextCleaner:
 
     def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
-        if text[0] in "{[" and text[-1] in "}]":  # it looks like JSON and is none, as long as it is encoded
+        if may_be_json(text):  # it looks like JSON and is none, as long as it is encoded
             readable = _decoded(text) or text
             cleaned = text if readable == text else self.clean(readable, path, about, depth + 1, work)
             if cleaned not in {text, readable}:
@@ -133,25 +141,41 @@ class TextCleaner:
                     return cleaned, True
         cleaned = self._search(text, gate, path, about, depth, work)
         if cleaned == text and gate & Gate.PLUS and gate & Gate.QUERY:
-            spaced = text.replace("+", " ")  # as forms write spaces in a query
-            left = self.clean(spaced, path, about, depth + 1, work)
-            return (text if left == spaced else left), True
+            return self._spaced(text, path, about, depth, work), True
         return cleaned, False
+
+    def _spaced(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left where plus signs are spaces, as forms write them in a query, or all but those of calling codes."""
+        for spaced in (text.replace("+", " "), _SPACE.sub(" ", text)):
+            left = spaced if spaced == text else self.clean(spaced, path, about, depth + 1, work)
+            if left != spaced:
+                return left
+        return text
 
     def _json(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of JSON; None where it is none."""
         if not work.takes(len(text), depth):
             return work.beyond(path)
-        try:
-            value = orjson.loads(text)
-        except ValueError:
-            return None
+        found = parsed(text)
+        if found is None:
+            return self._lines(text, path, depth, work)
+        value, written = found
         outer, work.anchor = work.anchor, work.anchor or path
         cleaned = self._nested(value, path, depth + 1, work)
         work.anchor = outer
         if cleaned is value or cleaned is DROPPED:
             return text if cleaned is value else cleaned
-        return orjson.dumps(cleaned).decode()
+        return written(cleaned)
+
+    def _lines(self, text: str, path: str, depth: int, work: Work) -> Any:
+        """What is left of JSON Lines; None where it is none."""
+        lines = lines_of(text)
+        if lines is None:
+            return None
+        if len(lines) > MOST_LINES:
+            return work.beyond(path)
+        cleaned = [self.clean(line, path, PLAIN, depth + 1, work) for line in lines]
+        return DROPPED if DROPPED in cleaned else "".join(cleaned)
 
     def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text
@@ -159,6 +183,8 @@ class TextCleaner:
             cleaned = self._parameters(text, path, work)
         found = self._finder.find(cleaned, gate, about)
         if found:
+            if not work.finds(len(found)):
+                return work.beyond(path)
             cleaned = self._spans(cleaned, found, path, work)
         elif not (gate & _DEEPER or about.version or about.location):
             self._harmless.settle(text)
@@ -216,7 +242,7 @@ def _decoded(text: str) -> str | None:
     """The text without its encodings; None when there are more than anyone has reason for."""
     for _ in range(MOST_DECODINGS):
         decoded = plain(text)
-        if decoded == text or (decoded.isascii() and "%" not in decoded and "&" not in decoded):
+        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)):
             return decoded
         text = decoded
     return None
@@ -227,20 +253,23 @@ def _claims(found: list[Finding], path: str, work: Work) -> list[tuple[Finding, 
     if len(found) == 1:
         action = work.scope.action(found[0].name, found[0].kind, path)
         return [] if action is KEEP else [(found[0], action)]
-    claimed: list[tuple[Finding, Action]] = []
-    for finding in found:
+    starts: list[int] = []
+    claims: list[tuple[int, Finding, Action]] = []  # in the order of the text, each with its place in the order of claim
+    for turn, finding in enumerate(found):
         action = work.scope.action(finding.name, finding.kind, path)
         if action is KEEP:
             continue
         start, end, _, _ = finding
-        over = [claim for claim in claimed if start < claim[0].end and claim[0].start < end]
-        if any(claim[0].name in _WHOLE for claim in over):
+        low = bisect_right(starts, start)
+        low -= low > 0 and claims[low - 1][1].end > start
+        high = bisect_left(starts, end, low)
+        over = claims[low:high]
+        if any(claim[1].name in _WHOLE for claim in over):
             continue  # an address that seems to begin in a URL's user-info ends with its host
         if over:
-            first, action = over[0]
-            start = min(start, *(claim[0].start for claim in over))
-            end = max(end, *(claim[0].end for claim in over))
-            finding = first._replace(start=start, end=end)  # noqa: PLW2901  the finding grows
-            claimed = [claim for claim in claimed if claim not in over]
-        claimed.append((finding, action))
-    return sorted(claimed, key=itemgetter(0))
+            _, first, action = min(over, key=itemgetter(0))
+            start = min(start, over[0][1].start)
+            finding = first._replace(start=start, end=max(end, over[-1][1].end))  # noqa: PLW2901  the finding grows
+        starts[low:high] = [start]
+        claims[low:high] = [(turn, finding, action)]
+    return [(finding, action) for _, finding, action in claims]

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, NamedTuple, Protocol
 
-from consentryd.privacy.redaction import TYPE, Action
+from consentryd.privacy.age import AGE
+from consentryd.privacy.decode import holds_base64
+from consentryd.privacy.redaction import TYPE, USER_ID, Action
+from consentryd.privacy.rules import detector_names
 from consentryd.privacy.seal import Place, SubjectKeys, seal
-
-#: The detector of people's ids, which differ by every character.
-USER_ID: Final = "user_id"
 
 #: Stands for a value that is to be taken out whole.
 DROPPED: Final = object()
@@ -22,15 +22,28 @@ _KEPT: Final = 4
 _LEAST_MASKED: Final = 8
 _MASKED: Final = frozenset({"card", "iban", "phone", "imei", "national_id"})
 _LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
-_OUTPUT: Final = re.compile(r"\[[a-z_]+(?::[a-p]{32})?\]|\[enc:[A-Za-z0-9_-]{38,}\]|\*{4}[0-9A-Za-z]{4}|\*{3}@[\w.-]{1,255}")
+_OUTPUT: Final = re.compile(
+    r"\[(?P<name>[a-z_]+)(?::[a-p]{32})?\]|\[enc:(?P<seal>[A-Za-z0-9_-]{39,})\]|\*{4}[0-9A-Za-z]{4}|\*{3}@[\w.-]{1,255}"
+)
+_NAMES: Final = detector_names()
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 _YEAR: Final = re.compile(r"(?<![0-9])(?:1[89]|20)[0-9]{2}(?![0-9])")
 _COMPACT_DATE: Final = re.compile(
     r"((?:19|20)[0-9]{2})(?:0[1-9]|1[0-2])[0-3][0-9]|[0-3][0-9](?:0[1-9]|1[0-2])((?:19|20)[0-9]{2})"
 )
 _DECIMAL: Final = re.compile(r"[0-9]+\.[0-9]+")
+_COMMA: Final = re.compile(r"(?<![0-9,])([0-9]{1,3}),([0-9]+)")  # as most of Europe writes decimals
+_SCALED: Final = re.compile(r"[0-9]{4,}")
+#: Degrees, minutes and maybe seconds.
+_ARC: Final = re.compile(
+    r"(?<![0-9.,])([0-9]{1,3})[ ]?[\u00b0\u00ba][ ]?([0-9]{1,2}(?:[.,][0-9]+)?)[ ]?['\u2032\u2019]?"
+    r"(?:[ ]?([0-9]{1,2}(?:[.,][0-9]+)?)[ ]?(?:[\"\u2033\u201d]|''|\u2032\u2032)?)?"
+)
+_MOST_DEGREES: Final = 360
+_E7: Final = 7  # decimals of scaled integers; where there were but six, one more is lost
 _DOMAIN: Final = re.compile(r"@([\w.-]{1,255})>?$")
 _BAND: Final = re.compile(r"[0-9]{1,2}-[0-9]{1,2}|100\+")
+_AGE: Final = re.compile(AGE, re.IGNORECASE)
 _OLDEST: Final = 130
 _CENTENARY: Final = 100
 
@@ -49,14 +62,25 @@ class Spots(Protocol):
     def spot(self, path: str) -> Spot: ...
 
 
-def is_output(value: Any) -> bool:
-    """Whether a text is what an action leaves behind."""
-    return isinstance(value, str) and value[:1] in {"[", "*"} and _OUTPUT.fullmatch(value) is not None
+def is_output(value: Any, own: str = "") -> bool:
+    """Whether a text is what an action leaves behind; a sender's `[john]` is not. `own` is a name that may stand here besides detectors'."""
+    if not isinstance(value, str) or value[:1] not in {"[", "*"}:
+        return False
+    match = _OUTPUT.fullmatch(value)
+    return match is not None and (_is_ours(match) or (own != "" and match["name"] == own))
 
 
 def without_outputs(text: str) -> str:
     """What is left of a text besides what actions left behind."""
-    return _OUTPUT.sub("", text) if "[" in text or "*" in text else text
+    return _OUTPUT.sub(lambda match: "" if _is_ours(match) else match[0], text) if "[" in text or "*" in text else text
+
+
+def _is_ours(match: re.Match[str]) -> bool:
+    """Known names, and seals that look random: base64 of a text is none."""
+    name, sealed = match["name"], match["seal"]
+    if name is not None:
+        return name in _NAMES
+    return sealed is None or (len(sealed) % 4 != 1 and not holds_base64(sealed))
 
 
 class Treatment:
@@ -119,12 +143,22 @@ class Treatment:
 
     def _rounded(self, value: Any) -> Any:
         if isinstance(value, int):
-            return value
+            return value if -_MOST_DEGREES <= value <= _MOST_DEGREES else round(value, self._decimals - _E7)
         if isinstance(value, float):
             return round(value, self._decimals)
+        value = _ARC.sub(self._degrees, value)
+        if "." not in value:
+            value = _COMMA.sub(r"\1.\2", value) if _COMMA.search(value) else _SCALED.sub(self._scaled, value)
         if _DECIMAL.search(value) is None and any(map(str.isdecimal, value)) and not re.fullmatch(r"[-+0-9 ,;]+", value):
             return _token("coordinate")
         return _DECIMAL.sub(lambda match: str(round(float(match[0]), self._decimals)), value)
+
+    def _degrees(self, match: re.Match[str]) -> str:
+        minutes, seconds = (float((part or "0").replace(",", ".")) for part in match.groups()[1:])
+        return f"{round(int(match[1]) + minutes / 60 + seconds / 3600, self._decimals)}\u00b0"
+
+    def _scaled(self, match: re.Match[str]) -> str:
+        return str(round(int(match[0]), self._decimals - _E7))
 
 
 @cache
@@ -156,7 +190,8 @@ def _band(value: Any) -> Any:
     if isinstance(value, str) and _BAND.fullmatch(value):
         return value
     try:
-        age = int(float(value))
+        told = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
+        age = int(float(told["years"] if told else value))
     except (ValueError, OverflowError):
         return _token("age")
     if not 0 <= age <= _OLDEST:

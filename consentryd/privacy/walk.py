@@ -139,7 +139,7 @@ class Walk:
         return None if action is KEEP else self._whole(value, path, action, about.hint, about.hint, work)
 
     def _whole(self, value: Any, path: str, action: Action, rule: str, detector: str, work: Work) -> Any:
-        if action is KEEP or is_output(value) or value == "":
+        if action is KEEP or is_output(value, detector) or value == "":
             return value
         subject = orjson.dumps(value).decode() if isinstance(value, dict | list) else value
         treated = self._treatment.apply(action, detector, "", subject, path, work)
@@ -150,7 +150,7 @@ class Walk:
 
     def _number(self, value: float, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if not -_LEAST_NUMBER < value < _LEAST_NUMBER and (isinstance(value, int) or value.is_integer()):
-            text = str(int(value))
+            text = str(abs(int(value)))
             treated = self._texts.clean(text, path, about, depth, work)
             return value if treated == text else treated
         return value

@@ -16,6 +16,9 @@ from consentryd.privacy.treatment import DROPPED, Spot
 MOST_CHARACTERS: Final = 262_144
 MOST_NODES: Final = 16_384
 MOST_NESTING: Final = 64
+#: Findings in one text that were looked for one by one, and in one event.
+MOST_FINDINGS: Final = 512
+MOST_FINDINGS_OF_EVENT: Final = 2_048
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Work:
     redactions: list[Redaction] = field(default_factory=list)
     characters: int = MOST_CHARACTERS
     nodes: int = MOST_NODES
+    findings: int = MOST_FINDINGS_OF_EVENT
     anchor: str | None = None
     plain: PlainKeys = field(init=False)
 
@@ -36,6 +40,11 @@ class Work:
         """Whether there is still room to look at so many characters."""
         self.characters -= characters
         return self.characters >= 0 and depth <= MOST_NESTING
+
+    def finds(self, findings: int) -> bool:
+        """Whether there is still room to treat so many findings of one text."""
+        self.findings -= findings
+        return self.findings >= 0 and findings <= MOST_FINDINGS
 
     def spot(self, path: str) -> Spot:
         return made(Spot, (path if self.anchor is None else self.anchor, self.place, self.handle))

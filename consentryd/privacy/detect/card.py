@@ -81,6 +81,14 @@ def is_card(text: str) -> bool:
     return lengths is not None and len(digits) in lengths and digits.count(digits[0]) < len(digits) and luhn(digits)
 
 
+def is_issued(text: str) -> bool:
+    """Whether digits are a number of a range and length that is issued, with a right check digit, whatever parts them."""
+    digits = digits_of(text)
+    return is_card(digits) and not (len(digits) == _CHINESE and text[-1:] in "xX")
+
+
+_CHINESE: Final = 17  # digits of a national number, before a check digit that may be an X
+
 CARD: Final = Detector(
     name="card",
     gate=Gate.DIGITS,
@@ -89,4 +97,28 @@ CARD: Final = Detector(
     id_like=True,
 )
 
-DETECTORS: Final = (CARD,)
+#: Groups parted by other signs, all of one kind; after a sign (E.164 has 15 digits at most) or `No.`; before a single letter.
+CARD_PARTED: Final = Detector(
+    name="card",
+    gate=Gate.DIGITS,
+    pattern=re.compile(
+        r"(?:(?<![\w.+-])(?<!\d[\t/,])(?<!\d  )"
+        r"[1-9]\d{3}(?P<gap>  |[\t_/,.])(?:\d{4}(?P=gap)\d{4}(?P=gap)\d{4}|\d{6}(?P=gap)\d{5})(?!(?P=gap)\d)"
+        r"|(?:(?<=-)(?<![\w.+-]-)|(?<=[Nn][or]\.))[1-9]\d{3}(?:[ -]?\d){8,15}|(?<=\+)(?<![\w.+-]\+)[1-9]\d{3}(?:[ -]?\d){12,15})"
+        r"(?![\w-])(?!\.\d)"
+        r"|(?<![\w.+-])[1-9]\d{3}(?:[ -]?\d){8,15}(?=-?[A-Za-z](?![\w-]))",
+        re.ASCII,
+    ),
+    check=lambda match: is_issued(match.string[match.start() : match.end() + 1]),
+)
+
+#: The first track of a magnetic stripe (ISO/IEC 7813), which has the holder's name.
+TRACK: Final = Detector(
+    name="card",
+    gate=Gate.DIGITS,
+    sign="^",
+    pattern=re.compile(r"%?[A-Z](?P<number>[1-9]\d{11,18})\^[^^?\"\r\n]{1,30}(?:\^[\w ]{0,60}\??)?", re.ASCII),
+    check=lambda match: is_card(match["number"]),
+)
+
+DETECTORS: Final = (TRACK, CARD, CARD_PARTED)

@@ -1,4 +1,4 @@
-"""E-mail addresses (RFC 5321 without quoted local parts; RFC 6531 for international ones)."""
+"""E-mail addresses (RFC 5321; RFC 6531 for international ones)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ _FILE_SUFFIXES: Final = frozenset(
         "jsx",
         "less",
         "map",
-        "md",
         "mjs",
         "mp3",
         "mp4",
@@ -51,12 +50,15 @@ _FILE_SUFFIXES: Final = frozenset(
         "zst",
     ]
 )
+#: Files of documentation; `md` is Moldova's domain as well.
+_MARKDOWN: Final = re.compile(r"(?:.*\.)?(?:readme|changelog|changes|license|contributing|index|[0-9]x|v?[0-9]+)\.md")
 _GIT_USERS: Final = ("git@", "hg@", "svn@")
 
 
 def _is_address(match: re.Match[str]) -> bool:
     address = match[0].lower()
-    if address[address.rindex(".") + 1 :] in _FILE_SUFFIXES:
+    suffix = address[address.rindex(".") + 1 :]
+    if suffix in _FILE_SUFFIXES or (suffix == "md" and _MARKDOWN.fullmatch(address[address.rindex("@") + 1 :])):
         return False
     if not address.startswith(_GIT_USERS):
         return True
@@ -64,15 +66,20 @@ def _is_address(match: re.Match[str]) -> bool:
     return not (after[:1] in {":", "/"} and not after[1:].isdigit())
 
 
+_DOMAIN: Final = r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})"
+
 EMAIL: Final = Detector(
     name="email",
     gate=Gate.AT,
     sign="@",
     pattern=re.compile(
-        r"(?<![\w.+-])(?=[\w.%'+-]{1,128}+@)\w(?:[\w.%'+-]{0,126}[\w+-])?"
-        r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})"
+        r"(?:(?<![\w.+-])|(?<=[.+-])(?<![\w.+-][.+-])|(?<=[.+-]{2})(?<![\w.+-][.+-]{2}))"  # up to two signs in front
+        r"(?=[\w.%'+-]{1,128}+@)\w(?:[\w.%'+-]{0,126}[\w+-])?" + _DOMAIN
     ),
     check=_is_address,
 )
+QUOTED: Final = Detector(
+    name="email", gate=Gate.AT, sign='"@', pattern=re.compile(r"\"[^\"\\@\s][^\"\\@\r\n]{0,62}\"" + _DOMAIN), check=_is_address
+)
 
-DETECTORS: Final = (EMAIL,)
+DETECTORS: Final = (EMAIL, QUOTED)

@@ -107,12 +107,14 @@ LENGTHS: Final[dict[str, int]] = {
     )
 }
 
+_RARE_GAPS: Final = str.maketrans("", "", "\t_/,")
 _VALUES: Final = {ord(letter): str(value) for value, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", start=10)}
 _COUNTRIES: Final = {country: country.translate(_VALUES) for country in LENGTHS}
 
 
 def _without_gaps(text: str) -> str:
-    return text.replace(" ", "").replace("-", "").replace(".", "")
+    compact = text.replace(" ", "").replace("-", "").replace(".", "")
+    return compact if compact.isalnum() else compact.translate(_RARE_GAPS)
 
 
 def _valid(number: str) -> bool:
@@ -156,4 +158,15 @@ IBAN: Final = _Iban(
     pattern=re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ .-]?[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,34}(?![A-Za-z0-9])", re.ASCII),
 )
 
-DETECTORS: Final = (IBAN,)
+#: In groups of four, parted by other signs, all of one kind.
+IBAN_PARTED: Final = _Iban(
+    name="iban",
+    gate=Gate.DIGITS | Gate.RUN,
+    pattern=re.compile(
+        r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?P<gap>  |[\t_/,])[A-Za-z0-9]{4}(?:(?P=gap)[A-Za-z0-9]{4}){1,6}"
+        r"(?:(?P=gap)[A-Za-z0-9]{1,4})?(?![A-Za-z0-9])",
+        re.ASCII,
+    ),
+)
+
+DETECTORS: Final = (IBAN, IBAN_PARTED)

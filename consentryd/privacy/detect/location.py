@@ -1,4 +1,4 @@
-"""User names in file paths, and user-info and personal path segments in URLs."""
+"""User names in file paths, user-info and personal path segments in URLs, and places on maps."""
 
 from __future__ import annotations
 
@@ -106,4 +106,17 @@ URL_FRAGMENT: Final = Detector(
     group="fragment",
 )
 
-DETECTORS: Final = (URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)
+#: RFC 5870, and the parameters and paths of maps; four decimals are eleven metres.
+COORDINATE: Final = Detector(
+    name="coordinate",
+    gate=Gate.ADDRESS,
+    sign=",",
+    pattern=re.compile(
+        r"(?:(?<!\w)geo:|[?&](?:s?ll|q|query|center|centre|cp|loc|location|[sd]addr|origin|destination|daddr|point)=(?:loc:)?|/@|/dir/|/place/|/search/)"
+        r"(?P<pair>[-+]?[0-9]{1,2}\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4,})",
+        re.ASCII | re.IGNORECASE,
+    ),
+    group="pair",
+)
+
+DETECTORS: Final = (COORDINATE, URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)

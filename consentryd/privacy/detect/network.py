@@ -1,4 +1,4 @@
-"""IP and MAC addresses. Four numbers after `v` or under a key such as `version` are a version, not an address."""
+"""IP and MAC addresses. Four numbers after `v` or a product's name, or under a key such as `version`, are a version, not an address."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import Final
 
 from consentryd.privacy.detect.detector import Detector, Gate
 
-_VERSION_WORD: Final = re.compile(r"(?:\bv|version|release|build|firmware|[A-Za-z]/)[ :=]{0,2}$", re.IGNORECASE)
-_LOOK_BACK: Final = 12
+#: A product of a user agent (RFC 9110 section 10.1.5) has a capital letter, or is one of few, and stands behind no path.
+_VERSION_WORD: Final = re.compile(
+    r"(?:(?i:\bv|version|release|build|firmware)[ :=]{0,2}"
+    r"|(?:\A|[\s(;,])(?!(?i:ip(?:v[46])?|whois|host|addr|address|client|remote|source|src|dst|peer)/)(?=[\w.+-]{3})"
+    r"(?:[\w.+-]*[A-Z][\w.+-]*|android|app|axios|chrome|chromium|curl|dart|edge|electron|expo|firefox|flutter|ios|java|libcurl|nginx|node|okhttp"
+    r"|opera|php|python|python-requests|ruby|safari|sdk|undici|wget)/)\Z"
+)
+_LOOK_BACK: Final = 48
 _OCTETS: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|\Z)){4}")
 _NOBODY: Final = frozenset({bytes(16), bytes(15) + b"\x01"})  # :: and ::1
 
@@ -56,7 +62,7 @@ MAC: Final = Detector(
     gate=Gate.ADDRESS,
     pattern=re.compile(
         r"(?<![\w:-])(?:[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}"
-        r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])",
+        r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.[0-9]))(?![\w:-])",
         re.ASCII,
     ),
     check=_is_mac,

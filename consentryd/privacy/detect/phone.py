@@ -67,7 +67,9 @@ PHONE: Final = Detector(
     name="phone",
     gate=Gate.PLUS,
     sign="+",
-    pattern=re.compile(r"(?<![\w+])\+(?:[ ]?\(?[0-9]\)?)(?:[ ./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9])){6,14}(?![\w])", re.ASCII),
+    pattern=re.compile(
+        r"(?<![\w+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{1,3}\))(?:[ ./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9])){6,14}(?![\w])", re.ASCII
+    ),
     check=_is_international,
 )
 
@@ -79,6 +81,17 @@ PHONE_IDD: Final = Detector(
     check=lambda match: (
         re.search(r"[ ./-]", match[0]) is not None and is_e164(digits_of(match[0]).removeprefix("011").lstrip("0"))
     ),
+)
+
+PHONE_LINK: Final = Detector(
+    name="phone",
+    gate=Gate.DIGITS,
+    pattern=re.compile(
+        r"(?:(?<=tel:)(?<!\wtel:)\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}"
+        r"|(?:(?<=wa\.me/)|(?<=send\?phone=)|(?<=send/\?phone=))(?P<sent>[0-9]{7,15}))(?!\w)",
+        re.ASCII | re.IGNORECASE,
+    ),
+    check=lambda match: match["sent"] is None or is_e164(match["sent"]),
 )
 
 
@@ -112,4 +125,4 @@ def national(countries: Iterable[str]) -> Detector:
     )
 
 
-DETECTORS: Final = (PHONE, PHONE_IDD)
+DETECTORS: Final = (PHONE, PHONE_IDD, PHONE_LINK)
