@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -89,7 +90,7 @@ class Collector:
 
     def run(self, book: Casebook, row: RequestRow) -> int:
         """Write the export of a request and record it; how many events are in it. Repeatable: the file is written anew."""
-        person = people.find_person(book.connection, book.digests(row.id))
+        person = book.person(row)
         key = secrets.token_bytes(32)
         profile = Profile()
         with VaultWriter(self.office.export_path(row.id), key) as vault:
@@ -101,10 +102,11 @@ class Collector:
         self.progress("collected", profile.events, profile.events)
         now = self.clock.now()
         expires = now + int(self.settings.rights.export_hours * HOUR)
+        result = {"people": people.count_people(book.connection, person)}
         with book.transaction():
             wrapped = book.seal(row.id, base64.b64encode(key).decode())
             book.add_artifact(row.id, wrapped, profile.events, expires)
-            book.update(row.id, now, status="completed", step="collected", sealed=None, result=None, done_at=now)
+            book.update(row.id, now, status="completed", step="collected", sealed=None, result=result, done_at=now)
         return profile.events
 
     def _events(self, book: Casebook, person: Person) -> Iterator[list[dict[str, Any]]]:
@@ -171,7 +173,8 @@ class Collector:
             self.policy.purposes,
             settings.consent.controller or site,
             settings.consent.max_age_days,
-            settings.site_of(site).retention.consented_days,
+            partial(self._days, site),
+            settings.rights.recipients,
         )
         return [
             issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), terms, signer)
