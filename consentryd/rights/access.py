@@ -44,6 +44,15 @@ BATCH: Final = 2_000
 EVENT: Final = b'{"is":"event",'
 REGION: Final = b'{"is":"region",'
 
+#: What a person is to be told besides (GDPR article 15(1)(e) to (g)).
+SOURCE: Final = "The site's pages and servers sent it while you used them."
+RIGHTS: Final = (
+    "to have what is wrong corrected, and to have it all erased",
+    "to have its use restricted, and to object to it",
+    "to withdraw a consent at any time",
+    "to complain to a data protection authority",
+)
+
 _TOP: Final = 50
 _NOT_TOLD: Final = frozenset({"subject", "visitor"})
 
@@ -155,6 +164,9 @@ class Collector:
             ],
             "kept_days": {site: self._days(site, None) for site in sites},
             "recipients": self.settings.rights.recipients,
+            "source": SOURCE,
+            "rights": RIGHTS,
+            "restricted_since": None if (since := people.restricted_since(connection, person)) is None else iso(since),
             "collected_at": iso(self.clock.now()),
         }
 

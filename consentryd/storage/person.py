@@ -173,6 +173,16 @@ def unrestrict(connection: sqlite3.Connection, person: Person) -> None:
     connection.executemany("DELETE FROM restriction WHERE subject = ?", [(subject,) for subject in person.subjects])
 
 
+def restricted_since(connection: sqlite3.Connection, person: Person) -> int | None:
+    """Since when the person's data is shown to nobody else, UTC microseconds."""
+    found = [
+        since
+        for subject in person.subjects
+        for (since,) in connection.execute("SELECT created_at FROM restriction WHERE subject = ?", (subject,))
+    ]
+    return min(found, default=None)
+
+
 def delete_letters(connection: sqlite3.Connection, texts: Sequence[str]) -> int:
     """Delete dead letters that mention one of `texts`; how many."""
     deleted = 0

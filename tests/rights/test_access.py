@@ -67,7 +67,13 @@ async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(est
     estate.finish(estate.ask("restriction", user_id="ann")["id"])
     request = estate.ask("portability", user_id="ann", reason="moving")["id"]
     estate.finish(request)
-    about = next(each for each in json.loads(fetched(estate, request).read("about-you.json")) if each["region"] == "eu")
+    archive = fetched(estate, request)
+    about = next(each for each in json.loads(archive.read("about-you.json")) if each["region"] == "eu")
+    assert about["restricted_since"][:10] == "2026-11-21"
+    assert any("authority" in right for right in about["rights"])
+    page = archive.read("index.html").decode()
+    assert "restricted since 2026-11-21" in page
+    assert "complain to a data protection authority" in page
     assert [(choice["purpose"], choice["state"]) for choice in about["choices"]] == [("analytics", "granted")]
     keys = [key.verifier for key in estate.offices["eu"].signing.public()]
     verify(about["receipts"][0], keys)
