@@ -13,6 +13,8 @@ from consentryd.model.error import ConfigError
 
 #: 25 months of at most 31 days, as the CNIL counts the life of audience-measurement data.
 CNIL_DAYS: Final = 761
+#: One decimal of a degree is about 11 km.
+CITY_DECIMALS: Final = 1
 CNIL_PURPOSES: Final = frozenset({"analytics", "product"})
 CNIL: Final = "CNIL guidelines of 17 September 2020, audience measurement"
 DUAA: Final = "UK Data (Use and Access) Act 2025, statistical-purposes exception"
@@ -123,6 +125,18 @@ def no_click_ids(settings: Settings) -> Iterator[Violation]:
             yield Violation(clause, "privacy.query_parameters", f"must not keep {name}")
 
 
+def no_finer_than_a_city(settings: Settings) -> Iterator[Violation]:
+    if settings.privacy.coordinate_decimals > CITY_DECIMALS:
+        clause = f"{CNIL}: geolocation is not finer than the city"
+        yield Violation(clause, "privacy.coordinate_decimals", f"must not be above {CITY_DECIMALS}")
+
+
+def scrubbed(settings: Settings) -> Iterator[Violation]:
+    if settings.privacy.dry_run:
+        text = "must not be true: personal data would be stored as it comes"
+        yield Violation("GDPR Art. 5(1)(c): data minimisation", "privacy.dry_run", text)
+
+
 #: Parameters by which advertising networks recognise a person's click elsewhere.
 CLICK_IDS: Final = frozenset(
     {
@@ -159,12 +173,14 @@ Check = Callable[[Settings], Iterator[Violation]]
 
 PROFILES: Final[dict[str, tuple[Check, ...]]] = {
     "none": (),
-    "strict": (no_exemption, no_daily_token, signals_stop_all, restrictive, shipped_places, shipped_purposes),
+    "strict": (no_exemption, no_daily_token, signals_stop_all, scrubbed, restrictive, shipped_places, shipped_purposes),
     "cnil-exempt": (
         audience_measurement_claimed,
         measurement_only,
         kept_25_months,
         no_click_ids,
+        no_finer_than_a_city,
+        scrubbed,
         no_daily_token,
         restrictive,
         shipped_places,
@@ -174,6 +190,7 @@ PROFILES: Final[dict[str, tuple[Check, ...]]] = {
         statistics_claimed,
         statistics_only,
         objection_stops_all,
+        scrubbed,
         no_daily_token,
         restrictive,
         shipped_places,

@@ -39,6 +39,15 @@ CARRIED: Final = {
 KINDS: Final = tuple(dict.fromkeys(CARRIED.values()))
 FLAGS: Final = {True: "1", False: "0"}
 
+#: What `context.consent` may hold besides: choices, and what belongs to them.
+CHOICES: Final = frozenset({"purposes", "child", "categoryPreferences"})
+BESIDE: Final = frozenset({"notice", "at"})
+
+#: The words that a page or an SDK may say a browser's flag by; `unspecified` is DNT's own.
+_FLAG_WORDS: Final = {
+    "1": "1", "true": "1", "yes": "1", "0": "0", "false": "0", "no": "0", "unspecified": "0",
+}  # fmt: skip
+
 #: From a text, the applicable GPP sections and the limits of age to a reading, or None for no signal. Raises `InvalidSignal`.
 Decoder = Callable[[str, str, Freshness], Reading | None]
 
@@ -63,6 +72,8 @@ class Reader:
         if consent is not None and not isinstance(consent, dict):
             yield Reading("own", invalid=Invalid.MALFORMED, detail="context.consent is not an object")
         body = consent if isinstance(consent, dict) else {}
+        if not CHOICES.union(KINDS, BESIDE).issuperset(body) and CHOICES.union(KINDS).isdisjoint(body):
+            yield Reading("own", invalid=Invalid.MALFORMED, detail="context.consent holds nothing that is known")
         yield from self._choices(body, managed, freshness)
         texts, odd = _texts(body, carried)
         sections = ",".join(text for kind, text in texts if kind == "gpp_sid")
@@ -70,7 +81,9 @@ class Reader:
             if kind in self._decoders:
                 yield tried(kind, partial(self._decoders[kind], text, sections, freshness))
         yield from (
-            Reading(kind, invalid=Invalid.MALFORMED, detail=f"context.consent.{kind} is of the wrong type") for kind in odd
+            Reading(kind, invalid=Invalid.MALFORMED, detail=f"context.consent.{kind} is of the wrong type")
+            for kind in odd
+            if kind != "dnt" or kind in self._decoders
         )
 
     def _choices(self, body: dict[str, Any], managed: Any, freshness: Freshness) -> Iterator[Reading | None]:
@@ -133,7 +146,7 @@ def _texts(body: Mapping[str, Any], carried: Mapping[str, str]) -> tuple[list[tu
 
 def _text_of(kind: str, value: Any) -> str | None:
     if isinstance(value, str):
-        return value
+        return _FLAG_WORDS.get(value.strip().casefold()) if kind in {"gpc", "dnt"} else value
     if kind in {"gpc", "dnt", "gdpr"} and (isinstance(value, bool) or value in (0, 1)):
         return FLAGS[bool(value)]
     if kind == "gpp_sid" and isinstance(value, list) and all(isinstance(number, int) for number in value):

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import rfc8785
@@ -35,13 +35,14 @@ class BadReceipt(ValueError):
 
 
 class Terms(NamedTuple):
-    """What receipts say of the processing, besides the choice itself."""
+    """What receipts say of the processing, besides the choice itself. `kept_days` tells how long events of a purpose are kept."""
 
     region: str
     purposes: Purposes
     controller: str
     validity_days: int
-    retention_days: int
+    kept_days: Callable[[str], int]
+    recipients: Sequence[str] = ()
 
 
 class Proof(NamedTuple):
@@ -157,11 +158,11 @@ def _purpose(name: str, body: Mapping[str, Any], terms: Terms) -> dict[str, Any]
         "pii_information": ["events of use", "country", "class of device"],
         "collection_method": "sent by the site, scrubbed of personal data before storage",
         "storage_locations": [terms.region],
-        "retention_period": f"P{terms.retention_days}D",
+        "retention_period": f"P{terms.kept_days(name)}D",
         "jurisdiction": body["jurisdiction"],
-        "recipient_third_parties": [],
+        "recipient_third_parties": list(terms.recipients),
         "withdrawal_method": 'POST /v1/consent with {"action": "withdraw"}',
-        "privacy_rights": ["access", "erasure", "objection", "portability"],
+        "privacy_rights": ["access", "rectification", "erasure", "restriction", "objection", "portability", "complaint"],
     }
 
 

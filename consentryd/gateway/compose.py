@@ -124,8 +124,8 @@ class _Home:
         self._store = store
         self._pseudonyms = pseudonyms
 
-    def knows(self, identity: Named) -> bool:
-        return self._store.knows(self._pseudonyms.identity(*identity))
+    def since(self, identity: Named) -> int | None:
+        return self._store.since(self._pseudonyms.identity(*identity))
 
     def known(self, identities: Sequence[Named]) -> Collection[Named]:
         digests = {self._pseudonyms.identity(*identity): identity for identity in identities}

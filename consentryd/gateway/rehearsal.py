@@ -101,8 +101,8 @@ class Rehearsal:
 class _NoHome:
     """A region in which nobody is known."""
 
-    def knows(self, identity: Named) -> bool:  # noqa: ARG002  as a store is asked
-        return False
+    def since(self, identity: Named) -> int | None:  # noqa: ARG002  as a store is asked
+        return None
 
     def known(self, identities: Sequence[Named]) -> Sequence[Named]:  # noqa: ARG002  as a store is asked
         return ()

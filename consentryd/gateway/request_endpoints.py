@@ -183,7 +183,7 @@ REQUEST_ENDPOINTS: Final = (
         "Give it the longer deadline that the law knows.",
         post_extension,
         parameters=(_ID,),
-        statuses=_READ,
+        statuses=(*_READ, 409),
     ),
     _endpoint(
         "GET",
@@ -206,7 +206,7 @@ REQUEST_ENDPOINTS: Final = (
     _endpoint(
         "POST",
         "holds",
-        "Keep people from being erased for a reason, or (`lift`) no longer.",
+        "Keep people from being erased for a reason, or (`lift`) no longer for this one.",
         post_hold,
         request={
             "type": "object",
@@ -214,7 +214,7 @@ REQUEST_ENDPOINTS: Final = (
             "properties": {"identities": _IDENTITIES, "reason": {"type": "string"}, "lift": {"type": "boolean"}},
         },
         response=schemas.ANY_OBJECT,
-        statuses=_WRITE,
+        statuses=(*_WRITE, 404),
     ),
     _endpoint(
         "GET",

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +43,15 @@ BATCH: Final = 2_000
 #: How the lines of a vault begin; the rest is the record's own JSON, without its brace.
 EVENT: Final = b'{"is":"event",'
 REGION: Final = b'{"is":"region",'
+
+#: What a person is to be told besides (GDPR article 15(1)(e) to (g)).
+SOURCE: Final = "The site's pages and servers sent it while you used them."
+RIGHTS: Final = (
+    "to have what is wrong corrected, and to have it all erased",
+    "to have its use restricted, and to object to it",
+    "to withdraw a consent at any time",
+    "to complain to a data protection authority",
+)
 
 _TOP: Final = 50
 _NOT_TOLD: Final = frozenset({"subject", "visitor"})
@@ -89,7 +99,7 @@ class Collector:
 
     def run(self, book: Casebook, row: RequestRow) -> int:
         """Write the export of a request and record it; how many events are in it. Repeatable: the file is written anew."""
-        person = people.find_person(book.connection, book.digests(row.id))
+        person = book.person(row)
         key = secrets.token_bytes(32)
         profile = Profile()
         with VaultWriter(self.office.export_path(row.id), key) as vault:
@@ -101,10 +111,11 @@ class Collector:
         self.progress("collected", profile.events, profile.events)
         now = self.clock.now()
         expires = now + int(self.settings.rights.export_hours * HOUR)
+        result = {"people": people.count_people(book.connection, person)}
         with book.transaction():
             wrapped = book.seal(row.id, base64.b64encode(key).decode())
             book.add_artifact(row.id, wrapped, profile.events, expires)
-            book.update(row.id, now, status="completed", step="collected", sealed=None, result=None, done_at=now)
+            book.update(row.id, now, status="completed", step="collected", sealed=None, result=result, done_at=now)
         return profile.events
 
     def _events(self, book: Casebook, person: Person) -> Iterator[list[dict[str, Any]]]:
@@ -153,6 +164,9 @@ class Collector:
             ],
             "kept_days": {site: self._days(site, None) for site in sites},
             "recipients": self.settings.rights.recipients,
+            "source": SOURCE,
+            "rights": RIGHTS,
+            "restricted_since": None if (since := people.restricted_since(connection, person)) is None else iso(since),
             "collected_at": iso(self.clock.now()),
         }
 
@@ -171,7 +185,8 @@ class Collector:
             self.policy.purposes,
             settings.consent.controller or site,
             settings.consent.max_age_days,
-            settings.site_of(site).retention.consented_days,
+            partial(self._days, site),
+            settings.rights.recipients,
         )
         return [
             issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), terms, signer)

@@ -14,7 +14,7 @@ import orjson
 
 from consentryd.model.clock import SECOND
 from consentryd.model.event import COLUMNS
-from consentryd.rights.access import EVENT, REGION
+from consentryd.rights.access import EVENT, REGION, RIGHTS
 from consentryd.storage.ledger import iso
 
 README: Final = "index.html"
@@ -144,6 +144,7 @@ def _page(head: Head, about: Sequence[Mapping[str, Any]]) -> str:
     ]
     for region in about:
         parts += _region(region)
+    parts += _list("You have the right", RIGHTS)
     if not any(region["profile"]["events"] for region in about):
         parts.append("<p><b>No event of yours is stored.</b></p>")
     return _HTML.format(title=escape(f"Your data at {head.controller}"), body="\n".join(parts))
@@ -162,6 +163,9 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
     yield from _list("Why it is stored", (f"{each['purpose']}: {each['why']}" for each in region["purposes"]))
     yield from _list("How long", _terms(region))
     yield from _list("Who else receives it", region["recipients"] or ["nobody"])
+    yield from _list("Where it comes from", [region["source"]])
+    if region["restricted_since"]:
+        yield f"<p>Its use is restricted since {escape(region['restricted_since'][:10])}.</p>"
     yield from _list(
         "What you chose", (f"{each['purpose']}: {each['state']} on {each['decided_at'][:10]}" for each in region["choices"])
     )

@@ -22,6 +22,7 @@ from consentryd.rights.office import Office
 from consentryd.storage import person as people
 from consentryd.storage.choice import Choice, ChoiceState, write_choice
 from consentryd.storage.erasure import count_events, empty_wal, rewrite
+from consentryd.storage.hold import held
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -73,9 +74,13 @@ class Clerk:
     def rectify(self, book: Casebook, row: RequestRow) -> None:
         """Put corrected values in the place of wrong ones wherever the person's events hold that property; null takes it out.
 
-        The old values are gone from every file afterwards. Repeatable.
+        The old values are gone from every file afterwards, so that it waits while the law holds the person's data. Repeatable.
         """
-        person = people.find_person(book.connection, book.digests(row.id))
+        person = book.person(row)
+        if (reason := held(book.connection, person)) is not None:
+            with book.transaction():
+                book.update(row.id, self.clock.now(), status=RequestStatus.ON_HOLD, result={"held": reason})
+            return
         assert row.sealed is not None
         corrections = book.unseal(row.id, row.sealed)["corrections"]
         changed = 0
@@ -103,8 +108,8 @@ class Clerk:
                 people.note_email(connection, self.office.pseudonyms.email(site, address), person.subjects[0], now)
 
     def _person(self, book: Casebook, row: RequestRow, now: int) -> Person:
-        """Whom the request is about. Of an unknown one the choice is to hold as well when they come."""
-        person = people.find_person(book.connection, book.digests(row.id))
+        """Whom the request is about. Of an unknown one the choice is to hold as well when they come, if it names an id they may come by."""
+        person = book.person(row)
         if person.subjects or row.sealed is None:
             return person
         named = [
@@ -112,6 +117,8 @@ class Clerk:
         ]
         emails = [identity for identity in named if identity.kind is IdentityKind.EMAIL]
         others = [identity for identity in named if identity.kind is not IdentityKind.EMAIL]
+        if not others:
+            return person
         sites = row.terms["sites"]
         return people.register(
             book.connection,
@@ -120,6 +127,7 @@ class Clerk:
             self.new_subject(),
             now,
             known=any(identity.kind is IdentityKind.USER_ID for identity in named),
+            since=row.terms.get("asked_at", row.received_at) + row.starts_at - row.received_at,
         )
 
     def _corrector(self, site: str, person: Person, corrections: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table]:

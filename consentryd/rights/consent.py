@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 from consentryd.config.settings import Settings
@@ -13,12 +14,14 @@ from consentryd.consent.jurisdiction import Jurisdiction
 from consentryd.consent.policy import Policy
 from consentryd.consent.receipt import Proof, Terms, issue, principal
 from consentryd.model.clock import DAY, Clock
+from consentryd.model.decision import Lane
 from consentryd.model.error import Conflict
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import Choice, ChoiceState, read_choices, standing_of, write_choice
 from consentryd.storage.ledger import Entry, EntryKind, Ledger, iso
 from consentryd.storage.region import RegionStore
+from consentryd.storage.retention import days_of
 from consentryd.storage.signing import Signer
 from consentryd.storage.statistic import count_choice
 from consentryd.storage.withdrawal import let_stand, note_refusal
@@ -68,15 +71,27 @@ class ConsentDesk:
         """The receipt and what is in force now; once durable. Raises `Unavailable`: not everything was kept, say it
         again; `Conflict` for people who are suppressed.
 
-        A refusal also binds every other region that knows one of the identities, and is on record there too (`also`).
+        A refusal also binds every other region that knows one of the identities, and a grant lifts what was refused there: they are on
+        record there too (`also`).
         """
-        refused = {purpose: state for purpose, state in statement.choices.items() if state is not ChoiceState.GRANTED}
-        others = [name for name in self._stores if name != region and refused and self._knows(name, statement)]
-        also = [await self._record_in(name, replace(statement, choices=refused)) for name in others]
+        told = [(name, self._of_other(name, statement)) for name in self._stores if name != region]
+        also = [await self._record_in(name, replace(statement, choices=choices)) for name, choices in told if choices]
         return {**await self._record_in(region, statement), "also": also}
 
-    def _knows(self, region: str, statement: Statement) -> bool:
-        return any(map(self._stores[region].knows, self._digests(region, statement).values()))
+    def _of_other(self, region: str, statement: Statement) -> dict[str, ChoiceState]:
+        """What of a statement concerns another region than the person's own: refusals, and the grants of what is refused there."""
+        standings = self._stores[region].standings
+        subjects = {standings.subject(digest) for digest in self._digests(region, statement).values()} - {None}
+        if not subjects:
+            return {}
+        refused = standing_of(
+            choice for subject in subjects if subject is not None for choice in standings.choices(subject)
+        ).refused
+        return {
+            purpose: state
+            for purpose, state in statement.choices.items()
+            if state is not ChoiceState.GRANTED or purpose in refused
+        }
 
     async def _record_in(self, region: str, statement: Statement) -> dict[str, Any]:
         store = self._stores[region]
@@ -197,9 +212,10 @@ class ConsentDesk:
 
     def _terms(self, region: str, site: str) -> Terms:
         settings = self._settings
-        retention = settings.site_of(site).retention.consented_days
+        kept_days = partial(days_of, settings, region, site, Lane.CONSENTED)
         controller = settings.consent.controller or site
-        return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, retention)
+        recipients = settings.rights.recipients
+        return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, kept_days, recipients)
 
 
 def _may_have_events(transaction: Transaction, digests: Iterable[bytes]) -> bool:

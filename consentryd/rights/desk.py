@@ -8,8 +8,10 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import IO, Any, Final
 
 import orjson
@@ -19,11 +21,13 @@ from consentryd.consent.policy import Policy
 from consentryd.consent.receipt import principal
 from consentryd.model.clock import Clock
 from consentryd.model.error import Conflict, Forbidden, NotFound, Unprocessable
+from consentryd.model.identity import IdentityKind
 from consentryd.rights.archive import Head, Lines, write_archive
 from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
 from consentryd.rights.office import Office
+from consentryd.rights.suppression import keep_out, let_in
 from consentryd.rights.usage import UsageRecord
 from consentryd.storage import hold as holding
 from consentryd.storage import person as people
@@ -99,32 +103,43 @@ class Desk:
         limit: int = 100,
     ) -> list[dict[str, Any]]:
         """Requests, newest first, in the form of `get`."""
-        found: dict[str, None] = {}
+        found: dict[str, dict[str, Any]] = {}
         for office in self.offices.values():
-            with office.casebook() as book:
-                rows = book.select(types=types, due_before=due_before, limit=10 * limit)
-                found.update((row.id, None) for row in rows if self._concerns(office, book, row, caller))
-        told = [self.get(request, caller) for request in found]
-        wanted = [each for each in told if not statuses or each["status"] in statuses]
-        return sorted(wanted, key=lambda each: str(each["received_at"]), reverse=True)[:limit]
+            naming = self._own(office, caller)
+            with (
+                office.casebook() as book,
+                closing(book.select(statuses=_may_show(statuses), types=types, due_before=due_before, naming=naming)) as rows,
+            ):
+                concerning = (row.id for row in rows if self._concerns(office, book, row, caller))
+                found |= islice(self._wanted(concerning, statuses, caller), limit)
+        return sorted(found.values(), key=lambda each: str(each["received_at"]), reverse=True)[:limit]
+
+    def _wanted(self, requests: Iterable[str], statuses: Sequence[str], caller: Caller) -> Iterator[tuple[str, dict[str, Any]]]:
+        told = ((request, self.get(request, caller)) for request in requests)
+        return ((request, state) for request, state in told if not statuses or state["status"] in statuses)
+
+    def _own(self, office: Office, caller: Caller) -> list[bytes] | None:
+        """What stands for the person a token speaks for; None for a key, which may see everybody's requests."""
+        return None if caller.identities is None else office.digests(caller.sites, caller.identities)
 
     def cancel(self, request: str, caller: Caller) -> dict[str, Any]:
         """Take a request back before it is carried out. Raises `NotFound`, `Conflict` (it is too late)."""
         if self.get(request, caller)["status"] not in _OPEN:
             raise Conflict("conflict", "The request is being carried out, or it is done.")
         for office in self.offices.values():
-            with office.casebook() as book, book.transaction() as connection:
+            with office.casebook() as book, book.transaction():
                 row = book.get(request)
                 if row is None or row.status not in _OPEN or row.step != STEPS[0]:
                     continue
                 now = self.clock.now()
-                people.release(connection, [bytes.fromhex(digest) for digest in row.terms.get("suppressed", ())], now)
+                let_in(book, row, now)
                 book.update(request, now, status=RequestStatus.CANCELLED, sealed=None, done_at=now)
         return self.get(request, caller)
 
     def extend(self, request: str, caller: Caller) -> dict[str, Any]:
-        """Give a request the longer deadline that the law knows, once. Raises `NotFound`."""
-        self.get(request, caller)
+        """Give a request the longer deadline that the law knows, once. Raises `NotFound`, `Conflict` (it is done)."""
+        if self.get(request, caller)["status"] in (RequestStatus.COMPLETED, RequestStatus.CANCELLED):
+            raise Conflict("conflict", "The request is done: there is nothing left to take longer over.")
         for office in self.offices.values():
             with office.casebook() as book, book.transaction():
                 row = book.get(request)
@@ -134,13 +149,18 @@ class Desk:
         return self.get(request, caller)
 
     def hold(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller, *, lift: bool = False) -> None:
-        """Keep people from being erased, for `reason` (free of personal data), or no longer. Waiting erasures are looked at anew."""
+        """Keep people from being erased, for `reason` (free of personal data), or no longer for this one.
+
+        Requests that wait are looked at anew. Raises `NotFound` if nothing of theirs is held for that reason.
+        """
+        if lift and not any(self._holds_for(office, identities, reason, caller) for office in self.offices.values()):
+            raise NotFound("not_found", "They are not held for this reason. GET /v1/privacy/holds lists the reasons.")
         for office in self.offices.values():
             with office.casebook() as book, book.transaction() as connection:
                 now = self.clock.now()
                 if lift:
-                    holding.lift(connection, office.digests(caller.sites, identities))
-                    for row in book.select(statuses=[RequestStatus.ON_HOLD]):
+                    holding.lift(connection, office.digests(caller.sites, identities), reason)
+                    for row in list(book.select(statuses=[RequestStatus.ON_HOLD])):
                         book.update(row.id, now, status=RequestStatus.PENDING, result=None)
                 else:
                     for site in caller.sites:
@@ -148,6 +168,10 @@ class Desk:
                 Ledger(connection).append(
                     now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift, "sites": list(caller.sites)}
                 )
+
+    def _holds_for(self, office: Office, identities: Sequence[NamedIdentity], reason: str, caller: Caller) -> bool:
+        with office.casebook() as book:
+            return holding.is_held(book.connection, office.digests(caller.sites, identities), reason)
 
     def holds(self, caller: Caller) -> list[dict[str, Any]]:
         """The holds of the caller's sites, newest first: why, since when, and of how many identities; not whose."""
@@ -160,7 +184,15 @@ class Desk:
     def export_size(self, request: str, caller: Caller) -> int:
         """How many events wait in an export. Raises `NotFound` if it is not ready, was fetched, or has expired."""
         self.get(request, caller)
+        if caller.identities is not None and not self._is_own(request):
+            raise NotFound("not_found", "This export was asked for by somebody else: they hand it over.")
         return sum(events for _, events, _ in self._artifacts(request))
+
+    def _is_own(self, request: str) -> bool:
+        """Whether somebody asked for themself, or at least by what nobody else can claim to be theirs."""
+        with next(iter(self.offices.values())).casebook() as book:
+            row = book.get(request)
+        return row is not None and (bool(row.terms.get("themself")) or IdentityKind.EMAIL not in row.terms["kinds"])
 
     def write_export(self, request: str, sink: IO[bytes]) -> None:
         """Write the ZIP of an export. Raises `NotFound`, `CorruptStore`."""
@@ -223,6 +255,8 @@ class Desk:
 
     def _check(self, demand: Demand) -> None:
         check_purposes(demand.purposes, self.policy)
+        if demand.blocked_until is not None and demand.blocked_until <= self.clock.now():
+            raise Unprocessable("invalid", "block_until is over already.")
         if not set(demand.callbacks) <= set(self.settings.rights.callbacks):
             raise Unprocessable("invalid", "A callback is none of those in rights.callbacks.")
 
@@ -234,6 +268,8 @@ class Desk:
             "kinds": [identity.kind for identity in identities],
             "regulation": demand.regulation,
             "by": caller.id,
+            "themself": caller.identities is not None,
+            "asked_at": self.clock.now(),
             "purposes": demand.purposes,
             "lift": demand.lift,
             "callbacks": demand.callbacks,
@@ -251,7 +287,7 @@ class Desk:
         """Record the request in one region; whether it was there before."""
         fingerprint = _fingerprint(office, demand, terms)
         digests = office.digests(terms["sites"], identities)
-        with office.casebook() as book, book.transaction() as connection:
+        with office.casebook() as book, book.transaction():
             known = book.get(request)
             if known is not None:
                 if not hmac.compare_digest(known.fingerprint, fingerprint):
@@ -260,8 +296,7 @@ class Desk:
             now = self.clock.now()
             block = demand.block or self.settings.rights.block
             if demand.type is RequestType.ERASURE and block != "no":
-                new = people.suppress(connection, digests, demand.blocked_until, now)
-                terms = {**terms, "suppressed": [digest.hex() for digest in new]}
+                terms = {**terms, **keep_out(book, digests, demand.blocked_until, now)}
             file = {
                 **new_file(identities, demand.reason, block, demand.blocked_until),
                 "nonce": nonce,
@@ -363,6 +398,12 @@ class Desk:
         for office, (wrapped, _, _) in zip(self.offices.values(), self._artifacts(request), strict=True):
             with office.casebook() as book:
                 yield office, base64.b64decode(book.unseal(request, wrapped))
+
+
+def _may_show(statuses: Sequence[str]) -> tuple[str, ...]:
+    """A request of one of these statuses has one of these in a region: where one region is done, and another is not, it is in progress."""
+    waits = (RequestStatus.PENDING,) if RequestStatus.IN_PROGRESS in statuses else ()
+    return (*statuses, *waits)
 
 
 def _hide_reasons(told: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import METHODS, digest_of, issue
 from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
+from consentryd.rights.suppression import outlive
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
 from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
@@ -131,11 +132,12 @@ class Eraser:
 
     def _hide_one(self, book: Casebook, case: Case) -> None:
         connection, now = book.connection, self.clock.now()
-        person = people.find_person(connection, book.digests(case.id))
+        person = book.person(case.row)
         if (reason := held(connection, person)) is not None:
             book.update(case.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})
             case.row = case.row._replace(status=RequestStatus.ON_HOLD)
             return
+        person = people.without_shared(connection, person, book.digests(case.id))
         others = [request for request in people.requests_of(connection, person) if request != case.id]
         case.file |= {
             "subjects": list(person.subjects),
@@ -149,6 +151,7 @@ class Eraser:
         case.file["letters"] = people.delete_letters(connection, case.texts)
         book.forget_identities(person.digests, but=case.id)
         book.close_others(others, now)
+        outlive(book, others, now)
         if case.file["block"] != "no":
             people.suppress(connection, person.digests, case.file["until"], now)
         self._save(book, case, "hidden")

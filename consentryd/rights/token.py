@@ -1,7 +1,8 @@
 """Subject tokens: short-lived JWTs (RFC 7519) with which a site's backend lets a logged-in person act for themself, and for nobody else.
 
 Claims: `aud` the site; `sub` the user id, `anonymous_id` and `email` (verified by the site), at least one; `iat` and `exp`, an hour apart
-at most. HS256 with the site's secret, or EdDSA with its key: the site's settings say which, never the token.
+at most, and `nbf` if it is to begin later. HS256 with the site's secret, or EdDSA with its key: the site's settings say which, never the
+token.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def read_token(text: str, settings: Settings, now: int) -> Caller:
         site = _site(text, settings)
         claims = _verified(text, settings.site_of(site))
         return Caller(f"token of {site}", (site,), _identities(claims, now))
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError):
         raise Unauthorized("bad_token", "The token is not valid here, or not any more.") from None
 
 
@@ -78,11 +79,14 @@ def _verified(text: str, site: Site) -> dict[str, Any]:
 def _identities(claims: dict[str, Any], now: int) -> tuple[NamedIdentity, ...]:
     """Times are checked here, with the gateway's clock and not the library's."""
     issued, expires = int(claims["iat"]) * SECOND, int(claims["exp"]) * SECOND
-    if not issued - SKEW <= now < expires or expires - issued > LONGEST:
+    begins = max(issued, int(claims.get("nbf", 0)) * SECOND)
+    if not begins - SKEW <= now < expires or expires - issued > LONGEST:
         raise ValueError
     found = [NamedIdentity(kind, claims[name]) for name, kind in _CLAIMS.items() if claims.get(name)]
     if not found or not all(isinstance(identity.value, str) for identity in found):
         raise ValueError
+    for identity in found:
+        identity.value.encode()  # half of a surrogate pair is no text
     return tuple(found)
 
 

@@ -1,4 +1,7 @@
-"""Legal holds: whom the law forbids to erase for now. Their data is kept from erasure, retention and withdrawal alike."""
+"""Legal holds: whom the law forbids to erase for now. Their data is kept from erasure, rectification, retention and withdrawal alike.
+
+Each matter holds for itself: what one reason no longer asks for another may.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,22 @@ class Hold(NamedTuple):
 
 
 def hold(connection: sqlite3.Connection, site: str, digests: Iterable[bytes], reason: str, now: int) -> None:
-    """Keep the identities from being erased, because of `reason`."""
+    """Keep the identities from being erased, because of `reason`, since the first time that it was said."""
     connection.executemany(
-        "INSERT INTO legal_hold (digest, reason, created_at, site) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET reason = excluded.reason",
+        "INSERT INTO legal_hold (digest, reason, created_at, site) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [(digest, reason, now, site) for digest in digests],
     )
 
 
-def lift(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
-    connection.executemany("DELETE FROM legal_hold WHERE digest = ?", [(digest,) for digest in digests])
+def is_held(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str) -> bool:
+    """Whether one of the identities is held for this reason."""
+    statement = "SELECT 1 FROM legal_hold WHERE digest = ? AND reason = ?"
+    return any(connection.execute(statement, (digest, reason)).fetchone() for digest in digests)
+
+
+def lift(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str) -> None:
+    """End what is held for this reason."""
+    connection.executemany("DELETE FROM legal_hold WHERE digest = ? AND reason = ?", [(digest, reason) for digest in digests])
 
 
 def holds(connection: sqlite3.Connection, sites: Sequence[str]) -> list[Hold]:
@@ -40,12 +49,13 @@ def holds(connection: sqlite3.Connection, sites: Sequence[str]) -> list[Hold]:
 
 
 def held(connection: sqlite3.Connection, person: Person) -> str | None:
-    """Why the person must not be erased now, if so."""
-    for digest in person.digests:
-        row = connection.execute("SELECT reason FROM legal_hold WHERE digest = ?", (digest,)).fetchone()
-        if row is not None:
-            return str(row[0])
-    return None
+    """Why the person must not be erased now, if so: every reason."""
+    reasons = {
+        str(reason)
+        for digest in person.digests
+        for (reason,) in connection.execute("SELECT reason FROM legal_hold WHERE digest = ?", (digest,))
+    }
+    return "; ".join(sorted(reasons)) or None
 
 
 def held_subjects(connection: sqlite3.Connection) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -27,15 +27,17 @@ _BY_SUBJECT: Final = ("choice", "choice_proof", "withdrawal", "email", "restrict
 _BY_DIGEST: Final = ("identity", "subject_key", "personal_use")
 
 
-def find_person(connection: sqlite3.Connection, named: Iterable[bytes]) -> Person:
-    """Who the identities stand for, by the subject index and the e-mail addresses they named; nobody if they are unknown."""
+def find_person(connection: sqlite3.Connection, named: Iterable[bytes], *, themself: bool = False) -> Person:
+    """Who the identities stand for, by the subject index and the e-mail addresses they named; nobody if they are unknown.
+
+    Anybody who sends events can tie an address to somebody else's user id. So where people ask for `themself` an address leads to nobody
+    who has a user id, unless another of the identities names them too.
+    """
     digests = list(dict.fromkeys(named))
-    subjects: dict[int, None] = {}
-    for digest in digests:
-        for (subject,) in connection.execute(
-            "SELECT subject FROM identity WHERE digest = ?1 UNION SELECT subject FROM email WHERE digest = ?1", (digest,)
-        ):
-            subjects[_resolved(connection, subject)] = None
+    subjects = dict.fromkeys(_behind(connection, "identity", digests))
+    for subject in _behind(connection, "email", digests):
+        if not (themself and _has_user_id(connection, subject)):
+            subjects[subject] = None
     for subject in list(subjects):
         subjects.update(
             (merged, None) for (merged,) in connection.execute("SELECT subject FROM alias WHERE becomes = ?", (subject,))
@@ -50,17 +52,45 @@ def find_person(connection: sqlite3.Connection, named: Iterable[bytes]) -> Perso
     return Person(tuple(subjects), tuple(dict.fromkeys([*digests, *found])))
 
 
+def without_shared(connection: sqlite3.Connection, person: Person, named: Iterable[bytes]) -> Person:
+    """The person without the e-mail addresses that somebody else has named too, as a household may, unless they are among `named`."""
+    own, subjects = set(named), set(person.subjects)
+
+    def is_shared(digest: bytes) -> bool:
+        return digest not in own and not subjects.issuperset(_behind(connection, "email", [digest]))
+
+    return person._replace(digests=tuple(digest for digest in person.digests if not is_shared(digest)))
+
+
+def _behind(connection: sqlite3.Connection, table: str, digests: Iterable[bytes]) -> Iterator[int]:
+    for digest in digests:
+        for (subject,) in connection.execute(f"SELECT subject FROM {table} WHERE digest = ?", (digest,)).fetchall():  # noqa: S608 - our own names
+            yield _resolved(connection, subject)
+
+
+def _has_user_id(connection: sqlite3.Connection, subject: int) -> bool:
+    return connection.execute("SELECT 1 FROM subject WHERE id = ? AND known", (subject,)).fetchone() is not None
+
+
 def register(
-    connection: sqlite3.Connection, identities: Sequence[bytes], emails: Sequence[bytes], subject: int, now: int, *, known: bool
+    connection: sqlite3.Connection,
+    identities: Sequence[bytes],
+    emails: Sequence[bytes],
+    subject: int,
+    now: int,
+    *,
+    known: bool,
+    since: int,
 ) -> Person:
     """Somebody of whom nothing is stored gets a subject, so that what they chose holds when they come. `known`: a user id is among them.
+    `since` is the same in every region, so that none of them is the person's home for it.
 
     Raises `sqlite3.IntegrityError` if the subject is taken. Call within a transaction.
     """
-    connection.execute("INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", (subject, known, now))
+    connection.execute("INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", (subject, known, since))
     connection.executemany(
         "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)",
-        [(digest, subject, known, now) for digest in identities],
+        [(digest, subject, known, since) for digest in identities],
     )
     for digest in emails:
         note_email(connection, digest, subject, now)
@@ -71,6 +101,11 @@ def register(
 def _resolved(connection: sqlite3.Connection, subject: int) -> int:
     row = connection.execute("SELECT becomes FROM alias WHERE subject = ?", (subject,)).fetchone()
     return subject if row is None else int(row[0])
+
+
+def count_people(connection: sqlite3.Connection, person: Person) -> int:
+    """How many different people the identities stand for: of an address there may be several."""
+    return len({_resolved(connection, subject) for subject in person.subjects})
 
 
 def count_rows(connection: sqlite3.Connection, person: Person) -> dict[str, int]:
@@ -136,6 +171,16 @@ def restrict(connection: sqlite3.Connection, person: Person, now: int) -> None:
 
 def unrestrict(connection: sqlite3.Connection, person: Person) -> None:
     connection.executemany("DELETE FROM restriction WHERE subject = ?", [(subject,) for subject in person.subjects])
+
+
+def restricted_since(connection: sqlite3.Connection, person: Person) -> int | None:
+    """Since when the person's data is shown to nobody else, UTC microseconds."""
+    found = [
+        since
+        for subject in person.subjects
+        for (since,) in connection.execute("SELECT created_at FROM restriction WHERE subject = ?", (subject,))
+    ]
+    return min(found, default=None)
 
 
 def delete_letters(connection: sqlite3.Connection, texts: Sequence[str]) -> int:

@@ -65,9 +65,11 @@ class RegionStore:
         assert self._reader is not None
         return self._reader
 
-    def knows(self, digest: bytes) -> bool:
-        """Whether the subject index has this identity: one lookup by primary key, fit for the event loop."""
-        return self._read("SELECT 1 FROM identity WHERE digest = ?", digest) is not None
+    def since(self, digest: bytes) -> int | None:
+        """When the subject index came to know this identity, UTC microseconds; None if it does not: one lookup by primary key, fit for
+        the event loop."""
+        row = self._read("SELECT created_at FROM identity WHERE digest = ?", digest)
+        return None if row is None else int(row[0])
 
     def known(self, digests: Sequence[bytes]) -> frozenset[bytes]:
         """Those of the digests that the subject index has, asked in one go for a request's newcomers."""

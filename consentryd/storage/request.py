@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.storage.database import open_database
 from consentryd.storage.delivery import Deliveries
+from consentryd.storage.person import Person, find_person
 
 _NONCE_BYTES: Final = 12
 _ATTEMPTS: Final = 12  # of 5 s each, SQLite's busy timeout
@@ -93,9 +94,14 @@ class Casebook:
         return None if found is None else _row(found)
 
     def select(
-        self, *, statuses: Sequence[str] = (), types: Sequence[str] = (), due_before: int | None = None, limit: int = 1000
-    ) -> list[RequestRow]:
-        """The newest requests first."""
+        self,
+        *,
+        statuses: Sequence[str] = (),
+        types: Sequence[str] = (),
+        due_before: int | None = None,
+        naming: Sequence[bytes] | None = None,
+    ) -> Generator[RequestRow]:
+        """The newest requests first, read as they are asked for; with `naming` those that name one of the identities."""
         conditions = [
             f"{name} IN ({', '.join('?' * len(values))})" for name, values in (("status", statuses), ("type", types)) if values
         ]
@@ -103,12 +109,16 @@ class Casebook:
         if due_before is not None:
             conditions.append("due_at < ?")
             parameters.append(due_before)
+        if naming is not None:
+            marks = ", ".join("?" * len(naming))
+            conditions.append(f"id IN (SELECT request FROM request_identity WHERE digest IN ({marks}))")  # noqa: S608 - question marks
+            parameters.extend(naming)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         rows = self.connection.execute(
-            f"SELECT {_FIELDS} FROM request {where} ORDER BY received_at DESC, id LIMIT ?",  # noqa: S608 - our own names
-            (*parameters, limit),
+            f"SELECT {_FIELDS} FROM request {where} ORDER BY received_at DESC, id",  # noqa: S608 - our own names
+            parameters,
         )
-        return [_row(row) for row in rows]
+        yield from map(_row, rows)
 
     def due(self, now: int, limit: int) -> list[RequestRow]:
         """Requests to work on, oldest first."""
@@ -129,6 +139,10 @@ class Casebook:
 
     def digests(self, request: str) -> list[bytes]:
         return [row[0] for row in self.connection.execute("SELECT digest FROM request_identity WHERE request = ?", (request,))]
+
+    def person(self, row: RequestRow) -> Person:
+        """Whom a request is about."""
+        return find_person(self.connection, self.digests(row.id), themself=bool(row.terms.get("themself")))
 
     def update(self, request: str, now: int, **values: Any) -> None:
         """Change columns of a request; `terms` and `result` are given as JSON values. Call within a transaction."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from consentryd.storage.erasure import candidates
+from consentryd.storage.held_file import is_database, parts
 from consentryd.storage.lake import Lake, LakeFile, holds
 
 _FEW: Final = 12
@@ -63,7 +64,7 @@ class Needles:
         texts = {text for text in texts if len(text.encode()) >= _SHORTEST}
         self.kinds = {form: "text" for text in texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
         self.kinds |= {form: "subject" for subject in subjects for form in forms_of(subject)}
-        self._longest = max(map(len, self.kinds), default=0)
+        self.longest = max(map(len, self.kinds), default=0)
         self._lookup = None if len(self.kinds) <= _FEW else _Lookup(self.kinds)
 
     def within(self, data: bytes | mmap.mmap | pa.Buffer) -> set[bytes]:
@@ -74,7 +75,7 @@ class Needles:
         view = memoryview(data)
         found: set[bytes] = set()
         for start in range(0, len(view), _CHUNK):
-            found.update(self._lookup.within(bytes(view[start : start + _CHUNK + self._longest])))
+            found.update(self._lookup.within(bytes(view[start : start + _CHUNK + self.longest])))
         view.release()
         return found
 
@@ -175,12 +176,19 @@ def _kinds_in_text(table: pa.Table, needles: Needles) -> set[str]:
 
 
 def _search(path: Path, needles: Needles) -> tuple[int, set[str]]:
+    if is_database(path):
+        return _search_database(path, needles)
     with path.open("rb") as handle:
         size = os.fstat(handle.fileno()).st_size
         if size == 0:
             return 0, set()
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return size, {needles.kinds[form] for form in needles.within(data)}
+
+
+def _search_database(path: Path, needles: Needles) -> tuple[int, set[str]]:
+    size = path.stat().st_size
+    return size, {needles.kinds[form] for part in parts(path, needles.longest) for form in needles.within(part)}
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -13,6 +13,10 @@ import pyarrow as pa
 HIDDEN_SCHEMA: Final = pa.schema([("subject", pa.int64())])
 
 
+#: Whoever was merged into another person restricts all of that person.
+_RESTRICTED: Final = "SELECT subject FROM restriction UNION SELECT becomes FROM alias JOIN restriction USING (subject)"
+
+
 class Hidden:
     """An immutable set of subjects that nobody sees."""
 
@@ -30,7 +34,7 @@ def load_hidden(connection: sqlite3.Connection, *, restricted: bool = True) -> H
     """The subjects to hide now; `restricted` says whether from others (True) or from the person themself."""
     found = {subject for (subject,) in connection.execute("SELECT subject FROM tombstone")}
     if restricted:
-        found |= {subject for (subject,) in connection.execute("SELECT subject FROM restriction")}
+        found |= {subject for (subject,) in connection.execute(_RESTRICTED)}
     return Hidden(found)
 
 

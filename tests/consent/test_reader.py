@@ -39,7 +39,9 @@ def heard(consent=None, managed=None, carried=None, policy=POLICY, now=NOW):
         ({"purposes": {"analytics": True}, "at": NOW // 1000}, {"analytics"}, set()),
         ({"categoryPreferences": {"C0002": True, "C0004": False}}, {"analytics", "product"}, {"marketing"}),
         ({"tcf": GOOD}, {"analytics"}, {"product", "personalization", "attribution", "marketing", "location"}),
-        ({"unknown": 1}, set(), set()),
+        ({"notice": "2026-11", "at": NOW // 1000}, set(), set()),
+        ({"purposes": {"analytics": True}, "unknown": 1}, {"analytics"}, set()),
+        ({"gpc": "false", "dnt": "yes"}, set(), set()),
         ({"tcf": None, "gpp": None}, set(), set()),
     ],
 )
@@ -91,7 +93,7 @@ def test_an_opt_out_that_a_request_carries_is_heard(carried, opt_outs):
 
 def test_the_event_itself_may_carry_what_the_browser_says():
     assert heard({"gpc": True})[2] == ADS
-    assert heard({"gpc": "1"})[2] == ADS
+    assert heard({"gpc": "1"})[2] == heard({"gpc": "true"})[2] == heard({"gpc": "Yes"})[2] == ADS
     assert heard({"gpc": False}) == (set(), set(), set(), [])
     assert heard({"gpp": f"DBABMA~{GOOD}", "gpp_sid": [2]})[0] == {"analytics"}
 
@@ -105,6 +107,9 @@ def test_dnt_denies_every_purpose_where_the_operator_heeds_it():
     heeding = Policy(Consent(dnt="deny"))
     assert heard(carried={"dnt": "1"}, policy=heeding)[1] == ALL
     assert heard(carried={"dnt": "0"}, policy=heeding)[1] == set()
+    assert heard({"dnt": "yes"}, policy=heeding)[1] == ALL
+    assert heard({"dnt": "unspecified"}, policy=heeding) == (set(), set(), set(), [])
+    assert heard({"dnt": "maybe"}, policy=heeding)[3] == [Invalid.MALFORMED]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +165,11 @@ BAD = Invalid.MALFORMED
         ({"categoryPreferences": {"C0002": "yes"}}, [BAD]),
         ({"tcf": 7}, [BAD]),
         ({"tcf": "", "gpp": "", "us_privacy": ""}, [Invalid.TRUNCATED, Invalid.TRUNCATED, BAD]),
-        ({"gpc": "yes"}, []),
+        ({"analytics": False}, [BAD]),
+        ({"Purposes": {"analytics": False}, "notice": "2026-11"}, [BAD]),
+        ({"gpc": "on"}, [BAD]),
         ({"gpc": 2}, [BAD]),
+        ({"dnt": "null"}, []),
         ({"gpp_sid": {}}, [BAD]),
     ],
 )

@@ -324,6 +324,21 @@ async def test_a_refusal_binds_every_region_that_knows_the_person(tmp_path):
         assert (await house.choose(anonymousId="a-2", purposes={"analytics": False}))["also"] == []
 
 
+async def test_a_grant_lifts_what_was_refused_in_every_region(tmp_path):
+    regions = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}
+    async with open_house(tmp_path, regions=regions) as house:
+        for region in ("eu", "us"):
+            event = {"event": "x", "userId": "u-1", "region": region, "context": {"consent": {"purposes": ANALYTICS}}}
+            assert (await house.post("/v1/track", event, key="server"))[1]["accepted"] == 1
+        said = {"userId": "u-1", "purposes": ["analytics"]}
+        assert (await house.post("/v1/consent", {**said, "action": "withdraw"}, key="server"))[0] == 200
+        answer = (await house.post("/v1/consent", {**said, "action": "grant"}, key="server"))[1]
+        assert (answer["region"], [other["region"] for other in answer["also"]]) == ("eu", ["us"])
+        for region in ("eu", "us"):
+            _, told = await house.post("/v1/track", {**event, "region": region}, key="server")
+            assert told["accepted"] == 1
+
+
 async def test_statistics_count_choices_and_hide_small_groups(house):
     for number in range(6):
         await house.choose(anonymousId=f"a-{number}", purposes={"analytics": number < 4}, notice="v1" if number else "v2")

@@ -16,6 +16,8 @@ from consentryd.model.clock import HOUR
 from consentryd.model.error import CorruptStore, NotFound
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.rights.consent import Statement
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
 from consentryd.storage.choice import ChoiceState
 from consentryd.storage.vault import CHUNK, VaultWriter, read_vault
 from tests.rights.estate import OFFICER, Estate, opened
@@ -65,7 +67,13 @@ async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(est
     estate.finish(estate.ask("restriction", user_id="ann")["id"])
     request = estate.ask("portability", user_id="ann", reason="moving")["id"]
     estate.finish(request)
-    about = next(each for each in json.loads(fetched(estate, request).read("about-you.json")) if each["region"] == "eu")
+    archive = fetched(estate, request)
+    about = next(each for each in json.loads(archive.read("about-you.json")) if each["region"] == "eu")
+    assert about["restricted_since"][:10] == "2026-11-21"
+    assert any("authority" in right for right in about["rights"])
+    page = archive.read("index.html").decode()
+    assert "restricted since 2026-11-21" in page
+    assert "complain to a data protection authority" in page
     assert [(choice["purpose"], choice["state"]) for choice in about["choices"]] == [("analytics", "granted")]
     keys = [key.verifier for key in estate.offices["eu"].signing.public()]
     verify(about["receipts"][0], keys)
@@ -80,8 +88,10 @@ async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(est
 
 async def test_it_tells_how_long_each_purpose_is_kept_here(tmp_path: Path) -> None:
     retention = {"consented_days": 400, "purposes": {"analytics": 90}, "regions": {"us": 30}}
-    with opened(tmp_path / "data", site={"retention": retention}) as estate:
+    with opened(tmp_path / "data", site={"retention": retention}, rights={"recipients": ["Mail Ltd"]}) as estate:
         await estate.send(estate.event("ann"))
+        statement = Statement("shop", "server", (Identity(IdentityKind.USER_ID, "ann"),), {"analytics": ChoiceState.GRANTED})
+        receipt = (await estate.house.proving.desk.record("eu", statement))["receipt"]
         await estate.send(estate.event("ann"), region="us")
         request = estate.ask("access", user_id="ann")["id"]
         estate.finish(request)
@@ -90,6 +100,9 @@ async def test_it_tells_how_long_each_purpose_is_kept_here(tmp_path: Path) -> No
         assert {name: each["kept_days"] for name, each in told.items()} == {"eu": {"shop": 400}, "us": {"shop": 30}}
         assert [each["kept_days"] for name in ("eu", "us") for each in told[name]["purposes"]] == [{"shop": 90}, {"shop": 30}]
         assert "shop, for analytics: 90 days" in archive.read("index.html").decode()
+        for told_again in (receipt, told["eu"]["receipts"][0]):
+            [purpose] = told_again["pii_processing"]["purposes"]
+            assert (purpose["retention_period"], purpose["recipient_third_parties"]) == ("P90D", ["Mail Ltd"])
 
 
 async def test_an_export_is_encrypted_until_it_is_fetched_and_gone_when_it_expires(estate: Estate) -> None:
@@ -138,3 +151,26 @@ async def test_an_erasure_takes_an_export_that_still_waits_with_it(estate: Estat
     with pytest.raises(NotFound):
         estate.desk.export_size(request, OFFICER)
     assert list(estate.path.glob("*/exports/*")) == []
+
+
+async def test_with_a_token_an_address_finds_nobody_whose_user_id_is_another(estate: Estate) -> None:
+    """Events may tie anybody's address to anybody's user id: people would get each other's data."""
+    address = {"email": "bob@example.com"}
+    await estate.send(
+        estate.event("ann", type="identify", traits=address),
+        estate.event("bob", type="identify", traits=address),
+        estate.event(None, "phone", properties=address),
+    )
+    named = {"user_id": "bob", "email": "bob@example.com"}
+    bob = Caller("token", ("shop",), tuple(NamedIdentity(IdentityKind(kind), value) for kind, value in named.items()))
+    own = estate.ask("access", caller=bob)["id"]
+    assert estate.finish(own)["export"]["events"] == 2
+    assert estate.desk.export_size(own, bob) == 2
+    officers = estate.ask("access", email="bob@example.com")["id"]
+    told = estate.finish(officers)
+    assert (told["export"]["events"], told["regions"]["eu"]["result"]) == (3, {"people": 3})
+    with pytest.raises(NotFound):
+        estate.desk.export_size(officers, Caller("token", ("shop",), bob.identities[1:]))
+    erased = estate.finish(estate.ask("erasure", caller=bob)["id"])
+    assert erased["certificates"][0]["erasure"]["stores"]["events"]["before"] == 2
+    assert [row["event_id"] for row in estate.rows()] == ["m-1"]

@@ -7,7 +7,10 @@ import json
 import pytest
 
 from consentryd.model.clock import SECOND
-from consentryd.model.error import Conflict
+from consentryd.model.error import Conflict, Unprocessable
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
 from tests.rights.estate import OFFICER, Estate, opened
 
 
@@ -21,6 +24,29 @@ async def test_a_restricted_person_is_kept_seen_by_nobody_else_and_seen_again_wh
     assert estate.finish(request)["export"]["events"] == 2
     estate.finish(estate.ask("restriction", user_id="ann", lift=True)["id"])
     assert len(estate.rows()) == 3
+
+
+async def test_who_was_restricted_stays_so_when_they_turn_out_to_be_somebody_known(estate: Estate) -> None:
+    await estate.send(estate.event(None, "phone"), estate.event("ann"), estate.event("bob"))
+    estate.finish(estate.ask("restriction", anonymous_id="phone")["id"])
+    await estate.send(estate.event("ann", "phone"))
+    assert [row["event_id"] for row in estate.rows()] == ["m-3"]
+    estate.seal()
+    assert [row["event_id"] for row in estate.rows()] == ["m-3"]
+    estate.finish(estate.ask("restriction", user_id="ann", lift=True)["id"])
+    assert len(estate.rows()) == 4
+
+
+async def test_what_somebody_asks_for_everywhere_makes_no_region_their_home(estate: Estate) -> None:
+    place = estate.house.place
+    await estate.send(estate.event("ann"), region="us")
+    estate.clock.advance(SECOND)
+    for name in ("ann", "new"):
+        estate.finish(estate.ask("objection", user_id=name, purposes=["marketing"])["id"])
+    place.forget()
+    for name, country, home in (("ann", "DE", "us"), ("new", "US", "us"), ("new", "DE", "eu")):
+        place.forget()
+        assert place.region_of(None, "shop", [(IdentityKind.USER_ID, name)], country) == home
 
 
 async def test_an_objection_stops_the_purposes_it_names_and_all_if_it_names_none(estate: Estate) -> None:
@@ -39,6 +65,11 @@ async def test_an_objection_of_somebody_unknown_holds_when_they_come(estate: Est
         "withdrawn",
         "stored",
     ]
+
+
+async def test_an_objection_by_an_address_that_nobody_named_says_that_it_reaches_nobody(estate: Estate) -> None:
+    told = estate.finish(estate.ask("objection", email="ann@example.com", purposes=["marketing"])["id"])
+    assert {region["result"]["subjects"] for region in told["regions"].values()} == {0}
 
 
 async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of_the_old_one(estate: Estate) -> None:
@@ -77,6 +108,48 @@ async def test_a_pending_request_can_be_cancelled_and_its_suppression_goes_with_
         assert len(estate.rows()) == 0
         with pytest.raises(Conflict):
             estate.desk.cancel(again, OFFICER)
+
+
+async def test_taking_one_of_two_erasures_back_keeps_out_whom_the_other_is_about(tmp_path) -> None:
+    with opened(tmp_path / "data", rights={"grace_s": 3600}) as estate:
+        await estate.send(estate.event("ann"))
+        for first, second in ((0, 1), (1, 0)):
+            requests = [
+                estate.ask("erasure", user_id="ann", block="until", block_until="2027-01-01T00:00:00Z")["id"],
+                estate.ask("erasure", user_id="ann")["id"],
+            ]
+            estate.desk.cancel(requests[first], OFFICER)
+            assert await estate.send(estate.event("ann")) == ["suppressed"]
+            estate.desk.cancel(requests[second], OFFICER)
+            assert await estate.send(estate.event("ann")) == ["stored"]
+
+
+async def test_taking_an_erasure_back_lets_nobody_in_whom_another_one_keeps_out(tmp_path) -> None:
+    with opened(tmp_path / "data", rights={"grace_s": 60}) as estate:
+        await estate.send(estate.event("ann", "phone"))
+        done = estate.ask("erasure", user_id="ann")["id"]
+        estate.clock.advance(30 * SECOND)
+        open_still = estate.ask("erasure", anonymous_id="phone")["id"]
+        estate.clock.advance(31 * SECOND)
+        assert estate.finish(done)["status"] == "completed"
+        estate.desk.cancel(open_still, OFFICER)
+        assert await estate.send(estate.event("ann"), estate.event(None, "phone")) == ["suppressed", "suppressed"]
+
+
+async def test_an_open_request_is_listed_however_many_came_after_it(tmp_path) -> None:
+    with opened(tmp_path / "data", rights={"grace_s": 3600}) as estate:
+        old = estate.ask("erasure", user_id="ann")["id"]
+        for number in range(12):
+            estate.clock.advance(SECOND)
+            estate.desk.cancel(estate.ask("access", user_id=f"u-{number}")["id"], OFFICER)
+        assert [each["id"] for each in estate.desk.select(OFFICER, statuses=["pending"], limit=1)] == [old]
+        ann = Caller("token", ("shop",), (NamedIdentity(IdentityKind.USER_ID, "ann"),))
+        assert [each["id"] for each in estate.desk.select(ann, limit=1)] == [old]
+
+
+async def test_a_block_that_is_over_before_it_begins_is_refused(estate: Estate) -> None:
+    with pytest.raises(Unprocessable):
+        estate.ask("erasure", user_id="ann", block="until", block_until="2026-01-01T00:00:00Z")
 
 
 async def test_requests_done_in_one_go_rewrite_each_file_once(estate: Estate) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from consentryd.model.clock import SECOND
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import BadCertificate, is_about, verify
 from consentryd.rights.demand import read_demand
-from tests.rights.estate import OFFICER, Estate
+from tests.rights.estate import OFFICER, Estate, opened
 
 
 def without_person(rows: list[dict], subject: int) -> list[dict]:
@@ -140,3 +141,18 @@ async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) 
     done = estate.finish(asked["id"])
     assert done["certificates"][0]["erasure"]["subjects"] == 0
     assert len(estate.rows()) == 1
+
+
+async def test_an_address_that_two_people_share_stays_the_others(tmp_path: Path) -> None:
+    identify = {"type": "identify", "traits": {"email": "family@example.com"}}
+    with opened(tmp_path / "data", rights={"grace_s": 60}) as estate:
+        await estate.send(estate.event("ann", **identify), estate.event("bob", **identify))
+        request = estate.ask("erasure", user_id="ann")["id"]
+        estate.clock.advance(30 * SECOND)
+        objection = estate.ask("objection", email="family@example.com", purposes=["marketing"])["id"]
+        estate.clock.advance(31 * SECOND)
+        assert estate.finish(request)["status"] == "completed"
+        assert estate.desk.get(objection, OFFICER)["status"] == "pending"
+        assert await estate.send(estate.event("bob", **identify), estate.event("ann")) == ["stored", "suppressed"]
+        estate.clock.advance(30 * SECOND)
+        assert estate.finish(objection)["regions"]["eu"]["result"]["subjects"] == 1

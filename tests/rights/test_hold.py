@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from consentryd.model.error import NotFound
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.demand import NamedIdentity
 from consentryd.rights.desk import Caller
@@ -51,3 +54,27 @@ async def test_everything_that_was_merged_into_a_held_person_is_held(estate: Est
     estate.desk.hold([NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone")], "case 7", OFFICER)
     with estate.offices["eu"].casebook() as book:
         assert sorted(held_subjects(book.connection)) == sorted((before["m-1"], before["m-2"]))
+
+
+async def test_each_matter_holds_for_itself(estate: Estate) -> None:
+    await estate.send(estate.event("ann"))
+    for reason in ("case 7", "case 8"):
+        estate.desk.hold([ANN], reason, OFFICER)
+    estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
+    assert {each["reason"] for each in estate.desk.holds(OFFICER)} == {"case 8"}
+    request = estate.ask("erasure", user_id="ann")["id"]
+    assert estate.finish(request)["regions"]["eu"]["result"] == {"held": "case 8"}
+    with pytest.raises(NotFound):
+        estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
+    assert estate.finish(request)["status"] == "on_hold"
+
+
+async def test_what_is_held_is_not_corrected_until_the_hold_is_lifted(estate: Estate) -> None:
+    await estate.send(estate.event("ann", properties={"plan": "wrong"}))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    request = estate.ask("rectification", user_id="ann", corrections={"plan": "right"})["id"]
+    assert estate.finish(request)["status"] == "on_hold"
+    assert [row["properties"] for row in estate.rows()] == ['{"plan":"wrong"}']
+    estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
+    assert estate.finish(request)["status"] == "completed"
+    assert [row["properties"] for row in estate.rows()] == ['{"plan":"right"}']

@@ -234,6 +234,6 @@ async def test_events_under_a_legal_hold_are_out_of_queries_and_stay_on_the_disk
         await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
         assert region.seen() == ["others"]
         assert region.sweeper.due() == []
-        lift(connection, [digest])
+        lift(connection, [digest], "case 7")
     assert (await region.sweep()).erased == 1
     assert region.seen(restricted=False) == ["others"]

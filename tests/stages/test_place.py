@@ -23,13 +23,14 @@ REGIONS = {
 
 
 class Home:
-    def __init__(self, *known):
+    def __init__(self, *known, at=0):
         self.values = set(known)
+        self.at = at
         self.asked = 0
 
-    def knows(self, identity):
+    def since(self, identity):
         self.asked += 1
-        return identity[2] in self.values
+        return self.at if identity[2] in self.values else None
 
     def known(self, identities):
         self.asked += 1
@@ -93,6 +94,18 @@ def test_a_home_is_asked_for_once():
     for _ in range(5):
         place.put_regions([event("US")], passage())
     assert [home.asked for home in homes.values()] == [1, 1]
+
+
+def test_of_several_regions_that_know_a_subject_the_first_to_know_it_is_its_home():
+    place = Place(REGIONS, {"us": Home("a", at=2), "eu": Home("a", at=1)}, Persons(200))
+    assert [each.region for each in place.put_regions([event("US"), event("US")], passage())] == ["eu", "eu"]
+
+
+def test_a_subject_that_every_region_learnt_of_at_one_time_is_at_home_where_its_country_is():
+    homes = {"us": Home("a", "b", at=1), "eu": Home("a", "b", at=1)}
+    for country, anonymous, home in (("DE", "a", "eu"), ("US", "b", "us")):
+        place = Place(REGIONS, homes, Persons(200))
+        assert place.put_regions([event(country, anonymous=anonymous)], passage())[0].region == home
 
 
 def test_a_region_that_is_not_served_is_refused_and_named():

@@ -33,7 +33,9 @@ Named = tuple[str, IdentityKind, str]
 class Home(Protocol):
     """A region's store, asked whether it knows an identity."""
 
-    def knows(self, identity: Named) -> bool: ...
+    def since(self, identity: Named) -> int | None:
+        """When it came to know the identity, UTC microseconds; None if it does not."""
+        ...
 
     def known(self, identities: Sequence[Named]) -> Collection[Named]:
         """Those of the identities that it knows."""
@@ -81,14 +83,20 @@ class Place:
                 for kind, value in _identities(event.person):
                     if value is not None and value not in self._known_of(site, kind):
                         newcomers.add((site, kind, value))
-        if not newcomers:
-            return
-        passage.strangers.update(newcomers)
+        if newcomers:
+            passage.strangers.update(newcomers)
+            self._welcome(newcomers, passage)
+
+    def _welcome(self, newcomers: Collection[Named], passage: Passage) -> None:
+        """Remember where those live whom one region knows; of several which it is is found out event by event."""
+        found: dict[Named, list[str]] = {}
         for name, home in self._homes.items():
             for identity in home.known(list(newcomers)):
-                if identity in passage.strangers:
-                    self._remember(identity, name)
-                    passage.strangers.discard(identity)
+                found.setdefault(identity, []).append(name)
+        passage.strangers.difference_update(found)
+        for identity, names in found.items():
+            if len(names) == 1:
+                self._remember(identity, names[0])
 
     def _settle(self, event: ValidEvent, passage: Passage) -> str:
         """The home of an event's person, who is known to live there from now on where that does not follow from the country alone."""
@@ -144,7 +152,8 @@ class Place:
         if len(self._homes) == 1:
             return self.of_country(country)
         named = [(site, kind, value) for kind, value in identities if value is not None]
-        home = next((found for each in named if (found := self._home(each, strangers))), None) or self.of_country(country)
+        local = self.of_country(country)
+        home = next((found for each in named if (found := self._home(each, strangers, local))), local)
         for each in named:
             self._remember(each, home)
         return home
@@ -170,12 +179,18 @@ class Place:
             return device
         return None if device is None and anonymous is not None else self._known_of(site, IdentityKind.USER_ID).get(user)
 
-    def _home(self, identity: Named, strangers: Collection[Named]) -> str | None:
+    def _home(self, identity: Named, strangers: Collection[Named], local: str) -> str | None:
+        """The region that has known it for longest. What a person asks for is on record in every region at one time: of those `local`, where
+        their country puts them, goes first.
+        """
         site, kind, value = identity
         known = self._known_of(site, kind).get(value)
         if known is not None or identity in strangers:
             return known
-        return next((name for name, home in self._homes.items() if home.knows(identity)), None)
+        since = {name: at for name, home in self._homes.items() if (at := home.since(identity)) is not None}
+        first = min(since.values(), default=None)
+        oldest = [name for name, at in since.items() if at == first]
+        return local if local in oldest else next(iter(oldest), None)
 
 
 def _identities(person: Person) -> tuple[tuple[IdentityKind, str | None], ...]:
