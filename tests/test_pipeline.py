@@ -89,6 +89,8 @@ def track(**fields):
         (track(properties=[]), Outcome.STORED),  # PHP's empty object
         (track(properties={"text": "x" * 40_000}), Reason.TOO_LARGE),
         (track(properties=json.loads('{"a":' * 20 + "1" + "}" * 20)), Reason.TOO_DEEP),
+        (track(properties=json.loads('{"a":' * 400 + "1" + "}" * 400)), Reason.TOO_DEEP),
+        (track(traits={"a": json.loads("[" * 400 + "]" * 400)}), Reason.TOO_DEEP),
         (track(timestamp="soon"), Reason.INVALID_TIME),
         (track(timestamp="1999-01-01T00:00:00Z"), Reason.TOO_OLD),
         (track(timestamp="2039-01-01T00:00:00Z"), Reason.IN_FUTURE),

@@ -69,3 +69,5 @@ async def _read(request: web.Request, timeout_s: float) -> Supposition:
     except ValidationError as error:
         where = ", ".join(sorted({".".join(map(str, each["loc"])) or "the body" for each in error.errors(include_input=False)}))
         raise BadRequest("bad_body", f"Not as described: {where}.") from None
+    except orjson.JSONEncodeError:
+        raise BadRequest("bad_body", "The body nests too deep.") from None

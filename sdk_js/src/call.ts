@@ -1,5 +1,6 @@
 /** Reads the arguments of `track`, `page` and the rest, as analytics.js spells them. */
 
+import { redactDeep } from "./redact";
 import type { Options, Properties } from "./types";
 
 export interface Call {
@@ -23,12 +24,15 @@ export const CALLS: Record<string, Fields> = {
   alias: ([userId, previousId]) => ({ userId, previousId }),
 };
 
-export const readCall = (type: string, args: unknown[], now: number): Call => {
+/** Everything is copied here: what the page changes afterwards changes nothing. Throws on what is not JSON, or too much of it. */
+export const readCall = (type: string, args: unknown[], now: number, redact?: boolean): Call => {
+  const fields = CALLS[type] as Fields;
   const texts = args.filter((arg) => typeof arg == "string" || typeof arg == "number").map(String);
-  const [object, options = {}] = args.filter((arg) => arg && typeof arg == "object") as [Properties?, Options?];
+  // behind the last of its texts a call's nothing stands for its properties: `track("seen", null, { purpose })`
+  const [object, options] = args.filter((arg, at) => (arg ? typeof arg == "object" : at && texts[+(fields == named)])) as [Properties?, Options?];
   return {
-    _event: { type, ...(CALLS[type] as Fields)(texts, object && { ...object }) },
-    _options: options,
-    _time: +(options.timestamp || now),
+    _event: { type, ...fields(texts, redactDeep(object, redact) as Properties | undefined) },
+    _options: options || {},
+    _time: +new Date(options?.timestamp || now) || now,
   };
 };

@@ -6,8 +6,7 @@ import { pageContext } from "./context";
 import { openDevice } from "./device";
 import { guard } from "./guard";
 import { isTemporary, openOutbox } from "./outbox";
-import type { Page, Platform } from "./platform/platform";
-import { redactDeep } from "./redact";
+import type { Answer, Page, Platform } from "./platform/platform";
 import type { OpenSpool } from "./spool";
 import type { Client, Properties, Purposes, Settings } from "./types";
 import { VERSION } from "./version";
@@ -17,8 +16,6 @@ const SESSION_MS = 18e5;
 const SLICE_MS = 2;
 /** Calls kept in memory while the visitor has not chosen. */
 const WAITING_CALLS = 200;
-
-const toAll = (names: string[], said: boolean): Purposes => Object.fromEntries(names.map((name) => [name, said]));
 
 /** What a build adds to the core. */
 export interface Extras {
@@ -64,7 +61,6 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     const page = event.context as Page | undefined;
     identify(event, call._time);
     const { a, u, s, c } = device._kept;
-    if (settings.redact !== false) for (const part of ["properties", "traits"]) event[part] = redactDeep(event[part]);
     event.context = {
       ...call._options.context,
       page: page && pageContext(page),
@@ -124,15 +120,19 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   };
 
   const caller = (type: string) => (...args: unknown[]): void => {
-    const call = readCall(type, args, platform.now());
-    call._event.context = platform.page && platform.page();
-    calls.push(call);
+    try {
+      const call = readCall(type, args, platform.now(), settings.redact);
+      call._event.context = platform.page?.();
+      calls.push(call);
+    } catch {
+      outbox._lose(1);
+    }
     plan();
   };
 
   /** Tells the gateway; ten tries over two minutes, since nothing may be kept on the device for it. */
   const tell = async (body: string, tries = 0): Promise<void> => {
-    const { status } = await platform.send("/v1/consent", body).catch(() => ({ status: 0 }));
+    const { status } = await platform.send("/v1/consent", body).catch(() => ({}) as Answer);
     if (isTemporary(status) && ++tries < 10) platform.later(() => tell(body, tries), 2e3 * tries);
   };
 
@@ -157,10 +157,12 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (moved) for (const listener of listeners) guard(listener)(told);
   };
 
-  const chooser = (action: string) => (list?: string | string[], notice?: string): void => {
+  const chooser = (action: string) => (asked?: string | string[] | { target: unknown }, notice?: string): void => {
     const granted = action == "grant";
+    // as a button's listener it is handed the click
+    const list = !(asked as { target?: unknown })?.target && asked;
     const names = list ? String(list).split(",") : granted ? purposes : Object.keys(choice._all());
-    const said = toAll(names, granted);
+    const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
     const { p } = device._kept.c;
     device._kept.c = { p: list || granted ? { ...p, ...said } : { ...said, ...NOTHING }, n: notice || settings.notice, t: platform.now() };
     settle(action, names);
@@ -198,7 +200,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       await outbox._resume();
     },
   } as unknown as Client;
-  for (const type in CALLS) (client as unknown as Properties)[type] = guard(caller(type));
+  for (const type in CALLS) (client as unknown as Properties)[type] = caller(type);
 
   if (platform.gpc && settings.gpc !== false) choice._signals.gpc = settings.gpc == "all" ? NOTHING : ADVERTISING;
   if (platform.dnt && settings.dnt) choice._signals.gpc = NOTHING;

@@ -3,11 +3,10 @@
 import { cut, type Item } from "./batch";
 import { guard } from "./guard";
 import type { Answer, Platform } from "./platform/platform";
+import { EVENT_BYTES } from "./redact";
 import type { Spool } from "./spool";
 import type { Settings } from "./types";
 
-/** The gateway's limit for one event. */
-const EVENT_BYTES = 32768;
 /** The gateway remembers event ids for a week: what is older could be stored twice. */
 const KEEP_MS = 6048e5;
 const QUEUE_EVENTS = 1e3;
@@ -53,12 +52,6 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
     if (spool) lost = spool._put(queue, lost);
   };
 
-  /** The events the gateway asks to have again. */
-  const again = (batch: Item[], text: string): Item[] => {
-    const results: { id: string; outcome: string }[] = guard(JSON.parse)(text)?.results || [];
-    return batch.filter((item) => results.some(({ id, outcome }) => outcome == "retry" && id == item[3]));
-  };
-
   const pause = (after?: string | null): void => {
     const asked = +(after as string) * 1e3 || 0;
     notBefore = platform.now() + asked;
@@ -68,16 +61,18 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   /** Sends a batch; answers what of it has to be sent again. */
   const post = async (batch: Item[]): Promise<Item[]> => {
     const reported = lost;
-    const { status, after, text } = await platform.send("/v1/batch", body(batch)).catch((): Answer => ({ status: 0, text: "" }));
+    const { status, after, text } = await platform.send("/v1/batch", body(batch)).catch(() => ({}) as Answer);
     let back = batch;
     if (status == 413 && batch[1]) {
       room = batch.length >> 1;
       return batch;
     }
-    if (!isTemporary(status)) {
+    // a page in the gateway's place, such as a proxy's, has taken nothing
+    const results: { id: string; outcome: string }[] | undefined = status < 300 ? guard(JSON.parse)(text)?.results : isTemporary(status) ? undefined : [];
+    if (results) {
       failures = 0;
       lost += status < 300 ? -reported : batch.length;
-      back = again(batch, text);
+      back = batch.filter((item) => results.some(({ id, outcome }) => outcome == "retry" && id == item[3]));
     }
     if (back[0]) pause(after);
     return back;
@@ -125,7 +120,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
       else if (queue[0]) plan(queue.length < (settings.batchEvents || 20) ? +(settings.batchDelay ?? 1e3) : 0);
     },
     _purge() {
-      while (spool?._some()) spool._take(queue)();
+      spool?._take(queue, 1)();
       requeue(queue.splice(0));
       outbox._ready();
     },

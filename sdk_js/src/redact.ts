@@ -1,5 +1,8 @@
 /** Takes personal data out of text, URLs and nested values before they leave the page. */
 
+/** The gateway's limit for one event. */
+export const EVENT_BYTES = 32768;
+
 /** Lengths are bounded (RFC 5321 has 64 and 63) so that no text takes quadratic time. */
 const EMAIL = /[\w.!$%'*+`{|}~-]{1,64}(@|%40)[\w-]{1,63}(\.[\w-]{1,63})+/g;
 
@@ -30,6 +33,9 @@ export const redactUrl = (url: string): string => {
   return origin + redactPart(pathname) + query + (/^#!?\//.test(hash) ? redactPart(hash.split("?")[0] as string) : "");
 };
 
-/** A copy of a JSON value with all its texts redacted. Throws on what is not JSON. */
-export const redactDeep = (value: unknown): unknown =>
-  value && JSON.parse(JSON.stringify(value, (_key, item) => (typeof item == "string" ? redactText(item) : item)));
+/** A copy of a JSON value with all its texts redacted, unless `redact` is false. Throws on what is not JSON, or is more than an event may be. */
+export const redactDeep = (value: unknown, redact?: boolean): unknown => {
+  const json = value ? JSON.stringify(value) : undefined;
+  // looked at first: redacting megabytes would hold the page for seconds
+  return json && JSON.parse(json.length > EVENT_BYTES ? "" : json, (_key, item) => (redact !== false && typeof item == "string" ? redactText(item) : item));
+};

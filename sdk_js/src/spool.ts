@@ -15,9 +15,9 @@ export interface Spool {
   /** Takes what may be kept off `queue`; answers the number of events dropped to make room. */
   _put(queue: Item[], lost: number): number;
   /** True while there is something. */
-  _some(): boolean;
-  /** Adds about half a batch to `batch`; answers how to remove it from the device. */
-  _take(batch: Item[]): () => void;
+  _some(): unknown;
+  /** Adds about half a batch, or `all`, to `batch`; answers how to remove it from the device. */
+  _take(batch: Item[], all?: unknown): () => void;
   /** Runs `job` while no other tab does. */
   _alone(job: () => Promise<void>): Promise<void>;
 }
@@ -26,16 +26,14 @@ export type OpenSpool = (platform: Platform, device: Device) => Spool;
 
 export const openSpool: OpenSpool = (platform, device) => {
   /** `.q<time>|<events>|<bytes>|<random>`, oldest first. */
-  const chunks = guard((): string[] => {
-    const start = device._key + ".q";
-    return platform.keys?.().flatMap((key) => (key.startsWith(start) ? key.slice(device._key.length) : [])).sort() as string[];
-  }) as () => string[] | undefined;
+  const listed = guard(() => platform.keys?.().filter((key) => key.startsWith(device._key + ".q")).map((key) => key.slice(device._key.length)).sort());
+  const chunks = (): string[] => listed() || [];
   const remove = (chunk: string): unknown => device._write(chunk, null);
 
   const evict = (): number => {
     let bytes = 0;
     let dropped = 0;
-    for (const chunk of (chunks() || []).reverse()) {
+    for (const chunk of chunks().reverse()) {
       const [, events, size] = chunk.split("|") as [string, string, string];
       if ((bytes += +size) > SPOOL_BYTES) remove(chunk), (dropped += +events);
     }
@@ -57,11 +55,11 @@ export const openSpool: OpenSpool = (platform, device) => {
       queue.push(...anonymous, ...keep);
       return lost + evict();
     },
-    _some: () => !!chunks()?.[0],
-    _take(batch) {
+    _some: () => chunks()[0],
+    _take(batch, all) {
       const opened: string[] = [];
-      for (const chunk of chunks() || []) {
-        if (batch.length > 50 || bytesOf(batch) > 3e4) break;
+      for (const chunk of chunks()) {
+        if (!all && (batch.length > 50 || bytesOf(batch) > 3e4)) break;
         opened.push(chunk);
         try {
           batch.push(...JSON.parse(device._read(chunk) as string));

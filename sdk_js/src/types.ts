@@ -69,7 +69,7 @@ export interface Options {
   /** What the event is for, if not the default purpose. */
   purpose?: string;
   /** When it happened: a date, or milliseconds since the epoch. */
-  timestamp?: Date | number;
+  timestamp?: Date | number | string;
   /** Added to the event's context. */
   context?: Properties;
 }

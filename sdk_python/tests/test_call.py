@@ -6,6 +6,8 @@ import ast
 import dataclasses
 import enum
 import re
+import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -108,10 +110,31 @@ def _endless():
     return value
 
 
+class Moody(Mapping):
+    """As lazy objects are whose database is gone."""
+
+    def __getitem__(self, key):
+        raise KeyError(key)
+
+    def __iter__(self):
+        raise RuntimeError("not today")
+
+    def __len__(self):
+        return 1
+
+
 @pytest.mark.parametrize(
     "value",
-    [object(), float("nan"), float("inf"), {(1, 2): 3}, _endless()],
-    ids=["object", "nan", "infinite", "tuple as key", "endless"],
+    [
+        object(),
+        float("nan"),
+        float("inf"),
+        {(1, 2): 3},
+        _endless(),
+        Moody(),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))),
+    ],
+    ids=["object", "nan", "infinite", "tuple as key", "endless", "moody", "beyond time"],
 )
 def test_what_is_not_json_is_lost_told_and_counted_and_nothing_is_raised(make, transport, value):
     failures = []
@@ -127,7 +150,24 @@ def test_an_event_above_the_gateways_limit_is_lost_at_once(make):
     failures = []
     client = make(on_failure=failures.append)
     assert client.track("seen", {"text": "x" * 40_000}, user_id="u") is False
-    assert (failures[0].reason, failures[0].event["event"]) == ("too_large", "seen")
+    assert client.track("seen", {f"text{n}": "x" * 10_000 for n in range(4)}, user_id="u") is False
+    assert [(failure.reason, failure.event["event"]) for failure in failures] == [("too_large", "seen")] * 2
+
+
+def test_megabytes_are_refused_before_they_are_gone_through(client):
+    before = time.process_time()
+    assert client.track("seen", {"text": "a@" + "x" * 5_000_000}, user_id="u") is False
+    # redacting it takes seconds
+    assert time.process_time() - before < 0.5
+
+
+def test_ids_may_be_numbers_and_uuids_as_databases_have_them(client, transport):
+    uuid = UUID("12345678-1234-5678-1234-567812345678")
+    client.track("seen", user_id=42, anonymous_id=uuid, message_id=uuid)
+    client.identify(42)
+    client.flush()
+    first, second = transport.events
+    assert (first["userId"], first["anonymousId"], first["messageId"], second["userId"]) == ("42", str(uuid), str(uuid), "42")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +178,7 @@ def test_an_event_above_the_gateways_limit_is_lost_at_once(make):
         lambda client: client.group(""),
         lambda client: client.alias("u", ""),
         lambda _client: Consentry(""),
+        lambda _client: Consentry("csy_server_x\n"),
         lambda _client: Consentry("k", "events.example.com"),
         lambda _client: Consentry("k", "ftp://events.example.com"),
         lambda _client: Consentry("k", batch_events=0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -58,7 +59,7 @@ def test_large_batches_are_gzipped_and_small_ones_are_not(make, transport):
     assert transport.headers[0]["User-Agent"].startswith("consentry-python/")
 
 
-@pytest.mark.parametrize("trouble", ["down", 401, 403, 408, 429, 500, 503])
+@pytest.mark.parametrize("trouble", ["down", 301, 308, 401, 403, 404, 405, 408, 429, 500, 503])
 def test_events_wait_while_the_gateway_cannot_take_them(client, transport, until, trouble):
     if trouble == "down":
         transport.down = True
@@ -74,7 +75,7 @@ def test_events_wait_while_the_gateway_cannot_take_them(client, transport, until
     assert client.stats == (5, 5, 0, 0, 0)
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 421, 422])
+@pytest.mark.parametrize("status", [400, 413, 421, 422])
 def test_a_refused_batch_is_lost_told_and_reported_with_the_next(make, transport, status):
     failures = []
     client = make(on_failure=failures.append)
@@ -340,3 +341,57 @@ def test_events_older_than_the_gateways_memory_are_given_up(make, transport, mon
 
 def test_a_client_needs_no_gateway_to_be_made_and_thrown_away():
     Consentry("key", "http://127.0.0.1:9").close()
+
+
+@pytest.mark.parametrize("source", ["signal", "finaliser"])
+def test_a_call_that_interrupts_another_in_the_same_thread_waits_for_nobody(make, transport, source):
+    client = make(batch_age=3600)
+    put = client._delivery._store.put
+
+    def interrupted(record):
+        if b'"outer"' in record.raw:
+            if source == "signal":
+                signal.raise_signal(signal.SIGUSR1)
+            else:
+                Finalised(client)
+        return put(record)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: (client.track("inner", user_id="u"), client.flush(), client.stats))
+    client._delivery._store.put = interrupted
+    try:
+        assert client.track("outer", user_id="u")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert client.flush()
+    assert [event["event"] for event in transport.events] == ["outer", "inner"]
+    assert client.stats == (2, 2, 0, 0, 0)
+
+
+class Finalised:
+    """As asyncio's tasks report an exception that nobody has seen, wherever the collector finds them."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __del__(self):
+        self.client.track("inner", user_id="u")
+
+
+def test_an_error_nobody_expected_is_logged_once_by_its_place_and_not_by_its_text(make, transport, caplog):
+    def send(_path, _body, headers, **_named):
+        transport.requests += 1
+        raise ValueError(headers["Authorization"])
+
+    client = make(transport=(broken := MemoryTransport()))
+    transport, broken.send = broken, send
+    client.track("seen", user_id="u")
+    assert not client.flush(0.3)
+    assert transport.requests > 1
+    assert len([record for record in caplog.records if "sending failed" in record.getMessage()]) == 1
+    assert "csy_server_test" not in caplog.text
+
+
+def test_the_first_loss_of_a_kind_is_logged(client, caplog):
+    for _ in range(3):
+        client.track("seen", {"value": object()}, user_id="u")
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["an event is lost (not_json)"]

@@ -194,6 +194,44 @@ def test_a_page_is_a_view_with_the_visitors_choice_and_nothing_secret(get, trans
     assert "canary" not in repr(transport.events)
 
 
+@pytest.mark.parametrize("answer", [True, 5, '{"analytics": true}', [("analytics", True)]])
+def test_an_answer_that_is_no_consent_breaks_no_request_and_grants_nothing(client, answer):
+    bound = Watch(consent=lambda _request: answer).bind(client, None, "/", {}.get, None)
+    assert bound.given["consent"] == Consent()
+
+
+def test_an_id_that_cannot_be_written_is_none(client):
+    class Lazy:
+        def __str__(self):
+            raise RuntimeError("no database")
+
+    assert "user_id" not in Watch(user_id=lambda _request: Lazy()).bind(client, None, "/", {}.get, None).given
+
+
+@pytest.mark.parametrize("host", [b"x:99999", b"\xff", b"x:abc"])
+def test_a_host_that_is_none_breaks_no_request(client, host):
+    from aiohttp import web
+    from consentry.aiohttp import consentry_middleware
+
+    async def hello(_request):
+        return web.Response(text="hello")
+
+    async def ask():
+        app = web.Application(middlewares=[consentry_middleware(client)])
+        app.router.add_get("/", hello)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await runner.cleanup()
+        return answer
+
+    assert asyncio.run(ask()).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize("path", ["/data", "/nowhere"])
 def test_what_is_no_page_is_no_view(get, transport, path):
     assert get(path) in {200, 404}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import consentry
@@ -227,3 +229,47 @@ def test_every_store_gives_out_what_it_was_given_in_order_until_it_is_settled(ki
     assert (store.waiting, store.waiting_bytes) == (0, 0)
     assert store.take(10, 10) == []
     store.close()
+
+
+def left_behind(directory, events=20):
+    """The lane of a process that is gone."""
+    lane = Lane.make(directory / "0123456789abcdef")
+    for n in range(events):
+        lane.append(line_of(Record(int(time.time()), b'{"messageId":"m-%d","properties":{"n":%d}}' % (n, n))))
+    lane.close()
+    return directory / "0123456789abcdef"
+
+
+@pytest.mark.parametrize("done", [b"00000001 \0\0\0\0", b"x y", b"1 2 3"])
+def test_a_spoilt_mark_of_what_is_done_costs_no_event_and_no_start(make, transport, tmp_path, done):
+    (left_behind(tmp_path) / "done").write_bytes(done)
+    assert make(spool=tmp_path).flush()
+    assert numbers(transport) == list(range(20))
+
+
+def test_other_files_in_a_lane_are_none_of_our_business(make, transport, tmp_path):
+    (left_behind(tmp_path) / "00000001 (copy).events").write_bytes(b"x")
+    assert make(spool=tmp_path).flush()
+    assert numbers(transport) == list(range(20))
+
+
+def test_returns_in_spoilt_lines_hide_no_whole_one(make, transport, tmp_path):
+    segment = left_behind(tmp_path) / "00000001.events"
+    first, second, *rest = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(first.replace(b" ", b"\r") + second.replace(b"e", b"\r") + b"".join(rest))
+    client = make(spool=tmp_path, batch_events=7)
+    assert client.flush()
+    assert numbers(transport) == list(range(2, 20))
+    assert (client.stats.lost, client.stats.waiting) == (2, 0)
+
+
+def test_a_spool_that_somebody_deletes_is_begun_anew_and_its_events_are_counted(make, transport, tmp_path, until):
+    client = make(spool=tmp_path / "spool", batch_age=3600)
+    for n in range(5):
+        client.track("seen", {"n": n}, user_id="u")
+    shutil.rmtree(tmp_path / "spool")
+    client.flush()
+    assert (client.stats.lost, client.stats.waiting) == (5, 0)
+    assert client.track("seen", {"n": 5}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [5]

@@ -1,5 +1,7 @@
 """A decision is explained over HTTP by the rules that decide."""
 
+import json
+
 import pytest
 
 from tests.house import open_house
@@ -28,7 +30,15 @@ async def test_the_rule_that_won_is_named(house, asked, won):
 
 
 @pytest.mark.parametrize(
-    "asked", [[], {"country": "Germany"}, {"signals": ["abc"]}, {"signals": ["own:analytics=maybe"]}, {"colour": "blue"}]
+    "asked",
+    [
+        [],
+        {"country": "Germany"},
+        {"signals": ["abc"]},
+        {"signals": ["own:analytics=maybe"]},
+        {"colour": "blue"},
+        {"signals": json.loads("[" * 300 + "]" * 300)},
+    ],
 )
 async def test_what_cannot_be_supposed_is_a_bad_request(house, asked):
     status, answer = await house.post("/v1/consent/explain", asked, key="read")

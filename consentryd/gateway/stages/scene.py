@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypedDict
+from uuid import uuid4
 
 import msgspec
 import orjson
@@ -179,7 +180,11 @@ def as_json(context: Any) -> bytes:
     try:
         return orjson.dumps(context)
     except TypeError:  # texts that no JSON holds, which a URL's query may: by what stands for them in Python
+        pass
+    try:
         return repr(context).encode()
+    except RecursionError:  # nothing is like it
+        return uuid4().bytes
 
 
 def _read(context: Any) -> Any:

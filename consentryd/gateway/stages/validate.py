@@ -100,8 +100,11 @@ class Validate:
         traits = _NOTHING if traits is None else look_into(traits) or _NOTHING
         if properties.__class__ is not dict or traits.__class__ is not dict:
             return Reason.INVALID_PROPERTIES
-        body = orjson.dumps(properties)
-        return shape.check_size(properties, body, traits, self._limits) or (properties, body, traits)
+        try:
+            body = orjson.dumps(properties)
+            return shape.check_size(properties, body, traits, self._limits) or (properties, body, traits)
+        except orjson.JSONEncodeError:  # it reads 1024 levels and writes 254
+            return Reason.TOO_DEEP
 
     def _check_time(self, raw: RawEvent, passage: Passage) -> Any:
         """UTC microseconds, or the reason why not."""

@@ -10,5 +10,5 @@ export const captureErrors = (report: Report): void => {
   };
   onNewPage(() => (left = 10));
   on<ErrorEvent>("error", (event) => event.message && tell(event.message, event.filename, event.lineno), window);
-  on<PromiseRejectionEvent>("unhandledrejection", ({ reason }) => tell((reason && reason.message) || reason), window);
+  on<PromiseRejectionEvent>("unhandledrejection", ({ reason }) => tell(reason?.message || reason), window);
 };

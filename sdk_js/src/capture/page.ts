@@ -19,7 +19,7 @@ export const capturePages = (client: Client): void => {
     seen = here;
     client.page();
   };
-  const soon = (): unknown => setTimeout(view, 0);
+  const soon = (): unknown => setTimeout(view);
   for (const name of ["pushState", "replaceState"] as const) {
     const native = history[name];
     history[name] = function (...args) {

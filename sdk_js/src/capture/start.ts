@@ -24,6 +24,6 @@ const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) =>
 export const startCapture = (client: Client, { capture = true }: Settings): void => {
   if (!capture) return;
   for (const [name, module] of Object.entries(MODULES))
-    if (capture === true || ((capture as string).includes ? (capture as string).includes(name) : (capture as CaptureSettings)[name as keyof CaptureSettings] !== false))
+    if ((capture as string).includes?.(name) ?? (capture as CaptureSettings)[name as keyof CaptureSettings] !== false)
       module((event, properties) => client.track(event, properties), client);
 };

@@ -18,26 +18,25 @@ const readValue = (text: string): unknown => /^(true)?$/.test(text) || (!/^(off|
 
 export const boot = (init: Init): void => {
   const root = window as unknown as { consentry?: Queued[] | Methods };
-  const before = root.consentry || [];
+  // an element with this id is no queue
+  const before = root.consentry?.push ? root.consentry : [];
   const queue = ((before as Methods).q || before) as Queued[];
+  // another snippet was here before
+  if (!queue.find) return;
   const script = document.currentScript as HTMLScriptElement;
   const host = script.dataset.host || new URL(script.src).origin;
 
   const start = (settings: object): void => {
     const client = init({ host, ...settings } as Settings) as unknown as Methods;
-    client.push = guard(([path, ...args]: Queued) => {
-      const [first, second] = path.split(".") as [string, string?];
-      const holder = (second ? client[first] : client) as Record<string, (...args: unknown[]) => unknown>;
-      return holder[second || first]?.(...args);
-    });
+    client.push = guard(([path, ...args]: Queued) => path.split(".").reduce((holder, name) => holder[name], client as any)(...args));
     client.init = () => client;
     root.consentry = client;
     queue.forEach(client.push as (call: Queued) => void);
   };
 
-  const asked = queue.find(([path]) => path == "init");
+  const asked = queue.find((call) => call?.[0] == "init");
   const data = Object.entries(script.dataset).map(([name, text]) => [name, readValue(text as string)]);
   if (asked) start(asked[1] as Settings);
   else if (script.dataset.key) start({ ...Object.fromEntries(data), host });
-  else root.consentry = Object.assign(before, { init: start });
+  else root.consentry = Object.assign(before, { init: guard(start) });
 };

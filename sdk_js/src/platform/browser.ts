@@ -1,22 +1,20 @@
 /** The browser: localStorage, fetch with keepalive, sendBeacon, page life cycle, Web Locks. */
 
-import type { Answer, Platform } from "./platform";
+import type { Platform } from "./platform";
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
 const id = (): string => Array.from(crypto.getRandomValues(new Uint16Array(8)), (part) => part.toString(36)).join("");
-
-const send = async (url: string, body: string): Promise<Answer> => {
-  const answer = await fetch(url, { method: "POST", body, keepalive: true, credentials: "omit" });
-  return { status: answer.status, after: answer.headers.get("Retry-After"), text: await answer.text() };
-};
 
 export const browserPlatform = (host: string): Platform => ({
   storage: {
     get: (key) => localStorage.getItem(key),
     set: (key, value) => (value == null ? localStorage.removeItem(key) : localStorage.setItem(key, value)),
   },
-  send: (path, body) => send(host + path, body),
-  beacon: (path, body) => navigator.onLine && navigator.sendBeacon(host + path, body),
+  async send(path, body) {
+    const answer = await fetch(host + path, { method: "POST", body, keepalive: true, credentials: "omit" });
+    return { status: answer.status, after: answer.headers.get("Retry-After"), text: await answer.text() };
+  },
+  beacon: (path, body) => navigator.onLine && navigator.sendBeacon?.(host + path, body),
   page: () => ({ url: location.href, title: document.title, referrer: referrer || document.referrer }),
   gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
   dnt: navigator.doNotTrack == "1",
@@ -28,8 +26,8 @@ export const browserPlatform = (host: string): Platform => ({
     addEventListener("storage", (event) => signals.stored(event.key));
   },
   id,
-  now: () => Date.now(),
-  random: () => Math.random(),
+  now: Date.now,
+  random: Math.random,
   later: (job, ms) => setTimeout(job, ms),
 });
 

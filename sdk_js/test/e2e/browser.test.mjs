@@ -239,6 +239,49 @@ visit("blocked storage breaks nothing and still delivers", one(), async ({ gatew
   await until(() => gateway.named("seen")[0], "the event");
 });
 
+visit("a second snippet changes nothing", (gateway) => ({ "/": snippet(gateway) + snippet(gateway) }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await pause(300);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page_loaded")[0], "the page");
+  assert.equal(gateway.named("page").length, 1);
+  assert.deepEqual(gateway.named("error_occurred"), []);
+});
+
+visit("an element of our name, and nonsense among the early calls, do not keep the SDK from starting", (gateway) => ({
+  "/": `<!doctype html><div id="consentry"></div>${snippet(gateway)}`,
+  "/early": `<script src="/early.js"></script>${snippet(gateway)}`,
+  "/early.js": 'window.consentry = [null, 5, "x", ["nope"], ["consent.nope"], ["nope.nope"], ["consent.grant"], ["track", "early"]];',
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the page");
+  await page.goto(site.url + "/early");
+  await until(() => gateway.named("early")[0], "the queued call");
+});
+
+visit("Trusted Types keep signals.js away, and nothing else", (gateway) => ({
+  "/": `<!doctype html><meta http-equiv="Content-Security-Policy" content="require-trusted-types-for 'script'"><script src="/layer.js"></script>${snippet(gateway)}`,
+  "/layer.js": "window.dataLayer = [];",
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the page");
+});
+
+visit("where there are no beacons, what leaving leaves waits on the device", one("data-batch-delay=60000"), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "sendBeacon", { value: undefined }));
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await say(page, "track", "last");
+  await page.goto(site.url + "/next");
+  await until(() => gateway.named("last")[0], "the event");
+});
+
 visit("calls made before the SDK is there are kept in order, and analytics.js calls are served", (gateway) => ({ "/": '<script src="/early.js"></script>' + snippet(gateway, "data-analytics"), "/early.js": 'window.consentry = [["track", "early"], ["consent.grant"]]; window.analytics = [["track", "segment_early", { a: 1 }]];' }), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await until(() => gateway.named("segment_early")[0], "the queued call");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { granted } from "./device.mjs";
+import { granted, START } from "./device.mjs";
 
 const sent = async (calls, settings, world) => {
   const made = granted(settings, world);
@@ -20,6 +20,10 @@ for (const [name, call, event] of [
   ["identify with a number", (c) => c.identify(7), { type: "identify", userId: "7" }],
   ["identify with traits only", (c) => c.identify({ plan: "pro" }), { type: "identify", traits: { plan: "pro" } }],
   ["group", (c) => c.group("g1", { size: 3 }), { type: "group", groupId: "g1", traits: { size: 3 } }],
+  ["track with nothing for properties", (c) => c.track("bought", null, { context: { a: 1 } }), { type: "track", event: "bought" }],
+  ["page with nothing for a name", (c) => c.page("Shop", null, { a: 1 }), { type: "page", name: "Shop", properties: { a: 1 } }],
+  ["page with nothing for properties", (c) => c.page("Shop", "Home", null, { context: { a: 1 } }), { type: "page", category: "Shop", name: "Home" }],
+  ["identify with nothing for an id", (c) => c.identify(null, { plan: "pro" }), { type: "identify", traits: { plan: "pro" } }],
   ["alias with both ids", (c) => c.alias("u2", "u1"), { type: "alias", userId: "u2", previousId: "u1" }],
 ])
   test(`${name} becomes its event`, async () => assert.deepEqual(await sent(call), [event]));
@@ -33,11 +37,29 @@ test("alias takes the known user, else the anonymous id, as the previous one", a
 
 test("properties are taken as they are at the call", async () => {
   const [event] = await sent((client) => {
-    const properties = { size: 1 };
+    const properties = { size: 1, inner: { sizes: [1] } };
     client.track("seen", properties);
     properties.size = 2;
+    properties.inner.sizes.push(2);
   });
-  assert.equal(event.properties.size, 1);
+  assert.deepEqual(event.properties, { size: 1, inner: { sizes: [1] } });
+});
+
+test("a call for a purpose waits for it, whatever stands in the place of its properties", async () => {
+  for (const nothing of [null, undefined, {}]) assert.deepEqual(await sent((client) => client.track("advertised", nothing, { purpose: "marketing" })), []);
+});
+
+test("a time is a date, a number or a text", async () => {
+  const made = granted();
+  for (const timestamp of [new Date(START - 5), START - 5, new Date(START - 5).toISOString()]) made.client.track("seen", {}, { timestamp });
+  made.client.track("seen", {}, { timestamp: "yesterday" });
+  await made.pass(2_000);
+  assert.deepEqual(made.server.events().map(({ timestamp }) => Date.parse(timestamp) - START), [-5, -5, -5, 0]);
+});
+
+test("texts stay as they are where redaction is switched off", async () => {
+  const [event] = await sent((client) => client.track("seen", { a: { mail: "ann@mail.example" } }), { redact: false });
+  assert.equal(event.properties.a.mail, "ann@mail.example");
 });
 
 test("calls that make no sense break nothing", async () => {

@@ -75,6 +75,31 @@ test("a withdrawal deletes ids and queue at once and tells the gateway", async (
   assert.deepEqual(told, { writeKey: "wk", anonymousId: kept.a, purposes: ["analytics"], action: "withdraw" });
 });
 
+test("calls may be the listeners of buttons: what they are handed is no list of purposes", async () => {
+  const click = { target: {}, toString: () => "[object PointerEvent]" };
+  const { client, entries, server, pass } = tab();
+  client.track("seen");
+  client.consent.grant(click);
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
+  client.consent.withdraw(click);
+  assert.deepEqual(client.consent.get(), { analytics: false });
+  assert.equal(entries.size, 0);
+  await pass(100);
+  assert.deepEqual(server.consents().map(({ purposes, action }) => [action, ...purposes]), [["grant", "analytics"], ["withdraw", "analytics"]]);
+});
+
+test("a withdrawal while offline takes everything off the device, however much waits there", async () => {
+  const { client, entries, pass } = granted({}, { parts: { send: () => Promise.reject(new Error("down")) } });
+  for (let chunk = 0; chunk < 5; chunk++) {
+    for (let number = 0; number < 30; number++) client.track("seen");
+    await pass(2_000);
+  }
+  assert.ok([...entries.keys()].filter((key) => key.includes(".q")).length > 2);
+  client.consent.withdraw();
+  assert.equal(entries.size, 0);
+});
+
 test("after a withdrawal a new grant starts with a new id", async () => {
   const { client, server, pass } = granted();
   client.track("first");

@@ -58,14 +58,25 @@ test("an event that is not JSON is dropped and counted, and its neighbours go", 
   round.round = round;
   client.track("round", round);
   client.track("big", { number: 10n });
+  client.track("moody", { get size() { throw new Error("not today"); } });
   client.track("small");
   await pass(2_000);
   assert.deepEqual(names(server), ["small"]);
-  assert.equal(server.batches()[0].body.dropped, 2);
+  assert.equal(server.batches()[0].body.dropped, 3);
+});
+
+test("megabytes are dropped before their texts are gone through", () => {
+  const { client } = granted();
+  const text = "ab1.".repeat(2_000_000);
+  const before = process.cpuUsage().user;
+  client.track("huge", { text });
+  // redacting it takes seconds
+  assert.ok(process.cpuUsage().user - before < 500_000);
 });
 
 for (const [name, answer] of [
   ["no answer", "down"],
+  ["a page in the gateway's place", { status: 200, text: "<!doctype html>" }],
   ["503", { status: 503 }],
   ["500", { status: 500 }],
   ["429", { status: 429 }],
@@ -103,7 +114,7 @@ for (const status of [400, 401, 403, 404, 413])
 test("413 halves the batch until it fits", async () => {
   const { client, server, pass } = granted();
   for (let number = 0; number < 40; number++) client.track("n" + number);
-  const fits = ({ body }) => (body.batch.length > 10 ? { status: 413, text: "" } : { status: 200, text: "{}" });
+  const fits = ({ body }) => (body.batch.length > 10 ? { status: 413, text: "" } : { status: 200, text: '{"results":[]}' });
   server.next(fits, fits, fits, fits, fits, fits, fits);
   await pass(2_000);
   const kept = server.batches().filter(({ body }) => body.batch.length <= 10).flatMap(({ body }) => body.batch);

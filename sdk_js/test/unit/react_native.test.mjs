@@ -30,7 +30,7 @@ const start = async (entries = new Map(), settings = {}) => {
   const fetch = async (url, { body }) => {
     if (!network.up) throw new TypeError("Network request failed");
     requests.push([url, JSON.parse(body)]);
-    return { status: 200, headers: { get: () => null }, text: async () => "{}" };
+    return { status: 200, headers: { get: () => null }, text: async () => '{"results":[]}' };
   };
   const client = await init({ key: "wk", host: "http://gateway", storage: asyncStorage(entries), appState: state, netInfo: net, fetch, batchDelay: 5, ...settings });
   const events = () => requests.filter(([url]) => url.endsWith("/v1/batch")).flatMap(([, body]) => body.batch);

@@ -13,6 +13,14 @@ from aiohttp import web
 from consentry.bound import Calls
 from consentry.web import Watch
 
+
+def _address(request: web.Request) -> str:
+    try:
+        return str(request.url)
+    except ValueError:  # of the Host header, which aiohttp itself does not mind
+        return request.path_qs
+
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -21,7 +29,7 @@ def consentry_middleware(client: Calls, watch: Optional[Watch[web.Request]] = No
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        bound = asked.bind(client, request, str(request.url), request.headers.get, request.remote)
+        bound = asked.bind(client, request, _address(request), request.headers.get, request.remote)
         request["consentry"] = bound
         response = await handler(request)
         asked.see(bound, request.method, response.status, response.content_type)

@@ -41,6 +41,15 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def _text(value: Any) -> str:
+    """Text, and what databases have for ids: whole numbers and UUIDs. Raises `TypeError`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no text")
+
+
 def iso(moment: datetime) -> str:
     """UTC; a time without a zone is local, as everywhere in Python."""
     return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
@@ -90,10 +99,12 @@ class Writer:
         """
         first, numbers = self._ids
         parts = [
-            f'{{"messageId":"{first}-{next(numbers):x}"' if message_id is None else f'{{"messageId":{quote(message_id)}',
+            f'{{"messageId":"{first}-{next(numbers):x}"' if message_id is None else f'{{"messageId":{quote(_text(message_id))}',
             f',"type":"{kind}","timestamp":"{self._now() if timestamp is None else iso(timestamp)}"',
         ]
-        parts += [f',"{name}":{quote(text)}' for name, text in ids.items() if text is not None]
+        parts += [
+            f',"{name}":{quote(text if text.__class__ is str else _text(text))}' for name, text in ids.items() if text is not None
+        ]
         if body:
             name = "traits" if kind in {"identify", "group"} else "properties"
             body = body if body.__class__ is dict else dict(body)

@@ -18,6 +18,7 @@ from consentry.call import Writer, to_json
 from consentry.consent import Consent, ConsentLike, as_context
 from consentry.delivery import Delivery, Pace
 from consentry.failure import ConsentryError, OnFailure, Stats
+from consentry.redact import TooLong
 from consentry.store import MemoryStore, Store
 from consentry.transport import HttpTransport, Transport
 
@@ -67,8 +68,8 @@ class Consentry:
         transport: Optional[Transport] = None,
         tls: Optional[ssl.SSLContext] = None,
     ) -> None:
-        if not write_key:
-            raise ValueError("write_key is empty")
+        if not write_key or not write_key.isascii() or not write_key.isprintable() or " " in write_key:
+            raise ValueError("write_key is empty, or has characters that no key has, such as the end of a line")
         if batch_events < 1 or batch_bytes < 1 or queue_events < 1:
             raise ValueError("batch_events, batch_bytes and queue_events must be 1 or more")
         self._consent = None if consent is None else as_context(consent)
@@ -171,7 +172,10 @@ class Consentry:
             else:
                 text = self._default_context if consent is None else self._consent_only(consent)
             raw = self._writer.write(kind, ids, body, text, timestamp, message_id)
-        except (TypeError, ValueError, RecursionError, AttributeError):
+        except TooLong:
+            self._delivery.lose("too_large", self._writer.write(kind, ids, None, text, timestamp, message_id))
+            return False
+        except Exception:  # noqa: BLE001 -- a value's own code runs here, and may raise whatever it likes
             self._delivery.lose("not_json")
             return False
         if len(raw) > _EVENT_BYTES:

@@ -8,8 +8,10 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional
@@ -24,12 +26,15 @@ _log = logging.getLogger("consentry")
 
 _OK = 200
 _TOO_LARGE = 413
+_REDIRECT = 300
+_CLIENT_ERROR = 400
 _SERVER_ERROR = 500
-#: Asking again later may help: no key that is valid (an operator can change that), time-out, too early, too many.
-_LATER = frozenset({401, 403, 408, 425, 429})
+#: Asking again later may help: no valid key or not the gateway's address (an operator can change both), time-out, too early, too many.
+_LATER = frozenset({401, 403, 404, 405, 408, 425, 429})
 _GZIP_BYTES = 1024  # below that gzip gains nothing
 _TAKEN = frozenset({"stored", "anonymous", "duplicate"})
 _IDLE_S = 10.0  # how often an idle thread looks after its store
+_MOST_TOLD = 50
 _BREATH_S = 1.0  # how often a waiting one does
 
 
@@ -73,9 +78,12 @@ class Delivery:
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
+        self._busy = False
+        self._late: deque[Record] = deque()
+        self._told: set[str] = set()
         self._thread: Optional[threading.Thread] = None
         self._out: list[Record] = []
         self._settled = 0
@@ -96,8 +104,18 @@ class Delivery:
     # -- the caller's side
 
     def put(self, raw: bytes) -> bool:
+        record = Record(int(self._clock()), raw)
         with self._lock:
-            reason = "closed" if self._deadline is not None else self._keep(Record(int(self._clock()), raw))
+            if self._busy:  # a signal's handler or a finaliser has interrupted this thread's own work here
+                self._late.append(record)
+                return True
+            self._busy = True
+            try:
+                reason = self._keep(record)
+            finally:
+                self._busy = False
+        if self._late:
+            self._catch_up()
         if reason:
             self.lose(reason, raw)
             return False
@@ -107,6 +125,8 @@ class Delivery:
 
     def _keep(self, record: Record) -> str:
         """Empty, or why not. Wakes the thread when there is something to wait for, and when a batch is full."""
+        if self._deadline is not None:
+            return "closed"
         store, pace = self._store, self._pace
         before = store.waiting_bytes
         try:
@@ -122,8 +142,25 @@ class Delivery:
             self._changed.notify_all()
         return ""
 
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """With the lock, and marked: calls that interrupt this thread meanwhile wait in `_late`. Nothing in here may wait."""
+        with self._lock:
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
+        if self._late:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self.put(self._late.popleft().raw)
+
     def start(self) -> None:
-        with self._changed:
+        with self._working():
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="consentry", daemon=True)
                 try:
@@ -133,8 +170,12 @@ class Delivery:
 
     def flush(self, timeout: Optional[float]) -> bool:
         """Sends now; whether everything that was accepted before is settled within `timeout` seconds."""
-        with self._changed:
+        with self._lock:
+            if self._busy:  # the work that this interrupts would have to go on first
+                return False
+        with self._working():
             self._store.welcome()
+        with self._changed:
             goal = self._settled + self._store.waiting + len(self._out)
             self._hurries += 1
             self._changed.notify_all()
@@ -149,9 +190,12 @@ class Delivery:
         with self._changed:
             if self._deadline is not None:
                 return
+            interrupts = self._busy
             self._deadline = time.monotonic() + timeout
             thread = self._thread
             self._changed.notify_all()
+        if interrupts:  # the thread needs what this one holds: it ends by itself
+            return
         if thread is None:
             self._run()
         elif thread is not threading.current_thread():
@@ -159,7 +203,7 @@ class Delivery:
         self._end()
 
     def _end(self) -> None:
-        with self._changed:
+        with self._working():
             self._stopped = True
             self._changed.notify_all()
             store = self._store
@@ -179,6 +223,10 @@ class Delivery:
         with self._counting:
             self._lost += 1
             self._unreported += not told
+            first = reason not in self._told and len(self._told) < _MOST_TOLD
+            self._told.add(reason)
+        if first:
+            _log.warning("an event is lost (%s); the next ones for this reason are only counted, in stats.lost", reason)
         if self._on_failure is None:
             return
         try:
@@ -210,8 +258,7 @@ class Delivery:
             again, asked = self._deliver(self._take())
             self._settle(again)
         except Exception as error:  # noqa: BLE001 -- the thread must go on: nobody else sends
-            _log.exception("sending failed")
-            self._note(type(error).__name__)
+            self._note(type(error).__name__, error)
             with suppress(OSError):
                 self._settle(self._out)
             return True, None
@@ -220,8 +267,9 @@ class Delivery:
     def _await_batch(self) -> bool:
         """Waits until a batch is due. False when there is nothing more to do."""
         while True:
-            with self._changed:
+            with self._working():
                 self._store.welcome()
+            with self._changed:
                 due = self._due()
                 if due <= 0:
                     return self._store.waiting > 0
@@ -240,12 +288,12 @@ class Delivery:
         return self._since + pace.age - time.monotonic()
 
     def _take(self) -> list[Record]:
-        with self._changed:
+        with self._working():
             self._out = self._store.take(self._pace.events, self._pace.bytes)
             return self._out
 
     def _settle(self, again: list[Record]) -> None:
-        with self._changed:
+        with self._working():
             if self._stopped:
                 return
             self._store.settle(again)
@@ -294,7 +342,7 @@ class Delivery:
             middle = len(batch) // 2
             first, second = self._send(batch[:middle]), self._send(batch[middle:])
             return first[0] + second[0], max(filter(None, (first[1], second[1])), default=None)
-        if answer.status in _LATER or answer.status >= _SERVER_ERROR:
+        if answer.status in _LATER or answer.status >= _SERVER_ERROR or _REDIRECT <= answer.status < _CLIENT_ERROR:
             self._note(str(answer.status))
             return batch, answer.retry_after
         if answer.status != _OK:
@@ -346,12 +394,17 @@ class Delivery:
             self._declined += fates["declined"]
         return again
 
-    def _note(self, trouble: str) -> None:
-        """One line when sending begins to fail, or fails otherwise, and one when it works again. No addresses, no events."""
+    def _note(self, trouble: str, error: Optional[Exception] = None) -> None:
+        """One line when sending begins to fail, or fails otherwise, and one when it works again. No addresses, no events.
+
+        Of an `error` that nobody expected the place is told, not the text, which may quote what was sent.
+        """
         if trouble == self._trouble:
             return
         self._trouble = trouble
-        if trouble in {"401", "403"}:
+        if error is not None:
+            _log.error("sending failed (%s)\n%s", trouble, "".join(traceback.format_tb(error.__traceback__)).rstrip())
+        elif trouble in {"401", "403"}:
             _log.error("the gateway refuses the key (%s); events wait", trouble)
         elif trouble:
             _log.warning("events cannot be sent at the moment (%s)", trouble)

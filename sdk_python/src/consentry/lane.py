@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -21,6 +22,7 @@ from consentry.store import Record
 
 _MODE = 0o600
 _DONE = "%08d %012d\n"
+_SEGMENT = re.compile(r"[0-9]{8,}")  # other files are none of our business
 
 
 class Position(NamedTuple):
@@ -182,7 +184,8 @@ class Lane:
             block = file.read(size)
             if not block.endswith(b"\n"):
                 block += file.readline(limit - self.cursor.offset - len(block))
-        return block.splitlines(keepends=True)[:most]
+        *lines, torn = block.split(b"\n")
+        return [*(line + b"\n" for line in lines), *([torn] if torn else [])][:most]
 
     def _open_segment(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -199,11 +202,14 @@ class Lane:
                 os.ftruncate(self._segment, self.tail.offset)
 
     def _read_done(self) -> Position:
-        fields = os.pread(self._done, 64, 0).split()
-        return Position(*map(int, fields)) if len(fields) == len(Position._fields) else Position(1, 0)
+        """From the beginning where it cannot be read: what was sent before is told by its id."""
+        try:
+            return Position(*map(int, os.pread(self._done, 64, 0).split()))
+        except (TypeError, ValueError):
+            return Position(1, 0)
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem) for path in self.folder.glob("*.events"))
+        return sorted(int(path.stem) for path in self.folder.glob("*.events") if _SEGMENT.fullmatch(path.stem))
 
     def _length(self, number: int) -> int:
         path = self._path(number)

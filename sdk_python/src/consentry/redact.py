@@ -15,6 +15,7 @@ _SECRET = re.compile(
     r"token|(^|[_-])key|auth|pass|pwd|secret|code|sess|^sid|sig|mail|phone|jwt|otp|clid$|name|user|nonce|state", re.IGNORECASE
 )
 _PAIR = re.compile(r"([^&=]+)(=[^&]*)?")
+_LONGEST = 32 * 1024  # the gateway's limit for one event
 _SHORTEST = 6  # a@b.co; no run of digits that counts is shorter
 _LEAST_DIGITS = 12
 _LEAST_PHONE = 9
@@ -29,10 +30,16 @@ SECRET_KEYS = frozenset(
 )
 
 
+class TooLong(ValueError):
+    """A text that fits no event: going through megabytes would hold the caller for seconds."""
+
+
 def redact(value: Any) -> Any:
-    """`value` if there is nothing to take out of it, else a copy. Looks into dictionaries and lists."""
+    """`value` if there is nothing to take out of it, else a copy. Looks into dictionaries and lists. Raises `TooLong`."""
     kind = value.__class__
     if kind is str:
+        if len(value) > _LONGEST:
+            raise TooLong
         return redact_text(value) if len(value) >= _SHORTEST else value
     if kind is dict:
         return _redact_dict(value)

@@ -72,6 +72,7 @@ class SpoolStore:
         if self.waiting_bytes + len(line) > self._most_bytes:
             return False
         if self._own is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own = Lane.make(self._directory / self._token(8).hex())
         own = self._own
         own.append(line)
@@ -90,7 +91,11 @@ class SpoolStore:
             self._kept = None
             if lane is None:
                 break
-            batch = self._read(lane, batch, most, most_bytes)
+            try:
+                batch = self._read(lane, batch, most, most_bytes)
+            except FileNotFoundError:
+                self._abandon(lane)
+                continue
             if batch.records:
                 self._out = (lane, batch)
                 return list(batch.records)
@@ -121,7 +126,12 @@ class SpoolStore:
         """What was kept of the last batch, and what follows in its lane."""
         records = kept.records if kept else []
         size = sum(len(record.raw) for record in records)
-        more = lane.read(most - len(records), most_bytes - size)
+        try:
+            more = lane.read(most - len(records), most_bytes - size)
+        except FileNotFoundError:
+            if not kept:
+                raise
+            more = Batch([], 0, 0, kept.end)  # what is in memory can still be sent
         if more.lines > len(more.records):
             self._on_torn(more.lines - len(more.records))
         self.waiting -= len(records) + more.lines
@@ -183,6 +193,18 @@ class SpoolStore:
             lane.roll()
             lane.cursor = lane.tail
             lane.settle(lane.tail)
+
+    def _abandon(self, lane: Lane) -> None:
+        """Somebody has deleted the lane's files: what waited there is lost, and told as torn."""
+        lane.close()
+        if lane is self._own:
+            self._own = None
+        else:
+            self._others.remove(lane)
+        counts = [each.count() for each in [*self._others, *([self._own] if self._own else [])]]
+        left = sum(lines for lines, _ in counts)
+        self._on_torn(max(self.waiting - left, 0))
+        self.waiting, self.waiting_bytes = left, sum(size for _, size in counts)
 
     def _sync(self, lane: Lane) -> None:
         descriptor = lane.sync()

@@ -41,9 +41,9 @@ class Watch(Generic[R]):
     def bind(self, client: Calls, request: R, url: str, header: Headers, peer: Optional[str]) -> Bound:
         """The client with everything that is known of the request."""
         ids = {"user_id": self.user_id, "anonymous_id": self.anonymous_id, "session_id": self.session_id}
-        known = {name: _asked(ask, request) for name, ask in ids.items()}
-        given: dict[str, Any] = {name: str(value) for name, value in known.items() if value is not None}
-        given["consent"] = with_browser(_asked(self.consent, request), header)
+        known = {name: _asked(ask and _as_text(ask), request) for name, ask in ids.items()}
+        given: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        given["consent"] = with_browser(_asked(self.consent and _as_consent(self.consent), request), header)
         given["context"] = context_of(url, header, _asked(self.address, request) if self.address else peer)
         return Bound(client, given)
 
@@ -64,8 +64,28 @@ def _asked(ask: Optional[Callable[[R], Optional[T]]], request: R) -> Optional[T]
         return None
 
 
-def with_browser(consent: Any, header: Headers) -> Consent:
-    """What the visitor chose (`Consent`, purposes or None) with what the browser says by itself: Global Privacy Control, Do Not Track."""
+def _as_text(ask: Callable[[R], Any]) -> Callable[[R], Optional[str]]:
+    def asked(request: R) -> Optional[str]:
+        value = ask(request)
+        return None if value is None else str(value)
+
+    return asked
+
+
+def _as_consent(ask: Callable[[R], Any]) -> Callable[[R], Optional[Consent]]:
+    def asked(request: R) -> Optional[Consent]:
+        said = ask(request)
+        if said is None or isinstance(said, Consent):
+            return said
+        if not isinstance(said, Mapping):
+            raise TypeError("consent is a Consent, its purposes or None")
+        return Consent(purposes=dict(said))
+
+    return asked
+
+
+def with_browser(consent: Optional[ConsentLike], header: Headers) -> Consent:
+    """What the visitor chose with what the browser says by itself: Global Privacy Control, Do Not Track."""
     said = consent if isinstance(consent, Consent) else Consent(purposes=dict(consent) if consent is not None else None)
     if header("Sec-GPC") == "1":
         said = replace(said, gpc=True)
