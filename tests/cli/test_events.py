@@ -74,6 +74,20 @@ def test_people_see_a_table(run, store):
     assert len(told.out.splitlines()) == 3
 
 
+def test_texts_are_shown_as_they_are(run, store):
+    store("eu", [event(1, received_at=NOW, properties='{"mail":"[email]","odd":"[/b] :tea: [bold]"}')])
+    assert '{"mail":"[email]","odd":"[/b] :tea: [bold]"}' in run("events").out
+
+
+def test_long_ones_take_no_room_from_what_matters(run, store):
+    letter = Letter("shop", NOW, Outcome.DROPPED, Reason.NO_CONSENT, json.dumps({f"k{n}": "number" for n in range(100)}))
+    store("eu", letters=[letter])
+    head, told = run("events", "--rejected").out.splitlines()
+    assert head.split() == ["received_at", "region", "site", "outcome", "reason", "event"]
+    assert told.split()[2:6] == ["eu", "shop", "dropped", "no_consent"]
+    assert told.rstrip().endswith("…")
+
+
 def test_events_look_the_same_after_they_were_sealed(run, store):
     store("eu", rows(20))
     before = run("events", "--json").json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -27,10 +28,11 @@ def say_all(lines: Iterable[str]) -> None:
 
 
 def show(renderable: Any) -> None:
-    """A table or another thing that `rich` draws."""
-    console = Console()
+    """A table or another thing that `rich` draws. Its texts are shown as they are: `[email]` is what scrubbing leaves, and no markup."""
+    plain = partial(Console, markup=False, emoji=False)
+    console = plain()
     if not console.is_terminal:
-        console = Console(width=WIDE)
+        console = plain(width=WIDE)
     console.print(renderable)
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
@@ -192,7 +193,7 @@ def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
 def _show(findings: list[Finding]) -> None:
     table = Table("check", "state", "", box=None)
     for finding in findings:
-        table.add_row(finding.check, f"[{COLOUR[finding.state]}]{finding.state}[/]", finding.detail)
+        table.add_row(finding.check, Text(finding.state, COLOUR[finding.state]), finding.detail)
     show(table)
     failed = sum(finding.state is State.FAIL for finding in findings)
     say(f"{failed} of {len(findings)} checks failed." if failed else "Nothing is broken.", "red" if failed else "green")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Self
 import orjson
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
@@ -147,10 +148,10 @@ def _nothing(site: str | None, sites: Collection[str], refused: bool) -> str:
 def _show_table(rows: list[Row], refused: bool) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in _REFUSED if refused else _STORED:
-        wide = column in {"properties", "page"} or (refused and column == "event")
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if wide else "ignore")
+        # what may be long gives way first; nothing is broken into lines
+        table.add_column(column, no_wrap=not (column in {"properties", "page"} or (refused and column == "event")))
     for row in rows:
-        table.add_row(*_cells(row, refused))
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in _cells(row, refused)))
     show(table)
 
 
