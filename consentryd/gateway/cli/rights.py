@@ -171,7 +171,7 @@ def hold(
     anonymous_id: AnonymousOption = None,
     email: EmailOption = None,
     hashed: HashedOption = False,
-    lift: Annotated[bool, typer.Option("--lift", help="End the hold.")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="End the hold of this reason; others stay.")] = False,
     site: SitesOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -233,7 +233,8 @@ def _show_one(bureau: Bureau, request_id: str, *, cancel: bool, extend: bool) ->
 def _say_erasure(request: dict[str, Any]) -> None:
     if request["status"] == RequestStatus.ON_HOLD:
         say(
-            f"Request {request['id']} is on hold: somebody set a legal hold on this person (`consentry privacy hold --lift` ends it)."
+            f"Request {request['id']} is on hold: somebody set a legal hold on this person "
+            "(`consentry privacy hold --lift` ends it, reason by reason)."
         )
         for reason in sorted(
             {region["result"]["held"] for region in request["regions"].values() if "held" in region.get("result", {})}
