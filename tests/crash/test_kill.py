@@ -33,7 +33,7 @@ def lake_files(gateway: Gateway) -> set[Path]:
 
 
 def wait_for_sealing(gateway: Gateway, deadline: float) -> None:
-    """Until a file appears in a lake that no commit names yet: a seal or a compaction is under way."""
+    """Until a file appears in a lake, which no commit names yet: a seal or a compaction is under way."""
     before = lake_files(gateway)
     while time.monotonic() < deadline and lake_files(gateway) <= before:
         time.sleep(0.001)
@@ -52,10 +52,13 @@ def live_and_die(gateway: Gateway, senders: Senders, random: Random, *, while_se
     senders.join()
 
 
-def survive(gateway: Gateway, rounds: int, seed: int) -> None:
+def survive(gateway: Gateway, rounds: int, seed: int) -> int:
+    """How many of the kills left files in a lake. Those that no commit names are gone with the next start."""
     random, senders = Random(seed), Senders(gateway)
+    sealing = 0
     for number in range(rounds):
         live_and_die(gateway, senders, random, while_sealing=number % 2 == 1)
+        sealing += bool(lake_files(gateway))
         check_exactly_once(gateway, senders)
     gateway.start()
     senders.start()
@@ -64,18 +67,17 @@ def survive(gateway: Gateway, rounds: int, seed: int) -> None:
     assert senders.acknowledged
     assert senders.open_batches == []
     check_exactly_once(gateway, senders)
+    return sealing
 
 
 def test_three_kills_under_load_and_while_sealing_lose_nothing_and_repeat_nothing(gateway: Gateway) -> None:
-    survive(gateway, 3, seed=1)
-    assert lake_files(gateway), "nothing was sealed, so no kill met a seal"
+    assert survive(gateway, 3, seed=1), "no kill met a seal"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_thirty_kills_under_load_and_while_sealing_lose_nothing_and_repeat_nothing(gateway: Gateway) -> None:
-    survive(gateway, 30, seed=2)
-    assert lake_files(gateway), "nothing was sealed, so no kill met a seal"
+    assert survive(gateway, 30, seed=2) >= 10, "hardly a kill met a seal"
 
 
 @pytest.mark.slow
