@@ -17,6 +17,7 @@ from bench.corpus import shop_events
 from consentryd.config.settings import Region, Settings, Storage
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
+from consentryd.gateway.pipeline import prepare
 from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.worker import settle
 from consentryd.model.client import UNKNOWN_CLIENT
@@ -53,7 +54,7 @@ def run(house: House, bodies: Sequence[bytes], tally: Tally) -> None:
         parsed = tally.time("parse", lambda body=body: parse(body))
         items: Any = tally.time("read", lambda parsed=parsed: read_envelope(parsed, None, BATCH)).events
         intake = Intake(KEY, house.clock.now(), UNKNOWN_CLIENT)
-        passage = house.collector._passage(intake)  # noqa: SLF001  what a request prepares once
+        passage = prepare(intake, house.settings)
         for stage in house.pipeline.stages:
             items = tally.time(stage.__name__, lambda stage=stage, items=items, passage=passage: stage(items, passage))
 

@@ -40,11 +40,12 @@ class Line(NamedTuple):
             yield from [cell for cell in self.parts if cell not in hidden][:1]
 
 
-def hidden_of(lines: Sequence[Line], least: int) -> set[Cell]:
-    """The cells that may not be shown: small ones, and beside them the smallest others, until no line tells of fewer than `least`."""
+def hidden_of(lines: Sequence[Line], least: int, gone: AbstractSet[Cell] = frozenset()) -> set[Cell]:
+    """The cells that may not be shown: small ones, those that are `gone` for another reason, and beside them the smallest others, until no
+    line tells of fewer than `least`."""
     if least <= 1:
         return set()
-    hidden = {cell for line in lines for cell, size in line.parts.items() if 0 < size < least}
+    hidden: set[Cell] = {*gone} | {cell for line in lines for cell, size in line.parts.items() if 0 < size < least}
     crossing: dict[Cell, list[int]] = defaultdict(list)
     for number, line in enumerate(lines):
         for cell in line.parts if line.whole is None else [*line.parts, line.whole]:

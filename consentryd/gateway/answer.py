@@ -17,10 +17,14 @@ SERVER: Final = "consentry"
 
 def answer(body: bytes, media_type: str = JSON, status: int = 200, cache: str = "no-store") -> web.Response:
     """Bytes as they are. The media type is not to be guessed and, unless `cache` says so, nothing is to be kept."""
-    headers = CIMultiDict(
+    return web.Response(body=body, status=status, headers=head(media_type, cache))
+
+
+def head(media_type: str, cache: str = "no-store") -> CIMultiDict[str]:
+    """The headers of such an answer, for one that is sent piece by piece."""
+    return CIMultiDict(
         (("Content-Type", media_type), ("Cache-Control", cache), ("X-Content-Type-Options", "nosniff"), ("Server", SERVER))
     )
-    return web.Response(body=body, status=status, headers=headers)
 
 
 def json_answer(value: Any, status: int = 200) -> web.Response:

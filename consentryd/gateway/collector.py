@@ -11,11 +11,9 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.letters import letter
-from consentryd.gateway.pipeline import Pipeline
+from consentryd.gateway.pipeline import Pipeline, prepare
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import UNKNOWN, Place
-from consentryd.gateway.stages.scene import scenery
-from consentryd.gateway.stages.times import skew_of
 from consentryd.model.decision import Lane
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION, CleanEvent, RawEvent
@@ -28,7 +26,6 @@ from consentryd.storage.rejected import Letter
 #: Told the site and the region that is not served here.
 NoteRefusal = Callable[[str, str], Awaitable[None]]
 
-_NO_CONTEXT: Final[Mapping[str, Any]] = {}
 _EVENT_ID: Final = POSITION["event_id"]
 _LANE: Final = POSITION["lane"]
 _RETRY: Final = Reason.UNAVAILABLE
@@ -57,7 +54,7 @@ class Collector:
 
     async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
         """One result per event, in order, once everything stored is durable. Raises `Unavailable`, `Misdirected`: nothing was kept."""
-        passage = self._passage(intake)
+        passage = prepare(intake, self._settings)
         try:
             items = self._pipeline.run(events, passage)
         except Misdirected:
@@ -90,11 +87,6 @@ class Collector:
         if self._note_refusal is not None:
             with contextlib.suppress(Unavailable):
                 await self._note_refusal(intake.key.site, region)
-
-    def _passage(self, intake: Intake) -> Passage:
-        site = self._settings.site_of(intake.key.site)
-        context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
-        return Passage(intake, site, skew_of(intake.sent_at, intake.received_at), context, scenery(intake, context))
 
     async def _store(self, items: Sequence[Any]) -> list[Verdict]:
         """Append each region's events to its log. If every store asked fails, the request fails; else its events are to be retried."""

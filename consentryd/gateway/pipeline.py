@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from consentryd.config.settings import Settings
+from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import Place
+from consentryd.gateway.stages.scene import scenery
 from consentryd.gateway.stages.scrub import Scrub
+from consentryd.gateway.stages.times import skew_of
 from consentryd.gateway.stages.validate import Validate
 from consentryd.model.event import CleanEvent, RawEvent
 from consentryd.model.outcome import Reason
@@ -19,6 +23,8 @@ ABREAST: Final = 128
 
 #: What a stage gives has as many items as what it takes, in the same order.
 Stage = Callable[[Any, Passage], list[Any]]
+
+_NO_CONTEXT: Final[Mapping[str, Any]] = {}
 
 
 class Pipeline:
@@ -54,3 +60,10 @@ class Pipeline:
             return items
         fates.update(zip(positions, items, strict=True))
         return [fates[position] for position in range(len(events))]
+
+
+def prepare(intake: Intake, settings: Settings) -> Passage:
+    """What the events of a request share on their way, before the first stage."""
+    context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
+    skew = skew_of(intake.sent_at, intake.received_at)
+    return Passage(intake, settings.site_of(intake.key.site), skew, context, scenery(intake, context))

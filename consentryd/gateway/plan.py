@@ -12,6 +12,7 @@ import orjson
 from consentryd.config.settings import Settings
 from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Violation
+from consentryd.model.pointer import pointer_to
 
 
 class TrackingPlans:
@@ -36,8 +37,7 @@ def _violation(error: jsonschema_rs.ValidationError) -> Violation:
     missing = getattr(error.kind, "property", None)
     if missing is not None:
         steps.append(str(missing))
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    return Violation(pointer, str(error.schema_path[-1]) if error.schema_path else "")
+    return Violation(pointer_to(steps), str(error.schema_path[-1]) if error.schema_path else "")
 
 
 def _load(path: Path | None) -> dict[str, Any]:

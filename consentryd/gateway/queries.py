@@ -14,7 +14,7 @@ from consentryd.analytics.behind.point import MAX_SUBJECTS, POINT
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.question import Envelope
 from consentryd.gateway import body, document
-from consentryd.gateway.answer import SERVER, answer, json_answer
+from consentryd.gateway.answer import answer, head, json_answer
 from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.querying import Gone
@@ -35,9 +35,7 @@ async def post_query(request: web.Request) -> web.StreamResponse:
         await note_use(services, key, [int(question.subject)], "report on one subject")
     media_type = wanted(request.headers.get("Accept"), (*forms.MEDIA_TYPES, NDJSON))
     if media_type == NDJSON:
-        response = web.StreamResponse(
-            headers={"Content-Type": NDJSON, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": SERVER}
-        )
+        response = web.StreamResponse(headers=head(NDJSON))
         async for part in querying.progress(question, key, gone_of(request)):
             if not response.prepared:
                 await response.prepare(request)

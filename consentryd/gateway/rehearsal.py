@@ -14,16 +14,14 @@ from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.intake import Intake
-from consentryd.gateway.pipeline import Pipeline
+from consentryd.gateway.pipeline import Pipeline, prepare
 from consentryd.gateway.plan import TrackingPlans
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.stages.consent import Consent
-from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.person import Persons
 from consentryd.gateway.stages.place import Named, Place
-from consentryd.gateway.stages.scene import Scenes, scenery
+from consentryd.gateway.stages.scene import Scenes
 from consentryd.gateway.stages.scrub import Scrub
-from consentryd.gateway.stages.times import skew_of
 from consentryd.gateway.stages.validate import Validate
 from consentryd.gateway.stages.view import Views
 from consentryd.model.client import UNKNOWN_CLIENT
@@ -93,9 +91,7 @@ class Rehearsal:
         told = envelope.context if isinstance(envelope.context, dict) else {}
         context: Mapping[str, Any] = {**self._granted, **told}
         intake = Intake(key, self._now, self._client, envelope.sent_at, envelope.region, context)
-        skew = skew_of(envelope.sent_at, self._now)
-        passage = Passage(intake, self._settings.site_of(site), skew, context, scenery(intake, context))
-        return [_fate(item) for item in self._pipeline.run(envelope.events, passage)]
+        return [_fate(item) for item in self._pipeline.run(envelope.events, prepare(intake, self._settings))]
 
 
 class _NoHome:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from consentryd.gateway import body, document
-from consentryd.gateway.answer import SERVER, json_answer
+from consentryd.gateway.answer import head, json_answer
 from consentryd.gateway.auth import check_origin
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.rights import Rights
@@ -105,16 +105,9 @@ async def get_export(request: web.Request) -> web.StreamResponse:
     rights, caller = _enter(request)
     name = request.match_info["request"]
     events = await rights.ask(rights.desk.export_size, name, caller)
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "application/zip",
-            "Content-Disposition": 'attachment; filename="your-data.zip"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "Server": SERVER,
-            "X-Consentry-Events": str(events),
-        }
-    )
+    headers = head("application/zip")
+    headers.update({"Content-Disposition": 'attachment; filename="your-data.zip"', "X-Consentry-Events": str(events)})
+    response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response

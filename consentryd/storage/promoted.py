@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
 
+from consentryd.model.pointer import pointer_to
 from consentryd.storage.duck import duck
 from consentryd.storage.schema import EVENT_SCHEMA
 
@@ -41,7 +42,7 @@ def pointer_of(name: str) -> str:
     """The JSON pointer (RFC 6901) of a property: `plan`, `user.plan` within an object, or a pointer itself."""
     if name.startswith("/"):
         return name
-    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))
+    return pointer_to(name.split("."))
 
 
 def extracted(pointer: str, row: str = "") -> Forms:

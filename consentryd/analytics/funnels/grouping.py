@@ -19,6 +19,7 @@ from consentryd.analytics.kernel import attribution
 from consentryd.analytics.kernel.conversion import Conversion
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import NONE, Int32s, Stream
+from consentryd.analytics.suppression import Line, hidden_of
 
 #: The code of all values that are not shown.
 OTHER: Final = -2
@@ -85,11 +86,9 @@ def _cuts(groups: Sequence[Conversion], total: Conversion | None, told: Told) ->
     if total is None:
         return cuts
     for step in range(told.cut(total.people.tolist())):
-        sizes = {place: int(group.people[step]) for place, group in enumerate(groups) if group.people[step]}
-        hidden = {place for place in sizes if cuts[place] <= step}
-        while hidden and hidden != sizes.keys() and (len(hidden) == 1 or told.asked.hides(sum(sizes[place] for place in hidden))):
-            hidden.add(min(sizes.keys() - hidden, key=lambda place: (sizes[place], -place)))
-        for place in hidden:
+        sizes = {place: size for place in reversed(range(len(groups))) if (size := int(groups[place].people[step]))}
+        hidden = hidden_of([Line(sizes)], told.asked.least, {place for place in sizes if cuts[place] <= step})
+        for place in sizes.keys() & hidden:
             cuts[place] = min(cuts[place], step)
     return cuts
 

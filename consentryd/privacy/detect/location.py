@@ -76,7 +76,13 @@ URL_USER: Final = Detector(
 #: In a text a segment ends with a word, in a path with the next slash. What begins with a colon or a bracket stands for an id,
 #: in a route or after scrubbing.
 _PERSON: Final = r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
-_IN_PATH: Final = re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^/?#\"\\]{{0,127}})(?=[/?#\"\\]|\Z)", re.IGNORECASE)
+
+
+def _ids_until(ends: str) -> re.Pattern[str]:
+    return re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^{ends}]{{0,127}})(?=[{ends}]|\Z)", re.IGNORECASE)
+
+
+_IN_PATH: Final = _ids_until(r"/?#\"\\")
 
 
 class _UrlIds(Detector):
@@ -85,15 +91,15 @@ class _UrlIds(Detector):
     def find(self, text: str) -> Iterator[Finding]:
         pattern = _IN_PATH if " " in text and text[0] == "/" else self.pattern
         for match in pattern.finditer(text):
-            if _is_no_page(match):
-                yield Finding(*match.span("id"), self.name, self.kind)
+            if self.check(match):
+                yield Finding(*match.span(self.group), self.name, self.kind)
 
 
 URL_ID: Final = _UrlIds(
     name="url_id",
     gate=Gate.FILE_PATH,
     sign="/",
-    pattern=re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^/?#\"\s\\]{{0,127}})(?=[/?#\"\s\\]|\Z)", re.IGNORECASE),
+    pattern=_ids_until(r"/?#\"\s\\"),
     check=_is_no_page,
     group="id",
 )
