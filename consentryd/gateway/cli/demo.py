@@ -15,6 +15,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG
+from consentryd.gateway.cli.welcome import invocation
 from consentryd.gateway.demo.site import HOST, Site, open_site, pages
 from consentryd.model.key import KeyKind
 
@@ -80,11 +81,12 @@ def _key(settings: Settings, site: Site) -> Iterator[str]:
 
 
 def _lines(gateway: str, shop: str, config: Path) -> list[str]:
+    command = invocation()
     return [
         f"The shop is at    {shop}",
         f"The gateway is at {gateway}",
         "",
-        f"See what is stored:      consentry events --follow --config {config}",
-        f"See what is not:         consentry events --rejected --config {config}",
+        f"See what is stored:      {command} events --follow --config {config}",
+        f"See what is not:         {command} events --rejected --config {config}",
         "Ctrl-C ends both.",
     ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +14,7 @@ from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
-from consentryd.gateway.cli.welcome import created, first_start, next_start
+from consentryd.gateway.cli.welcome import created, first_start, invocation, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
@@ -83,11 +81,6 @@ def _served(settings: Settings, regions: str | None) -> list[str] | None:
 
 def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None) -> list[str]:
     if secrets is not None:
-        return first_start(url.rstrip("/"), secrets, _command())
+        return first_start(url.rstrip("/"), secrets, invocation())
     with installation.control(settings) as store:
         return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL)
-
-
-def _command() -> str:
-    """How to call this program from here: its name where the shell finds it, else the path it was started by."""
-    return "consentry" if shutil.which("consentry") or not sys.argv[0].endswith("consentry") else os.path.relpath(sys.argv[0])

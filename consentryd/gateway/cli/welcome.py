@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +21,11 @@ EVENT: Final[dict[str, Any]] = {
     "properties": {"plan": "free"},
 }
 GRANT: Final[dict[str, Any]] = {"context": {"consent": {"purposes": {"analytics": True}}}}
+
+
+def invocation() -> str:
+    """How to call this program from here: its name where the shell finds it, else the path it was started by."""
+    return "consentry" if shutil.which("consentry") or not sys.argv[0].endswith("consentry") else os.path.relpath(sys.argv[0])
 
 
 def key_lines(secrets: Mapping[KeyKind, str]) -> list[str]:
