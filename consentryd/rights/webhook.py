@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,18 +35,16 @@ Post = Callable[[str, bytes, Mapping[str, str]], tuple[int, str]]
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
-    """One request; redirects are not followed."""
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.netloc, timeout=TIMEOUT_S)
+    """One request; redirects are not followed. An address that nothing can be sent to is an `OSError` as well."""
     try:
-        connection.request("POST", parts.path or "/", body, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.read(_ANSWER_CHARS).decode("utf-8", "replace")
-    except http.client.HTTPException as error:
+        parts = urlsplit(url)
+        connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        with closing(connect(parts.netloc, timeout=TIMEOUT_S)) as connection:
+            connection.request("POST", parts.path or "/", body, dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read(_ANSWER_CHARS).decode("utf-8", "replace")
+    except (http.client.HTTPException, ValueError, OverflowError) as error:
         raise OSError(type(error).__name__) from None
-    finally:
-        connection.close()
 
 
 def sign(body: bytes, secret: bytes, at: int) -> str:
@@ -56,9 +55,9 @@ def sign(body: bytes, secret: bytes, at: int) -> str:
 
 def is_signed(body: bytes, header: str, secret: bytes) -> bool:
     """For receivers: whether `header` is our signature of `body`."""
-    stamp, _, signature = header.removeprefix("t=").partition(",v1=")
-    expected = hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected, signature)
+    stamp, _, signature = header.encode(errors="replace").removeprefix(b"t=").partition(b",v1=")
+    expected = hmac.new(secret, stamp + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature)
 
 
 @dataclass(frozen=True, slots=True)

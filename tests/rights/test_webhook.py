@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from consentryd.model.clock import HOUR, MINUTE, SECOND
-from consentryd.rights.webhook import SIGNATURE, is_signed
+from consentryd.rights.webhook import SIGNATURE, is_signed, post, sign
 from tests.rights.estate import OFFICER, Estate, opened
 from tests.rights.receiver import Receiver, receiving
 
@@ -90,3 +90,19 @@ async def test_nothing_is_sent_where_nothing_is_configured(estate: Estate, recei
     await estate.send(estate.event("ann"))
     assert estate.finish(estate.ask("erasure", user_id="ann")["id"])["status"] == "completed"
     assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:port/", "http://127.0.0.1:99999/", "http://[::1/", "http://127.0.0.1/é", f"http://{'a' * 64}.example/"],
+)
+def test_an_address_that_nothing_can_be_sent_to_is_one_that_does_not_answer(url: str) -> None:
+    with pytest.raises(OSError, match=r"\w"):
+        post(url, b"{}", {})
+
+
+def test_what_is_no_signature_is_told_from_one() -> None:
+    good = sign(b"{}", b"secret", 5 * SECOND)
+    assert is_signed(b"{}", good, b"secret")
+    for header in ("", "t=5", "t=5,v1=", "t=5,v1=é", "v1=\ud800", good.replace("t=5", "t=6"), f"{good},v1=0"):
+        assert not is_signed(b"{}", header, b"secret")
