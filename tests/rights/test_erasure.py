@@ -57,9 +57,15 @@ async def test_the_certificate_verifies_offline_names_the_person_to_who_holds_th
     assert is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-1")
     assert not is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-2")
     assert "by letter" not in json.dumps(certificate)
-    for path in (("erasure", "subjects"), ("erasure", "region"), ("ledger", "entry"), ("signature", "value")):
+    for path in (
+        ("erasure", "subjects"),
+        ("erasure", "region"),
+        ("ledger", "entry"),
+        ("signature", "value"),
+        ("signature", "algorithm"),
+    ):
         changed = json.loads(json.dumps(certificate))
-        changed[path[0]][path[1]] = {"subjects": 7, "region": "us", "entry": 0, "value": "AAAA"}[path[1]]
+        changed[path[0]][path[1]] = {"subjects": 7, "region": "us", "entry": 0, "value": "AAAA", "algorithm": "none"}[path[1]]
         with pytest.raises(BadCertificate):
             verify(changed, keys)
     with pytest.raises(BadCertificate):
