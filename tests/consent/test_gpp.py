@@ -1,4 +1,6 @@
 import json
+import time
+import timeit
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -255,3 +257,23 @@ def test_a_damaged_string_grants_nothing_new(text, data):
     except InvalidSignal:
         granted = frozenset()
     assert granted <= read(text).grants
+
+
+def test_a_string_made_to_be_long_to_read_is_not():
+    honest = VECTORS["gpp"][0]["s"]
+    hostile = pack(f"{3:06b}{1:06b}{4095:012b}" + ("0" + fibonacci(16)) * 3600, 6) + "~BAAA"
+    assert refusal(hostile) == Invalid.UNKNOWN_SECTION
+    assert cost(hostile) < 40 * cost(honest)
+
+
+def cost(text):
+    """Seconds of this process's own time: the least of some tries."""
+    return min(timeit.repeat(lambda: decoded(text), number=3, repeat=5, timer=time.process_time))
+
+
+def decoded(text):
+    decode_gpp.cache_clear()
+    try:
+        return decode_gpp(text)
+    except InvalidSignal as error:
+        return error.reason

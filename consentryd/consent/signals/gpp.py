@@ -66,12 +66,12 @@ def decode_header(text: str) -> tuple[int, ...]:
         raise InvalidSignal(Invalid.MALFORMED, "the header is not a GPP header")
     if bits.number(6) != 1:
         raise InvalidSignal(Invalid.UNSUPPORTED_VERSION, "only GPP version 1 is known")
-    ranges = bits.fibonacci_ranges()
+    ranges = bits.fibonacci_ranges(LAST_SECTION)
+    if ranges and ranges[-1][1] > LAST_SECTION:
+        raise InvalidSignal(Invalid.UNKNOWN_SECTION, "the header names a section that is not known")
     bits.end(GPP_PADDINGS)
     if not ranges:
         raise InvalidSignal(Invalid.MALFORMED, "the header names no section")
-    if ranges[-1][1] > LAST_SECTION:
-        raise InvalidSignal(Invalid.UNKNOWN_SECTION, "the header names a section that is not known")
     return tuple(number for start, end in ranges for number in range(start, end + 1))
 
 
