@@ -72,14 +72,18 @@ class Messenger:
     def tell_downstream(
         self, book: Casebook, request: str, message: Mapping[str, Any], *, give_up: bool
     ) -> list[dict[str, Any]] | None:
-        """Tell every downstream system of an erasure, once; their acknowledgements when all are in or `give_up`, until then None."""
-        if not book.deliveries.of(request, "erasure"):
+        """Tell every downstream system of an erasure until it acknowledges; the acknowledgements when all are in, until then None.
+
+        `give_up` ends the waiting, of those that were told before.
+        """
+        told = bool(book.deliveries.of(request, "erasure"))
+        if not told:
             with book.transaction():
                 for url in self.settings.rights.downstream:
                     book.deliveries.add(request, "erasure", url, dict(message), self.clock.now())
         self.send_due(book, request)
         deliveries = book.deliveries.of(request, "erasure")
-        if not give_up and not all(delivery.settled for delivery in deliveries):
+        if not (told and give_up) and not all(delivery.settled for delivery in deliveries):
             return None
         with book.transaction():
             book.deliveries.give_up(request)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consentryd.model.clock import HOUR, MINUTE, SECOND
+from consentryd.rights.demand import read_demand
+from consentryd.rights.desk import Caller, Desk
+from consentryd.rights.herald import Herald
 from consentryd.rights.webhook import SIGNATURE, is_signed, post, sign
 from tests.rights.estate import OFFICER, Estate, opened
 from tests.rights.receiver import Receiver, receiving
@@ -69,6 +74,52 @@ async def test_a_system_that_never_answers_is_missing_in_the_certificate(tmp_pat
         told = estate.finish(request)
         assert told["status"] == "completed"
         assert told["certificates"][0]["erasure"]["downstream"][0]["acknowledged_at"] is None
+
+
+async def test_a_system_that_is_down_for_hours_is_told_when_it_is_back(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver)) as estate:
+        await estate.send(estate.event("ann"))
+        receiver.statuses = [500] * 20
+        request = estate.ask("erasure", user_id="ann")["id"]
+        for _ in range(20):
+            assert estate.finish(request)["status"] == "in_progress"
+            estate.clock.advance(HOUR)
+        (acknowledged,) = estate.finish(request)["certificates"][0]["erasure"]["downstream"]
+        assert (acknowledged["attempts"], acknowledged["acknowledged_at"] is None) == (21, False)
+
+
+async def test_the_wait_for_systems_downstream_begins_when_they_are_told(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver, downstream_hours=1)) as estate:
+        await estate.send(estate.event("ann"))
+        ann = read_demand({"type": "erasure", "identities": [{"type": "user_id", "value": "ann"}]}).named
+        estate.desk.hold(ann, "case 7", OFFICER)
+        request = estate.ask("erasure", user_id="ann")["id"]
+        assert estate.finish(request)["status"] == "on_hold"
+        estate.clock.advance(9 * HOUR)
+        estate.desk.hold(ann, "case 7", OFFICER, lift=True)
+        receiver.statuses = [500]
+        assert estate.finish(request)["status"] == "in_progress"
+        estate.clock.advance(MINUTE)
+        (acknowledged,) = estate.finish(request)["certificates"][0]["erasure"]["downstream"]
+        assert acknowledged["attempts"] == 2
+
+
+async def test_two_processes_that_look_at_once_report_a_change_once(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver, downstream=[])) as estate:
+        estate.ask("restriction", user_id="ann", callbacks=[f"{receiver.url}/status"])
+        other = Herald(estate.desk)
+
+        @dataclass(frozen=True, slots=True)
+        class Slow(Desk):
+            def get(self, request: str, caller: Caller) -> dict[str, Any]:
+                told = Desk.get(self, request, caller)
+                other.report()
+                return told
+
+        slow = Slow(estate.settings, estate.house.policy, estate.offices, estate.clock)
+        assert Herald(slow).report() == 0
+        with estate.offices["eu"].casebook() as book:
+            assert len(book.deliveries.due(estate.clock.now(), 1)) == 1
 
 
 async def test_callbacks_hear_of_every_change_again_when_they_did_not_answer(tmp_path: Path, receiver: Receiver) -> None:
