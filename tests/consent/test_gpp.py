@@ -1,6 +1,7 @@
 import json
 import time
 import timeit
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentryd.config.settings import Consent
+from consentryd.consent.policy import Policy
 from consentryd.consent.purposes import load_purposes
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.gpp import decode_gpp, decode_header, read_gpp
@@ -272,8 +274,21 @@ def cost(text):
 
 
 def decoded(text):
-    decode_gpp.cache_clear()
     try:
         return decode_gpp(text)
     except InvalidSignal as error:
         return error.reason
+
+
+def test_strings_that_decode_to_much_leave_nothing_behind():
+    policy = Policy(Consent())
+    vendor_set = f"{65535:016b}1{4095:012b}" + ("0" + fibonacci(2)) * 4095
+    tracemalloc.start()
+    try:
+        for number in range(8):
+            core = f"{1:06b}{0:072b}{number:012b}{0:018b}{0:091b}{vendor_set * 2}"
+            signals = policy.read({"consent": {"gpp": f"{header(5)}~{pack(core, 8)}"}}, {}, NOW)
+            assert signals.invalid == (Invalid.EXPIRED,)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -44,9 +43,11 @@ class GppString(NamedTuple):
     us: dict[str, Fields]
 
 
-@lru_cache(maxsize=4096)
 def decode_gpp(text: str) -> GppString:
-    """Decode a GPP string with all its sections. Raises `InvalidSignal`, also for a section that is not known."""
+    """Decode a GPP string with all its sections. Raises `InvalidSignal`, also for a section that is not known.
+
+    Nothing decoded is remembered: it may take a hundred times the memory of its text. The policy remembers what it means.
+    """
     if len(text) > MAX_CHARS:
         raise InvalidSignal(Invalid.TOO_LONG, "the string is too long")
     header, *bodies = text.split("~")
