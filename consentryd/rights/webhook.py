@@ -7,7 +7,7 @@ import hmac
 import http.client
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -62,12 +62,16 @@ def is_signed(body: bytes, header: str, secret: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Messenger:
-    """Sends what is due. One for a region and thread."""
+    """Sends what is due. One for a region, a thread and a run of its work.
+
+    Who does not answer is not tried again in that run: each try takes seconds, and there may be one for each person.
+    """
 
     settings: Settings
     clock: Clock
     post: Post = post
     processor: Processor | None = None
+    silent: set[str] = field(default_factory=set)
 
     def tell_downstream(
         self, book: Casebook, request: str, message: Mapping[str, Any], *, give_up: bool
@@ -93,6 +97,8 @@ class Messenger:
         """Try what is due (of one request); how many were answered."""
         answered = 0
         for delivery in book.deliveries.due(self.clock.now(), ATTEMPTS, request):
+            if delivery.url in self.silent:
+                continue
             body = orjson.dumps(book.deliveries.body(delivery))
             status, answer = self._try(delivery, body)
             ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own
@@ -113,6 +119,7 @@ class Messenger:
         try:
             return self.post(delivery.url, body, headers)
         except OSError:
+            self.silent.add(delivery.url)
             return 0, ""
 
 

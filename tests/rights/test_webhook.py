@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,21 @@ async def test_a_system_that_is_down_for_hours_is_told_when_it_is_back(tmp_path:
             estate.clock.advance(HOUR)
         (acknowledged,) = estate.finish(request)["certificates"][0]["erasure"]["downstream"]
         assert (acknowledged["attempts"], acknowledged["acknowledged_at"] is None) == (21, False)
+
+
+async def test_a_system_that_does_not_answer_is_not_waited_for_once_a_person(tmp_path: Path, receiver: Receiver) -> None:
+    tried: list[str] = []
+
+    def hang(url: str, _body: bytes, _headers: Mapping[str, str]) -> tuple[int, str]:
+        tried.append(url)
+        raise TimeoutError
+
+    with opened(tmp_path / "data", **settings(receiver)) as estate:
+        requests = [estate.ask("erasure", user_id=f"u-{number}")["id"] for number in range(5)]
+        estate.finish(requests[0], post=hang)
+        assert tried == [f"{receiver.url}/crm"]
+        estate.clock.advance(MINUTE)
+        assert [estate.finish(request)["status"] for request in requests] == ["completed"] * 5
 
 
 async def test_the_wait_for_systems_downstream_begins_when_they_are_told(tmp_path: Path, receiver: Receiver) -> None:
