@@ -70,8 +70,8 @@ def main() -> None:
         print(f"  {name:<45}{best(lambda c=contexts, s=carried: pass_batch(policy, c, s, 'DE'), BATCH, 5):>6.0f}")
 
     print("a new signal or case                              us")
-    print(f"  {'decode a TCF string':<45}{best(lambda: decode_tcf.__wrapped__(TCF), 1, 200) / 1e3:>6.1f}")
-    print(f"  {'decode a GPP string':<45}{best(lambda: decode_gpp.__wrapped__(GPP), 1, 200) / 1e3:>6.1f}")
+    print(f"  {'decode a TCF string':<45}{best(lambda: decode_tcf(TCF), 1, 200) / 1e3:>6.1f}")
+    print(f"  {'decode a GPP string':<45}{best(lambda: decode_gpp(GPP), 1, 200) / 1e3:>6.1f}")
     fresh = iter([{"consent": {**OWN, "notice": str(number)}} for number in range(7 * 500)])
     print(f"  {'read a new consent object':<45}{best(lambda: policy.read(next(fresh), {}, NOW), 1, 500) / 1e3:>6.1f}")
     signals = policy.read({"consent": OWN}, gpc, NOW)

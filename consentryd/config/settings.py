@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -45,8 +46,20 @@ PiiAction = Literal["hash", "encrypt", "drop", "mask", "type", "generalise", "ke
 TcfScope = Annotated[
     str, Field(pattern=r"^(publisher|vendor:[1-9][0-9]{0,4})$", description="`publisher` or a vendor's id such as `vendor:52`")
 ]
+
+
+def _url(text: str) -> str:
+    try:
+        urlsplit(text).port  # noqa: B018 - raises for one that is none
+    except ValueError:
+        raise ValueError("has a host or port that is none") from None
+    return text
+
+
 Url = Annotated[
-    str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="address such as `https://events.example.com`")
+    str,
+    Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="address such as `https://events.example.com`"),
+    AfterValidator(_url),
 ]
 
 
@@ -265,7 +278,7 @@ class Rights(Section):
     )
     opendsr_domain: str | None = Field(None, description="Our domain as an OpenDSR processor; not set: /opendsr/ is closed.")
     opendsr_certificate: Path | None = Field(None, description="The PEM certificate of that domain, issued by an authority.")
-    opendsr_key: Path | None = Field(None, description="The PEM private key of that certificate (RSA).")
+    opendsr_key: Path | None = Field(None, description="The PEM private key of that certificate, RSA or ECDSA.")
 
 
 PropertyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="the name of a property")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from consentryd.config.countries import COUNTRIES
 from consentryd.config.settings import Consent
 from consentryd.consent.purposes import load_table
 from consentryd.consent.signals.reading import NEVER
@@ -15,6 +18,14 @@ from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 
 ELSEWHERE = "*"
+_SUBDIVISION = re.compile(r"[A-Z0-9]{1,3}")
+
+
+def _code(code: str) -> str:
+    country, dash, subdivision = code.partition("-")
+    if code != ELSEWHERE and (country not in COUNTRIES or (dash and not _SUBDIVISION.fullmatch(subdivision))):
+        raise ValueError("no country such as `DE`, no subdivision such as `US-CA`, and not `*`")
+    return code
 
 
 class Jurisdiction(BaseModel):
@@ -22,7 +33,7 @@ class Jurisdiction(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    codes: tuple[str, ...] = Field(min_length=1)
+    codes: tuple[Annotated[str, AfterValidator(_code)], ...] = Field(min_length=1)
     name: str
     regime: Literal["opt-in", "opt-out"]
     exemption: Literal["", "audience-measurement", "statistics"] = ""
@@ -72,6 +83,11 @@ def load_jurisdictions(settings: Consent) -> tuple[int, tuple[Jurisdiction, ...]
     data = load_table("jurisdictions.toml", settings.jurisdictions_file)
     try:
         rows = tuple(Jurisdiction(**row) for row in data["jurisdiction"])
-        return int(data["version"]), rows
-    except (KeyError, TypeError, ValidationError) as error:
+        version = int(data["version"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"the jurisdictions file is not as documented: {error}") from error
+    days = Counter((code, row.effective_from) for row in rows for code in row.codes)
+    for (code, day), times in days.items():
+        if times > 1:
+            raise ConfigError(f"the jurisdictions file has {times} rows of {code} that are effective from {day}")
+    return version, rows

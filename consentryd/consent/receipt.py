@@ -24,6 +24,7 @@ from consentryd.storage.note import BadNote, Verifier, open_checkpoint
 from consentryd.storage.signing import Signer
 
 TYPE: Final = "consentry-consent-receipt"
+ALGORITHM: Final = "Ed25519"
 SCHEMA: Final = "ISO/IEC TS 27560:2023"
 
 #: Our state of a choice in the words of TS 27560.
@@ -74,7 +75,7 @@ def issue(entry: Entry, nonce: bytes, proof: Proof, terms: Terms, signer: Signer
         },
     }
     signature = base64.b64encode(signer.sign(rfc8785.dumps(receipt))).decode()
-    return {**receipt, "signature": {"algorithm": "Ed25519", "key": signer.id, "value": signature}}
+    return {**receipt, "signature": {"algorithm": ALGORITHM, "key": signer.id, "value": signature}}
 
 
 def verify(receipt: Mapping[str, Any], keys: Iterable[Verifier]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _verify(receipt: Mapping[str, Any], keys: list[Verifier]) -> dict[str, Any]:
     candidates = [key for key in keys if key.key_id.hex() == signature["key"] and key.name == ledger["origin"]]
     if not candidates:
         raise BadReceipt(f"key {str(signature['key'])[:8]} is not among the keys given")
-    if not any(key.verify(_decode(signature["value"]), signed) for key in candidates):
+    if signature["algorithm"] != ALGORITHM or not any(key.verify(_decode(signature["value"]), signed) for key in candidates):
         raise BadReceipt("its signature does not fit: something was changed")
     checkpoint = open_checkpoint(ledger["checkpoint"], [key for key in keys if key.name == ledger["origin"]])
     if checkpoint.origin != ledger["origin"]:

@@ -167,8 +167,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
 def open_rights(house: House, logger: FilteringBoundLogger, *, ticks: bool) -> Rights:
     """People's requests over the house's regions; `ticks` in the process that looks after them when nobody asks."""
     settings = house.settings
-    for site in (settings.site, *settings.sites.values()):
-        check_tokens(site)
+    check_tokens(settings)
     offices = open_offices(settings.storage.data_dir, {name: store.keys for name, store in house.stores.items()}, house.clock)
     desk = Desk(settings, house.policy, offices, house.clock)
     runner = Runner(settings, house.policy, offices, house.scrubbers, house.clock, wait_s=RIGHTS_WAIT_S)

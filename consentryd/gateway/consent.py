@@ -82,7 +82,7 @@ async def get_consent_statistics(request: web.Request) -> web.StreamResponse:
     key = door.check_reader(request, services.clients.caller(request), READING)
     today = datetime.fromtimestamp(services.clock.now() // SECOND, UTC).date()
     until = _day(request, "until", today)
-    since = _day(request, "since", until - timedelta(days=DEFAULT_DAYS - 1))
+    since = _day(request, "since", date.fromordinal(max(until.toordinal() - DEFAULT_DAYS + 1, 1)))
     by = request.query.get("by", "purpose")
     if by not in DIMENSIONS or not timedelta(0) <= until - since < timedelta(days=MAX_DAYS):
         raise BadRequest(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consentryd.consent.decision import SiteLane
 from consentryd.consent.explain import as_data, as_text
-from consentryd.consent.hypothesis import suppose
+from consentryd.consent.hypothesis import check_case, suppose
 from consentryd.gateway import body, document
 from consentryd.gateway.answer import json_answer
 from consentryd.gateway.door import DOOR
@@ -43,11 +43,15 @@ async def post_explain(request: web.Request) -> web.StreamResponse:
     services, door = request.app[SERVICES], request.app[DOOR]
     key = door.check_reader(request, services.clients.caller(request), EXPLAINING)
     asked = await _read(request, services.settings.server.body_timeout_s)
+    policy, site, now = services.require_proving().policy, services.settings.site_of(key.site), services.clock.now()
+    try:
+        check_case(asked.country, asked.subdivision, asked.withdrawn, policy.purposes)
+    except ValueError as error:
+        raise BadRequest("bad_body", f"Not as described: {error}.") from None
     try:
         context, carried = suppose(asked.signals, gpc=asked.gpc, dnt=asked.dnt, child=asked.child)
     except ValueError as error:
         raise BadRequest("bad_body", f"A signal {error}.") from None
-    policy, site, now = services.require_proving().policy, services.settings.site_of(key.site), services.clock.now()
     trace = policy.trace(
         policy.read(context, carried, now),
         asked.country or site.country,

@@ -16,7 +16,7 @@ from consentryd.gateway.endpoint import Endpoint, Parameter
 from consentryd.gateway.requests import BODY_BYTES, PRIVACY
 from consentryd.gateway.schemas import ANY_OBJECT
 from consentryd.gateway.services import SERVICES, Services
-from consentryd.model.error import BadRequest, ConsentryError, NotFound
+from consentryd.model.error import BadRequest, ConsentryError, NotFound, Unprocessable
 from consentryd.model.key import ApiKey
 from consentryd.rights.desk import Caller
 from consentryd.rights.opendsr import API_VERSION, Processor, discovery, load_processor, read_request, status_of
@@ -28,6 +28,7 @@ _CREATED, _ACCEPTED = 201, 202
 
 async def get_discovery(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
+    request.app[DOOR].check_network(services.clients.caller(request))
     processor = _processor(request)
     base = services.settings.server.public_url or f"https://{processor.domain}"
     return _signed(processor, discovery(f"{base.rstrip('/')}{CERTIFICATE_PATH}"))
@@ -41,13 +42,13 @@ async def post_request(request: web.Request) -> web.StreamResponse:
     """Section 7."""
     processor = _processor(request)
     services, key = _enter(request)
-    raw = await bodies.read(request, BODY_BYTES, services.settings.server.body_timeout_s)
     try:
+        sent = await bodies.read(request, BODY_BYTES, services.settings.server.body_timeout_s)
+        raw = bodies.inflate(sent, request.headers.get(hdrs.CONTENT_ENCODING), BODY_BYTES)
         demand = read_request(document.parse(raw), processor.domain)
         told = await services.require_rights().accept(demand, Caller(key.id, (key.site,)), opendsr=True)
     except ConsentryError as error:
-        status = _status(error)
-        return _signed(processor, {"error": {"code": status, "message": error.message}}, status)
+        return _refused(processor, error)
     created = {
         "controller_id": key.site,
         "expected_completion_time": told["due_at"],
@@ -63,8 +64,11 @@ async def get_status(request: web.Request) -> web.StreamResponse:
     """Section 8."""
     processor = _processor(request)
     services, key = _enter(request)
-    rights = services.require_rights()
-    told = await rights.ask(rights.desk.get, request.match_info["request"], Caller(key.id, (key.site,)))
+    try:
+        rights = services.require_rights()
+        told = await rights.ask(rights.desk.get, request.match_info["request"], Caller(key.id, (key.site,)))
+    except ConsentryError as error:
+        return _refused(processor, error)
     return _signed(processor, status_of(told, services.settings.server.public_url))
 
 
@@ -72,8 +76,11 @@ async def delete_request(request: web.Request) -> web.StreamResponse:
     """Section 9; only what is pending can be cancelled."""
     processor = _processor(request)
     services, key = _enter(request)
-    rights = services.require_rights()
-    told = await rights.ask(rights.desk.cancel, request.match_info["request"], Caller(key.id, (key.site,)))
+    try:
+        rights = services.require_rights()
+        told = await rights.ask(rights.desk.cancel, request.match_info["request"], Caller(key.id, (key.site,)))
+    except ConsentryError as error:
+        return _refused(processor, error)
     cancelled = {
         "controller_id": key.site,
         "subject_request_id": told["id"],
@@ -96,9 +103,13 @@ def _processor(request: web.Request) -> Processor:
     return processor
 
 
-def _status(error: ConsentryError) -> int:
-    """Section 7.5 knows 400 for whatever is wrong with a request."""
-    return BadRequest.status if error.status == 422 else error.status  # noqa: PLR2004 - our Unprocessable
+def _refused(processor: Processor, error: ConsentryError) -> web.Response:
+    """In the protocol's words. Section 7.5 knows 400 for whatever is wrong with a request."""
+    status = BadRequest.status if error.status == Unprocessable.status else error.status
+    response = _signed(processor, {"error": {"code": status, "message": error.message}}, status)
+    if error.retry_after is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(error.retry_after)
+    return response
 
 
 def _signed(processor: Processor, told: dict[str, Any], status: int = 200) -> web.Response:
@@ -126,7 +137,7 @@ OPENDSR_ENDPOINTS: Final = (
             "What OpenDSR requests may ask here.",
             get_discovery,
             keys=frozenset(),
-            statuses=(),
+            statuses=(429,),
         )
         for prefix in _PREFIXES
     ),

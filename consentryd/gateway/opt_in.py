@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from consentryd.storage.statistic import Count
@@ -14,18 +14,35 @@ LEAST_GROUP: Final = 5
 
 
 def opt_in_rates(counts: Iterable[Count], by: str, purpose: str | None) -> tuple[list[dict[str, Any]], int]:
-    """Per purpose and value of `by`: how many chose, how many granted, and their share; and how many groups are too small to show."""
-    tallies: dict[tuple[str, str], dict[str, int]] = {}
+    """Per purpose and value of `by`: how many chose, how many granted, and their share; and how many groups are not shown."""
+    tallies: dict[str, dict[str, dict[str, int]]] = {}
     for count in counts:
         if purpose in {None, count.purpose}:
-            tally = tallies.setdefault((count.purpose, getattr(count, by)), {"granted": 0, "denied": 0, "withdrawn": 0})
+            groups = tallies.setdefault(count.purpose, {})
+            tally = groups.setdefault(getattr(count, by), {"granted": 0, "denied": 0, "withdrawn": 0})
             tally[count.state] += count.times
-    groups = [_group(name, by, value, tally) for (name, value), tally in sorted(tallies.items()) if _large(tally)]
-    return groups, len(tallies) - len(groups)
+    hidden = {name: _hidden(groups) for name, groups in tallies.items()}
+    shown = [
+        _group(name, by, value, tally)
+        for name, groups in sorted(tallies.items())
+        for value, tally in sorted(groups.items())
+        if value not in hidden[name]
+    ]
+    return shown, sum(map(len, hidden.values()))
 
 
-def _large(tally: dict[str, int]) -> bool:
-    return sum(tally.values()) >= LEAST_GROUP
+def _hidden(groups: Mapping[str, Mapping[str, int]]) -> set[str]:
+    """Groups that are too small, and as many of the next larger ones as it takes for what is missing of the purpose's sum to be no small
+    group again."""
+    sizes = {value: sum(tally.values()) for value, tally in groups.items()}
+    hidden: set[str] = set()
+    missing = 0
+    for value in sorted(sizes, key=lambda value: (sizes[value], value)):
+        if sizes[value] >= LEAST_GROUP and not 0 < missing < LEAST_GROUP:
+            break
+        hidden.add(value)
+        missing += sizes[value]
+    return hidden
 
 
 def _group(purpose: str, by: str, value: str, tally: dict[str, int]) -> dict[str, Any]:

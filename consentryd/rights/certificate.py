@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import rfc8785
 
-from consentryd.consent.receipt import Proof, principal
+from consentryd.consent.receipt import ALGORITHM, Proof, principal
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.ledger import Entry
 from consentryd.storage.merkle import leaf_hash, verify_inclusion
@@ -55,7 +55,7 @@ def issue(facts: Mapping[str, Any], entry: Entry, proof: Proof, signer: Signer) 
         },
     }
     signature = base64.b64encode(signer.sign(rfc8785.dumps(certificate))).decode()
-    return {**certificate, "signature": {"algorithm": "Ed25519", "key": signer.id, "value": signature}}
+    return {**certificate, "signature": {"algorithm": ALGORITHM, "key": signer.id, "value": signature}}
 
 
 def verify(certificate: Mapping[str, Any], keys: Iterable[Verifier]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _verify(certificate: Mapping[str, Any], keys: list[Verifier]) -> dict[str, A
     candidates = [key for key in own if key.key_id.hex() == signature["key"]]
     if not candidates:
         raise BadCertificate(f"key {str(signature['key'])[:8]} is not among the keys given")
-    if not any(key.verify(_decode(signature["value"]), signed) for key in candidates):
+    if signature["algorithm"] != ALGORITHM or not any(key.verify(_decode(signature["value"]), signed) for key in candidates):
         raise BadCertificate("its signature does not fit: something was changed")
     facts: dict[str, Any] = certificate["erasure"]
     if ledger["body"].get("certificate") != digest_of(facts):

@@ -18,7 +18,7 @@ from consentryd.model.decision import Lane
 from consentryd.model.error import Conflict
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
-from consentryd.storage.choice import Choice, ChoiceState, read_choices, standing_of, write_choice
+from consentryd.storage.choice import Choice, ChoiceState, Grant, read_choices, standing_of, write_choice
 from consentryd.storage.ledger import Entry, EntryKind, Ledger, iso
 from consentryd.storage.region import RegionStore
 from consentryd.storage.retention import days_of
@@ -122,10 +122,12 @@ class ConsentDesk:
 
     def _told(self, region: str, choices: list[Choice], origin: str) -> dict[str, Any]:
         standing = standing_of(choices)
-        names = sorted({choice.purpose for choice in choices})
+        granted = {grant.purpose for grant in standing.granted if self._counts(grant)}
         return {
             "region": region,
-            "in_force": {name: "refused" if name in standing.refused else "granted" for name in names},
+            "in_force": {
+                name: "refused" if name in standing.refused else "granted" for name in sorted(standing.refused | granted)
+            },
             "choices": [
                 {
                     "purpose": choice.purpose,
@@ -141,6 +143,12 @@ class ConsentDesk:
                 for choice in choices
             ],
         }
+
+    def _counts(self, grant: Grant) -> bool:
+        """Whether a stored grant still lets events in: it is fresh, and under a notice in force."""
+        consent = self._settings.consent
+        fresh = self._clock.now() - grant.at <= consent.max_age_days * DAY
+        return fresh and (not consent.notices or grant.notice in consent.notices)
 
     def _record(
         self, transaction: Transaction, region: str, statement: Statement, place: Jurisdiction, signer: Signer

@@ -79,9 +79,12 @@ class Desk:
         request = demand.request_id or self.new_id()
         nonce = self.nonce()
         terms = {**self._terms(demand, sites, identities, caller), **(extra or {})}
-        known = [self._enter(office, request, demand, terms, identities, nonce) for office in self.offices.values()]
+        known = []
+        for office in self.offices.values():
+            there, nonce = self._enter(office, request, demand, terms, identities, nonce)
+            known.append(there)
         told = self.get(request, caller)
-        return told if any(known) else {**told, "commitment_nonce": nonce}
+        return told if all(known) else {**told, "commitment_nonce": nonce}
 
     def get(self, request: str, caller: Caller) -> dict[str, Any]:
         """The state of a request. Raises `NotFound`, also for one that is none of the caller's business."""
@@ -283,8 +286,11 @@ class Desk:
         terms: dict[str, Any],
         identities: Sequence[NamedIdentity],
         nonce: str,
-    ) -> bool:
-        """Record the request in one region; whether it was there before."""
+    ) -> tuple[bool, str]:
+        """Record the request in one region; whether it was there before, and its nonce.
+
+        A retry that overtakes the first call, or comes after a crash in the middle of it, finds it in some regions: all get the same nonce.
+        """
         fingerprint = _fingerprint(office, demand, terms)
         digests = office.digests(terms["sites"], identities)
         with office.casebook() as book, book.transaction():
@@ -292,7 +298,7 @@ class Desk:
             if known is not None:
                 if not hmac.compare_digest(known.fingerprint, fingerprint):
                     raise Conflict("conflict", "A request of this id exists, and it is another one.")
-                return True
+                return True, nonce if known.sealed is None else book.unseal(request, known.sealed)["nonce"]
             now = self.clock.now()
             block = demand.block or self.settings.rights.block
             if demand.type is RequestType.ERASURE and block != "no":
@@ -318,7 +324,7 @@ class Desk:
                 terms["sites"],
                 {"who": terms["by"], "why": f"request: {demand.type}", "request": request},
             )
-        return False
+        return False, nonce
 
     def _note_use(
         self, book: Casebook, office: Office, identities: Iterable[NamedIdentity], sites: Iterable[str], facts: Mapping[str, Any]

@@ -261,9 +261,9 @@ class Eraser:
                     case.file["downstream"] = []
                     self._save(book, case, "told")
             return
-        deadline = self.settings.rights.downstream_hours * HOUR
+        patience = self.settings.rights.downstream_hours * HOUR
         for case in cases:
-            given_up = self.clock.now() > case.row.starts_at + deadline
+            given_up = self.clock.now() > case.row.changed_at + patience
             answers = self.messenger.tell_downstream(book, case.id, self._message(case), give_up=given_up)
             if answers is None:
                 continue

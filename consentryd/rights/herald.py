@@ -16,7 +16,7 @@ class Herald:
     desk: Desk
 
     def report(self) -> int:
-        """Queue what changed since the last look; how many messages."""
+        """Queue what changed since the last look; how many messages. Another process may look at the same time."""
         office = next(iter(self.desk.offices.values()))
         queued = 0
         with office.casebook() as book:
@@ -25,12 +25,15 @@ class Herald:
                 if told["status"] == row.terms.get("reported"):
                     continue
                 with book.transaction():
+                    fresh = book.get(row.id)
+                    if fresh is None or fresh.terms.get("reported") == told["status"]:
+                        continue
                     now = self.desk.clock.now()
-                    for url in row.terms["callbacks"]:
-                        kind, body = self._message(told, url, opendsr=bool(row.terms.get("opendsr")))
+                    for url in fresh.terms["callbacks"]:
+                        kind, body = self._message(told, url, opendsr=bool(fresh.terms.get("opendsr")))
                         book.deliveries.add(row.id, kind, url, body, now)
                         queued += 1
-                    book.update(row.id, row.changed_at, terms={**row.terms, "reported": told["status"]})
+                    book.update(row.id, fresh.changed_at, terms={**fresh.terms, "reported": told["status"]})
         return queued
 
     def _message(self, told: dict[str, Any], url: str, *, opendsr: bool) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,14 +65,20 @@ def load_processor(settings: Rights) -> Processor | None:
     if settings.opendsr_domain is None or settings.opendsr_certificate is None or settings.opendsr_key is None:
         raise ConfigError("rights.opendsr_domain, rights.opendsr_certificate and rights.opendsr_key go together.")
     try:
-        pem = Path(settings.opendsr_certificate).read_bytes()
-        key = load_pem_private_key(Path(settings.opendsr_key).read_bytes(), None)
-        fits = load_pem_x509_certificate(pem).public_key() == key.public_key()
+        certificate, key = Path(settings.opendsr_certificate).read_bytes(), Path(settings.opendsr_key).read_bytes()
+        return _read_processor(settings.opendsr_domain, certificate, key)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"The OpenDSR certificate or its key cannot be read: {type(error).__name__}.") from None
+
+
+@lru_cache(maxsize=1)
+def _read_processor(domain: str, certificate: bytes, private: bytes) -> Processor:
+    """Remembered while the files say the same: OpenSSL takes tens of milliseconds to check an RSA key."""
+    key = load_pem_private_key(private, None)
+    fits = load_pem_x509_certificate(certificate).public_key() == key.public_key()
     if not fits or not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
         raise ConfigError("The OpenDSR key is not the certificate's, or neither RSA nor ECDSA.")
-    return Processor(settings.opendsr_domain, pem, key)
+    return Processor(domain, certificate, key)
 
 
 def discovery(certificate_url: str) -> dict[str, Any]:
@@ -92,7 +99,7 @@ def read_request(body: Any, domain: str) -> Demand:
     for name, shape in (("subject_request_id", _UUID4), ("submitted_time", _RFC3339)):
         if not isinstance(body.get(name), str) or not shape.fullmatch(body[name]):
             raise BadRequest("bad_request", f"{name} is required: a lower-case version 4 UUID, or an RFC 3339 time.")
-    if body.get("subject_request_type") not in {kind.value for kind in TYPES}:
+    if body.get("subject_request_type") not in [kind.value for kind in TYPES]:
         raise BadRequest("bad_request", "subject_request_type is access, portability or erasure.")
     extension = (body.get("extensions") or {}).get(domain) if isinstance(body.get("extensions"), dict) else None
     anonymous = extension.get("anonymous_ids", []) if isinstance(extension, dict) else []
@@ -114,7 +121,7 @@ def read_request(body: Any, domain: str) -> Demand:
 
 def _identity(told: Any) -> dict[str, Any]:
     kind, form = (told.get("identity_type"), told.get("identity_format")) if isinstance(told, dict) else (None, None)
-    if kind not in FORMATS or form not in FORMATS[kind]:
+    if not isinstance(kind, str) or form not in FORMATS.get(kind, ()):
         raise BadRequest("bad_request", "An identity is of a type or format that /opendsr/discovery does not list.")
     return {"type": IDENTITIES[kind], "value": told.get("identity_value"), "format": form}
 

@@ -44,13 +44,14 @@ def read_token(text: str, settings: Settings, now: int) -> Caller:
         raise Unauthorized("bad_token", "The token is not valid here, or not any more.") from None
 
 
-def check_tokens(site: Site) -> None:
-    """Raises `ConfigError` for a secret that is too short or a key that is none."""
-    secret = site.subject_token_secret
-    if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
-        raise ConfigError(f"site.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
-    if site.subject_verifier is not None:
-        _public_key(site.subject_verifier)
+def check_tokens(settings: Settings) -> None:
+    """Raises `ConfigError` for a site's secret that is too short or a key that is none."""
+    for site in (settings.site, *settings.sites.values()):
+        secret = site.subject_token_secret
+        if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
+            raise ConfigError(f"site.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
+        if site.subject_verifier is not None:
+            _public_key(site.subject_verifier)
 
 
 def _site(text: str, settings: Settings) -> str:
@@ -60,6 +61,7 @@ def _site(text: str, settings: Settings) -> str:
     told = jwt.decode(text, options={"verify_signature": False})["aud"]
     if not isinstance(told, str) or (told not in settings.sites and not _takes_tokens(settings.site)):
         raise ValueError
+    told.encode()  # half of a surrogate pair is no text
     return told
 
 

@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import http.client
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,18 +35,16 @@ Post = Callable[[str, bytes, Mapping[str, str]], tuple[int, str]]
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
-    """One request; redirects are not followed."""
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.netloc, timeout=TIMEOUT_S)
+    """One request; redirects are not followed. An address that nothing can be sent to is an `OSError` as well."""
     try:
-        connection.request("POST", parts.path or "/", body, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.read(_ANSWER_CHARS).decode("utf-8", "replace")
-    except http.client.HTTPException as error:
+        parts = urlsplit(url)
+        connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        with closing(connect(parts.netloc, timeout=TIMEOUT_S)) as connection:
+            connection.request("POST", parts.path or "/", body, dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read(_ANSWER_CHARS).decode("utf-8", "replace")
+    except (http.client.HTTPException, ValueError, OverflowError) as error:
         raise OSError(type(error).__name__) from None
-    finally:
-        connection.close()
 
 
 def sign(body: bytes, secret: bytes, at: int) -> str:
@@ -56,31 +55,39 @@ def sign(body: bytes, secret: bytes, at: int) -> str:
 
 def is_signed(body: bytes, header: str, secret: bytes) -> bool:
     """For receivers: whether `header` is our signature of `body`."""
-    stamp, _, signature = header.removeprefix("t=").partition(",v1=")
-    expected = hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected, signature)
+    stamp, _, signature = header.encode(errors="replace").removeprefix(b"t=").partition(b",v1=")
+    expected = hmac.new(secret, stamp + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature)
 
 
 @dataclass(frozen=True, slots=True)
 class Messenger:
-    """Sends what is due. One for a region and thread."""
+    """Sends what is due. One for a region, a thread and a run of its work.
+
+    Who does not answer is not tried again in that run: each try takes seconds, and there may be one for each person.
+    """
 
     settings: Settings
     clock: Clock
     post: Post = post
     processor: Processor | None = None
+    silent: set[str] = field(default_factory=set)
 
     def tell_downstream(
         self, book: Casebook, request: str, message: Mapping[str, Any], *, give_up: bool
     ) -> list[dict[str, Any]] | None:
-        """Tell every downstream system of an erasure, once; their acknowledgements when all are in or `give_up`, until then None."""
-        if not book.deliveries.of(request, "erasure"):
+        """Tell every downstream system of an erasure until it acknowledges; the acknowledgements when all are in, until then None.
+
+        `give_up` ends the waiting, of those that were told before.
+        """
+        told = bool(book.deliveries.of(request, "erasure"))
+        if not told:
             with book.transaction():
                 for url in self.settings.rights.downstream:
                     book.deliveries.add(request, "erasure", url, dict(message), self.clock.now())
         self.send_due(book, request)
         deliveries = book.deliveries.of(request, "erasure")
-        if not give_up and not all(delivery.settled for delivery in deliveries):
+        if not (told and give_up) and not all(delivery.settled for delivery in deliveries):
             return None
         with book.transaction():
             book.deliveries.give_up(request)
@@ -90,6 +97,8 @@ class Messenger:
         """Try what is due (of one request); how many were answered."""
         answered = 0
         for delivery in book.deliveries.due(self.clock.now(), ATTEMPTS, request):
+            if delivery.url in self.silent:
+                continue
             body = orjson.dumps(book.deliveries.body(delivery))
             status, answer = self._try(delivery, body)
             ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own
@@ -110,6 +119,7 @@ class Messenger:
         try:
             return self.post(delivery.url, body, headers)
         except OSError:
+            self.silent.add(delivery.url)
             return 0, ""
 
 

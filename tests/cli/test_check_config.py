@@ -53,6 +53,12 @@ def test_every_mistake_is_a_line(run, here):
         ),
         ('[regions.eu]\ncountries = ["XX"]\n', "regions.eu.countries.0: allowed is list of ISO country code"),
         ('[site]\ncountry = "UK"\n', "site.country: allowed is ISO country code such as `DE`"),
+        ('[site]\nsubject_token_secret = "short"\n', "site.subject_token_secret must be 32 bytes or longer."),
+        ('[sites.shop]\nsubject_verifier = "short"\n', "site.subject_verifier must be base64 of the 32 bytes"),
+        ('[rights]\nopendsr_domain = "x.example"\n', "rights.opendsr_key go together."),
+        ('[rights]\ncallbacks = ["https://x.example:port/"]\n', "rights.callbacks.0: allowed is list of address"),
+        ('[rights]\ndownstream = ["https://x.example:99999/"]\n', "rights.downstream.0: allowed is list of address"),
+        ('[rights]\nscan_dir = "none"\n', "rights.scan_dir: none does not exist"),
         ('[keys]\nmaster = "vault:x"\n', "keys.master must be file:PATH, env:NAME or command:ARGV."),
         ('[keys]\nmaster = "file:none"\n', "none cannot be read: No such file or directory."),
         ('[keys]\nmaster = "command:no-such-program --now"\n', "The command of keys.master is not found: no-such-program."),
@@ -69,6 +75,12 @@ def test_a_command_that_gives_the_master_key_is_not_run(run, here):
     (here / "consentry.toml").write_text('[keys]\nmaster = "command:touch ran"\n')
     assert run("check-config").code == 0
     assert not (here / "ran").exists()
+
+
+def test_a_folder_to_search_is_no_mistake(run, here):
+    (here / "logs").mkdir()
+    (here / "consentry.toml").write_text('[rights]\nscan_dir = "logs"\n')
+    assert run("check-config").code == 0
 
 
 def test_mistakes_of_every_kind_are_told_together(run, here):
@@ -91,6 +103,10 @@ def test_a_file_that_is_named_must_exist(run, here):
     [
         ('[site]\ntracking_plan = "bad.json"\n', "bad.json"),
         ('[privacy]\ncountry_database = "bad.json"\n', "bad.json"),
+        (
+            '[rights]\nopendsr_domain = "x.example"\nopendsr_certificate = "bad.json"\nopendsr_key = "bad.json"\n',
+            "The OpenDSR certificate or its key cannot be read",
+        ),
     ],
 )
 def test_a_file_that_holds_something_else_is_told(run, here, settings, says):

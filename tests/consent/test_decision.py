@@ -283,6 +283,11 @@ def test_the_operators_own_tables_replace_those_that_ship(tmp_path):
         (purposes, "version = 1"),
         (places, "version ="),
         (places, 'version = 1\n[[jurisdiction]]\ncodes = ["*"]'),
+        (places, places.read_text().replace("7", '"seven"')),
+        *(
+            (places, places.read_text().replace('"*"', codes))
+            for codes in ('"de"', '"UK"', '"US_CA"', '"US-"', '"EU"', '"FR", "FR"')
+        ),
     ):
         old = file.read_text()
         file.write_text(text)

@@ -102,7 +102,18 @@ def test_the_command_explains_as_json(arguments, won, result, capsys):
     assert result in (data["result"].get("lane"), data["result"].get("reason"))
 
 
-@pytest.mark.parametrize("arguments", [["--signal", "what:x"], ["--signal", "own:analytics=maybe"], ["--lane", "all"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--signal", "what:x"],
+        ["--signal", "own:analytics=maybe"],
+        ["--lane", "all"],
+        ["--country", "de"],
+        ["--country", "US", "--subdivision", "US-CA"],
+        ["--subdivision", "CA"],
+        ["--withdrawn", "analytcs"],
+    ],
+)
 def test_a_wrong_option_of_explain_is_wrong_usage(arguments):
     assert main(["consent", "explain", *arguments]) == 2
 

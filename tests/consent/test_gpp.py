@@ -1,4 +1,7 @@
 import json
+import time
+import timeit
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentryd.config.settings import Consent
+from consentryd.consent.policy import Policy
 from consentryd.consent.purposes import load_purposes
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.gpp import decode_gpp, decode_header, read_gpp
@@ -255,3 +259,36 @@ def test_a_damaged_string_grants_nothing_new(text, data):
     except InvalidSignal:
         granted = frozenset()
     assert granted <= read(text).grants
+
+
+def test_a_string_made_to_be_long_to_read_is_not():
+    honest = VECTORS["gpp"][0]["s"]
+    hostile = pack(f"{3:06b}{1:06b}{4095:012b}" + ("0" + fibonacci(16)) * 3600, 6) + "~BAAA"
+    assert refusal(hostile) == Invalid.UNKNOWN_SECTION
+    assert cost(hostile) < 40 * cost(honest)
+
+
+def cost(text):
+    """Seconds of this process's own time: the least of some tries."""
+    return min(timeit.repeat(lambda: decoded(text), number=3, repeat=5, timer=time.process_time))
+
+
+def decoded(text):
+    try:
+        return decode_gpp(text)
+    except InvalidSignal as error:
+        return error.reason
+
+
+def test_strings_that_decode_to_much_leave_nothing_behind():
+    policy = Policy(Consent())
+    vendor_set = f"{65535:016b}1{4095:012b}" + ("0" + fibonacci(2)) * 4095
+    tracemalloc.start()
+    try:
+        for number in range(8):
+            core = f"{1:06b}{0:072b}{number:012b}{0:018b}{0:091b}{vendor_set * 2}"
+            signals = policy.read({"consent": {"gpp": f"{header(5)}~{pack(core, 8)}"}}, {}, NOW)
+            assert signals.invalid == (Invalid.EXPIRED,)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -9,10 +9,12 @@ import pytest
 import rfc8785
 
 from consentryd.consent.receipt import BadReceipt, is_about, principal, verify
+from consentryd.gateway.opt_in import opt_in_rates
 from consentryd.model.clock import DAY, SECOND, ManualClock
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.note import Verifier
 from consentryd.storage.person import suppress
+from consentryd.storage.statistic import Count
 from tests.house import open_house
 from tests.kit import NOW
 
@@ -84,6 +86,8 @@ async def test_a_grant_expires(tmp_path):
         assert await house.track(anonymousId="a-1") == "stored"
         clock.advance(1)
         assert await house.track(anonymousId="a-1") == "not_allowed_anonymously"
+        _, told = await house.ask("GET", "/v1/consent?anonymousId=a-1")
+        assert told["regions"][0]["in_force"] == {}
 
 
 async def test_a_grant_counts_under_a_notice_in_force_only(tmp_path):
@@ -98,6 +102,8 @@ async def test_a_grant_counts_under_a_notice_in_force_only(tmp_path):
         await house.choose(anonymousId="a-2", notice="2026-12", **GRANT)
     async with open_house(tmp_path, consent={"notices": ["2027-01"]}) as house:
         assert await house.track(anonymousId="a-2") == "not_allowed_anonymously"
+        _, told = await house.ask("GET", "/v1/consent?anonymousId=a-2")
+        assert told["regions"][0]["in_force"] == {}
 
 
 async def test_a_stranger_with_the_public_key_grants_nothing_for_a_user_id(house):
@@ -208,6 +214,7 @@ CHANGES = [
     lambda receipt: receipt["event"][0].update(event_state="given"),
     lambda receipt: receipt["ledger"]["body"]["choices"].update(analytics="granted"),
     lambda receipt: receipt.update(nonce="00" * 32),
+    lambda receipt: receipt["signature"].update(algorithm="none"),
     lambda receipt: receipt["ledger"].update(entry=0),
     lambda receipt: receipt["signature"].update(value=receipt["signature"]["value"][::-1]),
     lambda receipt: receipt["signature"].update(key="00000000"),
@@ -343,14 +350,26 @@ async def test_statistics_count_choices_and_hide_small_groups(house):
     for number in range(6):
         await house.choose(anonymousId=f"a-{number}", purposes={"analytics": number < 4}, notice="v1" if number else "v2")
     _, answer = await house.ask("GET", "/v1/consent/statistics?by=notice", key="read")
-    assert answer["groups"] == [
-        {"purpose": "analytics", "notice": "v1", "granted": 3, "denied": 2, "withdrawn": 0, "opt_in_rate": 0.6}
-    ]
-    assert answer["suppressed_groups"] == 1
+    assert (answer["groups"], answer["suppressed_groups"]) == ([], 2)
     _, answer = await house.ask("GET", "/v1/consent/statistics?by=day", key="read")
     assert [(group["day"], group["granted"]) for group in answer["groups"]] == [("2026-11-21", 4)]
+    _, answer = await house.ask("GET", "/v1/consent/statistics?until=0001-01-02", key="read")
+    assert (answer["since"], answer["groups"]) == ("0001-01-01", [])
     assert (await house.ask("GET", "/v1/consent/statistics?by=person", key="read"))[0] == 400
     assert (await house.ask("GET", "/v1/consent/statistics", key="write"))[0] == 403
+
+
+def test_what_is_hidden_of_a_sum_is_no_small_group_either():
+    counts = [
+        Count("2026-11-21", "shop", "analytics", country, "", "", "visitor", "granted", times)
+        for country, times in (("AT", 1), ("BE", 2), ("DE", 5), ("FR", 6), ("NL", 20))
+    ]
+    groups, hidden = opt_in_rates(counts, "country", None)
+    assert [(group["country"], group["granted"]) for group in groups] == [("FR", 6), ("NL", 20)]
+    assert hidden == 3
+    groups, hidden = opt_in_rates(counts[2:], "country", None)
+    assert ([group["country"] for group in groups], hidden) == (["DE", "FR", "NL"], 0)
+    assert opt_in_rates(counts[:1], "country", None) == ([], 1)
 
 
 async def test_statistics_count_what_signals_said_once_a_request(house):

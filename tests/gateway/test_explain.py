@@ -34,6 +34,9 @@ async def test_the_rule_that_won_is_named(house, asked, won):
     [
         [],
         {"country": "Germany"},
+        {"country": "UK"},
+        {"subdivision": "CA"},
+        {"country": "US", "withdrawn": ["analytcs"]},
         {"signals": ["abc"]},
         {"signals": ["own:analytics=maybe"]},
         {"colour": "blue"},

@@ -73,6 +73,8 @@ def test_erase_prints_proof_that_verify_accepts_and_anybody_elses_id_does_not_fi
     assert run("privacy", "verify", "proof.json").code == 0
     assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
     assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "43").code == 1
+    mistyped = run("privacy", "verify", "proof.json", "--nonce", nonce[1:], "--user-id", "42")
+    assert (mistyped.code, "--nonce is not the one" in mistyped.err) == (1, True)
     Path("proof.json").write_text(Path("proof.json").read_text().replace('"subjects": 1', '"subjects": 2'))
     refused = run("privacy", "verify", "proof.json")
     assert (refused.code, "Not genuine" in refused.err) == (1, True)

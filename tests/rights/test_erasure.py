@@ -12,6 +12,7 @@ from consentryd.model.clock import SECOND
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import BadCertificate, is_about, verify
 from consentryd.rights.demand import read_demand
+from consentryd.rights.desk import Desk
 from tests.rights.estate import OFFICER, Estate, opened
 
 
@@ -57,9 +58,15 @@ async def test_the_certificate_verifies_offline_names_the_person_to_who_holds_th
     assert is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-1")
     assert not is_about(facts, nonce, "shop", IdentityKind.USER_ID, "u-2")
     assert "by letter" not in json.dumps(certificate)
-    for path in (("erasure", "subjects"), ("erasure", "region"), ("ledger", "entry"), ("signature", "value")):
+    for path in (
+        ("erasure", "subjects"),
+        ("erasure", "region"),
+        ("ledger", "entry"),
+        ("signature", "value"),
+        ("signature", "algorithm"),
+    ):
         changed = json.loads(json.dumps(certificate))
-        changed[path[0]][path[1]] = {"subjects": 7, "region": "us", "entry": 0, "value": "AAAA"}[path[1]]
+        changed[path[0]][path[1]] = {"subjects": 7, "region": "us", "entry": 0, "value": "AAAA", "algorithm": "none"}[path[1]]
         with pytest.raises(BadCertificate):
             verify(changed, keys)
     with pytest.raises(BadCertificate):
@@ -156,3 +163,16 @@ async def test_an_address_that_two_people_share_stays_the_others(tmp_path: Path)
         assert await estate.send(estate.event("bob", **identify), estate.event("ann")) == ["stored", "suppressed"]
         estate.clock.advance(30 * SECOND)
         assert estate.finish(objection)["regions"]["eu"]["result"]["subjects"] == 1
+
+
+async def test_a_retry_that_finds_a_request_in_some_regions_only_has_the_nonce_of_all_its_certificates(estate: Estate) -> None:
+    body = {"type": "erasure", "request_id": "letter-of-3-may", "identities": [{"type": "user_id", "value": "u-1"}]}
+    halfway = Desk(estate.settings, estate.house.policy, {"eu": estate.offices["eu"]}, estate.clock)
+    first = halfway.accept(read_demand(body), OFFICER)["commitment_nonce"]
+    retried = estate.desk.accept(read_demand(body), OFFICER)
+    assert retried["commitment_nonce"] == first
+    assert "commitment_nonce" not in estate.desk.accept(read_demand(body), OFFICER)
+    certificates = estate.finish("letter-of-3-may")["certificates"]
+    assert len(certificates) == 2
+    for certificate in certificates:
+        assert is_about(certificate["erasure"], bytes.fromhex(first), "shop", IdentityKind.USER_ID, "u-1")

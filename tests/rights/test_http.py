@@ -114,6 +114,7 @@ def test_a_token_acts_for_its_person_and_for_nobody_else(gateway: Gateway) -> No
         {"nbf": int(time.time()) + 3000, "exp": int(time.time()) + 3500},
         {"exp": float("inf")},
         {"sub": "half a pair \ud800"},
+        {"aud": "half a pair \ud800"},
     ],
 )
 def test_tokens_that_are_old_long_lived_of_another_site_or_of_nobody_are_refused(gateway: Gateway, bad: dict[str, Any]) -> None:

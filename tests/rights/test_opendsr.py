@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
 import uuid
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from bench.gateway import Gateway
+from consentryd.config.settings import Rights
+from consentryd.rights.opendsr import load_processor
 from tests.rights.receiver import Receiver, receiving
 
 DOMAIN = "opendsr.example.com"
@@ -160,8 +163,13 @@ def test_discovery_tells_what_may_be_asked(gateway: Gateway) -> None:
         {"subject_request_id": str(uuid.uuid1())},
         {"submitted_time": "yesterday"},
         {"subject_request_type": "rectification"},
+        {"subject_request_type": ["erasure"]},
+        {"subject_request_type": {}},
         {"subject_identities": []},
         {"subject_identities": [{"identity_type": "email", "identity_value": "x@y.example", "identity_format": "md5"}]},
+        {"subject_identities": [{"identity_type": ["email"], "identity_value": "x@y.example", "identity_format": "raw"}]},
+        {"subject_identities": [{"identity_type": {}, "identity_value": "x@y.example", "identity_format": "raw"}]},
+        {"subject_identities": [{"identity_type": "email", "identity_value": "x@y.example", "identity_format": ["raw"]}]},
         {"subject_identities": "ann-77"},
         {"status_callback_urls": ["https://elsewhere.example/"]},
         {"extensions": {DOMAIN: {"anonymous_ids": 7}}},
@@ -174,6 +182,40 @@ def test_a_malformed_request_is_a_400_in_the_protocols_words(gateway: Gateway, c
     told = json.loads(body)
     assert told["error"]["code"] == 400
     assert b"elsewhere" not in body
+
+
+def test_what_is_not_there_or_too_late_is_told_in_the_protocols_words(gateway: Gateway) -> None:
+    done = request("access")
+    ask(gateway, "POST", "/opendsr/requests", done)
+    settled(gateway, f"/opendsr/requests/{done['subject_request_id']}")
+    for method, name, expected in (("GET", uuid.uuid4(), 404), ("DELETE", done["subject_request_id"], 409)):
+        status, headers, body = ask(gateway, method, f"/opendsr/requests/{name}")
+        check_signature(gateway, headers, body)
+        assert (status, json.loads(body)["error"]["code"]) == (expected, expected)
+
+
+def test_a_compressed_request_is_read(gateway: Gateway) -> None:
+    body = request("access")
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    headers = {"Authorization": f"Bearer {gateway.keys['privacy']}", "Content-Encoding": "gzip"}
+    connection.request("POST", "/opendsr/requests", gzip.compress(json.dumps(body).encode()), headers)
+    response = connection.getresponse()
+    told = json.loads(response.read())
+    connection.close()
+    assert response.status == 201
+    assert json.loads(base64.b64decode(told["encoded_request"])) == body
+
+
+def test_the_key_is_checked_once_and_again_when_the_files_change(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    settings = Rights(opendsr_domain=DOMAIN, opendsr_certificate=certificate, opendsr_key=key)
+    first = load_processor(settings)
+    assert first is not None
+    assert load_processor(settings) is first
+    certified(tmp_path)
+    renewed = load_processor(settings)
+    assert renewed is not None
+    assert renewed.certificate == certificate.read_bytes() != first.certificate
 
 
 def test_without_a_privacy_key_nothing_is_taken(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from consentryd.consent.signals.reading import Invalid, InvalidSignal
@@ -48,16 +49,16 @@ class Bits:
             raise InvalidSignal(Invalid.TRUNCATED, "a segment is empty")
         if not _ALPHABET.fullmatch(text):
             raise InvalidSignal(Invalid.MALFORMED, "a character is not base64url")
-        self._chars = len(text)
-        self._value = int.from_bytes(b64decode(text + "A" * (-self._chars % 4), b"-_"))
-        self._size = self._chars * 6 + -self._chars % 4 * 6
+        whole = text + "A" * (-len(text) % 4)
+        # as text: to cut a piece out of a number costs as much as the whole number is long
+        self._bits = f"{int.from_bytes(b64decode(whole, b'-_')):0{len(whole) * 6}b}"[: len(text) * 6]
         self._at = 0
 
     def number(self, bits: int) -> int:
         end = self._at + bits
-        if end > self._chars * 6:
-            raise InvalidSignal(Invalid.TRUNCATED, f"a segment ends at bit {self._chars * 6}")
-        value = self._value >> (self._size - end) & ((1 << bits) - 1)
+        if end > len(self._bits):
+            raise self._truncated()
+        value = int(self._bits[self._at : end] or "0", 2)
         self._at = end
         return value
 
@@ -80,7 +81,7 @@ class Bits:
         size = self.number(16)
         if not self.flag():
             return Ids(size, self.number(size))
-        ranges = self.fibonacci_ranges() if fibonacci else self.ranges()
+        ranges = self.fibonacci_ranges(size) if fibonacci else self.ranges()
         if ranges and ranges[-1][1] > size:
             raise InvalidSignal(Invalid.MALFORMED, "a range ends behind the highest id")
         return Ids(size, 0, ranges)
@@ -98,8 +99,8 @@ class Bits:
             found.append((start, end))
         return tuple(found)
 
-    def fibonacci_ranges(self) -> tuple[tuple[int, int], ...]:
-        """12 bits of count, then offsets from the last id, and lengths, in Fibonacci code."""
+    def fibonacci_ranges(self, most: int) -> tuple[tuple[int, int], ...]:
+        """12 bits of count, then offsets from the last id, and lengths, in Fibonacci code. An id above `most` is the last that is read."""
         found: list[tuple[int, int]] = []
         last = 0
         for _ in range(self.number(12)):
@@ -107,33 +108,42 @@ class Bits:
             start = last + self.fibonacci()
             last = start + self.fibonacci() if is_range else start
             found.append((start, last))
-        if last > 65_535:
-            raise InvalidSignal(Invalid.MALFORMED, "an id is larger than 65,535")
+            if last > most:
+                break
         return tuple(found)
 
     def fibonacci(self) -> int:
         """A number from 1 on, as a sum of Fibonacci numbers, closed by two ones."""
-        total, before = 0, False
-        for weight in _FIBONACCI:
-            bit = self.flag()
-            if bit and before:
-                return total
-            total += weight * bit
-            before = bit
-        raise InvalidSignal(Invalid.MALFORMED, "a Fibonacci code has no end")
+        last = self._at + len(_FIBONACCI)
+        end = self._bits.find("11", self._at, last)
+        if end < 0:
+            if len(self._bits) < last:
+                raise self._truncated()
+            raise InvalidSignal(Invalid.MALFORMED, "a Fibonacci code has no end")
+        code = self._bits[self._at : end + 1]
+        self._at = end + 2
+        return _sum(code)
 
     def rest(self) -> int:
         """How many bits are left, padding included."""
-        return self._chars * 6 - self._at
+        return len(self._bits) - self._at
 
     def end(self, paddings: frozenset[int] = PADDINGS) -> frozenset[int]:
         """The paddings with which this segment ends here. Raises when anything but a known padding of zeros follows."""
-        if self._value & ((1 << (self._size - self._at)) - 1):
+        if "1" in self._bits[self._at :]:
             raise InvalidSignal(Invalid.MALFORMED, "the padding is not zero")
-        possible = frozenset(padding for padding in paddings if _padded(self._at, padding) == self._chars)
+        possible = frozenset(padding for padding in paddings if _padded(self._at, padding) * 6 == len(self._bits))
         if not possible:
             raise InvalidSignal(Invalid.MALFORMED, "a segment has the wrong length")
         return possible
+
+    def _truncated(self) -> InvalidSignal:
+        return InvalidSignal(Invalid.TRUNCATED, f"a segment ends at bit {len(self._bits)}")
+
+
+@lru_cache(maxsize=1024)
+def _sum(code: str) -> int:
+    return sum(weight for weight, bit in zip(_FIBONACCI, code, strict=False) if bit == "1")
 
 
 def _padded(bits: int, padding: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -44,9 +43,11 @@ class GppString(NamedTuple):
     us: dict[str, Fields]
 
 
-@lru_cache(maxsize=4096)
 def decode_gpp(text: str) -> GppString:
-    """Decode a GPP string with all its sections. Raises `InvalidSignal`, also for a section that is not known."""
+    """Decode a GPP string with all its sections. Raises `InvalidSignal`, also for a section that is not known.
+
+    Nothing decoded is remembered: it may take a hundred times the memory of its text. The policy remembers what it means.
+    """
     if len(text) > MAX_CHARS:
         raise InvalidSignal(Invalid.TOO_LONG, "the string is too long")
     header, *bodies = text.split("~")
@@ -66,12 +67,12 @@ def decode_header(text: str) -> tuple[int, ...]:
         raise InvalidSignal(Invalid.MALFORMED, "the header is not a GPP header")
     if bits.number(6) != 1:
         raise InvalidSignal(Invalid.UNSUPPORTED_VERSION, "only GPP version 1 is known")
-    ranges = bits.fibonacci_ranges()
+    ranges = bits.fibonacci_ranges(LAST_SECTION)
+    if ranges and ranges[-1][1] > LAST_SECTION:
+        raise InvalidSignal(Invalid.UNKNOWN_SECTION, "the header names a section that is not known")
     bits.end(GPP_PADDINGS)
     if not ranges:
         raise InvalidSignal(Invalid.MALFORMED, "the header names no section")
-    if ranges[-1][1] > LAST_SECTION:
-        raise InvalidSignal(Invalid.UNKNOWN_SECTION, "the header names a section that is not known")
     return tuple(number for start, end in ranges for number in range(start, end + 1))
 
 

@@ -7,7 +7,6 @@ again a valid one says what it says. What is guaranteed is that damage is refuse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from consentryd.consent.purposes import Purposes
@@ -64,7 +63,6 @@ class TcfString(NamedTuple):
     publisher: Publisher | None = None
 
 
-@lru_cache(maxsize=4096)
 def decode_tcf(text: str) -> TcfString:
     """Decode a TCF string. Raises `InvalidSignal`; says nothing about its age."""
     if len(text) > MAX_CHARS:

@@ -60,9 +60,13 @@ def _check_about(facts: dict[str, Any], nonce: str | None, person: list[dict[str
         return
     if nonce is None or not person:
         raise ConfigError("--nonce and the person's id go together.")
+    try:
+        opening = bytes.fromhex(nonce)
+    except ValueError:
+        raise ConfigError("--nonce is not the one that the answer to the request showed: that is made of hex digits.") from None
     for identity in person:
         kind, value = IdentityKind(identity["type"]), identity["value"]
-        if not any(is_about(facts, bytes.fromhex(nonce), site, kind, value) for site in facts["sites"]):
+        if not any(is_about(facts, opening, site, kind, value) for site in facts["sites"]):
             raise BadCertificate("it is somebody else's: the id given is not the one it was issued for")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from rich.table import Table
@@ -20,7 +20,12 @@ from consentryd.gateway.plan import TrackingPlans
 from consentryd.model.error import ConfigError
 from consentryd.privacy.country import CountryDatabase
 from consentryd.privacy.rules import load_rules
+from consentryd.rights.opendsr import load_processor
+from consentryd.rights.token import check_tokens
 from consentryd.storage.master import check_source
+
+#: Settings that name a folder; every other path is a file's.
+FOLDERS: Final = frozenset({"rights.scan_dir"})
 
 
 def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
@@ -28,7 +33,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
 
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
     one, a wrong value with what is allowed, a file that is named but missing or holds something else, a rule with an unknown detector or a
-    key that is no pattern, a source of the master key that cannot be one (its command is not run). Exit code 1 if there is one.
+    key that is no pattern, a key of OpenDSR or of subject tokens that is none, a source of the master key that cannot be one (its command
+    is not run). Exit code 1 if there is one.
 
     With `--json` prints all settings as they hold.
     """
@@ -48,19 +54,29 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
 
 
 def check_contents(settings: Settings) -> None:
-    """What settings point at: files that exist, a policy, rules, plans and a country database that load, a source of the master key.
+    """What settings point at: files and folders that exist, a policy, rules, plans, a country database and an OpenDSR certificate that
+    load, keys of subject tokens, a source of the master key.
 
     Raises `ConfigError` with a line for each mistake.
     """
-    mistakes = [f"{key}: {path} does not exist" for key, path in _paths(settings, "") if not path.is_file()]
+    mistakes = [
+        f"{key}: {path} does not exist"
+        for key, path in _paths(settings, "")
+        if not (path.is_dir() if key in FOLDERS else path.is_file())
+    ]
     checks: list[Callable[[], object]] = [
         lambda: Policy(settings.consent),
         lambda: require_profile(settings),
         lambda: load_rules(settings.privacy.rules),
         lambda: check_source(settings.keys.master, settings.storage.data_dir),
+        lambda: check_tokens(settings),
     ]
     if not mistakes:
-        checks += [lambda: TrackingPlans(settings), lambda: _open_countries(settings)]
+        checks += [
+            lambda: TrackingPlans(settings),
+            lambda: _open_countries(settings),
+            lambda: load_processor(settings.rights),
+        ]
     for check in checks:
         try:
             check()

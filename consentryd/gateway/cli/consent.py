@@ -12,7 +12,7 @@ from consentryd.config.settings import Settings
 from consentryd.consent.decision import SiteLane
 from consentryd.consent.decode import describe
 from consentryd.consent.explain import as_data, as_text
-from consentryd.consent.hypothesis import suppose
+from consentryd.consent.hypothesis import check_case, suppose
 from consentryd.consent.policy import Policy
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.reading import INVALID_TEXT, InvalidSignal
@@ -93,6 +93,10 @@ def explain(
         context, carried = suppose(signal or [], gpc=gpc, dnt=dnt, child=child)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--signal") from None
+    try:
+        check_case(country, subdivision, withdrawn or [], policy.purposes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     if lane is not None and lane not in get_args(SiteLane):
         raise typer.BadParameter("must be auto, off, counts or daily", param_hint="--lane")
     signals = policy.read(context, carried, now)
