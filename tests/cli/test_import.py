@@ -43,6 +43,12 @@ def test_several_files_plain_and_compressed_are_told_one_by_one(here, run):
     assert {row["site"] for row in stored(run)} == {"blog"}
 
 
+def test_a_site_has_a_name_that_keys_may_have(here, run):
+    (here / "shop.jsonl").write_text(lines(1), encoding="utf-8")
+    told = run("import", "shop.jsonl", "--site", "My Shop")
+    assert (told.code, told.err[:34]) == (1, "'My Shop' is not a site name: use ")
+
+
 def test_standard_input_is_a_dash(here, run, monkeypatch):
     read, write = os.pipe()
     with os.fdopen(write, "w") as pipe:

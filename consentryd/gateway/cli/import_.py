@@ -26,6 +26,7 @@ from consentryd.gateway.imports.source import Source
 from consentryd.model.error import ConfigError
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Outcome
+from consentryd.storage.control import check_site_name
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 
@@ -60,6 +61,7 @@ def import_(
     """
     settings = installation.load(config)
     installation.check_control(settings)
+    check_site_name(site)
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)
