@@ -16,7 +16,7 @@ import pytest
 import consentryd
 from consentryd.config.settings import Settings, Storage
 from consentryd.gateway.compose import open_stores
-from consentryd.model.clock import DAY, SystemClock
+from consentryd.model.clock import DAY, HOUR, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
@@ -105,6 +105,15 @@ def test_rejected_shows_what_was_refused_and_why(run, store):
     ]
     assert "no_consent" in run("events", "--rejected", "--site", "shop").out
     assert "bot" not in run("events", "--rejected", "--site", "shop").out
+
+
+def test_the_last_to_be_dropped_is_shown_although_only_its_hour_is_kept(run, store):
+    letters = [Letter("shop", NOW + number, Outcome.REJECTED, Reason.INVALID_ID, "{}") for number in range(5)]
+    dropped = Letter("shop", NOW // HOUR * HOUR, Outcome.DROPPED, Reason.BOT, "{}")
+    store("eu", letters=letters)
+    store("us", letters=[*letters, dropped])
+    told = run("events", "--rejected", "--last", "3", "--json").json
+    assert [row["reason"] for row in told] == ["bot", "invalid_id", "invalid_id"]
 
 
 @contextmanager
