@@ -57,8 +57,8 @@ same at `/docs` and, for machines, at `/openapi.json`.
 
 ## Keys
 
-A key is sent as the Basic user name (no password), as `Authorization: Bearer ...`, as `X-Write-Key`, as `writeKey` or `write_key` in the
-body, or as a query parameter of the same names. The first of these that is there counts.
+A key is sent as the Basic user name (no password), as `Authorization: Bearer ...`, as `X-Write-Key`, as the query parameter `writeKey` or
+`write_key`, or under these names in the body. The first of these that is there counts.
 
 | kind | may | in a browser |
 |---|---|---|
