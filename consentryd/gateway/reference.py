@@ -69,7 +69,7 @@ A key is sent as the Basic user name (no password), as `Authorization: Bearer ..
 
 Events of a server key describe other people's machines: country and device come from the events' `context.ip` and
 `context.userAgent`, never from the connection. The same holds for connections whose user agent is a server library's: their country
-counts as unknown.
+counts as unknown. With a write key, too, what the event's own context says goes before the connection.
 
 ## Collecting
 
