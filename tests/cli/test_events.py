@@ -10,11 +10,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
+from types import SimpleNamespace
 
 import pytest
 
 import consentryd
 from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.cli import events
+from consentryd.gateway.cli.events import FOLLOWED
 from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import DAY, HOUR, SystemClock
 from consentryd.model.error import ConfigError
@@ -158,6 +161,18 @@ def test_follow_shows_refusals_that_look_alike_one_by_one(here, store):
         assert read()["reason"] == "bot"
         store("eu", letters=[letter._replace(site="blog")])
         assert read()["site"] == "blog"
+
+
+def test_follow_says_where_it_may_not_show_all(run, store, monkeypatch):
+    steps = iter([lambda: store("eu", rows(FOLLOWED)), lambda: store("us", [event(0, received_at=NOW)])])
+
+    def sleep(_):
+        next(steps, lambda: signal.raise_signal(signal.SIGINT))()
+
+    monkeypatch.setattr(events, "time", SimpleNamespace(sleep=sleep))
+    told = run("events", "--follow", "--json")
+    assert len(told.out.splitlines()) == FOLLOWED + 1
+    assert told.err.splitlines() == ["Perhaps more came since the last look than are shown."]
 
 
 def test_seal_moves_the_log_into_the_lake(run, store):

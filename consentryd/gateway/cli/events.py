@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import complain, say, show, show_json
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
 from consentryd.model.clock import SECOND
@@ -25,7 +25,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.rejected import Letter
 
 POLL_S: Final = 1.0
-#: Between two looks of `--follow` at most so many events are shown per region; the rest is counted by `/metrics`.
+#: Between two looks of `--follow` at most so many events are shown; the rest is counted by `/metrics`.
 FOLLOWED: Final = 1000
 MAX_LAST: Final = 100_000
 
@@ -47,7 +47,8 @@ def events(
     agent or raw user id is stored.
 
     `--rejected` shows the dead letters: the shape of what was refused, kept for `storage.rejected_days`. With `--json` one JSON list;
-    with `--follow --json` one JSON object a line.
+    with `--follow --json` one JSON object a line. `--follow` looks once a second and shows the last 1,000 of what came; a line on standard
+    error says where that may not be all.
     """
     settings = installation.load(config)
     with installation.control(settings) as store:
@@ -98,12 +99,16 @@ class _Source:
             known = Counter(map(_identity, rows))
             time.sleep(POLL_S)
             rows = self.newest(FOLLOWED)
+            fresh = 0
             for row in rows:
                 identity = _identity(row)
                 if known[identity]:
                     known[identity] -= 1
                 else:
+                    fresh += 1
                     yield row
+            if fresh == FOLLOWED:
+                complain("Perhaps more came since the last look than are shown.")
 
     def _letters(self, region: RegionFolder, count: int) -> list[Letter]:
         with closing(open_database(region.database, "region", readonly=True)) as connection:
