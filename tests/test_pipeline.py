@@ -231,6 +231,23 @@ async def test_another_regions_events_are_refused_whole_or_one_by_one(tmp_path):
         assert await front.send(track(), track(messageId="m-2", **american)) == [Outcome.STORED, Reason.WRONG_REGION]
 
 
+@pytest.mark.parametrize("declared", [{"key": KEY._replace(region="us")}, {"region": "US"}], ids=["by the key", "by the sender"])
+async def test_what_is_refused_leaves_its_letter_in_the_region_that_was_declared(front, declared):
+    stores = front.house.stores
+    await front.send(track(userId="null"), track(), **declared)
+    for number, where in enumerate((declared, {})):  # the next commit in each region
+        await front.send(track(messageId=f"n-{number}", userId=f"n-{number}"), **where)
+    assert [letter.reason for letter in await stores["us"].newest_rejected(10, "shop")] == [Reason.INVALID_ID]
+    assert await stores["eu"].newest_rejected(10, "shop") == []
+
+
+async def test_what_is_refused_of_a_region_that_is_not_served_leaves_no_letter(tmp_path):
+    with opened(tmp_path, served=["eu"]) as front:
+        assert await front.send(track(userId="null"), key=KEY._replace(region="us")) == [Reason.INVALID_ID]
+        await front.send(track())
+        assert await front.house.stores["eu"].newest_rejected(10, "shop") == []
+
+
 async def test_a_batch_is_answered_event_by_event_and_nothing_is_stored_twice(front):
     batch = [track(), track(), track(messageId="m-2"), track(messageId="m-3", event="")]
     assert await front.send(*batch) == [Outcome.STORED, Outcome.DUPLICATE, Outcome.STORED, Reason.INVALID_EVENT]

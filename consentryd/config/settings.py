@@ -178,7 +178,9 @@ class PiiRule(Section):
 class Privacy(Section):
     country_database: Path | None = Field(None, description="A MaxMind-format database instead of the one that ships.")
     city: bool = Field(False, description="Also keep the subdivision (needs a database that knows it).")
-    bots: Literal["drop", "flag", "keep"] = Field("drop", description="What becomes of events from known bots.")
+    bots: Literal["drop", "flag", "keep"] = Field(
+        "drop", description="What becomes of events from known bots; `flag` puts `bot` into the property `$flags`."
+    )
     query_parameters: list[str] = Field(
         default=["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"],
         description="URL query parameters that are kept.",
@@ -361,7 +363,8 @@ class Site(Section):
     )
     tracking_plan: Path | None = Field(None, description="A JSON file of event name to JSON Schema of its properties.")
     tracking_plan_mode: Literal["off", "flag", "reject"] = Field(
-        "off", description="What becomes of events that do not fit the tracking plan."
+        "off",
+        description="What becomes of events that do not fit the tracking plan; `flag` puts `plan` into the property `$flags`.",
     )
     subject_token_secret: SecretStr | None = Field(
         None, description="Your backend signs short-lived tokens for logged-in people with it (JWT, HS256); 32 bytes or more."

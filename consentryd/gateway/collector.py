@@ -123,8 +123,11 @@ class Collector:
         if all(verdict.__class__ is Outcome for verdict in verdicts):
             return
         intake, violations = passage.intake, passage.violations
-        region = self._place.of_country(intake.client.country)
+        declared = self._place.declared(intake.key.region, intake.region)
+        region = declared or self._place.of_country(intake.client.country)
         if region not in self._logs:
+            if declared:
+                return
             region = next(iter(self._logs))
         refused: list[Letter] = [
             letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region], violations.get(position))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import os
 import secrets
 import sqlite3
@@ -63,7 +62,7 @@ from consentryd.storage.damage import explain
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 from consentryd.storage.region import DATABASE, RegionStore
-from consentryd.storage.rejected import Letter
+from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
 
 #: How long an erasure waits for queries before it lets other work go first and comes back.
@@ -140,7 +139,7 @@ class _Rejections:
 
     async def newest(self, limit: int, site: str) -> Sequence[Letter]:
         found = await asyncio.gather(*(store.newest_rejected(limit, site) for store in self._stores.values()))
-        return heapq.nlargest(limit, (letter for letters in found for letter in letters), key=lambda letter: letter.received_at)
+        return [letter for _, letter in reversed(latest(dict(zip(self._stores, found, strict=True)), limit))]
 
 
 def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock) -> dict[str, RegionStore]:

@@ -39,6 +39,15 @@ class Connection(web.RequestHandler):
         )
         self._own_logger = logger
 
+    def arriving(self) -> asyncio.Future[None] | None:
+        """Done when the body of the request in hand is there; None if nothing of it is missing."""
+        request = self._current_request
+        if request is None or request.content.is_eof():
+            return None
+        whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        request.content.on_eof(lambda: None if whole.done() else whole.set_result(None))
+        return whole
+
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
@@ -57,6 +66,14 @@ class Connection(web.RequestHandler):
         error = details.get("exc_info")
         if isinstance(error, BaseException):
             self._own_logger.warning("connection failed", error=type(error).__name__, at=frames_of(error))
+
+
+async def take_bodies(server: web.Server, timeout_s: float) -> None:
+    """Waits for bodies that are on their way: aiohttp reads nothing more once it shuts down."""
+    bodies = [connection.arriving() for connection in server.connections if isinstance(connection, Connection)]
+    missing = [body for body in bodies if body is not None]
+    if missing:
+        await asyncio.wait(missing, timeout=timeout_s)
 
 
 def connections(server: web.Server, settings: Server, logger: FilteringBoundLogger) -> Callable[[], Connection]:

@@ -35,7 +35,7 @@ _CALLS: Final = (
     ("page", "p", "A page was viewed."),
     ("screen", "s", "A screen of an app was viewed."),
     ("group", "g", "The group a person belongs to."),
-    ("alias", "a", "Two ids are one person."),
+    ("alias", "a", "The anonymous id `previousId` is the person `userId`. Two user ids are not joined."),
 )
 
 _BATCHES: Final = (

@@ -19,7 +19,7 @@ from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.priority import step_back
 from consentryd.model.clock import DAY, SECOND, Clock
 from consentryd.model.error import CorruptStore
-from consentryd.storage import change
+from consentryd.storage import change, rejected
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.hold import held_subjects
@@ -119,14 +119,16 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
             else:
-                await self._stores[name].log.transact(_trim_changes)
+                await self._stores[name].log.transact(self._trim)
                 if report.events:
                     await self._stores[name].log.transact(partial(_note_retention, report))
                     self._logger.info("retention deleted", region=name, events=report.events)
 
-
-def _trim_changes(commit: Transaction) -> None:
-    change.trim(commit.connection, commit.now - change.KEPT)
+    def _trim(self, commit: Transaction) -> None:
+        """Dead letters go while events are taken, too; but there may be none for long."""
+        storage = self._settings.storage
+        change.trim(commit.connection, commit.now - change.KEPT)
+        rejected.trim(commit.connection, storage.rejected_events, commit.now - storage.rejected_days * DAY)
 
 
 def _note_retention(report: RetentionReport, commit: Transaction) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Server
-from consentryd.gateway.connection import connections
+from consentryd.gateway.connection import connections, take_bodies
 from consentryd.model.error import ConfigError
 
 _BACKLOG: Final = 1024
@@ -51,9 +51,10 @@ async def listen(
 ) -> AsyncIterator[None]:
     """Serves `app` on `listening`. Leaving it stops accepting, answers what is in flight within `shutdown_timeout_s`, then cleans up.
 
-    aiohttp waits its timeout twice, for handlers to end and for cancelled ones to notice, so that it gets half of ours.
+    A third of that is for bodies to arrive. aiohttp waits its timeout twice, for handlers to end and for cancelled ones to notice.
     """
-    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout_s / 2)
+    third = settings.shutdown_timeout_s / 3
+    runner = web.AppRunner(app, shutdown_timeout=third)
     await runner.setup()
     assert runner.server is not None
     try:
@@ -64,5 +65,6 @@ async def listen(
             yield
         finally:
             server.close()
+            await take_bodies(runner.server, third)
     finally:
         await runner.cleanup()

@@ -57,8 +57,8 @@ same at `/docs` and, for machines, at `/openapi.json`.
 
 ## Keys
 
-A key is sent as the Basic user name (no password), as `Authorization: Bearer ...`, as `X-Write-Key`, as `writeKey` or `write_key` in the
-body, or as a query parameter of the same names. The first of these that is there counts.
+A key is sent as the Basic user name (no password), as `Authorization: Bearer ...`, as `X-Write-Key`, as the query parameter `writeKey` or
+`write_key`, or under these names in the body. The first of these that is there counts.
 
 | kind | may | in a browser |
 |---|---|---|
@@ -69,7 +69,7 @@ body, or as a query parameter of the same names. The first of these that is ther
 
 Events of a server key describe other people's machines: country and device come from the events' `context.ip` and
 `context.userAgent`, never from the connection. The same holds for connections whose user agent is a server library's: their country
-counts as unknown.
+counts as unknown. With a write key, too, what the event's own context says goes before the connection.
 
 ## Collecting
 

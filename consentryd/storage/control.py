@@ -24,6 +24,12 @@ SECRET_PREFIX: Final = "csy_"  # noqa: S105 -- what tells a secret from an id
 SITE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
+def check_site_name(site: str) -> None:
+    """Raises `ConfigError` for what is not 1 to 63 lower-case letters, digits, dots, dashes and underscores."""
+    if not SITE_NAME.fullmatch(site):
+        raise ConfigError(f"{site!r} is not a site name: use 1 to 63 lower-case letters, digits, dots, dashes and underscores.")
+
+
 class ControlStore:
     """The keys, on disk and as a map in memory that follows the disk.
 
@@ -61,12 +67,9 @@ class ControlStore:
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, `csy_<kind>_` and 43 URL-safe characters, which nothing can show again.
 
-        Raises `ConfigError` if `site` is not 1 to 63 lower-case letters, digits, dots, dashes and underscores.
+        Raises `ConfigError` if `site` is no site name.
         """
-        if not SITE_NAME.fullmatch(site):
-            raise ConfigError(
-                f"{site!r} is not a site name: use 1 to 63 lower-case letters, digits, dots, dashes and underscores."
-            )
+        check_site_name(site)
         secret = f"{SECRET_PREFIX}{kind}_{urlsafe_b64encode(self._token(SECRET_BYTES)).rstrip(b'=').decode()}"
         now = self._clock.now()
         key = ApiKey(f"key_{self._token(6).hex()}", kind, site, name, region, tuple(origins), now, None, min_group_size)

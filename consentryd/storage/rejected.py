@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 from consentryd.model.outcome import Outcome, Reason
@@ -30,6 +32,20 @@ def newest(connection: sqlite3.Connection, limit: int, site: str | None = None) 
         (site, limit),
     ).fetchall()
     return [Letter(row[0], row[1], Outcome(row[2]), Reason(row[3]), row[4]) for row in reversed(rows)]
+
+
+def latest(regions: Mapping[str, Sequence[Letter]], limit: int) -> list[tuple[str, Letter]]:
+    """The last `limit` to come of several regions' letters (of each oldest first), in order of `received_at`, with their regions.
+
+    Where only the hour was kept, a letter came no earlier than the one before it in its region.
+    """
+    came = [
+        (at, region, letter)
+        for region, letters in regions.items()
+        for at, letter in zip(accumulate((letter.received_at for letter in letters), max), letters, strict=True)
+    ]
+    came.sort(key=itemgetter(0))
+    return sorted(((region, letter) for _, region, letter in came[-limit:]), key=lambda entry: entry[1].received_at)
 
 
 def trim(connection: sqlite3.Connection, keep: int, before: int) -> None:

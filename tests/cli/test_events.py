@@ -10,13 +10,16 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
+from types import SimpleNamespace
 
 import pytest
 
 import consentryd
 from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.cli import events
+from consentryd.gateway.cli.events import FOLLOWED
 from consentryd.gateway.compose import open_stores
-from consentryd.model.clock import DAY, SystemClock
+from consentryd.model.clock import DAY, HOUR, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
@@ -107,6 +110,15 @@ def test_rejected_shows_what_was_refused_and_why(run, store):
     assert "bot" not in run("events", "--rejected", "--site", "shop").out
 
 
+def test_the_last_to_be_dropped_is_shown_although_only_its_hour_is_kept(run, store):
+    letters = [Letter("shop", NOW + number, Outcome.REJECTED, Reason.INVALID_ID, "{}") for number in range(5)]
+    dropped = Letter("shop", NOW // HOUR * HOUR, Outcome.DROPPED, Reason.BOT, "{}")
+    store("eu", letters=letters)
+    store("us", letters=[*letters, dropped])
+    told = run("events", "--rejected", "--last", "3", "--json").json
+    assert [row["reason"] for row in told] == ["bot", "invalid_id", "invalid_id"]
+
+
 @contextmanager
 def following(here, *options):
     """Reads one more JSON line from `consentry events --follow` at each call. Leaving is Ctrl-C and expects nothing unread."""
@@ -149,6 +161,18 @@ def test_follow_shows_refusals_that_look_alike_one_by_one(here, store):
         assert read()["reason"] == "bot"
         store("eu", letters=[letter._replace(site="blog")])
         assert read()["site"] == "blog"
+
+
+def test_follow_says_where_it_may_not_show_all(run, store, monkeypatch):
+    steps = iter([lambda: store("eu", rows(FOLLOWED)), lambda: store("us", [event(0, received_at=NOW)])])
+
+    def sleep(_):
+        next(steps, lambda: signal.raise_signal(signal.SIGINT))()
+
+    monkeypatch.setattr(events, "time", SimpleNamespace(sleep=sleep))
+    told = run("events", "--follow", "--json")
+    assert len(told.out.splitlines()) == FOLLOWED + 1
+    assert told.err.splitlines() == ["Perhaps more came since the last look than are shown."]
 
 
 def test_seal_moves_the_log_into_the_lake(run, store):

@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+import resource
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,30 @@ def test_several_files_plain_and_compressed_are_told_one_by_one(here, run):
         ("b.jsonl.gz", 3, {"stored": 3}),
     ]
     assert {row["site"] for row in stored(run)} == {"blog"}
+
+
+def test_a_site_has_a_name_that_keys_may_have(here, run):
+    (here / "shop.jsonl").write_text(lines(1), encoding="utf-8")
+    told = run("import", "shop.jsonl", "--site", "My Shop")
+    assert (told.code, told.err[:34]) == (1, "'My Shop' is not a site name: use ")
+
+
+def test_there_may_be_more_files_than_a_process_may_have_open(here, run):
+    before, more = resource.getrlimit(resource.RLIMIT_NOFILE), 150
+    names = [f"{number}.jsonl" for number in range(more)]
+    for name in names:
+        (here / name).touch()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/dev/fd").iterdir())) + more, before[1]))
+    try:
+        assert run("import", *names).code == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_one_file_that_is_not_there_keeps_all_from_being_imported(here, run):
+    (here / "a.jsonl").write_text(lines(1), encoding="utf-8")
+    assert run("import", "a.jsonl", "b.jsonl").code == 1
+    assert stored(run) == []
 
 
 def test_standard_input_is_a_dash(here, run, monkeypatch):

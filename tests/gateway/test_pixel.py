@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.outcome import OUTCOME_OF, Reason, Result
 from tests.kit import Gateway
 
@@ -34,6 +35,11 @@ async def test_a_pixel_can_be_a_named_event_of_a_known_visitor(gateway: Gateway)
     (event,) = gateway.collector.events
     assert (event.type, event.event, event.anonymous_id, event.event_id) == ("track", "Opened", "a1", "m1")
     assert event.context == {"page": {"url": "https://shop.example/x"}}
+
+
+async def test_a_server_that_sends_a_pixel_is_not_the_visitor(gateway: Gateway) -> None:
+    await pixel(gateway, "writeKey=server&anonymousId=a1", **{"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"})
+    assert gateway.collector.intake.client == UNKNOWN_CLIENT
 
 
 async def test_an_image_is_answered_whatever_became_of_the_event(gateway: Gateway) -> None:

@@ -98,6 +98,27 @@ def test_a_request_in_flight_is_answered_before_the_end() -> None:
         assert process.child.wait(10) == 0
 
 
+async def signal_and_finish(process: Process, body: bytes) -> bytes:
+    """What is answered to a request whose body ends after SIGTERM."""
+    port = int(process.url.rsplit(":", 1)[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\nX-Write-Key: write\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:5])
+    await asyncio.sleep(0.3)
+    process.child.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.2)
+    writer.write(body[5:])
+    said = await reader.read()
+    writer.close()
+    return said
+
+
+def test_a_request_whose_body_is_on_its_way_is_answered_before_the_end() -> None:
+    with serving(1) as process:
+        said = asyncio.run(signal_and_finish(process, b'{"event":"x"}'))
+        assert said.startswith(b"HTTP/1.1 200")
+        assert process.child.wait(10) == 0
+
+
 def test_a_request_that_never_ends_does_not_keep_the_gateway() -> None:
     with serving(1) as process:
         started = time.monotonic()

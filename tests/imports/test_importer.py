@@ -74,6 +74,13 @@ async def test_every_event_is_sent_in_batches_and_its_outcome_counted() -> None:
     assert not summary.faulty
 
 
+async def test_long_lines_do_not_gather_in_memory() -> None:
+    store = Store()
+    summary = await run(store, events(10, properties={"note": "x" * 900_000}))
+    assert store.batches == [5, 5]
+    assert summary.outcomes == {Outcome.STORED: 10}
+
+
 async def test_importing_again_stores_nothing_twice_although_no_line_has_an_id() -> None:
     store = Store()
     data = events(3) * 2

@@ -23,8 +23,11 @@ LINES = [(1, b"one"), (3, b"two"), (4, b"three")]
         gzip.compress(TEXT[:6]) + gzip.compress(TEXT[6:]),
         zstandard.compress(TEXT),
         zstandard.compress(TEXT[:6]) + zstandard.compress(TEXT[6:]),
+        gzip.compress(TEXT) + bytes(2000),
+        b"\xef\xbb\xbf" + TEXT,
+        gzip.compress(b"\xef\xbb\xbf" + TEXT),
     ],
-    ids=["plain", "gzip", "two gzip members", "zstd", "two zstd frames"],
+    ids=["plain", "gzip", "two gzip members", "zstd", "two zstd frames", "padded gzip", "byte order mark", "the same in gzip"],
 )
 def test_lines_come_with_their_numbers_and_the_position_ends_at_the_files_size(data: bytes) -> None:
     source = Source(io.BytesIO(data))
@@ -52,9 +55,21 @@ def test_a_damaged_archive_gives_what_can_be_read_and_says_so(compress) -> None:
     assert len(lines) < 100_000
 
 
-def test_a_gzip_file_that_ends_early_says_so() -> None:
-    source = Source(io.BytesIO(gzip.compress(b"line\n" * 1000)[:-9]))
-    list(source.lines())
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_a_compressed_file_that_ends_early_gives_its_whole_lines_and_says_so(compress) -> None:
+    lines = [b"line %d %d" % (number, number * 7919 % 10007) for number in range(200_000)]
+    data = compress(b"\n".join(lines))
+    source = Source(io.BytesIO(data[: len(data) // 2]))
+    found = [line for _, line in source.lines()]
+    assert source.truncated
+    assert found == lines[: len(found)]
+    assert len(found) > 50_000
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_all_lines_before_what_is_no_compressed_data_are_given(compress) -> None:
+    source = Source(io.BytesIO(compress(b"line\n" * 1000) + b"and something else"))
+    assert len(list(source.lines())) == 1000
     assert source.truncated
 
 

@@ -131,6 +131,8 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("C:\\Users\\Anna Smith\\x.txt", "C:\\Users\\[user_path]\\x.txt"),
         ("https://u:p@h.example/?gclid=abc&utm_source=x", "https://[url_user]@h.example/?gclid=&utm_source=x"),
         ("https://anna@example.com:p@h.example/x", "https://[url_user]@h.example/x"),
+        ("https://joe:pw@host.com", "https://[url_user]@host.com"),
+        ("see postgres://joe:a=(pw@db.example.com, please", "see postgres://[url_user]@db.example.com, please"),
         ("https://anna@example.com@203.0.113.77/x and b@example.com", "https://[url_user]@[ip]/x and [email]"),
         ("https://h.example/#access_token=abc.def", "https://h.example/"),
         ("https://h.example/a?page=2#/users/anna (new)", "https://h.example/a?page=2 (new)"),

@@ -16,15 +16,16 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import complain, say, show, show_json
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
 from consentryd.model.clock import SECOND
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
+from consentryd.storage.rejected import Letter
 
 POLL_S: Final = 1.0
-#: Between two looks of `--follow` at most so many events are shown per region; the rest is counted by `/metrics`.
+#: Between two looks of `--follow` at most so many events are shown; the rest is counted by `/metrics`.
 FOLLOWED: Final = 1000
 MAX_LAST: Final = 100_000
 
@@ -41,11 +42,13 @@ def events(
 ) -> None:
     """Show the newest events of all regions as they are stored, oldest first.
 
-    An event shows as soon as its sender has its answer. `lane` is `consented`, or `anonymous` for what was only counted. What is shown
-    is all there is: no IP address, user agent or raw user id is stored.
+    An event shows as soon as its sender has its answer. `lane` is `consented`, or `anonymous` for what was only counted: of that only the
+    hour is kept, so that it stands where its hour begins, before all that came in it. What is shown is all there is: no IP address, user
+    agent or raw user id is stored.
 
     `--rejected` shows the dead letters: the shape of what was refused, kept for `storage.rejected_days`. With `--json` one JSON list;
-    with `--follow --json` one JSON object a line.
+    with `--follow --json` one JSON object a line. `--follow` looks once a second and shows the last 1,000 of what came; a line on standard
+    error says where that may not be all.
     """
     settings = installation.load(config)
     with installation.control(settings) as store:
@@ -69,7 +72,7 @@ class _Source:
 
     def __init__(self, settings: Settings, site: str | None, refused: bool) -> None:
         self._settings, self._site = settings, site
-        self._read = self._letters if refused else self._stored
+        self._refused = refused
         self._readers: dict[str, Any] = {}
         self._stack = ExitStack()
 
@@ -80,7 +83,11 @@ class _Source:
         self._stack.close()
 
     def newest(self, count: int) -> list[Row]:
-        rows = [row for region in installation.regions(self._settings) for row in self._read(region, count)]
+        regions = installation.regions(self._settings)
+        if self._refused:
+            letters = rejected.latest({region.name: self._letters(region, count) for region in regions}, count)
+            return [_letter_row(region, letter) for region, letter in letters]
+        rows = [row for region in regions for row in self._stored(region, count)]
         rows.sort(key=lambda row: row["received_at"])
         return rows[-count:]
 
@@ -92,18 +99,20 @@ class _Source:
             known = Counter(map(_identity, rows))
             time.sleep(POLL_S)
             rows = self.newest(FOLLOWED)
+            fresh = 0
             for row in rows:
                 identity = _identity(row)
                 if known[identity]:
                     known[identity] -= 1
                 else:
+                    fresh += 1
                     yield row
+            if fresh == FOLLOWED:
+                complain("Perhaps more came since the last look than are shown.")
 
-    def _letters(self, region: RegionFolder, count: int) -> Iterator[Row]:
+    def _letters(self, region: RegionFolder, count: int) -> list[Letter]:
         with closing(open_database(region.database, "region", readonly=True)) as connection:
-            for letter in rejected.newest(connection, count, self._site):
-                row = {"region": region.name, **letter._asdict(), "event": orjson.loads(letter.event)}
-                yield {**row, "received_at": datetime.fromtimestamp(letter.received_at / SECOND, UTC)}
+            return rejected.newest(connection, count, self._site)
 
     def _stored(self, region: RegionFolder, count: int) -> Iterator[Row]:
         if region.name not in self._readers:
@@ -123,6 +132,11 @@ def _open_reader(region: RegionFolder) -> Any:
     from consentryd.storage.reader import Reader  # noqa: PLC0415 -- the same
 
     return Reader(region.root, DeltaLake(region.root))
+
+
+def _letter_row(region: str, letter: Letter) -> Row:
+    row = {"region": region, **letter._asdict(), "event": orjson.loads(letter.event)}
+    return {**row, "received_at": datetime.fromtimestamp(letter.received_at / SECOND, UTC)}
 
 
 def _identity(row: Row) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final, Literal
 
@@ -26,6 +25,7 @@ from consentryd.gateway.imports.source import Source
 from consentryd.model.error import ConfigError
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Outcome
+from consentryd.storage.control import check_site_name
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
 
@@ -60,12 +60,13 @@ def import_(
     """
     settings = installation.load(config)
     installation.check_control(settings)
+    check_site_name(site)
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)
-    with ExitStack() as stack:
-        opened = [(name, stack.enter_context(_open(name))) for name in files]
-        summaries = asyncio.run(_run(settings, key, opened, form))
+    for name in files:  # so that one that cannot be read stops the import before it begins
+        _open(name).close()
+    summaries = asyncio.run(_run(settings, key, files, form))
     if as_json:
         show_json([described(name, summary) for name, summary in summaries])
     else:
@@ -79,7 +80,7 @@ def _open(name: str) -> BinaryIO:
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == STDIN else Path(name).open("rb")
 
 
-async def _run(settings: Settings, key: ApiKey, opened: list[tuple[str, BinaryIO]], form: str) -> list[tuple[str, Summary]]:
+async def _run(settings: Settings, key: ApiKey, files: list[str], form: str) -> list[tuple[str, Summary]]:
     from consentryd.gateway.compose import open_services  # noqa: PLC0415 -- half a second that --help need not wait
     from consentryd.gateway.exposition import Worker  # noqa: PLC0415
     from consentryd.gateway.logs import open_logger  # noqa: PLC0415
@@ -89,11 +90,12 @@ async def _run(settings: Settings, key: ApiKey, opened: list[tuple[str, BinaryIO
     summaries = []
     async with open_services(settings, None, Worker(), logger) as services:
         with _progress() as progress:
-            for name, file in opened:
+            for name in files:
                 fingerprint = Fingerprint(secret)
                 reader = None if form == "auto" else READERS[form](fingerprint)
                 importer = Importer(services.collector, key, services.clock, fingerprint, reader)
-                summaries.append((name, await importer.run(Source(file), _bar(progress, name, file))))
+                with _open(name) as file:
+                    summaries.append((name, await importer.run(Source(file), _bar(progress, name, file))))
     return summaries
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from consentryd.gateway.services import Collecting
 
 BATCH: Final = 1000
+#: A batch with so many bytes of lines is sent at once.
+BATCH_BYTES: Final = 4 << 20
 #: How often a store that cannot take a batch is asked again before the import gives up.
 ATTEMPTS: Final = 20
 PAUSE_S: Final = 2.0
@@ -82,18 +84,19 @@ class Importer:
         """Import everything; `progress` is told the bytes of the file done. Raises `Unavailable` when the store stays away."""
         summary = Summary()
         batch: list[tuple[int, RawEvent]] = []
-        longest = 0
+        longest = size = 0
         for number, line in source.lines():
             summary.lines += 1
             event = Unread.MALFORMED if line is None else self._reader(line).read(line)
             if isinstance(event, RawEvent):
                 batch.append((number, event))
                 longest = max(longest, len(line or b""))
+                size += len(line or b"")
             else:
                 _count_unread(summary, number, event)
-            if len(batch) >= BATCH:
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
                 await self._send(batch, longest, summary)
-                batch, longest = [], 0
+                batch, longest, size = [], 0, 0
                 progress(source.position)
         await self._send(batch, longest, summary)
         summary.truncated = source.truncated

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
-
 from consentryd.gateway.imports.fingerprint import Fingerprint
 from consentryd.gateway.imports.line import Unread
-from consentryd.gateway.protocols.segment import read_event
+from consentryd.gateway.protocols.segment import parse, read_event
 from consentryd.gateway.stages.shape import check_label
+from consentryd.model.error import BadRequest
 from consentryd.model.event import RawEvent
 
 
@@ -16,13 +15,14 @@ class JsonlReader:
         self._fingerprint = fingerprint
 
     def read(self, line: bytes) -> RawEvent | Unread:
+        """A line's `sentAt` tells nothing of its sender's clock: when it was received is not known."""
         try:
-            item = orjson.loads(line)
-        except orjson.JSONDecodeError:
+            item = parse(line)
+        except BadRequest:
             return Unread.MALFORMED
         if not isinstance(item, dict):
             return Unread.MALFORMED
-        event = read_event(item, None)
+        event = read_event(item, None)._replace(sent_at=None)
         return (
             event if check_label(event.event_id, len(line)) is not None else event._replace(event_id=self._fingerprint.of(line))
         )

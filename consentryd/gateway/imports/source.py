@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-import zstandard
+from consentryd.gateway.imports.inflated import Inflated, gzip_member, zstd_frame
 
 #: A longer line is malformed; events may have 32 KiB.
 LONGEST_LINE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_BEGINNINGS: Final = {b"\x1f\x8b": gzip_member, b"\x28\xb5\x2f\xfd": zstd_frame}
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 class Counted(io.RawIOBase):
@@ -35,16 +33,20 @@ class Counted(io.RawIOBase):
 
 
 class Source:
-    """`truncated` says afterwards that the compressed data ended too early or was damaged; the lines before that were given."""
+    """`truncated` says afterwards that the compressed data ended too early or was damaged; the whole lines before that were given."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._counted = Counted(file)
-        self.truncated = False
+        self._inflated: Inflated | None = None
 
     @property
     def position(self) -> int:
         """Bytes taken from the file so far, as they are in it."""
         return self._counted.position
+
+    @property
+    def truncated(self) -> bool:
+        return self._inflated is not None and self._inflated.damaged
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Line numbers from 1, and lines without their ends; None for one longer than `LONGEST_LINE`. Blank lines are left out."""
@@ -54,28 +56,25 @@ class Source:
 
     def _split(self) -> Iterator[bytes | None]:
         reader = self._reader()
-        while True:
-            try:
-                line = reader.readline(LONGEST_LINE)
-                if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                    _skip_line(reader)
-                    yield None
-                    continue
-            except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
-                self.truncated = True
-                return
-            if not line:
-                return
-            yield line
+        while line := reader.readline(LONGEST_LINE):
+            if line.endswith(b"\n"):
+                yield line
+            elif len(line) == LONGEST_LINE:
+                _skip_line(reader)
+                yield None
+            elif not self.truncated:
+                yield line
 
     def _reader(self) -> BinaryIO:
-        buffered = io.BufferedReader(self._counted, _CHUNK)
-        magic = buffered.peek(4)[:4]
-        if magic.startswith(_GZIP):
-            return io.BufferedReader(gzip.GzipFile(fileobj=buffered), _CHUNK)
-        if magic == _ZSTD:
-            return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True), _CHUNK)
-        return buffered
+        reader: io.BufferedReader[Counted | Inflated] = io.BufferedReader(self._counted, _CHUNK)
+        magic = reader.peek(4)
+        begin = next((begin for beginning, begin in _BEGINNINGS.items() if magic.startswith(beginning)), None)
+        if begin is not None:
+            self._inflated = Inflated(reader, begin)
+            reader = io.BufferedReader(self._inflated, _CHUNK)
+        if reader.peek(3).startswith(_BOM):
+            reader.read(3)
+        return reader
 
 
 def _skip_line(reader: BinaryIO) -> None:

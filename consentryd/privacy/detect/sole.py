@@ -14,6 +14,8 @@ from consentryd.privacy.detect.detector import Detector
 from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
 
 _BEFORE: Final = re.compile(r"[ =:(<](?=[\w+:])")
+#: In the user-info of a URL a password before the host looks like an address.
+_USER_INFO: Final = re.compile(r"://[^/?#\s\"]*\Z")
 _AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
 
 #: Where a search begins makes sure of these already, so that an alternative begins with what it is told by.
@@ -96,7 +98,7 @@ _number, _NUMBER_READERS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
 def sole(text: str) -> _Found | None:
     """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
     match = _sole(text) or _after(text, 0)
-    if match is None:
+    if match is None or ("://" in text and _USER_INFO.search(text, 0, match.start())):
         return None
     found = _READERS[match.lastindex or 0](match)
     if found is not None:
