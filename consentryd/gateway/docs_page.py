@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import swagger_ui_bundle
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from consentryd.gateway.answer import answer
 from consentryd.gateway.openapi import describe
+from consentryd.gateway.recursion import cut
 from consentryd.model.error import NotFound
 
 ASSETS: Final = {
@@ -20,13 +21,15 @@ ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "favicon-32x32.png": "image/png",
     "start.js": "text/javascript; charset=utf-8",
+    "openapi.json": "application/json",
 }
 
 _CACHE: Final = "public, max-age=86400"
 
-#: Swagger UI draws small icons from data: URLs and sets style attributes; scripts come from here only.
+#: Swagger UI draws small icons from data: URLs, shows answers that are images from blob: URLs, and sets style attributes; scripts come
+#: from here only.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -47,7 +50,7 @@ _PAGE: Final = b"""<!doctype html>
 </html>
 """
 
-_START: Final = b"""SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});
+_START: Final = b"""SwaggerUIBundle({url: "/docs/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});
 """
 
 
@@ -62,6 +65,8 @@ async def get_asset(request: web.Request) -> web.StreamResponse:
     name = request.match_info["asset"]
     if name not in ASSETS:
         raise NotFound("not_found", "There is nothing at this path.")
+    if name == "openapi.json":
+        return answer(await asyncio.to_thread(_shown), cache="no-cache")
     return answer(_asset(name), ASSETS[name], cache=_CACHE)
 
 
@@ -76,6 +81,18 @@ def _asset(name: str) -> bytes:
 
 @cache
 def _document() -> bytes:
+    return orjson.dumps(_described())
+
+
+@cache
+def _shown() -> bytes:
+    """What Swagger UI is given: it writes out every reference of the operation that is opened, and a browser's tab is too small for that."""
+    document = _described()
+    more = f"{document['info']['description']} Conditions are named here; `/openapi.json` describes them."
+    return orjson.dumps(cut({**document, "info": {**document["info"], "description": more}}))
+
+
+def _described() -> dict[str, Any]:
     from consentryd.gateway.endpoints import ENDPOINTS  # noqa: PLC0415 -- the table has this handler in it
 
-    return orjson.dumps(describe(ENDPOINTS))
+    return describe(ENDPOINTS)

@@ -10,9 +10,10 @@ from consentryd.gateway.collect import collect
 from consentryd.gateway.consent import ASKING, get_consent, get_consent_statistics, post_consent
 from consentryd.gateway.docs_page import ASSETS, get_asset, get_docs, get_openapi
 from consentryd.gateway.endpoint import Endpoint, Parameter
-from consentryd.gateway.explanation import EXPLAINING, Supposition, post_explain
+from consentryd.gateway.explanation import EXPLAINING, post_explain
 from consentryd.gateway.inspection import DEFAULT_LIMIT, MAX_LIMIT, get_rejected
 from consentryd.gateway.ledger import AUDITING, get_checkpoint, get_consistency, get_entry, get_gpc, get_inclusion, get_keys
+from consentryd.gateway.model_schema import reference
 from consentryd.gateway.opendsr import OPENDSR_ENDPOINTS
 from consentryd.gateway.opt_in import DIMENSIONS
 from consentryd.gateway.pixel import get_pixel
@@ -55,7 +56,7 @@ def _collecting(path: str, call: str | None, summary: str) -> Endpoint:
         handler=collect(call),
         keys=COLLECTING,
         parameters=(_VERBOSE, _WRITE_KEY),
-        request=schemas.BATCH if call is None else schemas.CALL,
+        request=schemas.BATCH if call is None else schemas.call(call),
         response=schemas.RESULTS,
         statuses=_COLLECT_STATUSES,
         cors=True,
@@ -186,7 +187,7 @@ _CONSENT: Final = (
         summary="What would be decided about an event, as a trace: each rule in order, what it saw, what it said, which one won.",
         handler=post_explain,
         keys=EXPLAINING,
-        request=Supposition.model_json_schema(),
+        request=reference("Supposition"),
         response=schemas.ANY_OBJECT,
         statuses=(400, 401, 403, 413, 415, 429, 503),
     ),

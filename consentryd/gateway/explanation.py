@@ -25,7 +25,7 @@ BODY_BYTES: Final = 64 * 1024
 class Supposition(BaseModel):
     """An imagined event. Without a country the place is unknown; the lane is the site's unless another is given."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"event": "page_viewed", "country": "DE"}})
 
     event: str = Field("page_viewed", min_length=1, max_length=200)
     country: str | None = Field(None, pattern=r"^[A-Z]{2}$")

@@ -15,6 +15,7 @@ from consentryd.analytics.saved import SavedCohort, SavedQuery
 from consentryd.gateway import saved, schemas
 from consentryd.gateway.auth import READING
 from consentryd.gateway.endpoint import Endpoint, Parameter
+from consentryd.gateway.explanation import Supposition
 from consentryd.gateway.model_schema import components, reference
 from consentryd.gateway.queries import NDJSON, post_query, post_subjects
 from consentryd.gateway.saved import Work
@@ -27,13 +28,25 @@ _REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
     "SavedQuery": TypeAdapter(SavedQuery),
     "SavedCohort": TypeAdapter(SavedCohort),
     "Statement": STATEMENT,
+    "Supposition": TypeAdapter(Supposition),
     "Point": POINT,
 }
 
 
+_TRENDS: Final = {"kind": "trends", "series": [{"event": "signup_completed", "math": "unique"}], "range": {"from": "-7d"}}
+_FUNNEL: Final = {"kind": "funnel", "steps": [{"event": "page_viewed"}, {"event": "signup_completed"}]}
+_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "Query": _TRENDS,
+    "SavedQuery": {"name": "Sign-up", "definition": _FUNNEL},
+    "SavedCohort": {"name": "Signed up", "definition": {"type": "did", "event": "signup_completed"}},
+    "Statement": {"sql": "SELECT event, count(*) AS events FROM events GROUP BY ALL ORDER BY ALL", "region": "eu"},
+}
+
+
 def query_schemas() -> dict[str, Any]:
-    """What questions and answers are made of, by name. Takes a second: they are many."""
-    return components(_REQUESTS, query.RESULTS)
+    """What questions, suppositions and answers are made of, by name. Takes a second: they are many."""
+    found = components(_REQUESTS, query.RESULTS)
+    return {name: {**schema, "example": _EXAMPLES[name]} if name in _EXAMPLES else schema for name, schema in found.items()}
 
 
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)

@@ -47,6 +47,7 @@ _IDENTITIES: Final[dict[str, Any]] = {
 REQUEST: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["type"],
+    "example": {"type": "access", "identities": [{"type": "user_id", "value": "u-1"}]},
     "properties": {
         "type": {"enum": [kind.value for kind in RequestType]},
         "identities": {**_IDENTITIES, "description": "Needed, except with a token, which names its own."},
@@ -211,6 +212,7 @@ REQUEST_ENDPOINTS: Final = (
         request={
             "type": "object",
             "required": ["identities", "reason"],
+            "example": {"identities": [{"type": "user_id", "value": "u-1"}], "reason": "A dispute about an order"},
             "properties": {"identities": _IDENTITIES, "reason": {"type": "string"}, "lift": {"type": "boolean"}},
         },
         response=schemas.ANY_OBJECT,

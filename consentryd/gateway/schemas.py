@@ -29,10 +29,27 @@ _SHARED: Final[dict[str, Any]] = {
 _KEY: Final = {"writeKey": {**_TEXT, "description": "The key, where no header can carry it. Also `write_key`."}}
 _REGION: Final = {"region": {**_TEXT, "description": "The region the events belong to, if the sender knows."}}
 
-CALL: Final[dict[str, Any]] = {"type": "object", "properties": {**_SHARED, **_KEY, **_REGION}}
+_GRANTED: Final = {"consent": {"purposes": {"analytics": True}}}
+_TRACK: Final = {"event": "signup_completed", "anonymousId": "visitor-1", "properties": {"plan": "free"}, "context": _GRANTED}
+
+_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "track": _TRACK,
+    "identify": {"userId": "u-1", "anonymousId": "visitor-1", "traits": {"plan": "free"}, "context": _GRANTED},
+    "page": {"name": "Pricing", "anonymousId": "visitor-1", "context": _GRANTED},
+    "screen": {"name": "Cart", "anonymousId": "visitor-1", "context": _GRANTED},
+    "group": {"groupId": "g-1", "userId": "u-1", "traits": {"plan": "team"}, "context": _GRANTED},
+    "alias": {"userId": "u-1", "previousId": "u-0", "context": _GRANTED},
+}
+
+
+def call(name: str) -> dict[str, Any]:
+    """What a single call of this type takes."""
+    return {"type": "object", "properties": {**_SHARED, **_KEY, **_REGION}, "example": _EXAMPLES[name]}
+
 
 BATCH: Final[dict[str, Any]] = {
     "type": "object",
+    "example": {"batch": [{"type": "track", **_TRACK}]},
     "required": ["batch"],
     "properties": {
         "batch": {
@@ -86,6 +103,7 @@ _NOTICE: Final = {
 
 CONSENT: Final[dict[str, Any]] = {
     "type": "object",
+    "example": {"purposes": {"analytics": True}, "anonymousId": "visitor-1", "notice": "2026-12"},
     "properties": {
         "purposes": {
             "description": "Yes or no for each, or with an `action` its names; a grant must name them, a refusal of none is of all.",

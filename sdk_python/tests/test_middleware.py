@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import warnings
+from ipaddress import ip_address
 
 import pytest
 from consentry import Consent
@@ -251,6 +252,24 @@ def test_a_question_that_fails_breaks_no_request_and_grants_nothing(client):
     bound = Watch(consent=explode, user_id=explode).bind(client, None, "http://shop.example/", {}.get, None)
     assert bound.given["consent"] == Consent()
     assert "user_id" not in bound.given
+
+
+@pytest.mark.parametrize("answer", [False, True, b"u-1", {"id": 1}])
+def test_what_is_neither_text_nor_number_is_nobody(client, transport, answer):
+    watch = Watch(user_id=lambda _request: answer, anonymous_id=lambda _request: 7, address=lambda _request: answer)
+    assert watch.bind(client, None, "http://shop.example/", {}.get, "203.0.113.5").track("seen")
+    assert client.flush()
+    event = transport.events[0]
+    assert "userId" not in event
+    assert event["anonymousId"] == "7"
+    assert "ip" not in event["context"]
+
+
+def test_an_address_may_be_an_object(client, transport):
+    watch = Watch(address=lambda _request: ip_address("203.0.113.5"))
+    assert watch.bind(client, None, "http://shop.example/", {}.get, None).track("seen")
+    assert client.flush()
+    assert transport.events[0]["context"]["ip"] == "203.0.113.5"
 
 
 @pytest.mark.parametrize(

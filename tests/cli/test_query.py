@@ -6,7 +6,10 @@ import json
 from contextlib import closing
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
+from consentryd.gateway.cli.console import complain, say, show
 from consentryd.gateway.cli.query import show_rows
 from consentryd.model.clock import SystemClock
 from consentryd.storage.database import open_database
@@ -135,3 +138,19 @@ def test_columns_named_by_numbers_are_shaded_by_their_values(monkeypatch, capsys
     assert "48;2;0;150;0m10.0000" in drawn
     assert "48;2;0;95;0m5.0000" in drawn
     assert drawn.count("48;2;") == 2
+
+
+@pytest.mark.parametrize("through", [Text, str])
+def test_no_text_of_a_sender_is_obeyed_by_the_terminal(through, capsys):
+    hostile = "a\x1b]0;mine\x07\x1b[2J\x9b31m\u202eb"
+    if through is Text:
+        show_rows([{"plan": hostile}])
+    else:
+        table = Table("plan")
+        table.add_row(hostile)
+        show(table)
+    say(hostile)
+    complain(hostile)
+    out, err = capsys.readouterr()
+    assert (out + err).count(r"a\x1b]0;mine\x07\x1b[2J\x9b31m\u202eb") == 3
+    assert not any(sign in out + err for sign in "\x1b\x07\x9b\u202e")

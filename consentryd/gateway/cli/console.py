@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,25 @@ from rich.text import Text
 
 WIDE: Final = 200  # columns, where nobody's terminal says
 
+#: What a terminal obeys rather than shows: control characters but tab and line feed, and the marks that turn the direction of writing.
+_COMMANDS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    """A sender's text such that no terminal obeys it: an escape character, for one, is spelt as Python spells it."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _Console(Console):
+    """Tables give it their texts by this method, before they lay them out."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(shown(text), **options)
+
 
 def say(text: str = "", style: str | None = None) -> None:
     """A line as it is: never wrapped, so that it can be copied, and never read as markup."""
-    Console(soft_wrap=True).print(Text(text, style=style or ""))
+    Console(soft_wrap=True).print(Text(shown(text), style=style or ""))
 
 
 def say_all(lines: Iterable[str]) -> None:
@@ -29,7 +45,7 @@ def say_all(lines: Iterable[str]) -> None:
 
 def show(renderable: Any) -> None:
     """A table or another thing that `rich` draws. Its texts are shown as they are: `[email]` is what scrubbing leaves, and no markup."""
-    plain = partial(Console, markup=False, emoji=False)
+    plain = partial(_Console, markup=False, emoji=False)
     console = plain()
     if not console.is_terminal:
         console = plain(width=WIDE)
@@ -43,7 +59,7 @@ def show_json(value: Any) -> None:
 
 
 def complain(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(Text(text, style="red"))
+    Console(stderr=True, soft_wrap=True).print(Text(shown(text), style="red"))
 
 
 @contextmanager

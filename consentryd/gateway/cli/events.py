@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show, show_json
+from consentryd.gateway.cli.console import complain, say, show, show_json, shown
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
 from consentryd.model.clock import SECOND
@@ -165,7 +165,7 @@ def _show_table(rows: list[Row], refused: bool) -> None:
         # what may be long gives way first; nothing is broken into lines
         table.add_column(column, no_wrap=not (column in {"properties", "page"} or (refused and column == "event")))
     for row in rows:
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in _cells(row, refused)))
+        table.add_row(*(Text(shown(cell), no_wrap=True, overflow="ellipsis") for cell in _cells(row, refused)))
     show(table)
 
 

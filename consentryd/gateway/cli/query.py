@@ -18,7 +18,7 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show
+from consentryd.gateway.cli.console import say, show, shown
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import OPERATOR
 from consentryd.model.clock import SystemClock
@@ -150,7 +150,7 @@ def _is_rest(row: Mapping[str, Any]) -> bool:
 def _shaded(value: Any, top: float) -> Text:
     """On a ground the greener, the closer the value is to the top one; terminals without colours show the text alone."""
     share = _size(value) / top if top > 0 else 0.0
-    return Text(_cell(value), style=f"on rgb(0,{round(40 + 110 * share)},0)" if share > 0 else "")
+    return Text(shown(_cell(value)), style=f"on rgb(0,{round(40 + 110 * share)},0)" if share > 0 else "")
 
 
 def _size(value: Any) -> float:

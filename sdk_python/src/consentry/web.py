@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Generic, Optional, TypeVar
 from urllib.parse import urlsplit
@@ -44,7 +44,7 @@ class Watch(Generic[R]):
         known = {name: _asked(ask and _as_text(ask), request) for name, ask in ids.items()}
         given: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
         given["consent"] = with_browser(_asked(self.consent and _as_consent(self.consent), request), header)
-        given["context"] = context_of(url, header, _asked(self.address, request) if self.address else peer)
+        given["context"] = context_of(url, header, _asked(_as_text(self.address), request) if self.address else peer)
         return Bound(client, given)
 
     def see(self, bound: Bound, method: str, status: int, content_type: Optional[str]) -> None:
@@ -65,9 +65,15 @@ def _asked(ask: Optional[Callable[[R], Optional[T]]], request: R) -> Optional[T]
 
 
 def _as_text(ask: Callable[[R], Any]) -> Callable[[R], Optional[str]]:
+    """`False` is nobody: so `user.is_authenticated and user.id` says it."""
+
     def asked(request: R) -> Optional[str]:
         value = ask(request)
-        return None if value is None else str(value)
+        if value is None or value is False:
+            return None
+        if value is True or (isinstance(value, Container) and not isinstance(value, str)):
+            raise TypeError(f"{type(value).__name__} is no text")
+        return str(value)
 
     return asked
 
