@@ -24,6 +24,8 @@ _NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter
 _STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}
 _MIN_YEAR: Final = 1971
 _MAX_YEAR: Final = 9998
+#: More buckets than are wanted, for clocks that skip or repeat an hour.
+_SPARE: Final = 3
 
 
 def _known_zone(name: str) -> str:
@@ -193,12 +195,12 @@ def earlier(period: Period, buckets: int) -> Period:
 
 
 def later(period: Period, buckets: int) -> Period:
-    """The period and so many whole buckets after it."""
-    end = local_of(period.until - 1, period.zone)
-    more = edges(
-        floor(end, period.interval, period.week_start), step(end, period.interval, buckets), period.interval, period.zone, buckets
-    )
-    return _moved(period, (*period.edges, *more[2 : buckets + 2]))
+    """The period, with its last bucket whole, and so many whole buckets after it."""
+    begun = period.edges[-2]
+    first = _floor(period, begun)
+    far = step(first, period.interval, buckets + _SPARE)
+    ends = [edge for edge in edges(first, far, period.interval, period.zone, buckets + _SPARE) if edge > begun]
+    return _moved(period, (*period.edges[:-1], *ends[: buckets + 1]))
 
 
 def _moved(period: Period, bounds: tuple[int, ...]) -> Period:
