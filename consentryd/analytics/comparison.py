@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -125,6 +125,8 @@ def _dated(op: str, value: str, zone: ZoneInfo) -> Callable[[str], str]:
         moment = datetime.combine(date.fromisoformat(value), datetime.min.time()) if whole_day else datetime.fromisoformat(value)
     except ValueError:
         raise Unprocessable("invalid", "A date is not written as ISO 8601.", field="value") from None
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise Unprocessable("invalid", "A date lies in the years 2 to 9998.", field="value")
     bound = instant_of(moment, zone) if moment.tzinfo is None else round(moment.timestamp() * 1_000_000)
     if op == "before":
         return lambda text: f"epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) < {bound}"

@@ -48,6 +48,10 @@ class Rates:
         rate = f"CASE {row}.currency {foreign} END" if foreign else "NULL"
         return f"CASE WHEN {own} THEN {row}.revenue ELSE CAST({row}.revenue * {rate} AS DECIMAL(38, 4)) END"
 
+    def missing_sql(self, row: str = "e") -> str:
+        """A boolean: the event has revenue whose rate is not known."""
+        return f"({row}.revenue IS NOT NULL AND {self.amount_sql(row)} IS NULL)"
+
     def _currencies(self) -> list[str]:
         return sorted({currency for currency, _ in self._rates} - {self.base})
 

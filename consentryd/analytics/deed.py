@@ -21,7 +21,7 @@ from consentryd.analytics.condition import (
     Stopped,
     Window,
 )
-from consentryd.analytics.exchange import MONEY
+from consentryd.analytics.exchange import MONEY, without_rate_sql
 from consentryd.analytics.field import field_of
 from consentryd.analytics.period import Range, resolve
 from consentryd.analytics.source import Setting, Source
@@ -149,9 +149,7 @@ def unconverted_sql(deed: DidMuch, outer: Source) -> str:
     source = outer.nested()
     truth = source.matches(deed)
     since, until = _bounds(deed.window, source)
-    missing = f"e.revenue IS NOT NULL AND {outer.setting.rates.amount_sql()} IS NULL"
-    where = f"e.subject IS NOT NULL AND {missing} AND {_within(since, until)} AND {truth}"
-    return f"SELECT e.currency AS currency, count(*) AS n FROM {source.sql} WHERE {where} GROUP BY e.currency"
+    return without_rate_sql(source, ["e.subject IS NOT NULL", _within(since, until), truth])
 
 
 def _by_subject(matcher: Matcher, window: Window, outer: Source) -> str:

@@ -1,22 +1,43 @@
-"""Numbers of events as kernels read them, with revenue of other currencies at the rate of the event's day, never silently at 1."""
+"""Numbers of events, with revenue of other currencies at the rate of the event's day, never silently at 1."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
+from consentryd.analytics.asked import Asked
 from consentryd.analytics.currency import Rates
 from consentryd.analytics.field import field_of
+from consentryd.analytics.region_view import Span
+from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream, Values
 from consentryd.analytics.streaming import Column
 from consentryd.model.clock import DAY
 
 MONEY: Final = "revenue"
 _EPOCH: Final = date(1970, 1, 1)
+
+
+def amount_sql(prop: str, rates: Rates) -> str:
+    """A property as DOUBLE; null where it is no number, or money without a rate."""
+    return f"CAST({rates.amount_sql()} AS DOUBLE)" if prop == MONEY else field_of(prop).number
+
+
+def without_rate_sql(source: Source, conditions: Sequence[str]) -> str:
+    """By `currency` how many events `n` have revenue without a rate, of those for which the conditions hold."""
+    where = " AND ".join([source.setting.rates.missing_sql(), *conditions])
+    return f"SELECT e.currency AS currency, count(*) AS n FROM {source.sql} WHERE {where} GROUP BY e.currency"
+
+
+def warn_unconverted(statement: str, span: Span, asked: Asked) -> None:
+    """Says what is left out, by a statement of `currency` and `n`."""
+    for row in asked.execution.gather(statement, span).to_pylist():
+        asked.warn(f"missing_rate {row['currency']}", row["n"])
 
 
 def number_columns(name: str, prop: str) -> list[Column]:

@@ -22,8 +22,11 @@ _DAY: Final = re.compile(r"\d{4}-.{5}")
 _UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
 _NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 _STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}
+_YEARS: Final[dict[Interval, float]] = {"week": 7 / 365, "month": 1 / 12, "quarter": 1 / 4, "year": 1}
 _MIN_YEAR: Final = 1971
-_MAX_YEAR: Final = 9998
+_MAX_YEAR: Final = 9899  # a retention or a life looks ahead from there
+#: More buckets than are wanted, for clocks that skip or repeat an hour.
+_SPARE: Final = 3
 
 
 def _known_zone(name: str) -> str:
@@ -193,12 +196,12 @@ def earlier(period: Period, buckets: int) -> Period:
 
 
 def later(period: Period, buckets: int) -> Period:
-    """The period and so many whole buckets after it."""
-    end = local_of(period.until - 1, period.zone)
-    more = edges(
-        floor(end, period.interval, period.week_start), step(end, period.interval, buckets), period.interval, period.zone, buckets
-    )
-    return _moved(period, (*period.edges, *more[2 : buckets + 2]))
+    """The period, with its last bucket whole, and so many whole buckets after it."""
+    begun = period.edges[-2]
+    first = _floor(period, begun)
+    far = step(first, period.interval, buckets + _SPARE)
+    ends = [edge for edge in edges(first, far, period.interval, period.zone, buckets + _SPARE) if edge > begun]
+    return _moved(period, (*period.edges[:-1], *ends[: buckets + 1]))
 
 
 def _moved(period: Period, bounds: tuple[int, ...]) -> Period:
@@ -246,9 +249,8 @@ def _parse(text: str, now: datetime, week_start: int) -> Edge:
     """Local start of what a text names, and its end if it names a whole period. Raises `ValueError`."""
     if match := _RELATIVE.fullmatch(text):
         unit = _UNITS[match[2]]
-        return step(
-            floor(now, "day" if unit in {"week", "month", "quarter", "year"} else unit, week_start), unit, -int(match[1])
-        ), None
+        today = floor(now, "day" if unit in {"week", "month", "quarter", "year"} else unit, week_start)
+        return _before(today, unit, int(match[1])), None
     if text in _STARTS:
         return floor(now, _STARTS[text], week_start), None
     if text in {"today", "yesterday"}:
@@ -259,6 +261,12 @@ def _parse(text: str, now: datetime, week_start: int) -> Edge:
         unit = _NAMED[unit_name]
         return _whole(unit, step(floor(now, unit, week_start), unit, 0 if which == "this" else -1))
     return _absolute(text)
+
+
+def _before(today: datetime, unit: Interval, count: int) -> datetime:
+    if count * _YEARS.get(unit, 0) > today.year - _MIN_YEAR:
+        raise ValueError(f"must not lie before the year {_MIN_YEAR}")
+    return step(today, unit, -count)
 
 
 def _whole(unit: Interval, start: datetime) -> Edge:

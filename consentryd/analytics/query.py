@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import orjson
@@ -151,13 +151,34 @@ def checked(adapter: TypeAdapter[Any], value: Any) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        problems = [_problem(each) for each in error.errors(include_url=False, include_context=False, include_input=False)]
+        problems = [_problem(each, value) for each in error.errors(include_url=False, include_input=False)]
         first = problems[0]
         raise Unprocessable(
             "invalid", f"`{first['field']}`: {first['problem']}.", field=first["field"], problems=problems[:20]
         ) from None
 
 
-def _problem(error: Any) -> dict[str, str]:
-    path = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
-    return {"field": path or "query", "problem": error["msg"].removeprefix("Value error, ").rstrip(".")}
+def _problem(error: Any, value: Any) -> dict[str, str]:
+    parts, problem = list(error["loc"]), error["msg"].removeprefix("Value error, ").rstrip(".")
+    tag = error["type"] in {"union_tag_invalid", "union_tag_not_found"}
+    if tag:
+        parts.append("kind" if "kind" in error["ctx"]["discriminator"] else "type")
+        tags = error["ctx"].get("expected_tags")
+        problem = "Field required" if tags is None else f"is none of {tags}"
+    path = ".".join(map(str, _path(parts, value, named=tag or error["type"] == "missing")))
+    return {"field": path or "query", "problem": problem}
+
+
+def _path(parts: Sequence[str | int], value: Any, *, named: bool) -> Iterator[str | int]:
+    """Those parts that lead through the JSON values; the others name models. If it is `named`, the last is a member that may be missing."""
+    tagged = False
+    for place, part in enumerate(parts):
+        last = named and place == len(parts) - 1
+        if not last and not tagged and isinstance(value, dict) and part in (value.get("kind"), value.get("type")):
+            tagged = True
+            continue
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        if inside or last:
+            yield part
+        if inside:
+            value, tagged = value[part], False

@@ -1,4 +1,4 @@
-"""Amounts that cohorts by revenue leave out, because nobody knows what their currency was worth."""
+"""Amounts that cohorts by revenue leave out, for want of a rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import DidMuch
 from consentryd.analytics.deed import unconverted_sql
-from consentryd.analytics.exchange import MONEY
+from consentryd.analytics.exchange import MONEY, warn_unconverted
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.saved import names_cohorts
 from consentryd.analytics.shape import Shape
@@ -25,9 +25,7 @@ def warn_of_missing_rates(question: Shape, asked: Asked) -> None:
         alike = deed.model_copy(update=_WHATEVER)
         deeds += [] if alike in deeds else [alike]
     for deed in deeds:
-        table = asked.execution.gather(unconverted_sql(deed, Source(asked.setting)), Span())
-        for row in table.to_pylist():
-            asked.warn(f"missing_rate {row['currency']}", row["n"])
+        warn_unconverted(unconverted_sql(deed, Source(asked.setting)), Span(), asked)
 
 
 def _parts(question: Shape, asked: Asked) -> Iterator[Shape]:

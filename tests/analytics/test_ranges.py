@@ -90,3 +90,25 @@ def test_exact_instants_are_compared_with_as_much_time(shop, since, until, inter
     assert (sum(now), sum(before), len(now)) == (12, 12, len(before))
     assert instant(starts[0]) == instant(f"2026-03-{since}:00") - 12 * HOUR
     assert all(one < two for one, two in pairwise(starts))
+
+
+def test_a_running_week_is_compared_with_as_much_of_the_week_before(shop):
+    """The 20th of March is a Friday: of the week before nothing counts that came after its noon."""
+    shop.add(*((1, f"2026-03-{day:02}T{hour:02}:00:00") for day in range(9, 23) for hour in (9, 15)))
+    shop.add((2, "2026-03-14T09:00:00"))
+    question = {"kind": "trends", "series": [{}, {"math": "unique"}], "range": {"from": "this_week"}, "compare": "previous"}
+    total, unique = shop.ask("2026-03-20T12:00:00", **question).series
+    assert [point.value for point in total.compared_to] == [2, 2, 2, 2, 1, 0, 0]
+    assert (total.compared_total, unique.compared_total) == (9, 1)
+    whole = shop.ask("2026-03-20T12:00:00", compare_partial="whole", **question).series
+    assert [line.compared_total for line in whole] == [15, 2]
+
+
+@pytest.mark.parametrize(("since", "before"), [("this_week", 4), ("wStart", 6)])
+def test_a_window_is_compared_at_the_day_of_the_last_complete_one(shop, since, before):
+    """Of the week up to Thursday with that up to the Thursday before; of five days with the fourth of the five before, a Saturday."""
+    for day, people in (("2026-03-08", 2), ("2026-03-12", 4), ("2026-03-13", 6), ("2026-03-15", 8), ("2026-03-19", 10)):
+        shop.add(*((person, f"{day}T09:00:00") for person in range(people)))
+    question = {"kind": "trends", "series": [{"math": "weekly_active"}], "range": {"from": since}, "compare": "previous"}
+    line = shop.ask("2026-03-20T12:00:00", **question).series[0]
+    assert (line.total, line.compared_total) == (10, before)

@@ -241,3 +241,15 @@ def test_between_two_levels_that_are_shown_all_moves_are_or_enough_subjects_move
         hidden = [max(moves[number]) for number in between if not found[number].moves]
         assert not any(hidden) or max(hidden) >= 5
     assert not any(0 < count < 5 for row, each in zip(moves, found, strict=True) for count in row if each.moves)
+
+
+def test_small_buckets_are_hidden_in_the_line_without_a_group_too(shop):
+    """Beside groups by cohort this line is that of everyone."""
+    shop.save_cohort("viewers", {"type": "did", "event": "viewed"})
+    shop.add(*((person, "2026-03-02") for person in range(12)), (1, "2026-03-03"), (2, "2026-03-03"))
+    question = {"series": [{}, {}], "formulas": [{"expression": "A + B"}], "range": RANGE, "breakdown": {"cohorts": ["viewers"]}}
+    found = shop.ask(kind="trends", least=5, **question).series
+    assert {tuple(values(line)[:3]) for line in found} == {(None, None, 0)}
+    nobody = shop.ask(kind="trends", least=20, **question)
+    assert ({line.group for line in nobody.series}, nobody.suppressed_groups) == ({None}, 2)
+    assert [warning.code for warning in nobody.warnings] == ["total_excludes_suppressed"]

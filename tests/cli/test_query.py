@@ -71,7 +71,7 @@ def test_mistakes_are_one_line(filled, run):
     assert run("query", "nothing").err.strip() == "There is neither a file nor a saved query nothing."
     (filled / "q.json").write_text('{"kind": "trends"}')
     found = run("query", "q.json")
-    assert (found.code, found.err.strip()) == (1, "`trends.series`: Field required.")
+    assert (found.code, found.err.strip()) == (1, "`series`: Field required.")
 
 
 def test_sql_reads_the_views_and_nothing_else(filled, run):

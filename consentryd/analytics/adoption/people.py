@@ -76,5 +76,5 @@ def _released(question: AdoptionQuery, asked: Asked) -> int:
         return 0
     try:
         return instant_of(datetime.fromisoformat(question.released), asked.zone)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Unprocessable("invalid", "`released` is no day of the calendar.", field="released") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
+from consentryd.analytics.exchange import MONEY, amount_sql, warn_unconverted, without_rate_sql
 from consentryd.analytics.field import field_of
 from consentryd.analytics.lane import require_subjects
 from consentryd.analytics.period import Period
@@ -138,6 +140,7 @@ def answer(question: PersonQuery, asked: Asked) -> PersonResult:
     asked.refuse_single("A report on one subject shows a group of one.")
     period = asked.period("day")
     run = _Run(question, asked, period)
+    run.warn_unconverted()
     seen = run.overall()
     first, last = _least(seen["a"]), _most(seen["b"])
     return PersonResult(
@@ -168,10 +171,28 @@ class _Run:
 
     def query(self, selected: str, source: Source | None = None, where: str = "true", rest: str = "") -> dict[str, list[Any]]:
         source = source or Source(self._asked.setting)
-        own = f"e.subject = {int(self._question.subject)}"
-        conditions = [own, where, *([] if self._question.where is None else [source.holds(self._question.where)])]
-        statement = f"SELECT {selected} FROM {source.sql} WHERE {' AND '.join(conditions)} {rest}"
+        own = self._own(source)
+        statement = f"SELECT {selected} FROM {source.sql} WHERE {own} AND {where} {rest}"
         return self._execution.gather(statement, self._span).to_pydict()  # type: ignore[no-any-return]
+
+    def warn_unconverted(self) -> None:
+        """Of the events that sums, means and ratios of money are over."""
+        columns = [column for table in self._question.tables for column in table.columns]
+        sums = [
+            each for each in (*self._question.numbers, *columns) if each.property == MONEY and each.of in {"sum", "mean", "ratio"}
+        ]
+        if not sums:
+            return
+        source = Source(self._asked.setting)
+        matchers = [matcher for each in sums for matcher in (each, each.denominator) if matcher is not None]
+        conditions = [self._own(source), f"({' OR '.join(source.matches(matcher) for matcher in matchers)})"]
+        asked = replace(self._asked, execution=self._execution)
+        warn_unconverted(without_rate_sql(source, conditions), self._span, asked)
+
+    def _own(self, source: Source) -> str:
+        """Of the subject, and within the question's own filter."""
+        where = self._question.where
+        return f"e.subject = {int(self._question.subject)}" + ("" if where is None else f" AND {source.holds(where)}")
 
     def trait(self, name: str) -> str | None:
         source = Source(self._asked.setting)
@@ -239,12 +260,12 @@ def _sql(number: Number, source: Source) -> str:
     only = f" FILTER ({source.matches(number)})"
     if number.property is None:
         return f"count(*){only}"
-    field = field_of(number.property)
+    field, amount = field_of(number.property), amount_sql(number.property, source.setting.rates)
     match number.of:
         case "sum":
-            return f"coalesce(fsum({field.number}){only}, 0)"
+            return f"coalesce(fsum({amount}){only}, 0)"
         case "mean":
-            return f"avg({field.number}){only}"
+            return f"avg({amount}){only}"
         case "distinct":
             return f"count(DISTINCT {field.text}){only}"
         case "covered":
@@ -252,7 +273,7 @@ def _sql(number: Number, source: Source) -> str:
             return f"list([{', '.join(parts)}]){only}"
         case "ratio":
             assert number.denominator is not None
-            sums = (f"coalesce(fsum({field.number}) FILTER ({truth}), 0)" for truth in (
+            sums = (f"coalesce(fsum({amount}) FILTER ({truth}), 0)" for truth in (
                 source.matches(number), source.matches(number.denominator)
             ))  # fmt: skip
             return f"[{', '.join(sums)}]"

@@ -12,6 +12,7 @@ import numpy as np
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.binning import edges_of
 from consentryd.analytics.breakdown import EVERYONE_LABEL, OTHER_LABEL
+from consentryd.analytics.exchange import MONEY
 from consentryd.analytics.group import values_label
 from consentryd.analytics.kernel.retention import Grouped, Matrix, Retention
 from consentryd.analytics.lane import require_subjects
@@ -38,6 +39,8 @@ def answer(question: RetentionQuery, asked: Asked, entered: Period | None = None
     run = run_of(question, asked)
     if entered is not None and (entered.since, entered.until) != (run.period.since, run.period.until):
         run = replace(run, entered=(entered.since, entered.until))
+    if question.property == MONEY:
+        run.warn_unconverted()
     told, total = Told(run), run.total()
     groups = _Groups([])
     if question.named():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from consentryd.analytics.account import streams_of
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
-from consentryd.analytics.field import field_of
+from consentryd.analytics.exchange import amount_sql, warn_unconverted, without_rate_sql
 from consentryd.analytics.group import values_sql
 from consentryd.analytics.kernel.retention import Grouped, Matrix, Retention, by_group, matrix, members_of
 from consentryd.analytics.period import Period, later
@@ -26,7 +26,7 @@ from consentryd.model.clock import DAY, HOUR
 
 GROUP: Final = "group"
 OTHER: Final = -2
-UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
+_UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,22 @@ class Run:
 
     @property
     def observed(self) -> Period:
-        """The cohorts' buckets and those that returns are looked for in."""
-        return later(self.period, sum(self.brackets))
+        """The cohorts' buckets, whole, and those that returns are looked for in: of rolling units until that of the last start is over."""
+        found = later(self.period, sum(self.brackets))
+        if self.unit is None:
+            return found
+        return replace(
+            found, edges=(*found.edges[:-1], max(found.until, self.period.until + (1 + sum(self.brackets)) * self.unit))
+        )
 
     @property
     def brackets(self) -> tuple[int, ...]:
         return tuple(self.question.brackets or [1] * self.question.periods)
+
+    @property
+    def unit(self) -> int | None:
+        """Of rolling periods; None for calendar ones."""
+        return _UNITS[self.question.interval] if self.question.window == "rolling" else None
 
     @property
     def by_account(self) -> bool:
@@ -61,23 +71,24 @@ class Run:
 
     def plan(self, *, grouped: bool = False) -> Retention:
         """What the kernel is asked."""
-        question = self.question
+        question, observed = self.question, self.observed
+        within = self.period.since, self.period.until
         return Retention(
             start=0,
             back=1,
-            edges=self.observed.edges,
+            edges=observed.edges,
             cohorts=self.period.buckets,
             brackets=self.brackets,
             kind=question.cohort,
             event=2 if question.cohort == "first_ever" else None,
             or_after=question.mode == "on_or_after",
-            unit=UNITS[question.interval] if question.window == "rolling" else None,
+            unit=self.unit,
             min_occurrences=question.min_occurrences,
             zero_returned=question.period_zero == "returned",
             group=GROUP if grouped else None,
             metric="metric" if question.property is not None else None,
             count_events=question.metric == "events",
-            entered=self.entered,
+            entered=self.entered or (None if observed.edges[self.period.buckets] == self.period.until else within),
         )
 
     def total(self) -> Matrix:
@@ -88,6 +99,17 @@ class Run:
             return known
         work = partial(_matrix, plan=plan)
         return reduce(Matrix.merge, streams_of(self.asked, self.selection(), self.span, work, ("retention", plan)))
+
+    def warn_unconverted(self) -> None:
+        """Says what amounts of the returns are left out."""
+        source = Source(self.asked.setting)
+        where = self.question.where
+        conditions = [
+            "e.subject IS NOT NULL",
+            source.matches(self.question.back),
+            *([] if where is None else [source.holds(where)]),
+        ]
+        warn_unconverted(without_rate_sql(source, conditions), Span(self.period.since, self.observed.until), self.asked)
 
     def grouped(self, kept: Int32s | None) -> dict[int, Grouped]:
         """By code of the group; with `kept`, all other codes are `OTHER`."""
@@ -110,7 +132,7 @@ class Run:
             if grouped:
                 found.append(Column(GROUP, "text", values_sql(question.properties(), source, self.edges)))
             if question.property is not None:
-                found.append(Column("metric", "number", field_of(question.property).number))
+                found.append(Column("metric", "number", amount_sql(question.property, self.asked.rates)))
             return found
 
         return select(self.asked, matchers, columns, accounts=self.by_account, cohort=self.cohort)

@@ -11,7 +11,7 @@ import numpy as np
 from consentryd.analytics.kernel.chain import Bools, Ints
 from consentryd.analytics.kernel.retention import Matrix
 from consentryd.analytics.retention.model import Cohort
-from consentryd.analytics.retention.run import UNITS, Run
+from consentryd.analytics.retention.run import Run
 from consentryd.analytics.trends.measuring import scaled
 
 
@@ -95,11 +95,10 @@ class Told:
         run = self.run
         now, edges = run.asked.now - run.asked.late, run.observed.edges
         ends = np.cumsum([1, *run.brackets]).tolist()
-        if run.question.window == "calendar":
+        if run.unit is None:
             return [[edges[cohort + end] <= now for end in ends] for cohort in range(run.period.buckets)]
-        unit = UNITS[run.question.interval]
         latest = np.where(found.latest >= 0, found.latest, np.asarray(edges[: run.period.buckets]))
-        return [[int(time) + end * unit <= now for end in ends] for time in latest]
+        return [[int(time) + end * run.unit <= now for end in ends] for time in latest]
 
     def _cohort(self, start: str, number: int, found: Matrix, hidden: Hidden, complete: list[bool]) -> Cohort:
         size, scale = int(found.size[number]), self.run.asked.scale

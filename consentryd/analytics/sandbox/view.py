@@ -37,7 +37,7 @@ def views(nonce: int, rates: Rates) -> dict[str, str]:
         "subjects": (
             f"SELECT {subject} AS subject, min(e.time) AS first_seen, max(e.time) AS last_seen, count(*) AS events,"
             f" count(DISTINCT e.session) AS sessions, sum({amount}) AS revenue,"
-            f" count(*) FILTER (e.revenue IS NOT NULL AND {amount} IS NULL) AS without_rate,"
+            f" count(*) FILTER ({rates.missing_sql()}) AS without_rate,"
             f" {lasts} FROM {EVENTS} e WHERE e.subject IS NOT NULL GROUP BY e.subject"
         ),
     }

@@ -15,7 +15,14 @@ from consentryd.analytics.source import Source
 from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
-from consentryd.analytics.trends.measuring import empty_of, measure_cells, non_numeric_cells, series_cells, subject_cells
+from consentryd.analytics.trends.measuring import (
+    empty_of,
+    last_complete,
+    measure_cells,
+    non_numeric_cells,
+    series_cells,
+    subject_cells,
+)
 from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
 from consentryd.analytics.trends.privacy import hide_small, summed
 from consentryd.analytics.trends.rows import Frame
@@ -106,14 +113,14 @@ def _check_cells(question: Trends, shown: Shown) -> None:
 
 
 def _before(question: Trends, frame: Frame, asked: Asked) -> Frame:
-    """The frame of the comparison: nothing of what the bucket under way has not reached yet."""
+    """The frame of the comparison: nothing of what the period has not reached yet."""
     assert question.compare is not None
     moved = compared(frame.period, question.compare)
     bucket = frame.period.bucket_at(asked.now)
     if bucket is None or question.compare_partial == "whole":
         return replace(frame, period=moved)
     reached = moved.edges[bucket] + asked.now - frame.period.edges[bucket]
-    return replace(frame, period=moved, cut=Span(min(reached, moved.edges[bucket + 1]), moved.edges[bucket + 1]))
+    return replace(frame, period=moved, cut=Span(min(reached, moved.edges[bucket + 1]), moved.until))
 
 
 def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
@@ -124,18 +131,23 @@ def _measure(question: Trends, shown: Shown, asked: Asked) -> Measured:
     hidden = 0
     for letter, series in zip(LETTERS, question.series, strict=False):
         cells = series_cells(series, shown.frame, levels, asked, cumulative=question.display == "cumulative")
-        if overlap:
-            cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
         if asked.least:
             sizes[letter] = _sizes(question, series, shown.frame, levels, asked)
             hidden += hide_small(cells, sizes[letter], asked.least)
             if series.math in WINDOWS and not degrades(series.math, question.interval):
-                _hide_last(cells, shown.frame.period, asked)
+                _hide_last(cells, shown.frame, asked)
+        if overlap:
+            _everyone_as_all(cells)
+            _everyone_as_all(sizes.get(letter, {}))
         running = question.display == "cumulative"
         found[letter] = _running(cells, shown.frame.period.buckets, empty_of(series)) if running else cells
     for number, formula in enumerate(question.formulas, start=1):
         found[f"F{number}"] = _withheld(Formula(formula.expression, LETTERS[: len(question.series)]), sizes, question, asked)
     return Measured(found, hidden)
+
+
+def _everyone_as_all(cells: Cells) -> None:
+    cells.update({(ALL, bucket): value for (group, bucket), value in list(cells.items()) if group == EVERYONE})
 
 
 def _sizes(question: Trends, series: Series, frame: Frame, levels: Levels, asked: Asked) -> Cells:
@@ -153,11 +165,11 @@ def _sizes(question: Trends, series: Series, frame: Frame, levels: Levels, asked
     return sizes
 
 
-def _hide_last(cells: Cells, period: Period, asked: Asked) -> None:
+def _hide_last(cells: Cells, frame: Frame, asked: Asked) -> None:
     """Of a window the whole range has the number of its last complete bucket."""
-    done = [bucket for bucket, complete in enumerate(asked.complete(period)) if complete]
-    for group in {group for group, bucket in cells if bucket == RANGE and done}:
-        cells[group, RANGE] = None if cells.get((group, done[-1]), 0) is None else cells[group, RANGE]
+    last = last_complete(frame, asked)
+    if last is not None:
+        cells.update({(group, RANGE): None for (group, bucket), value in list(cells.items()) if bucket == last and value is None})
 
 
 def _withheld(formula: Formula, sizes: Mapping[str, Cells], question: Trends, asked: Asked) -> Cells:

@@ -64,6 +64,8 @@ def _cohorts(series: Sequence[Series], frame: Frame, asked: Asked) -> Shown:
         return Shown(frame, every)
     sizes = subjects_by_group(series, frame, asked)
     large = tuple(group for group in every if sizes.get(group, 0) >= asked.least)
+    if asked.hides(sizes.get(EVERYONE, 0)):
+        asked.warn("total_excludes_suppressed")
     return Shown(replace(frame, shown=large, other=False), large, len(every) - len(large))
 
 

@@ -9,6 +9,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.breakdown import ByCohorts
+from consentryd.analytics.exchange import warn_unconverted
+from consentryd.analytics.group import EVERYONE
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.trends import revenue, trailing
@@ -25,7 +28,7 @@ from consentryd.analytics.trends.aggregate import (
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.model import OF_PROPERTY, Measure, Series
 from consentryd.analytics.trends.rolled import rolled_cells, rolled_trailing
-from consentryd.analytics.trends.rows import Frame
+from consentryd.analytics.trends.rows import Frame, is_money
 
 _HISTORY: Final = frozenset({"first_time_event", "first_match"})
 _ROLLED: Final = frozenset({"total", *_HISTORY})
@@ -44,6 +47,8 @@ def series_cells(series: Series, frame: Frame, levels: Levels, asked: Asked, *, 
 def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, *, cumulative: bool = False) -> Cells:
     """The value of every cell that has rows. Counts of a sample are scaled."""
     math = measure.math
+    if is_money(measure):
+        _warn_unconverted(measure, frame, asked)
     if math in trailing.WINDOWS and not trailing.degrades(math, frame.period.interval):
         return _trailing_cells(measure, frame, levels, asked)
     if math == "revenue":
@@ -122,16 +127,29 @@ def _trailing_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked
     days = trailing.days_of(frame.period, window)
     known = rolled_trailing(measure, frame, days, window, asked)
     cells = _trailing_by_events(measure, frame, days, levels, asked) if known is None else known
-    complete = [bucket for bucket, done in enumerate(asked.complete(frame.period)) if done]
-    if complete:
-        cells.update({(group, RANGE): value for (group, bucket), value in list(cells.items()) if bucket == complete[-1]})
+    last = last_complete(frame, asked)
+    cells.update({(group, RANGE): value for (group, bucket), value in list(cells.items()) if bucket == last})
     return {cell: scaled(value, asked.scale) for cell, value in cells.items()}
+
+
+def last_complete(frame: Frame, asked: Asked) -> int | None:
+    """The number of the last bucket that is over; of a comparison, of the last that is compared with one that is."""
+    reached = asked.now if frame.cut is None or frame.cut.since is None else frame.cut.since
+    return max((bucket for bucket, done in enumerate(frame.period.complete(reached, asked.late)) if done), default=None)
 
 
 def _trailing_by_events(measure: Measure, frame: Frame, days: Period, levels: Levels, asked: Asked) -> Cells:
     rows = replace(frame, period=days).rows(measure)
     statement = trailing.statement(rows, trailing.WINDOWS[measure.math], together=levels.together)
     return trailing.active(gathered(frame, statement, Span(days.since, days.until), asked), frame.period, days)
+
+
+def _warn_unconverted(measure: Measure, frame: Frame, asked: Asked) -> None:
+    """Of the groups that are shown; where these are cohorts, of everyone."""
+    once = f" AND g = '{EVERYONE}'" if isinstance(frame.breakdown, ByCohorts) else ""
+    missing = f"revenue IS NOT NULL AND v IS NULL{once}"
+    statement = f"SELECT currency, count(*) AS n FROM ({frame.rows(measure)}) WHERE {missing} GROUP BY currency"
+    warn_unconverted(statement, frame.span, asked)
 
 
 def _revenue_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:

@@ -88,7 +88,7 @@ class Trends(Question):
     breakdown: Breakdown | None = None
     compare: CompareKind | None = None
     compare_partial: Literal["elapsed", "whole"] = Field(
-        "elapsed", description="Cut the comparison of a bucket that is not over at the part that has passed."
+        "elapsed", description="Cut the comparison of a range that is not over at the part that has passed."
     )
     formulas: list[NamedFormula] = Field(default=[], max_length=20)
     display: Literal["series", "total", "cumulative"] = "series"

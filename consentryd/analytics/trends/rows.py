@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from consentryd.analytics.breakdown import ByCohorts, ByProperties
 from consentryd.analytics.calendar import index_sql
 from consentryd.analytics.condition import Condition, Matcher
+from consentryd.analytics.exchange import MONEY
 from consentryd.analytics.field import field_of
 from consentryd.analytics.group import group_sql, named_sql, shown_sql, value_of
 from consentryd.analytics.period import Period
@@ -102,14 +103,17 @@ class Frame:
         return f"SELECT {columns}, {index_sql('t', self.period.edges)} AS b FROM ({inner})"
 
     def _inner(self, source: Source, measure: Measure, conditions: Sequence[str], group: str, extra: str = "") -> str:
-        value = field_of(measure.property).text if measure.property else "NULL"
-        if measure.math == "unique_groups":
-            value = source.account()
+        value = source.account() if measure.math == "unique_groups" else self._value(measure)
         subject = VISITOR if self.visitors else source.account() if self.accounts else "e.subject"
         return (
             f"SELECT {subject} AS subject, e.session, epoch_us(e.time) AS t, {group} AS g, {value} AS v, e.revenue, e.currency{extra}"
             f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
         )
+
+    def _value(self, measure: Measure) -> str:
+        if measure.property is None:
+            return "NULL"
+        return f"CAST({self.setting.rates.amount_sql()} AS VARCHAR)" if is_money(measure) else field_of(measure.property).text
 
     def _conditions(self, source: Source) -> list[str]:
         found = [] if self.where is None else [source.holds(self.where)]
@@ -118,6 +122,11 @@ class Frame:
 
     def _cut_sql(self, time: str) -> str:
         return "" if self.cut is None else f" AND NOT ({time} >= {self.cut.since} AND {time} < {self.cut.until})"
+
+
+def is_money(measure: Measure) -> bool:
+    """Whether its numbers are amounts, which are converted; where values are only told apart they stay as they were sent."""
+    return measure.property == MONEY and measure.math != "unique_values"
 
 
 def as_number(text: str = "v") -> str:
