@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
+from consentryd.consent.purposes import require_known
 from consentryd.gateway.auditor import Auditor
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.cohorts import Reckoner
@@ -83,6 +84,7 @@ class House:
         self.metrics = Metrics()
         require_profile(settings)
         self.policy = Policy(settings.consent, self.metrics.count_invalid_consent)
+        require_known(settings, self.policy.purposes)
         countries = CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)
         countries.open()
         agents = AgentClassifier()

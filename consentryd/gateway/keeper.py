@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 from structlog.typing import FilteringBoundLogger
 
-from consentryd.config.settings import Settings
+from consentryd.config.settings import Settings, Storage
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.priority import step_back
 from consentryd.model.clock import DAY, SECOND, Clock
 from consentryd.model.error import CorruptStore
-from consentryd.storage import change
+from consentryd.storage import change, rejected
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.hold import held_subjects
@@ -119,14 +119,16 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
             else:
-                await self._stores[name].log.transact(_trim_changes)
+                await self._stores[name].log.transact(partial(_trim, self._settings.storage))
                 if report.events:
                     await self._stores[name].log.transact(partial(_note_retention, report))
                     self._logger.info("retention deleted", region=name, events=report.events)
 
 
-def _trim_changes(commit: Transaction) -> None:
+def _trim(settings: Storage, commit: Transaction) -> None:
+    """Commits trim dead letters too, but where nobody sends there are none."""
     change.trim(commit.connection, commit.now - change.KEPT)
+    rejected.trim(commit.connection, settings.rejected_events, commit.now - settings.rejected_days * DAY)
 
 
 def _note_retention(report: RetentionReport, commit: Transaction) -> None:
