@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -49,6 +50,8 @@ class Source:
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Line numbers from 1, and lines without their ends; None for one longer than `LONGEST_LINE`. Blank lines are left out."""
         for number, line in enumerate(self._split(), start=1):
+            if number == 1 and line is not None:
+                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 -- what some editors begin a file with
             if line is None or (stripped := line.strip()):
                 yield number, None if line is None else stripped
 
