@@ -1,12 +1,21 @@
 """What housekeeping does once a day."""
 
+import pytest
+
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import open_logger
-from consentryd.model.clock import DAY
+from consentryd.model.clock import DAY, is_due
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.rejected import Letter
-from tests.rights.estate import opened
+from tests.rights.estate import NOW, opened
+
+
+@pytest.mark.parametrize(
+    ("ahead", "due"), [(0, False), (DAY - 1, False), (DAY, True), (-1, True)], ids=["now", "soon", "a day on", "set back"]
+)
+def test_what_is_done_now_and_then_goes_on_when_the_clock_is_set_back(ahead, due):
+    assert is_due(NOW, NOW + ahead, DAY) is due
 
 
 async def test_letters_that_are_past_their_days_go_where_nobody_sends(tmp_path):
