@@ -335,8 +335,8 @@ Days = Annotated[int, Field(ge=1, description="whole number, at least 1")]
 
 
 class Retention(Section):
-    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, a month at a time.")
-    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, a month at a time.")
+    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, once a day.")
+    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, once a day.")
     purposes: dict[str, Days] = Field(
         default={}, description="Purpose to days, for consented events of purposes that are kept for a shorter time."
     )
