@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from consentryd.config.countries import COUNTRIES, GROUPS
 
@@ -26,6 +26,13 @@ SiteName = Annotated[
         description="1 to 63 lower-case letters, digits, dots, dashes and underscores",
     ),
 ]
+
+
+def _named(path: object) -> object:
+    """An empty path would be the folder of the settings file."""
+    if path == "":
+        raise ValueError("empty")
+    return path
 
 
 def _country(code: str) -> str:
@@ -139,7 +146,9 @@ class Limits(Section):
 
 
 class Storage(Section):
-    data_dir: Path = Field(Path("data"), description="Where everything is kept; relative to the configuration file.")
+    data_dir: Annotated[Path, BeforeValidator(_named)] = Field(
+        Path("data"), description="Where everything is kept; relative to the configuration file."
+    )
     commit_interval_ms: float = Field(3.0, ge=0, le=1000, description="How long a commit waits for company.")
     commit_events: int = Field(2000, ge=1, description="A commit with this many events does not wait.")
     pending_events: int = Field(
@@ -341,8 +350,8 @@ Days = Annotated[int, Field(ge=1, description="whole number, at least 1")]
 
 
 class Retention(Section):
-    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, a month at a time.")
-    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, a month at a time.")
+    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, once a day.")
+    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, once a day.")
     purposes: dict[str, Days] = Field(
         default={}, description="Purpose to days, for consented events of purposes that are kept for a shorter time."
     )
@@ -410,6 +419,14 @@ class Settings(Section):
         if not isinstance(sites, Mapping) or not isinstance(defaults, Mapping):
             return values
         return {**values, "sites": {name: _merged(defaults, _given(site)) for name, site in sites.items()}}
+
+    @model_validator(mode="after")
+    def _retention_names_regions(self) -> Self:
+        for key, site in (("site", self.site), *((f"sites.{name}", site) for name, site in self.sites.items())):
+            for region in site.retention.regions:
+                if region not in self.regions:
+                    raise ValueError(f"{key}.retention.regions names {region}; the regions are {', '.join(self.regions)}")
+        return self
 
     @model_validator(mode="after")
     def _no_country_twice(self) -> Self:

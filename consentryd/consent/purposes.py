@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consentryd.config.settings import Consent
+from consentryd.config.settings import Consent, Settings
 from consentryd.model.error import ConfigError
 
 
@@ -43,11 +43,11 @@ class Purposes:
         self.opt_out = frozenset(name for name, purpose in table.items() if purpose.opt_out or settings.gpc_scope == "all")
         self._aliases: dict[str, tuple[str, ...]] = {name.casefold(): (name,) for name in table}
         for name, targets in settings.categories.items():
-            self._aliases[name.casefold()] = self._known(targets, "consent.categories")
+            self._aliases[name.casefold()] = self.require(targets, "consent.categories")
         self._patterns = [
-            (re.compile(translate(glob)), self._known([name], "consent.events")[0]) for glob, name in settings.events.items()
+            (re.compile(translate(glob)), self.require([name], "consent.events")[0]) for glob, name in settings.events.items()
         ]
-        self._default = self._known([settings.default_purpose], "consent.default_purpose")[0]
+        self._default = self.require([settings.default_purpose], "consent.default_purpose")[0]
 
     def named(self, name: str) -> tuple[str, ...]:
         """The purposes that a category's name or id stands for, letter case aside; none when it stands for nothing here."""
@@ -58,11 +58,21 @@ class Purposes:
         name = next((purpose for pattern, purpose in self._patterns if pattern.match(event)), self._default)
         return self.by_name[name]
 
-    def _known(self, names: list[str], setting: str) -> tuple[str, ...]:
+    def require(self, names: Iterable[str], setting: str) -> tuple[str, ...]:
+        """The names that a setting gives. Raises `ConfigError` for one that is no purpose."""
         unknown = [name for name in names if name not in self.by_name]
         if unknown:
             raise ConfigError(f"{setting} names the purpose {unknown[0]!r}, which is not one of: {', '.join(sorted(self.all))}")
         return tuple(names)
+
+
+def require_known(settings: Settings, purposes: Purposes) -> None:
+    """Raises `ConfigError` for a setting that names a purpose which is in no table: it would say something about nothing."""
+    if "purposes" in settings.analytics.model_fields_set:
+        purposes.require(settings.analytics.purposes, "analytics.purposes")
+    purposes.require(settings.site.retention.purposes, "site.retention.purposes")
+    for name, site in settings.sites.items():
+        purposes.require(site.retention.purposes, f"sites.{name}.retention.purposes")
 
 
 def load_purposes(settings: Consent) -> Purposes:

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
 
 from consentryd.gateway.answer import error_answer
+from consentryd.gateway.commit_trouble import Cause, trouble_of
 from consentryd.gateway.cors import preflight, put_cors
 from consentryd.gateway.door import DOOR, Door
 from consentryd.gateway.endpoint import Endpoint, Handler
@@ -22,7 +23,7 @@ from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
-from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound
+from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound, Unavailable
 
 _UNKNOWN: Final = "unknown"
 BAD_REQUEST: Final = 400
@@ -76,8 +77,9 @@ class _Edge:
             except ConsentryError as error:
                 response = error_answer(error)
             except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, the client gets the one error shape
-                _log_failure(logger, route, error)
-                response = error_answer(ConsentryError("internal", "Something went wrong here; it is logged."))
+                cause = trouble_of(error)
+                _log_failure(logger, route, error, cause)
+                response = error_answer(_FAILURE if cause is None else _TROUBLE)
             if cors:
                 put_cors(response.headers, request.headers.get("Origin"))
             metrics.count_request(route, response.status)
@@ -96,9 +98,14 @@ class _Edge:
         return answer
 
 
-def _log_failure(logger: FilteringBoundLogger, route: str, error: Exception) -> None:
+_FAILURE: Final = ConsentryError("internal", "Something went wrong here; it is logged.")
+_TROUBLE: Final = Unavailable("store_unavailable", "The store cannot do that at the moment.")
+
+
+def _log_failure(logger: FilteringBoundLogger, route: str, error: Exception, cause: Cause | None) -> None:
     """Type and place only: an exception's text may quote the client."""
-    logger.error("request failed", route=route, error=type(error).__name__, at=frames_of(error))
+    told = {} if cause is None else {"cause": cause.value}
+    logger.error("request failed", route=route, error=type(error).__name__, **told, at=frames_of(error))
 
 
 async def _unknown_path(_request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
-from consentryd.model.clock import HOUR, SECOND, Clock
+from consentryd.model.clock import HOUR, SECOND, Clock, is_due
 from consentryd.rights.audit import audit
 from consentryd.storage.durable import replace_private
 from consentryd.storage.lease import Busy
@@ -59,7 +59,7 @@ class Auditor:
         self._due_at = await asyncio.to_thread(self._last) + interval
         try:
             while True:
-                if self._clock.now() >= self._due_at:
+                if is_due(self._due_at - interval, self._clock.now(), interval):
                     self._due_at = self._clock.now() + (interval if await self.run() else min(interval, _RETRY))
                 await asyncio.sleep(TICK_S)
         finally:

@@ -91,6 +91,14 @@ def cause_of(error: Exception) -> Cause:
     return Cause.DAMAGED if isinstance(error, CorruptStore) else Cause.OTHER
 
 
+def trouble_of(error: Exception) -> Cause | None:
+    """What of the disk or of the database stood in the way, if that was it; then the same request may succeed later."""
+    if isinstance(error, sqlite3.Error):
+        cause = cause_of(error)
+        return None if cause is Cause.OTHER else cause
+    return _OF_SYSTEM.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
 def _told(error: Exception) -> dict[str, Any]:
     """Class and text where the text is SQLite's, the system's or our own. Any other may quote what a client sent: its place instead."""
     told: dict[str, Any] = {"error": type(error).__name__}

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
+from consentryd.consent.purposes import require_known
 from consentryd.gateway.auditor import Auditor
 from consentryd.gateway.clients import Clients
 from consentryd.gateway.cohorts import Reckoner
@@ -64,6 +65,7 @@ from consentryd.storage.master import load_master
 from consentryd.storage.region import DATABASE, RegionStore
 from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
+from consentryd.storage.tenancy import serving
 
 #: How long an erasure waits for queries before it lets other work go first and comes back.
 RIGHTS_WAIT_S: Final = 5.0
@@ -81,6 +83,7 @@ class House:
         self.metrics = Metrics()
         require_profile(settings)
         self.policy = Policy(settings.consent, self.metrics.count_invalid_consent)
+        require_known(settings, self.policy.purposes)
         countries = CountryDatabase(settings.privacy.country_database, city=settings.privacy.city)
         countries.open()
         agents = AgentClassifier()
@@ -180,6 +183,17 @@ async def open_services(
     """The house with its doors' services; closes what it opened. Housekeeping runs in the first worker."""
     use_system_memory()
     clock = SystemClock()
+    root = settings.storage.data_dir
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with serving(root):
+        async with _open_services(settings, regions, worker, logger, clock) as services:
+            yield services
+
+
+@contextlib.asynccontextmanager
+async def _open_services(
+    settings: Settings, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger, clock: Clock
+) -> AsyncIterator[Services]:
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     try:

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.priority import step_back
-from consentryd.model.clock import DAY, SECOND, Clock
+from consentryd.model.clock import DAY, SECOND, Clock, is_due
 from consentryd.model.error import CorruptStore
 from consentryd.storage import change, rejected
 from consentryd.storage.compaction import compact
@@ -61,7 +61,7 @@ class Keeper:
             while True:
                 for name, store in self._stores.items():
                     await self._tend(name, store)
-                if self._clock.now() - self._retained_at >= DAY:
+                if is_due(self._retained_at, self._clock.now(), DAY):
                     await self._retain()
                 await asyncio.sleep(TICK_S)
         finally:

@@ -194,7 +194,7 @@ REQUEST_ENDPOINTS: Final = (
         parameters=(_ID,),
         response=None,
         media_type="application/zip",
-        statuses=_READ,
+        statuses=(*_READ, 409),
     ),
     _endpoint(
         "GET",

@@ -7,6 +7,7 @@ import io
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from consentryd.gateway import body, document
 from consentryd.gateway.answer import head, json_answer
@@ -105,12 +106,23 @@ async def get_export(request: web.Request) -> web.StreamResponse:
     rights, caller = _enter(request)
     name = request.match_info["request"]
     events = await rights.ask(rights.desk.export_size, name, caller)
+    if request.method == hdrs.METH_HEAD:
+        return web.StreamResponse(headers=_export_head(events))
+    with await rights.ask(rights.desk.claim_export, name):
+        response = web.StreamResponse(headers=_export_head(events))
+        await response.prepare(request)
+        await _send_export(rights, name, response)
+        await rights.ask(rights.desk.destroy_export, name, caller)
+    return response
+
+
+def _export_head(events: int) -> CIMultiDict[str]:
     headers = head("application/zip")
     headers.update({"Content-Disposition": 'attachment; filename="your-data.zip"', "X-Consentry-Events": str(events)})
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
-    if request.method == hdrs.METH_HEAD:
-        return response
+    return headers
+
+
+async def _send_export(rights: Rights, name: str, response: web.StreamResponse) -> None:
     pipe = _Pipe(asyncio.get_running_loop())
     work = asyncio.create_task(asyncio.to_thread(_write, rights, name, pipe))
     try:
@@ -125,8 +137,6 @@ async def get_export(request: web.Request) -> web.StreamResponse:
                 pipe.queue.get_nowait()
             await asyncio.sleep(0.01)
         raise
-    await rights.ask(rights.desk.destroy_export, name, caller)
-    return response
 
 
 class _Pipe(io.RawIOBase):

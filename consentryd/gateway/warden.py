@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.gateway.day_keys import DayKeys
-from consentryd.model.clock import MINUTE, Clock
+from consentryd.model.clock import MINUTE, Clock, is_due
 from consentryd.rights.registrar import Registrar
 from consentryd.rights.withdrawal import Sweeper
 from consentryd.storage.delta import DeltaLake
@@ -62,7 +62,7 @@ class Warden:
         try:
             await self._introduce()
             await self._tend_keys()
-            if self._clock.now() - self._swept_at >= SWEEP_EVERY:
+            if is_due(self._swept_at, self._clock.now(), SWEEP_EVERY):
                 self._swept_at = self._clock.now()
                 await self._sweep()
         except Busy:

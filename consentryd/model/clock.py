@@ -22,6 +22,11 @@ class SystemClock:
         return time.time_ns() // 1_000
 
 
+def is_due(last: int, now: int, every: int) -> bool:
+    """Whether `every` microseconds are over since `last`, or the clock was set back behind it: what is done now and then goes on then."""
+    return not 0 <= now - last < every
+
+
 class ManualClock:
     """A clock that tests set by hand."""
 

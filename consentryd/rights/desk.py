@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import secrets
@@ -20,7 +21,7 @@ from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.receipt import principal
 from consentryd.model.clock import Clock
-from consentryd.model.error import Conflict, Forbidden, NotFound, Unprocessable
+from consentryd.model.error import Conflict, CorruptStore, Forbidden, NotFound, Unprocessable
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.archive import Head, Lines, write_archive
 from consentryd.rights.change import check_purposes
@@ -196,6 +197,28 @@ class Desk:
         with next(iter(self.offices.values())).casebook() as book:
             row = book.get(request)
         return row is not None and (bool(row.terms.get("themself")) or IdentityKind.EMAIL not in row.terms["kinds"])
+
+    def claim_export(self, request: str) -> IO[bytes]:
+        """Be the only one, in any process, who fetches an export, until what is returned is closed.
+
+        Raises `NotFound` if it was fetched meanwhile, `Conflict` while somebody else does.
+        """
+        path = next(iter(self.offices.values())).export_path(request)
+        try:
+            claim = path.open("rb")
+        except FileNotFoundError:
+            self._artifacts(request)
+            raise CorruptStore(f"the export {path} is missing") from None
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._artifacts(request)
+        except BlockingIOError:
+            claim.close()
+            raise Conflict("conflict", "The export is being fetched. If that breaks off, it can be fetched again.") from None
+        except BaseException:
+            claim.close()
+            raise
+        return claim
 
     def write_export(self, request: str, sink: IO[bytes]) -> None:
         """Write the ZIP of an export. Raises `NotFound`, `CorruptStore`."""

@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from consentryd.model.clock import Clock
-from consentryd.model.error import ConfigError
+from consentryd.model.error import ConfigError, CorruptStore
+from consentryd.storage.damage import CURE, explain, is_damage
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import make_private, sync_folder, write_private
@@ -40,18 +41,37 @@ def back_up(
 ) -> BackupReport:
     """Copy the data directory `root` to the folder `target`, which must not exist. It appears when it is whole, never before.
 
-    Raises `ConfigError` if it exists, `Busy` if something seals or erases for minutes, `OSError`.
+    Raises `ConfigError` if it exists or there is nothing to copy, `CorruptStore` if what would be copied is damaged, `Busy` if something
+    seals or erases for minutes, `OSError`.
     """
     if target.exists():
         raise ConfigError(f"{target} exists already; name a folder that does not.")
+    databases, regions = sorted(root.glob("*.db")), [path.parent.name for path in sorted(root.glob("*/region.db"))]
+    if not databases and not regions:
+        raise ConfigError(f"There is nothing in {root} to make a backup of.")
     draft = target.with_name(f"{target.name}.partial")
     if draft.exists():
         shutil.rmtree(draft)
     draft.mkdir(parents=True, mode=0o700)
+    try:
+        return _fill(root, draft, target, databases, regions, clock, progress)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _fill(
+    root: Path,
+    draft: Path,
+    target: Path,
+    databases: Sequence[Path],
+    regions: Sequence[str],
+    clock: Clock,
+    progress: Callable[[str, int, int], None],
+) -> BackupReport:
     at = clock.now()
-    for path in sorted(root.glob("*.db")):
+    for path in databases:
         copy_database(path, draft / path.name, "control")
-    regions = [path.parent.name for path in sorted(root.glob("*/region.db"))]
     for done, name in enumerate(regions):
         progress(f"region {name}", done, len(regions))
         _copy_region(root / name, draft / name)
@@ -82,7 +102,21 @@ def check_backup(backup: Path) -> dict[str, Any]:
 
 
 def copy_database(source: Path, target: Path, schema: str) -> None:
-    """One moment of a database that others write to, as a private file of its own."""
+    """One moment of a database that others write to, as a private file of its own. Raises `CorruptStore` if it is damaged."""
+    try:
+        copy_pages(source, target, schema)
+        with closing(sqlite3.connect(target)) as copy:
+            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise CorruptStore(explain(error, [source])) from error
+    if problem != "ok":
+        raise CorruptStore(f"{source} is damaged: {' '.join(problem.split())}. {CURE}")
+
+
+def copy_pages(source: Path, target: Path, schema: str) -> None:
+    """As `copy_database`, but takes what is damaged along. Raises `CorruptStore` if it is no database, `sqlite3.DatabaseError`."""
     make_private(target)
     with closing(open_database(source, schema, readonly=True)) as connection, closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
@@ -97,6 +131,7 @@ def _copy_region(root: Path, target: Path) -> None:
             copy_database(root / "region.db", target / "region.db", "region")
             files = [lake.folder / file.path for file in lake.state().files]
             log = [path for path in (lake.folder / "_delta_log").glob("*") if path.is_file()]
+        lake.check(lake.state().files, deep=True)
         for path in [*files, *log, *_keys(root)]:
             copied = target / path.relative_to(root)
             copied.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -18,6 +18,7 @@ CURE: Final = "Stop the gateway and put a backup in its place with `consentry re
 
 def note_opened(path: Path) -> None:
     """Where to look if SQLite finds damage."""
+    _OPENED.pop(path, None)  # the newest stands last
     if len(_OPENED) < _REMEMBERED:
         _OPENED[path] = None
 
@@ -34,9 +35,11 @@ def is_damage(error: BaseException) -> bool:
 
 def explain(error: sqlite3.Error, among: Iterable[Path] | None = None) -> str:
     """The error in a line: of damage, with the file that has it and what to do. `among` are the files in question, if few."""
+    suspects = list(_OPENED if among is None else among)
+    if suspects and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        return f"{suspects[-1]}: {error}. SQLite has to write in {suspects[-1].parent}, even to read."
     if not is_damage(error):
         return f"SQLite: {error}"
-    suspects = list(_OPENED if among is None else among)
     damaged = [path for path in suspects if _is_damaged(path)] or suspects
     return f"{' or '.join(map(str, damaged))}: {error}. {CURE}"
 

@@ -53,6 +53,11 @@ def open_region_keys(root: Path, region: str, master: MasterKey) -> RegionKeys:
     return _unwrap(_read(path), region, master, path)
 
 
+def is_wrapped_by(path: Path, master: MasterKey) -> bool:
+    """Whether the ring at `path` is there and names `master`. Raises `ConfigError` if it cannot be read."""
+    return path.exists() and master.id in _read(path)["wraps"]
+
+
 def rotate_master(root: Path, old: MasterKey, new: MasterKey) -> list[str]:
     """Wrap every region's keys by `new` as well as by `old`; returns the regions. No data is touched.
 

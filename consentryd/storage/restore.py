@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,119 +21,144 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.keys import open_region_keys
+from consentryd.storage.later import (
+    CONTROL,
+    LATER,
+    SINCE,
+    TELLING,
+    carry,
+    carry_api_keys,
+    carry_keys,
+    copy_later,
+    hide_refused,
+)
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.master import DEFAULT_FILE, MasterKey
 from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
 from consentryd.storage.seal import Sealer
-from consentryd.storage.signing import read
+from consentryd.storage.tenancy import vacated
 from consentryd.storage.tombstone import bury, forget_tombstones, returned
 
 WAIT_S: Final = 120.0
 
-#: What later decisions of people look like, table by table: rows that the backup lacks, and those that are newer than its own.
-_CARRIED: Final = (
-    "INSERT OR IGNORE INTO erased SELECT * FROM later.erased",
-    "INSERT OR REPLACE INTO suppression SELECT * FROM later.suppression",
-    "INSERT OR REPLACE INTO legal_hold SELECT * FROM later.legal_hold",
-    "INSERT OR REPLACE INTO restriction SELECT * FROM later.restriction",
-    "INSERT OR REPLACE INTO alias SELECT * FROM later.alias",
-    "INSERT OR IGNORE INTO subject SELECT * FROM later.subject WHERE id IN (SELECT subject FROM later.choice)",
-    "INSERT OR REPLACE INTO identity SELECT * FROM later.identity WHERE subject IN (SELECT subject FROM later.choice)",
-    "INSERT OR REPLACE INTO withdrawal SELECT * FROM later.withdrawal",
-    (
-        "INSERT INTO choice SELECT * FROM later.choice WHERE true ON CONFLICT DO UPDATE SET state = excluded.state, "
-        "vouched = excluded.vouched, decided_at = excluded.decided_at, entry = excluded.entry, notice = excluded.notice "
-        "WHERE excluded.decided_at > decided_at"
-    ),
-    "INSERT OR IGNORE INTO choice_proof SELECT * FROM later.choice_proof",
-    "INSERT OR IGNORE INTO personal_use SELECT * FROM later.personal_use",
-    "INSERT OR REPLACE INTO request SELECT * FROM later.request",
-    "INSERT OR IGNORE INTO request_identity SELECT * FROM later.request_identity",
-    "INSERT OR IGNORE INTO ledger SELECT * FROM later.ledger",
-    "INSERT OR IGNORE INTO ledger_node SELECT * FROM later.ledger_node",
-    "INSERT OR REPLACE INTO ledger_checkpoint SELECT * FROM later.ledger_checkpoint",
-    "DELETE FROM artifact",
-)
-
 
 class Restored(NamedTuple):
-    """What a restore did in one region: subjects and events that had come back with the backup and were erased again."""
+    """What a restore did in one region: subjects and events that had come back with the backup and were erased again.
+
+    `rectifications` were made since the backup; what they corrected is as wrong again as it was.
+    """
 
     region: str
     subjects: int
     events: int
+    rectifications: int
 
 
-def restore(root: Path, backup: Path, master: MasterKey, clock: Clock, later: Path | None = None) -> list[Restored]:
-    """Put a backup in the place of the data directory `root`; the gateway must not run. The old directory is kept beside it.
+class RestoreReport(NamedTuple):
+    """`kept` are the regions that the backup knows nothing of. `keys_followed`: keys made and revoked since the backup are so again."""
 
-    `later`: a data directory, or a folder of `<region>/region.db` and `<region>/keys/signing.json` files, that knows what happened since;
-    default: `root` itself.
+    regions: tuple[Restored, ...]
+    kept: tuple[str, ...]
+    keys_followed: bool
+    replaced: Path | None
+
+
+def restore(
+    root: Path,
+    backup: Path,
+    master: MasterKey,
+    clock: Clock,
+    later: Path | None = None,
+    keeps: Callable[[str], bool] = lambda _purpose: False,
+) -> RestoreReport:
+    """Put a backup in the place of the data directory `root`, which nobody may serve. The old directory is kept beside it.
+
+    `later`: a data directory, or a folder of `<region>/region.db` and `<region>/keys/*.json` files, that knows what happened since;
+    default: `root` itself. `keeps` says of which purposes withdrawn events stay (`on_withdrawal = keep`).
     Raises `ConfigError` if nothing knows it, or the backup is not whole; `CorruptStore` if somebody erased would have come back.
     """
+    old = place_for_old(root)
     manifest = check_backup(backup)
     known = root if later is None else later
     for region in manifest["regions"]:
         if not (known / region / "region.db").exists():
             raise ConfigError(
-                f"Nothing tells who was erased in region {region} since the backup: {known / region / 'region.db'} is missing. "
-                "Name a folder with a later copy of it by --since."
+                f"Nothing tells who was erased in region {region} since the backup: {known / region / 'region.db'} is missing. {SINCE}"
             )
     staging = root.with_name(f"{root.name}.restoring")
     if staging.exists():
         shutil.rmtree(staging)
+    with vacated(root):
+        try:
+            report = _stage(root, backup, manifest["regions"], known, staging, master, clock, keeps)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        replaced = root.exists()
+        if replaced:
+            root.rename(old)
+        staging.rename(root)
+        sync_folder(root.parent)
+    return report._replace(replaced=old if replaced else None)
+
+
+def place_for_old(root: Path) -> Path:
+    """Where the directory that is replaced will be. Raises `ConfigError` where it cannot be put there."""
+    old = root.with_name(f"{root.name}.before-restore")
+    if old.exists() and not root.exists():
+        raise ConfigError(f"A restore was broken off: {old} is what {root} was. Rename it back, then restore again.")
+    if old.exists():
+        raise ConfigError(f"{old}, from an earlier restore, is in the way. Look at it, then delete it.")
+    if root.is_mount():
+        raise ConfigError(f"{root} is a mount point and cannot be replaced. Keep the data in a folder of it (storage.data_dir).")
+    return old
+
+
+def _stage(
+    root: Path,
+    backup: Path,
+    regions: Sequence[str],
+    known: Path,
+    staging: Path,
+    master: MasterKey,
+    clock: Clock,
+    keeps: Callable[[str], bool],
+) -> RestoreReport:
     shutil.copytree(backup, staging, ignore=shutil.ignore_patterns(MANIFEST))
     if (root / DEFAULT_FILE).exists():
         shutil.copy2(root / DEFAULT_FILE, staging / DEFAULT_FILE)
-    for region in manifest["regions"]:
-        _carry_signing(known / region / "keys" / "signing.json", staging / region / "keys" / "signing.json")
-    done = [_restore_region(staging, region, known / region / "region.db", master, clock) for region in manifest["regions"]]
-    old = root.with_name(f"{root.name}.before-restore")
-    if old.exists():
-        raise ConfigError(f"{old}, from an earlier restore, is in the way. Look at it, then delete it.")
-    if root.exists():
-        root.rename(old)
-    staging.rename(root)
-    sync_folder(root.parent)
-    return done
+    followed = carry_api_keys(known / CONTROL, staging / CONTROL)
+    done = []
+    for region in regions:
+        folder = staging / region
+        scratch = folder / LATER
+        copy_later(known / region / "region.db", scratch, "region", TELLING)
+        carry_keys(known / region / "keys", folder / "keys", master)
+        done.append(_restore_region(staging, region, scratch, master, clock, keeps))
+        scratch.unlink()
+    kept = [path.parent.name for path in sorted(root.glob("*/region.db")) if path.parent.name not in regions]
+    for region in kept:
+        shutil.copytree(root / region, staging / region)
+    return RestoreReport(tuple(done), tuple(kept), followed, None)
 
 
-def _restore_region(staging: Path, region: str, later: Path, master: MasterKey, clock: Clock) -> Restored:
+def _restore_region(
+    staging: Path, region: str, later: Path, master: MasterKey, clock: Clock, keeps: Callable[[str], bool]
+) -> Restored:
     folder, keys = staging / region, open_region_keys(staging, region, master)
     with closing(open_database(folder / "region.db", "region")) as connection:
-        _carry(connection, later)
+        size = Ledger(connection).size
+        carry(connection, later, region)
         back = [subject for subject, _ in returned(connection, keys.identity)]
         events = _erase_again(connection, folder, back, keys.identity, clock.now())
         connection.execute("BEGIN IMMEDIATE")
+        rectified = hide_refused(connection, size, keeps)
         Ledger(connection).append(clock.now(), EntryKind.RESTORED, {"subjects_erased_again": len(back)})
         connection.execute("COMMIT")
         empty_wal(connection, WAIT_S)
         _check(folder, back)
-    return Restored(region, len(back), events)
-
-
-def _carry_signing(later: Path, restored: Path) -> None:
-    """The ledger goes on, so the keys that signed its newer part go with it, unless it is another ledger's."""
-    if later.exists() and (not restored.exists() or read(later)["origin"] == read(restored)["origin"]):
-        shutil.copy2(later, restored)
-
-
-def _carry(connection: sqlite3.Connection, later: Path) -> None:
-    """Take over what people decided after the backup was made."""
-    open_database(later, "region").close()  # brings an older copy to today's tables
-    connection.execute("ATTACH DATABASE ? AS later", (str(later),))
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _CARRIED:
-                connection.execute(statement)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-    finally:
-        connection.execute("DETACH DATABASE later")
+    return Restored(region, len(back), events, rectified)
 
 
 def _erase_again(connection: sqlite3.Connection, folder: Path, subjects: list[int], key: bytes, now: int) -> int:
@@ -146,6 +172,7 @@ def _erase_again(connection: sqlite3.Connection, folder: Path, subjects: list[in
     ]
     connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("DELETE FROM rejected")  # shapes of what they sent may be among them, and nothing tells which
         bury(connection, subjects, "restore", key, now)
         delete_rows(connection, Person(tuple(subjects), tuple(digests)), now)
         connection.execute("COMMIT")

@@ -166,6 +166,35 @@ def lane_with(folder, lines):
     lane.close()
 
 
+def test_what_was_sent_counts_as_sent_although_the_full_disk_cannot_note_it(make, transport, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("consentry.lane.os.pwrite", full)
+    client = make(spool=tmp_path)
+    for n in range(3):
+        client.track("seen", {"n": n}, user_id="u")
+        assert client.flush(5)
+    assert numbers(transport) == [0, 1, 2]
+    client.close()
+    assert client.stats.lost == 0
+
+
+def test_a_lane_that_cannot_be_made_leaves_nothing_behind(tmp_path, monkeypatch):
+    descriptors, opened = len(list(Path("/proc/self/fd").iterdir())), os.open
+
+    def out_of_files(path, *arguments, **options):
+        if str(path).endswith("done"):
+            raise OSError(28, "No space left on device")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr("consentry.lane.os.open", out_of_files)
+    with pytest.raises(OSError, match="No space"):
+        Lane.make(tmp_path / ("0" * 16))
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
 def test_a_torn_or_changed_line_is_left_out_and_counted(make, transport, tmp_path, until):
     good = [
         line_of(Record(4_000_000_000, b'{"messageId":"m%d","type":"track","properties":{"n":%d}}' % (n, n))) for n in range(3)

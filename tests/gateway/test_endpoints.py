@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,19 @@ async def test_readiness_follows_the_checks(gateway: Gateway) -> None:
         {"name": "log eu", "ok": True, "detail": ""},
         {"name": "disk", "ok": False, "detail": "12 MB free"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(sqlite3.SQLITE_FULL, 503), (sqlite3.SQLITE_BUSY, 503), (sqlite3.SQLITE_ERROR, 500)]
+)
+async def test_what_the_disk_or_the_database_refuses_may_be_sent_again(gateway: Gateway, code: int, status: int) -> None:
+    def fail(_event: object) -> Result:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = code
+        raise error
+
+    gateway.collector.fate = fail
+    assert (await gateway.post("/v1/batch", {"batch": [{"event": "x"}]}))[0] == status
 
 
 async def test_outcomes_are_counted_once_each_and_labels_are_bounded(gateway: Gateway) -> None:

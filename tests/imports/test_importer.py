@@ -143,6 +143,12 @@ async def test_an_access_log_is_recognised_and_what_is_no_page_is_no_fault() -> 
     assert {event.type for event in store.seen.values()} == {"page"}
 
 
+@pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b'ent":"cut off"}\n', b"\n\0\n"])
+async def test_what_stands_before_the_first_whole_line_does_not_hide_what_the_file_is(head: bytes) -> None:
+    summary = await run(Store(), head + b'{"event":"x"}\n{"event":"y"}\n')
+    assert summary.outcomes == {Outcome.STORED: 2}
+
+
 async def test_a_format_that_was_named_is_not_guessed() -> None:
     summary = await run(Store(), events(2), reader=CombinedReader(Fingerprint(SECRET)))
     assert summary.malformed == 2

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from consentryd.config.settings import Region, Rights
 from consentryd.model.clock import SystemClock
-from consentryd.model.error import ConfigError
+from consentryd.model.error import ConfigError, CorruptStore
+from consentryd.model.identity import IdentityKind
+from consentryd.model.key import KeyKind
+from consentryd.rights.demand import NamedIdentity
 from consentryd.storage.backup import back_up, check_backup
+from consentryd.storage.control import ControlStore
+from consentryd.storage.keys import retire_masters, rotate_master
 from consentryd.storage.ledger import Ledger, verify_ledger
-from consentryd.storage.master import load_master
-from consentryd.storage.restore import Restored, restore
+from consentryd.storage.master import DEFAULT_FILE, MasterKey, load_master, write_master
+from consentryd.storage.restore import RestoreReport, place_for_old, restore
 from consentryd.storage.scan import forms_of
-from tests.rights.estate import opened
+from consentryd.storage.tenancy import serving
+from tests.rights.estate import OFFICER, opened
 
 
-def brought_back(path: Path, backup: Path, since: Path | None = None) -> list[Restored]:
+def brought_back(path: Path, backup: Path, since: Path | None = None) -> RestoreReport:
     return restore(path, backup, load_master(None, path, {}), SystemClock(), since)
+
+
+def damage(path: Path, table: str) -> None:
+    """Spoil the first page of a table, as a bad disk does."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+
+
+def one(path: Path, statement: str) -> Any:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row = connection.execute(statement).fetchone()
+    return None if row is None else row[0]
 
 
 async def lived(path: Path, backup: Path) -> tuple[list[dict], set[int]]:
@@ -49,7 +76,7 @@ async def test_an_erased_person_does_not_come_back_and_stays_suppressed_and_a_wi
     path, backup = tmp_path / "data", tmp_path / "backup"
     left, subjects = await lived(path, backup)
     done = await asyncio.to_thread(brought_back, path, backup)
-    assert [(each.region, each.subjects, each.events) for each in done] == [("eu", 3, 6), ("us", 0, 0)]
+    assert [(each.region, each.subjects, each.events) for each in done.regions] == [("eu", 3, 6), ("us", 0, 0)]
     with opened(path) as estate:
         objected = {row["subject"] for row in left if row["event_id"] == "m-4"}
         assert estate.rows() == [row for row in left if row["subject"] not in objected]
@@ -120,3 +147,114 @@ def test_a_backup_that_was_changed_or_exists_is_refused(tmp_path: Path) -> None:
             file.write(b"\xff")
         with pytest.raises(ConfigError, match="not what was backed up"):
             check_backup(backup)
+
+
+async def test_what_ended_since_the_backup_is_over_and_what_was_applied_since_is_applied_again(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path, rights=Rights(grace_s=3600)) as estate:
+        await estate.send(*(estate.event(f"u-{number}") for number in range(6)))
+        held = [NamedIdentity(IdentityKind.USER_ID, "u-1")]
+        estate.desk.hold(held, "case 7", OFFICER)
+        asked = [estate.ask(kind, user_id=f"u-{number}")["id"] for kind, number in (("restriction", 2), ("erasure", 3))]
+        estate.clock.advance(1)
+        one(path / "eu" / "region.db", "UPDATE request SET starts_at = 0 WHERE type = 'restriction'")
+        estate.finish(asked[0])
+        back_up(path, backup, estate.clock)
+        estate.desk.hold(held, "case 7", OFFICER, lift=True)
+        estate.desk.cancel(asked[1], OFFICER)
+    with opened(path) as estate:
+        estate.finish(estate.ask("restriction", user_id="u-2", lift=True)["id"])
+        estate.finish(estate.ask("rectification", user_id="u-4", corrections={"plan": "pro"})["id"])
+        estate.finish(estate.ask("objection", user_id="u-5", purposes=["analytics"])["id"])
+    one(path / "eu" / "region.db", "DELETE FROM withdrawal")  # as when it was swept
+    report = await asyncio.to_thread(brought_back, path, backup)
+    assert [each.rectifications for each in report.regions] == [1, 1]
+    with opened(path) as estate:
+        assert estate.desk.holds(OFFICER) == []
+        assert {row["event_id"] for row in estate.rows()} == {f"m-{number + 1}" for number in range(5)}
+        assert await estate.send(estate.event("u-3", messageId="again")) == ["stored"]
+
+
+def test_keys_that_were_revoked_stay_so_and_a_rotated_master_opens_the_restored_rings(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate, closing(ControlStore(path / "control.db", estate.clock)) as control:
+        leaked, secret = control.create_key(KeyKind.SERVER, "shop", "")
+        back_up(path, backup, estate.clock)
+        control.revoke(leaked.id)
+        _, later = control.create_key(KeyKind.SERVER, "shop", "")
+    new = MasterKey.generate()
+    rotate_master(path, load_master(None, path, {}), new)
+    write_master(path / DEFAULT_FILE, new)
+    retire_masters(path, new)
+    assert brought_back(path, backup).keys_followed
+    with opened(path) as estate, closing(ControlStore(path / "control.db", estate.clock)) as control:
+        assert control.lookup(secret) is None
+        assert control.lookup(later) is not None
+
+
+def test_a_restore_waits_for_nobody_to_serve_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        back_up(path, backup, estate.clock)
+    with serving(path), serving(path), pytest.raises(ConfigError, match="A gateway serves"):
+        brought_back(path, backup)
+    older = tmp_path / "older"
+    shutil.copytree(path, older)
+    with opened(path) as estate:
+        estate.desk.hold([NamedIdentity(IdentityKind.USER_ID, "u-1")], "case 7", OFFICER)
+        back_up(path, tmp_path / "newer", estate.clock)
+    with pytest.raises(ConfigError, match="older than the backup"):
+        brought_back(path, tmp_path / "newer", older)
+    assert {each.name for each in tmp_path.iterdir()} == {"data", "backup", "older", "newer"}
+    brought_back(path, backup)
+    with pytest.raises(ConfigError, match="in the way"):
+        brought_back(path, backup)
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="Rename it back"):
+        place_for_old(path)
+
+
+async def test_of_a_damaged_database_there_is_no_backup_and_it_can_be_replaced_by_one(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(*(estate.event(f"u-{number}") for number in range(30)))
+        back_up(path, backup, estate.clock)
+    damage(path / "eu" / "region.db", "log")
+    with pytest.raises(CorruptStore, match=r"eu/region\.db"):
+        back_up(path, tmp_path / "spoilt", SystemClock())
+    assert {each.name for each in tmp_path.iterdir()} == {"data", "backup"}  # noqa: ASYNC240 -- a test may wait
+    await asyncio.to_thread(brought_back, path, backup)
+    with opened(path) as estate:
+        assert len(estate.rows()) == 30
+    shutil.rmtree(tmp_path / "data.before-restore")
+    damage(path / "eu" / "region.db", "erased")
+    with pytest.raises(ConfigError, match=r"region.db is damaged in what tells.*--since"):
+        brought_back(path, backup)
+    await asyncio.to_thread(brought_back, path, backup, backup)
+    check_backup(backup)
+
+
+async def test_a_damaged_file_of_the_lake_is_in_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+        (stored,) = (path / "eu").rglob("*.parquet")
+        data = bytearray(stored.read_bytes())
+        data[len(data) // 2] ^= 1
+        stored.write_bytes(data)
+        with pytest.raises(CorruptStore, match=stored.name):
+            await asyncio.to_thread(back_up, path, tmp_path / "backup", estate.clock)
+    with pytest.raises(ConfigError, match="nothing"):
+        back_up(tmp_path / "empty", tmp_path / "backup", SystemClock())
+
+
+async def test_a_region_that_the_backup_does_not_know_stays(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path, regions={"eu": Region(countries=["*"])}) as estate:
+        back_up(path, backup, estate.clock)
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"), region="us")
+    assert (await asyncio.to_thread(brought_back, path, backup)).kept == ("us",)
+    with opened(path) as estate:
+        assert len(estate.rows("us")) == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import jwt
 import pytest
 
 from bench.gateway import Gateway
+from consentryd.model.error import ConfigError
+from consentryd.storage.tenancy import vacated
 
 SECRET = "a secret of thirty-two bytes at least, for tests"
 CONTEXT = {"consent": {"purposes": {"analytics": True}}}
@@ -89,6 +93,33 @@ def test_an_export_is_fetched_once(gateway: Gateway) -> None:
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)
     assert ask(gateway, "GET", f"/v1/privacy/requests/{told['id']}")[1]["export"] is None
+
+
+def test_of_two_who_fetch_an_export_at_once_one_gets_it(gateway: Gateway) -> None:
+    send(gateway, "u-26")
+    told = ask(gateway, "POST", "/v1/privacy/requests?wait=20", demand("access", "u-26"))[1]
+    headers = {"Authorization": f"Bearer {gateway.keys['privacy']}"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: gateway.request("GET", told["export"]["path"], headers=headers)[0], range(4)))
+    assert answers.count(200) == 1
+    assert set(answers) <= {200, 404, 409}
+
+
+def test_an_export_whose_fetching_broke_off_can_be_fetched(gateway: Gateway) -> None:
+    send(gateway, "u-27")
+    told = ask(gateway, "POST", "/v1/privacy/requests?wait=20", demand("access", "u-27"))[1]
+    headers = {"Authorization": f"Bearer {gateway.keys['privacy']}"}
+    vault = next(gateway.data.glob("*/exports/*"))  # the first region's: whoever fetches holds it
+    with (vault.parents[2] / "eu" / "exports" / vault.name).open("rb") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        assert gateway.request("GET", told["export"]["path"], headers=headers)[0] == 409
+    assert gateway.request("GET", told["export"]["path"], headers=headers)[0] == 200
+
+
+def test_nothing_takes_the_place_of_a_data_directory_that_is_served(gateway: Gateway) -> None:
+    assert gateway.process is not None
+    with pytest.raises(ConfigError, match="Stop that first"), vacated(gateway.data):
+        pass
 
 
 def test_a_token_acts_for_its_person_and_for_nobody_else(gateway: Gateway) -> None:

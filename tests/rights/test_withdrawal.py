@@ -7,6 +7,7 @@ import pytest
 
 from consentryd.gateway.logs import open_logger
 from consentryd.gateway.warden import Warden
+from consentryd.model.clock import DAY
 from consentryd.model.error import Unavailable
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.withdrawal import Sweeper
@@ -213,6 +214,18 @@ async def test_the_warden_sweeps_in_the_background_and_tries_again_while_the_lak
     with region.lake.writing():
         await warden.look()
     assert len(region.sweeper.due()) == 1
+    await warden.look()
+    assert (region.sweeper.due(), region.seen(restricted=False)) == ([], [])
+
+
+async def test_the_warden_goes_on_when_the_clock_is_set_back(region):
+    settings, log = region.house.services.settings, open_logger(region.house.services.settings.server, io.StringIO())
+    stores, registrar = region.house.house.stores, region.house.house.registrar
+    warden = Warden(settings, region.house.house.policy, stores, registrar, None, region.house.clock, log)
+    await warden.look()
+    region.house.clock.advance(-DAY)
+    await region.send("bought", "a-1")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
     await warden.look()
     assert (region.sweeper.due(), region.seen(restricted=False)) == ([], [])
 

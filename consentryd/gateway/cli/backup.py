@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from consentryd.consent.policy import Policy
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show_json
+from consentryd.gateway.cli.console import complain, say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
-from consentryd.storage.master import load_master
+from consentryd.model.error import ConfigError
+from consentryd.storage.master import DEFAULT_FILE, load_master
 
 
 def backup(
@@ -22,11 +24,14 @@ def backup(
 ) -> None:
     """Copy everything that is stored into a new folder, consistent although the gateway serves meanwhile.
 
+    Everything is read and checked: of a damaged database or lake file the command says which it is, and makes no backup.
+
     The master key is not in it: keep that elsewhere. `rights.backup_days` tells certificates of erasure how long you keep backups.
     """
     from consentryd.storage.backup import back_up  # noqa: PLC0415 -- Arrow takes a second to load
 
     settings = installation.load(config)
+    installation.check_control(settings)
     report = back_up(settings.storage.data_dir, folder, SystemClock())
     if as_json:
         show_json(report._asdict())
@@ -47,18 +52,42 @@ def restore(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a backup in the place of the data directory. Stop the gateway first.
+    """Put a backup in the place of the data directory. Refuses while a gateway serves that: stop it first.
 
-    Whoever was erased since the backup is erased from it again, suppressions and withdrawals since then stay in force, and only then it
-    takes its place. The replaced directory stays beside it as `<name>.before-restore`.
+    Whoever was erased since the backup is erased from it again, and what was decided since holds: suppressions, withdrawals, restrictions,
+    legal holds as they are now, API keys made and revoked, a rotated master key. Only then it takes its place. What was rectified since is
+    as it was in the backup, and the command says how many requests that are. Regions that the backup does not know stay as they are.
+
+    The replaced directory stays beside it as `<name>.before-restore`. Nobody is erased from that: delete it when all is well.
     """
-    from consentryd.storage.restore import restore as run  # noqa: PLC0415 -- Arrow takes a second to load
+    from consentryd.storage.restore import place_for_old  # noqa: PLC0415 -- Arrow takes a second to load
+    from consentryd.storage.restore import restore as run  # noqa: PLC0415
 
     settings = installation.load(config)
     root = settings.storage.data_dir
-    done = run(root, folder, load_master(settings.keys.master, root, os.environ), SystemClock(), since)
+    place_for_old(root)
+    purposes = Policy(settings.consent).purposes.by_name
+
+    def keeps(purpose: str) -> bool:
+        return purpose in purposes and purposes[purpose].on_withdrawal == "keep"
+
+    if settings.keys.master is None and not (root / DEFAULT_FILE).exists():
+        raise ConfigError(f"{root / DEFAULT_FILE} is missing: put the master key there that was in use when the backup was made.")
+    master = load_master(settings.keys.master, root, os.environ)
+    report = run(root, folder, master, SystemClock(), since, keeps)
     if as_json:
-        show_json([each._asdict() for each in done])
+        replaced = None if report.replaced is None else str(report.replaced)
+        show_json({**report._asdict(), "regions": [each._asdict() for each in report.regions], "replaced": replaced})
         return
-    for each in done:
+    for each in report.regions:
         say(f"{each.region}: restored; {each.subjects} erased people and {each.events:,} events of theirs were taken out again.")
+    if rectified := max((each.rectifications for each in report.regions), default=0):
+        complain(f"{rectified} rectifications were made since the backup. Make them again: what they corrected is as it was.")
+    for region in report.kept:
+        say(f"{region}: not in the backup; it stays as it was.")
+    if not report.keys_followed:
+        complain(
+            "API keys are those of the backup: nothing tells which were made and revoked since. Look at `consentry keys list`."
+        )
+    if report.replaced is not None:
+        say(f"What was there before is in {report.replaced}. Nobody will be erased from that: delete it when all is well.")

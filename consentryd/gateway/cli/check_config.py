@@ -13,6 +13,7 @@ from rich.table import Table
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
+from consentryd.consent.purposes import require_known
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
@@ -65,7 +66,7 @@ def check_contents(settings: Settings) -> None:
         if not (path.is_dir() if key in FOLDERS else path.is_file())
     ]
     checks: list[Callable[[], object]] = [
-        lambda: Policy(settings.consent),
+        lambda: require_known(settings, Policy(settings.consent).purposes),
         lambda: require_profile(settings),
         lambda: load_rules(settings.privacy.rules),
         lambda: check_source(settings.keys.master, settings.storage.data_dir),

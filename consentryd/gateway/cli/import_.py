@@ -44,7 +44,8 @@ def import_(
     site: Annotated[str, typer.Option(help="The site that the events belong to.", metavar="NAME")] = installation.FIRST_SITE,
     region: Annotated[str | None, typer.Option(help="Put all events into this region.", metavar="NAME")] = None,
     form: Annotated[
-        Literal["auto", "jsonl", "combined"], typer.Option("--format", help="What the files hold; auto looks at the first line.")
+        Literal["auto", "jsonl", "combined"],
+        typer.Option("--format", help="What the files hold; auto: told by the first line that fits."),
     ] = "auto",
     as_json: JsonOption = False,
 ) -> None:

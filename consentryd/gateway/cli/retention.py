@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
@@ -21,19 +22,24 @@ def retention(
 ) -> None:
     """Delete the events that are older than `site.retention` and `sites.NAME.retention` let them be. The gateway does it once a day.
 
-    Whole files go where they can, others are rewritten; the region's ledger records how much went.
+    What is still in the log is sealed first; `--dry-run` seals nothing, and tells how many events there it did not look at. Whole files go
+    where they can, others are rewritten; the region's ledger records how much went.
     """
     from consentryd.storage.database import open_database  # noqa: PLC0415 -- Arrow takes a second to load
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415
     from consentryd.storage.hold import held_subjects  # noqa: PLC0415
     from consentryd.storage.retention import note_retention, retain  # noqa: PLC0415
+    from consentryd.storage.seal import Sealer  # noqa: PLC0415
 
     settings, now = installation.load(config), SystemClock().now()
-    found = []
+    found, waiting = [], 0
     for folder in installation.regions(settings):
         with closing(open_database(folder.database, "region", readonly=True)) as connection:
             held = held_subjects(connection)
-        lake = DeltaLake(folder.root)
+            waiting += connection.execute("SELECT coalesce(sum(events), 0) FROM log").fetchone()[0]
+        lake = DeltaLake(folder.root, promoted=settings.analytics.promoted)
+        if not dry_run:
+            Sealer(folder.root, lake, zone=ZoneInfo(settings.analytics.timezone)).run(wait_s=60.0)
         report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
         if report.events and not dry_run:
             with closing(open_database(folder.database, "region")) as connection:
@@ -44,8 +50,10 @@ def retention(
             {"region": folder.name, "site": site, "lane": lane, "events": count} for (site, lane), count in report.events.items()
         ]
     if as_json:
-        show_json({"dry_run": dry_run, "deleted": found})
+        show_json({"dry_run": dry_run, "deleted": found, "not_looked_at": waiting if dry_run else 0})
         return
+    if dry_run and waiting:
+        say(f"{waiting:,} events are in the log and were not looked at; `consentry seal` moves them into the lake.")
     table = Table("region", "site", "lane", "events that would go" if dry_run else "events deleted", box=None)
     for each in found:
         table.add_row(str(each["region"]), str(each["site"]), str(each["lane"]), f"{each['events']:,}")

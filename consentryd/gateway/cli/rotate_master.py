@@ -29,6 +29,9 @@ def rotate(
     """Wrap the regions' keys by another master key. No data is touched, and running gateways need not stop.
 
     With `--to`, set `keys.master` to the same value afterwards. A crash on the way leaves keys that both masters open: run it again.
+
+    A backup made before needs the old key where the data directory is lost; beside that the new one opens it. Make a backup now, or keep
+    a copy of the old key for as long as older backups.
     """
     settings = installation.load(config)
     data = settings.storage.data_dir

@@ -59,7 +59,7 @@ class Summary:
 
 
 class Importer:
-    """Imports as `key` (a server key, or one made up for a site). `reader` is chosen by the first line if None.
+    """Imports as `key` (a server key, or one made up for a site). `reader` is chosen by the first line that can be read if None.
 
     `fingerprint` gives ids to lines without one. `sleep` waits between attempts, in seconds.
     """
@@ -87,7 +87,7 @@ class Importer:
         longest = size = 0
         for number, line in source.lines():
             summary.lines += 1
-            event = Unread.MALFORMED if line is None else self._reader(line).read(line)
+            event = Unread.MALFORMED if line is None else self._read(line)
             if isinstance(event, RawEvent):
                 batch.append((number, event))
                 longest = max(longest, len(line or b""))
@@ -103,10 +103,15 @@ class Importer:
         progress(source.position)
         return summary
 
-    def _reader(self, line: bytes) -> LineReader:
-        if self._chosen is None:
-            self._chosen = (JsonlReader if line.startswith((b"{", b"[")) else CombinedReader)(self._fingerprint)
-        return self._chosen
+    def _read(self, line: bytes) -> RawEvent | Unread:
+        """By the reader of the file, which the first line that one can read decides: a file may begin within a line."""
+        if self._chosen is not None:
+            return self._chosen.read(line)
+        reader = (JsonlReader if line.startswith((b"{", b"[")) else CombinedReader)(self._fingerprint)
+        event = reader.read(line)
+        if event is not Unread.MALFORMED:
+            self._chosen = reader
+        return event
 
     async def _send(self, batch: list[tuple[int, RawEvent]], longest: int, summary: Summary) -> None:
         for attempt in range(ATTEMPTS):

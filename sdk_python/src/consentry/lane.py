@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -79,12 +80,21 @@ class Lane:
 
     @classmethod
     def make(cls, folder: Path) -> Lane:
+        """Raises `OSError`; then nothing of it is left."""
         hidden = folder.with_name(f".{folder.name}")
         hidden.mkdir(mode=0o700)
-        lock = os.open(hidden / "lock", os.O_RDWR | os.O_CREAT, _MODE)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        hidden.rename(folder)  # it is there for others when it is locked
-        return cls(folder, lock)
+        lock = None
+        try:
+            lock = os.open(hidden / "lock", os.O_RDWR | os.O_CREAT, _MODE)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.close(os.open(hidden / "done", os.O_RDWR | os.O_CREAT, _MODE))
+            hidden.rename(folder)  # it is there for others when it is locked
+            return cls(folder, lock)
+        except OSError:
+            if lock is not None:
+                os.close(lock)
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
 
     @classmethod
     def adopt(cls, folder: Path) -> Optional[Lane]:
@@ -139,10 +149,12 @@ class Lane:
         return Batch(records, lines, size, self.cursor)
 
     def settle(self, to: Position) -> None:
-        for number in range(self.settled.segment, to.segment):
-            self._path(number).unlink(missing_ok=True)
-        self.settled = to
-        os.pwrite(self._done, (_DONE % to).encode(), 0)
+        """A disk that is full or read-only is no reason to send anything again: only another process would, and is told by the ids."""
+        before, self.settled = self.settled, to
+        with suppress(OSError):
+            for number in range(before.segment, to.segment):
+                self._path(number).unlink(missing_ok=True)
+            os.pwrite(self._done, (_DONE % to).encode(), 0)
 
     def count(self) -> tuple[int, int]:
         """Lines and bytes from the cursor on; a torn end counts as a line."""
@@ -163,11 +175,11 @@ class Lane:
 
     def remove(self) -> None:
         """The lock goes last: who holds an unlinked one knows that the lane is gone."""
-        for number in self._numbers():
-            self._path(number).unlink(missing_ok=True)
-        for name in ("done", "lock"):
-            (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):
+            for number in self._numbers():
+                self._path(number).unlink(missing_ok=True)
+            for name in ("done", "lock"):
+                (self.folder / name).unlink(missing_ok=True)
             self.folder.rmdir()
         self.close()
 
