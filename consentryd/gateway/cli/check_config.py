@@ -21,8 +21,6 @@ from consentryd.gateway.plan import TrackingPlans
 from consentryd.model.error import ConfigError
 from consentryd.privacy.country import CountryDatabase
 from consentryd.privacy.rules import load_rules
-from consentryd.rights.opendsr import load_processor
-from consentryd.rights.token import check_tokens
 from consentryd.storage.master import check_source
 
 #: Settings that name a folder; every other path is a file's.
@@ -60,6 +58,9 @@ def check_contents(settings: Settings) -> None:
 
     Raises `ConfigError` with a line for each mistake.
     """
+    from consentryd.rights.opendsr import load_processor  # noqa: PLC0415 -- half a second that --help need not wait
+    from consentryd.rights.token import check_tokens  # noqa: PLC0415
+
     mistakes = [
         f"{key}: {path} does not exist"
         for key, path in _paths(settings, "")
