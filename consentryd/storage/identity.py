@@ -14,14 +14,16 @@ from consentryd.storage.index import Owner
 
 CACHED: Final = 10_000
 #: The places of digests which stand one behind the other in the parameter, 16 bytes each. Lists are asked for and written by one statement
-#: and answered by one row: the driver gives the interpreter to another thread for each of both, and waits to have it back.
+#: and answered by one text: the driver gives the interpreter to another thread for each row and column too, and waits to have it back.
 WANTED: Final = (
     "WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM wanted WHERE place + 1 < length(?1) / 16)"
 )
 THERE: Final = "wanted CROSS JOIN identity ON digest = substr(?1, place * 16 + 1, 16)"
 #: The number that changes with other connections' commits, and of the digests that are there place, subject, known.
 _FIND: Final = f"""
-{WANTED} SELECT (SELECT data_version FROM pragma_data_version), group_concat(place || ',' || subject || ',' || known) FROM {THERE}
+{WANTED}
+SELECT (SELECT data_version FROM pragma_data_version) || coalesce(group_concat(',' || place || ',' || subject || ',' || known, ''), '')
+FROM {THERE}
 """  # noqa: S608 - our own names
 #: Subjects as JSON numbers, below zero where no user id belongs to them.
 _CREATE: Final = "INSERT INTO subject (id, known, created_at) SELECT abs(value), value > 0, ?2 FROM json_each(?1)"
@@ -59,9 +61,9 @@ class SqliteIdentityTable:
         young, old = self._young, self._old
         wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
         self._absent = set(wanted)
-        version: int
-        version, found = self._connection.execute(_FIND, (b"".join(wanted),)).fetchone()
-        numbers = iter(map(int, found.split(","))) if found else iter(())
+        (found,) = self._connection.execute(_FIND, (b"".join(wanted),)).fetchone()
+        numbers = map(int, found.split(","))
+        version = next(numbers)
         for place, subject, known in zip(numbers, numbers, numbers, strict=True):
             self._absent.discard(wanted[place])
             self._remember(wanted[place], Owner(subject, bool(known)))

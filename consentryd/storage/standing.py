@@ -11,8 +11,12 @@ from consentryd.storage.change import Feed
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
 from consentryd.storage.identity import THERE, WANTED
 
-#: The newest change announced, whether anybody has chosen anything, and which digests stand for a subject, in one statement.
-_LOOK: Final = f"{WANTED} SELECT (SELECT max(seq) FROM change), EXISTS (SELECT 1 FROM choice), group_concat(place) FROM {THERE}"  # noqa: S608 - our own names
+#: The newest change announced, whether anybody has chosen anything, and which digests stand for a subject.
+_LOOK: Final = f"""
+{WANTED}
+SELECT (SELECT coalesce(max(seq), 0) FROM change) || ',' || EXISTS (SELECT 1 FROM choice) || coalesce(group_concat(',' || place, ''), '')
+FROM {THERE}
+"""  # noqa: S608 - our own names
 
 
 class Standings:
@@ -32,11 +36,12 @@ class Standings:
 
     def look(self, digests: Sequence[bytes] = ()) -> list[bytes]:
         """Take in what was committed since the last look. Those of the digests that stand for a subject."""
-        newest, chosen, found = self._connection.execute(_LOOK, (b"".join(digests),)).fetchone()
+        (found,) = self._connection.execute(_LOOK, (b"".join(digests),)).fetchone()
+        newest, chosen, *places = map(int, found.split(","))
         self.any = bool(chosen)
-        if newest is not None and newest != self._feed.last:
+        if newest != self._feed.last:
             self._follow(self._feed.read(self._connection))
-        return [digests[place] for place in map(int, found.split(","))] if found else []
+        return [digests[place] for place in places]
 
     def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         """What both identities' subjects refused, and the grants that cover either."""
