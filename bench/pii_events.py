@@ -23,9 +23,9 @@ from typing import Any
 from urllib.parse import quote
 
 import phonenumbers
+from Crypto.Hash import keccak
 
 from consentryd.privacy.detect.iban import LENGTHS
-from consentryd.privacy.detect.keccak import keccak_256
 
 LOCALES = [
     "US",
@@ -244,7 +244,7 @@ class Draw:
         """A Bitcoin or Tron address with its checksum, or an Ethereum one in one letter case or in the case that is its checksum."""
         if self.random.random() < 0.3:
             address = self.random.randbytes(20).hex()
-            hashed = keccak_256(address.encode()).hex()
+            hashed = keccak.new(data=address.encode(), digest_bits=256).hexdigest()
             cased = "".join(letter.upper() if digit >= "8" else letter for letter, digit in zip(address, hashed, strict=False))
             return "0x" + self.pick([address, cased])
         raw = self.pick([b"\x00", b"\x05", b"\x41"]) + self.random.randbytes(20)

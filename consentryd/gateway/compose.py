@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
@@ -45,6 +44,7 @@ from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
+from consentryd.model.chance import Chance
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.privacy.agent import AgentClassifier
@@ -129,9 +129,10 @@ class _Home:
     def since(self, identity: Named) -> int | None:
         return self._store.since(self._pseudonyms.identity(*identity))
 
-    def known(self, identities: Sequence[Named]) -> Collection[Named]:
+    def look(self, identities: Sequence[Named]) -> tuple[Collection[Named], bool]:
         digests = {self._pseudonyms.identity(*identity): identity for identity in identities}
-        return [digests[digest] for digest in self._store.known(list(digests))]
+        standings = self._store.standings
+        return [digests[digest] for digest in standings.look(list(digests))], standings.any
 
 
 class _Rejections:
@@ -154,7 +155,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:
         keys = open_region_keys(root, name, master)
-        store = RegionStore(root / name, keys, settings.storage, clock, lambda: secrets.randbits(63))
+        store = RegionStore(root / name, keys, settings.storage, clock, Chance().number)
         try:
             store.open()
         except sqlite3.DatabaseError as error:

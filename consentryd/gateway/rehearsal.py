@@ -100,8 +100,8 @@ class _NoHome:
     def since(self, identity: Named) -> int | None:  # noqa: ARG002  as a store is asked
         return None
 
-    def known(self, identities: Sequence[Named]) -> Sequence[Named]:  # noqa: ARG002  as a store is asked
-        return ()
+    def look(self, identities: Sequence[Named]) -> tuple[Sequence[Named], bool]:  # noqa: ARG002  as a store is asked
+        return (), False
 
 
 class _NoStandings:
@@ -109,7 +109,7 @@ class _NoStandings:
 
     any = False
 
-    def refresh(self) -> None:
+    def look(self) -> None:
         """There is nothing to take in."""
 
     def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:  # noqa: ARG002  as a store is asked

@@ -16,20 +16,20 @@ class Feed:
     """One reader's place in the feed of a region. What a new reader has not read it need not know: it remembers nothing yet."""
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last = 0
 
     def read(self, connection: sqlite3.Connection) -> list[bytes] | None:
         """The digests that changed since the last look; None if some are not on record any more, so that any may have."""
-        rows = connection.execute("SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self._last,)).fetchall()
+        rows = connection.execute("SELECT seq, digest FROM change WHERE seq > ? ORDER BY seq", (self.last,)).fetchall()
         if not rows:
             return []
-        gap = rows[0][0] != self._last + 1
-        self._last = rows[-1][0]
+        gap = rows[0][0] != self.last + 1
+        self.last = rows[-1][0]
         return None if gap else [digest for _, digest in rows]
 
     def skip(self, connection: sqlite3.Connection) -> None:
         """Begin with what comes from now on."""
-        self._last = connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()[0]
+        self.last = connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()[0]
 
 
 def announce(connection: sqlite3.Connection, digests: Iterable[bytes], now: int) -> None:

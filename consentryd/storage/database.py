@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +18,6 @@ from consentryd.storage.durable import make_private
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _MOST_PARAMETERS: Final = 500
-#: Rows inserted by one statement, largest first. Few sizes: the driver keeps their statements ready.
-_TOGETHER: Final = (64, 16, 4, 1)
 
 
 def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3.Connection:
@@ -58,25 +54,6 @@ def select_among(connection: sqlite3.Connection, statement: str, values: Sequenc
     for start in range(0, len(values), _MOST_PARAMETERS):
         some = values[start : start + _MOST_PARAMETERS]
         yield from connection.execute(f"{statement} ({','.join('?' * len(some))})", some)
-
-
-def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, given as values of the named columns, in few statements.
-
-    For each row of `executemany` the driver gives the interpreter to another thread and waits to have it back.
-    """
-    start = 0
-    for size in _TOGETHER:
-        while len(rows) - start >= size:
-            some = rows[start : start + size]
-            connection.execute(_insert(table, len(some[0]), size), tuple(chain.from_iterable(some)))
-            start += size
-
-
-@cache
-def _insert(table: str, columns: int, rows: int) -> str:
-    one = f"({','.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {','.join([one] * rows)}"  # noqa: S608 - our own names
 
 
 def migrate(connection: sqlite3.Connection, schema: str) -> None:

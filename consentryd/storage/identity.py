@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import Final
+
+import orjson
 
 from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
-from consentryd.storage.database import insert_rows
 from consentryd.storage.index import Owner
 
 CACHED: Final = 10_000
-#: All that are there of the digests which stand one behind the other in the parameter, as one row: number in the list, subject, known.
-#: The driver gives the interpreter to another thread for each row, and waits to have it back.
-_FIND: Final = """
-WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM wanted WHERE place + 1 < length(?1) / 16)
-SELECT group_concat(place || ',' || subject || ',' || known)
-FROM wanted CROSS JOIN identity ON digest = substr(?1, place * 16 + 1, 16)
+#: The places of digests which stand one behind the other in the parameter, 16 bytes each. Lists are asked for and written by one statement
+#: and answered by one text: the driver gives the interpreter to another thread for each row and column too, and waits to have it back.
+WANTED: Final = (
+    "WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM wanted WHERE place + 1 < length(?1) / 16)"
+)
+THERE: Final = "wanted CROSS JOIN identity ON digest = substr(?1, place * 16 + 1, 16)"
+#: The number that changes with other connections' commits, and of the digests that are there place, subject, known.
+_FIND: Final = f"""
+{WANTED}
+SELECT (SELECT data_version FROM pragma_data_version) || coalesce(group_concat(',' || place || ',' || subject || ',' || known, ''), '')
+FROM {THERE}
+"""  # noqa: S608 - our own names
+#: Subjects as JSON numbers, below zero where no user id belongs to them.
+_CREATE: Final = "INSERT INTO subject (id, known, created_at) SELECT abs(value), value > 0, ?2 FROM json_each(?1)"
+#: Digests one behind the other, and the subject of each.
+_BIND: Final = """
+INSERT INTO identity (digest, subject, known, created_at)
+SELECT substr(?1, key * 16 + 1, 16), abs(value), value > 0, ?3 FROM json_each(?2)
 """
 
 
@@ -34,25 +46,32 @@ class SqliteIdentityTable:
         self._choices = choices
         self._young: dict[bytes, Owner] = {}
         self._old: dict[bytes, Owner] = {}
-        self._new_digests: dict[bytes, tuple[bytes, int, int, int]] = {}
+        self._new_digests: dict[bytes, Owner] = {}
         self._new_by_subject: dict[int, list[bytes]] = {}
         self._feed = Feed()
         self._feed.skip(connection)
-        self._new_subjects: dict[int, tuple[int, bool, int]] = {}
+        self._new_subjects: dict[int, bool] = {}
         self._absent: set[bytes] = set()
 
-    def prepare(self, digests: Iterable[bytes]) -> None:
-        """Ask in one go for all identities that a commit will ask for. Inside the transaction, what is not there by then is not there."""
+    def prepare(self, digests: Iterable[bytes]) -> int:
+        """Ask in one go for all identities that a commit will ask for. Inside the transaction, what is not there by then is not there.
+
+        Returns the data version: if it is not that of the last time, others committed, and it is to be called again after `refresh`.
+        """
         young, old = self._young, self._old
         wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
         self._absent = set(wanted)
-        if not wanted:
-            return
         (found,) = self._connection.execute(_FIND, (b"".join(wanted),)).fetchone()
-        numbers = iter(map(int, found.split(","))) if found else iter(())
+        numbers = map(int, found.split(","))
+        version = next(numbers)
         for place, subject, known in zip(numbers, numbers, numbers, strict=True):
             self._absent.discard(wanted[place])
             self._remember(wanted[place], Owner(subject, bool(known)))
+        return version
+
+    def doubt(self) -> None:
+        """What was not there may be there now."""
+        self._absent.clear()
 
     def find(self, digest: bytes) -> Owner | None:
         owner = self._young.get(digest)
@@ -64,16 +83,16 @@ class SqliteIdentityTable:
                 self._remember(digest, owner)
         return owner
 
-    def create(self, subject: int, *, known: bool, now: int) -> bool:
+    def create(self, subject: int, *, known: bool) -> bool:
         """False if the id was given a moment ago. Were it given earlier (one in 10^12 at ten million), the commit fails whole."""
         if subject in self._new_subjects:
             return False
-        self._new_subjects[subject] = (subject, known, now)
+        self._new_subjects[subject] = known
         return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
         if digest in self._absent or digest in self._new_digests or self.find(digest) is None:
-            self._put(digest, owner, now)
+            self._put(digest, owner)
         else:
             self._connection.execute(
                 "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
@@ -82,12 +101,10 @@ class SqliteIdentityTable:
         self._remember(digest, owner)
 
     def claim(self, subject: int) -> None:
-        new = self._new_subjects.get(subject)
-        if new is None:
-            self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
+        if subject in self._new_subjects:
+            self._new_subjects[subject] = True
         else:
-            _, _, created_at = new
-            self._new_subjects[subject] = (subject, True, created_at)
+            self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
         self._hand_over(subject, Owner(subject, known=True), now=0)
 
     def merge(self, loser: int, winner: Owner, now: int) -> None:
@@ -99,14 +116,16 @@ class SqliteIdentityTable:
             (loser, winner.subject, now),
         )
 
-    def flush(self) -> None:
+    def flush(self, now: int) -> None:
         """Write the subjects made and the identities bound since the last flush. Raises `sqlite3.IntegrityError` for an id given before."""
         if self._new_subjects:
-            insert_rows(self._connection, "subject (id, known, created_at)", sorted(self._new_subjects.values()))
+            subjects = orjson.dumps(sorted(_signed(*new) for new in self._new_subjects.items()))
+            self._connection.execute(_CREATE, (subjects.decode(), now))
             self._new_subjects.clear()
         if self._new_digests:
-            new = sorted(self._new_digests.values(), key=itemgetter(0))
-            insert_rows(self._connection, "identity (digest, subject, known, created_at)", new)
+            digests = sorted(self._new_digests)
+            subjects = orjson.dumps([_signed(*self._new_digests[digest]) for digest in digests])
+            self._connection.execute(_BIND, (b"".join(digests), subjects.decode(), now))
             self._new_digests.clear()
             self._new_by_subject.clear()
 
@@ -132,8 +151,7 @@ class SqliteIdentityTable:
 
     def _read(self, digest: bytes) -> Owner | None:
         if digest in self._new_digests:
-            _, subject, known, _ = self._new_digests[digest]
-            return Owner(subject, bool(known))
+            return self._new_digests[digest]
         row = self._connection.execute("SELECT subject, known FROM identity WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else Owner(row[0], bool(row[1]))
 
@@ -142,19 +160,19 @@ class SqliteIdentityTable:
             self._young, self._old = {}, self._young
         self._young[digest] = owner
 
-    def _put(self, digest: bytes, owner: Owner, now: int) -> None:
+    def _put(self, digest: bytes, owner: Owner) -> None:
         """The identity is new, and written at the next flush."""
         before = self._new_digests.get(digest)
         if before is not None:
-            self._new_by_subject[before[1]].remove(digest)
-        self._new_digests[digest] = (digest, owner.subject, owner.known, now)
+            self._new_by_subject[before.subject].remove(digest)
+        self._new_digests[digest] = owner
         self._new_by_subject.setdefault(owner.subject, []).append(digest)
         self._absent.discard(digest)
 
     def _hand_over(self, subject: int, owner: Owner, now: int) -> None:
         """All the subject's identities are the owner's from now on. Nobody else knows yet of those that are not written."""
         for digest in self._new_by_subject.get(subject, [])[:]:
-            self._put(digest, owner, self._new_digests[digest][-1])
+            self._put(digest, owner)
             self._remember(digest, owner)
         if subject in self._new_subjects:
             return
@@ -165,3 +183,7 @@ class SqliteIdentityTable:
         for digest in digests:
             self._remember(digest, owner)
         announce(self._connection, digests, now)
+
+
+def _signed(subject: int, known: bool) -> int:
+    return subject if known else -subject

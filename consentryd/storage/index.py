@@ -28,7 +28,7 @@ class IdentityTable(Protocol):
 
     def find(self, digest: bytes) -> Owner | None: ...
 
-    def create(self, subject: int, *, known: bool, now: int) -> bool:
+    def create(self, subject: int, *, known: bool) -> bool:
         """Hand out a subject id; False if it is taken."""
         ...
 
@@ -97,7 +97,7 @@ class SubjectIndex:
 
     def _create(self, digest: bytes, *, known: bool, now: int) -> Owner:
         subject = self._new_subject()
-        while not self._table.create(subject, known=known, now=now):
+        while not self._table.create(subject, known=known):
             subject = self._new_subject()
         owner = made(Owner, (subject, known))
         self._table.bind(digest, owner, now)
@@ -122,7 +122,7 @@ class MemoryIdentityTable:
         subject = self.identities.get(digest)
         return None if subject is None else Owner(subject, self.subjects[subject])
 
-    def create(self, subject: int, *, known: bool, now: int) -> bool:  # noqa: ARG002 - the double keeps no times
+    def create(self, subject: int, *, known: bool) -> bool:
         if subject in self.subjects:
             return False
         self.subjects[subject] = known

@@ -9,7 +9,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -59,18 +59,6 @@ class _Request:
 
     task: Task
     answer: asyncio.Future[Any] | None = None
-    loop: asyncio.AbstractEventLoop | None = None
-
-    def resolve(self, result: Any) -> None:
-        if isinstance(result, Exception):
-            self._call(lambda answer: answer.set_exception(result))
-        else:
-            self._call(lambda answer: answer.set_result(result))
-
-    def _call(self, act: Callable[[asyncio.Future[Any]], None]) -> None:
-        answer, loop = self.answer, self.loop
-        if answer is not None and loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: None if answer.done() else act(answer))
 
 
 class SqliteLog:
@@ -139,9 +127,8 @@ class SqliteLog:
     async def _submit(self, task: Task) -> Any:
         if self._thread is None or not self._thread.is_alive():
             raise Unavailable("store_unavailable", "The store is not open.")
-        loop = asyncio.get_running_loop()
-        answer = loop.create_future()
-        self._queue.put(_Request(task, answer, loop))
+        answer = asyncio.get_running_loop().create_future()
+        self._queue.put(_Request(task, answer))
         return await answer
 
     def _run(self) -> None:
@@ -185,5 +172,25 @@ class SqliteLog:
             self.stats.note_failure(error)
             known = isinstance(error, Unavailable)
             results = [error if known else Unavailable("store_unavailable", "The store could not commit.")] * len(group)
-        for request, result in zip(group, results, strict=True):
-            request.resolve(result)
+        _answer(group, results)
+
+
+def _answer(group: Sequence[_Request], results: Sequence[Any]) -> None:
+    """Tell everyone who waits, each loop in one go."""
+    waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for request, result in zip(group, results, strict=True):
+        if request.answer is not None:
+            waiting.setdefault(request.answer.get_loop(), []).append((request.answer, result))
+    for loop, answers in waiting.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, answers)
+
+
+def _settle(answers: Iterable[tuple[asyncio.Future[Any], Any]]) -> None:
+    for answer, result in answers:
+        if answer.done():
+            continue
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)

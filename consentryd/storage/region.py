@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
 from consentryd.storage import rejected
-from consentryd.storage.database import open_database, select_among
+from consentryd.storage.database import open_database
 from consentryd.storage.index import NewSubject
 from consentryd.storage.keys import RegionKeys
 from consentryd.storage.log import SqliteLog
@@ -70,11 +69,6 @@ class RegionStore:
         the event loop."""
         row = self._read("SELECT created_at FROM identity WHERE digest = ?", digest)
         return None if row is None else int(row[0])
-
-    def known(self, digests: Sequence[bytes]) -> frozenset[bytes]:
-        """Those of the digests that the subject index has, asked in one go for a request's newcomers."""
-        found = select_among(self.reader, "SELECT digest FROM identity WHERE digest IN", digests)
-        return frozenset(digest for (digest,) in found)
 
     def consent_counts(self, site: str, since: str, until: str) -> list[Count]:
         """How people chose, by day: since <= day <= until, as `YYYY-MM-DD`."""

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from consentryd.model.memory import keep
 from consentryd.storage.change import Feed
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
+from consentryd.storage.identity import THERE, WANTED
+
+#: The newest change announced, whether anybody has chosen anything, and which digests stand for a subject.
+_LOOK: Final = f"""
+{WANTED}
+SELECT (SELECT coalesce(max(seq), 0) FROM change) || ',' || EXISTS (SELECT 1 FROM choice) || coalesce(group_concat(',' || place, ''), '')
+FROM {THERE}
+"""  # noqa: S608 - our own names
 
 
 class Standings:
-    """Reads through a read-only connection. Call `refresh` once per request.
+    """Reads through a read-only connection. Call `look` once per request.
 
     While nobody has chosen anything a look costs one comparison. Identities with a subject are remembered until a commit announces a
     change of theirs; the append transaction looks again, so that a stale answer can refuse too little here but never store too much.
@@ -21,26 +30,18 @@ class Standings:
         self._connection = connection
         self._by_digest: dict[bytes, Standing] = {}
         self._by_pair: dict[tuple[bytes | None, bytes | None], Standing] = {}
-        self._data_version = -1
         self._feed = Feed()
         self._feed.skip(connection)
         self.any = False
 
-    def refresh(self) -> None:
-        """Take in what was committed since the last look."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._data_version:
-            return
-        self._data_version = version
-        if not self.any:
-            self.any = self._connection.execute("SELECT 1 FROM choice LIMIT 1").fetchone() is not None
-        changed = self._feed.read(self._connection)
-        if changed is None:
-            self._by_digest.clear()
-        for digest in changed or ():
-            self._by_digest.pop(digest, None)
-        if changed != []:
-            self._by_pair.clear()
+    def look(self, digests: Sequence[bytes] = ()) -> list[bytes]:
+        """Take in what was committed since the last look. Those of the digests that stand for a subject."""
+        (found,) = self._connection.execute(_LOOK, (b"".join(digests),)).fetchone()
+        newest, chosen, *places = map(int, found.split(","))
+        self.any = bool(chosen)
+        if newest != self._feed.last:
+            self._follow(self._feed.read(self._connection))
+        return [digests[place] for place in places]
 
     def of(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         """What both identities' subjects refused, and the grants that cover either."""
@@ -62,6 +63,13 @@ class Standings:
             for row in self._connection.execute("SELECT entry, nonce FROM choice_proof WHERE subject = ?", (subject,))
         ]
         return sorted(found)
+
+    def _follow(self, changed: list[bytes] | None) -> None:
+        if changed is None:
+            self._by_digest.clear()
+        for digest in changed or ():
+            self._by_digest.pop(digest, None)
+        self._by_pair.clear()
 
     def _join(self, user: bytes | None, anonymous: bytes | None) -> Standing:
         found = [self._look(digest) for digest in (user, anonymous) if digest is not None]

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -166,22 +167,22 @@ class Writer:
             raise Unavailable("store_unavailable", "The disk is nearly full.", retry_after=10)
         self._disk_checked_at = now
 
-    def _refresh(self) -> None:
-        """Catch up with other connections' commits, if there were any."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+    def _catch_up(self, digests: AbstractSet[bytes]) -> None:
+        """Have the identities at hand, and what other connections committed, if they did."""
+        version = self._table.prepare(digests)
         if version != self._data_version:
             self._choices.follow(self._table.refresh())
             self._dedup.refresh()
+            self._table.prepare(digests)
             self._data_version = version
 
     def _do(self, tasks: Sequence[Task], now: int) -> tuple[list[Any], _Accepted]:
-        self._refresh()
+        events = list(chain.from_iterable(task.events for task in tasks))
+        self._catch_up({digest for event in events for digest in event[2:5] if digest is not None})
         self._index.forget()
         accepted = _Accepted()
-        events = list(chain.from_iterable(task.events for task in tasks))
         hashes = as_hashes([event.dedup for event in events])
         known = iter(self._dedup.known(hashes).tolist() if events else ())
-        self._table.prepare(digest for event in events for digest in event[2:5] if digest is not None)
         results: list[Any] = []
         for task in tasks:
             if task.work is not None:
@@ -190,7 +191,7 @@ class Writer:
             results.append(self._accept(task.events, known, accepted, now))
             if task.letters:
                 rejected.write(self._connection, task.letters)
-        self._table.flush()
+        self._table.flush(now)
         return results, accepted
 
     def _accept(self, events: Sequence[CleanEvent], known: Iterator[bool], accepted: _Accepted, now: int) -> list[Verdict]:
@@ -234,11 +235,11 @@ class Writer:
 
     def _work(self, work: Callable[[Transaction], Any], now: int) -> Any:
         """What the work returned, or the exception it raised, with its changes undone."""
-        self._table.flush()
+        self._table.flush(now)
         self._connection.execute("SAVEPOINT work")
         try:
             result = work(Transaction(self._connection, self._index, self._choices, now))
-            self._table.flush()
+            self._table.flush(now)
         except sqlite3.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
@@ -248,7 +249,7 @@ class Writer:
         self._connection.execute("RELEASE work")
         self._choices.forget()
         self._index.forget()
-        self._table.prepare(())
+        self._table.doubt()
         return result
 
     def _write(self, accepted: _Accepted, now: int) -> int:

@@ -83,3 +83,8 @@ def test_an_event_with_more_findings_than_anyone_writes_loses_the_rest() -> None
     kept = scrubber().scrub("x", "shop", {"properties": {"notes": texts}}).fields["properties"]["notes"]
     full = MOST_FINDINGS_OF_EVENT // MOST_FINDINGS
     assert kept == ["[us_ssn] " * MOST_FINDINGS] * full + [None] * (6 - full)
+
+
+def test_an_address_that_is_none_costs_no_more_than_other_texts() -> None:
+    wrong = " 0x5AaEB6053f3e94c9B9a09F33669435e7eF1bEaED"
+    assert steps(wrong * FEW) < _NEARLY_LINEAR * steps(" XK051212012345678907 is no account" * FEW)

@@ -32,9 +32,9 @@ class Home:
         self.asked += 1
         return self.at if identity[2] in self.values else None
 
-    def known(self, identities):
+    def look(self, identities):
         self.asked += 1
-        return [identity for identity in identities if identity[2] in self.values]
+        return [identity for identity in identities if identity[2] in self.values], False
 
 
 def event(country=None, user=None, anonymous="a"):

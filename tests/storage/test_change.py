@@ -68,7 +68,7 @@ def test_no_cache_outlives_a_change_of_another_process(
         SqliteSubjectKeys(region / "region.db", b"w" * 32),
     )
     write_choice(database, 2, Choice("analytics", BOB, ChoiceState.DENIED, True, NOW, 0, None))
-    standings.refresh()
+    standings.look()
     assert (table.find(ANN), standings.of(ANN, None).refused) == (Owner(1, known=False), frozenset())
     first = keys.key_for(ANN)
     keys.flush(database, NOW)()
@@ -81,7 +81,7 @@ def test_no_cache_outlives_a_change_of_another_process(
         announce(database, [BOB], NOW + DAY)
         trim(database, NOW + DAY)
     table.refresh()
-    standings.refresh()
+    standings.look()
 
     assert (table.find(ANN), standings.of(ANN, None).refused) == (Owner(2, known=False), frozenset({"analytics"}))
     assert keys.key_for(ANN) != first

@@ -16,7 +16,7 @@ from consentryd.model.clock import ManualClock
 from consentryd.model.event import COLUMNS, CleanEvent
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage.choice import Choices
-from consentryd.storage.database import insert_rows, open_database
+from consentryd.storage.database import open_database
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import MemoryIdentityTable, Owner, SubjectIndex
 from consentryd.storage.person import release, suppress
@@ -129,21 +129,27 @@ def test_an_identity_that_was_bound_anew_stays_when_its_first_subject_is_merged(
     table = SqliteIdentityTable(database, Choices(database))
     first, second, third = (Owner(number, known=number > 1) for number in (1, 2, 3))
     for owner in (first, second, third):
-        table.create(owner.subject, known=owner.known, now=NOW)
+        table.create(owner.subject, known=owner.known)
     table.bind(digest("a"), first, NOW)
     table.bind(digest("b"), first, NOW)
     if flushed:
-        table.flush()
+        table.flush(NOW)
     table.bind(digest("a"), second, NOW)
     table.merge(1, third, NOW)
-    table.flush()
+    table.flush(NOW)
     assert (table.find(digest("a")), table.find(digest("b"))) == (second, third)
     stored = database.execute("SELECT digest, subject, known FROM identity ORDER BY digest").fetchall()
     assert stored == [(digest("a"), 2, 1), (digest("b"), 3, 1)]
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 63, 64, 65, 149])
-def test_rows_are_inserted_whatever_their_number(database: sqlite3.Connection, count: int) -> None:
-    rows = [(digest(str(number)), number, 0, NOW) for number in range(count)]
-    insert_rows(database, "identity (digest, subject, known, created_at)", rows)
-    assert database.execute("SELECT * FROM identity ORDER BY subject").fetchall() == rows
+@pytest.mark.parametrize("count", [0, 1, 64, 1500])
+def test_all_that_is_new_is_written_whatever_its_number(database: sqlite3.Connection, count: int) -> None:
+    table = SqliteIdentityTable(database, Choices(database))
+    people = [Owner(2**63 - 1 - number, known=number % 3 == 0) for number in range(count)]
+    for number, owner in enumerate(people):
+        table.create(owner.subject, known=owner.known)
+        table.bind(digest(str(number)), owner, NOW)
+    table.flush(NOW)
+    assert set(database.execute("SELECT id, known, created_at FROM subject")) == {(*owner, NOW) for owner in people}
+    stored = database.execute("SELECT digest, subject, known, created_at FROM identity").fetchall()
+    assert set(stored) == {(digest(str(number)), *owner, NOW) for number, owner in enumerate(people)}

@@ -38,7 +38,7 @@ class Standings(Protocol):
 
     any: bool
 
-    def refresh(self) -> None:
+    def look(self) -> Any:
         """Take in what was committed since the last look."""
         ...
 
@@ -138,7 +138,7 @@ class Consent:
         """Where the events' identities stand; not asked while nobody in the region has chosen anything."""
         for _, region in events:
             if region not in passage.looked:
-                self._standings[region].refresh()
+                self._standings[region].look()
                 passage.looked[region] = self._standings[region].any
         if True not in passage.looked.values():
             return [NO_STANDING] * len(events)

@@ -37,8 +37,8 @@ class Home(Protocol):
         """When it came to know the identity, UTC microseconds; None if it does not."""
         ...
 
-    def known(self, identities: Sequence[Named]) -> Collection[Named]:
-        """Those of the identities that it knows."""
+    def look(self, identities: Sequence[Named]) -> tuple[Collection[Named], bool]:
+        """Those of the identities that it knows, and whether anybody in the region has chosen anything; what they chose is as of now."""
         ...
 
 
@@ -91,7 +91,8 @@ class Place:
         """Remember where those live whom one region knows; of several which it is is found out event by event."""
         found: dict[Named, list[str]] = {}
         for name, home in self._homes.items():
-            for identity in home.known(list(newcomers)):
+            known, passage.looked[name] = home.look(list(newcomers))
+            for identity in known:
                 found.setdefault(identity, []).append(name)
         passage.strangers.difference_update(found)
         for identity, names in found.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from uuid import uuid4
 
 import orjson
 
@@ -19,6 +18,7 @@ from consentryd.gateway.stages.scene import UTM, Setting, setting_of
 from consentryd.gateway.stages.staged import ConsentedEvent, ValidEvent
 from consentryd.gateway.stages.view import NO_VIEW, Views
 from consentryd.gateway.visitors import Visitors
+from consentryd.model.chance import Chance
 from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent
@@ -45,6 +45,7 @@ _NO_MONEY: Final[Money] = (None, None)
 _PAGES: Final = ("page", "screen")
 _MOST_MONEY: Final = Decimal(10) ** 13
 _CURRENCY_CHARS: Final = 3
+_ID_BYTES: Final = 16
 _ADDRESS_CHARS: Final = 254
 
 
@@ -62,6 +63,7 @@ class Scrub:
         self._scrubbers = scrubbers
         self._views = views
         self._visitors = visitors
+        self._chance = Chance()
 
     def scrub_events(self, events: Sequence[ConsentedEvent], passage: Passage) -> list[CleanEvent]:
         site = passage.intake.key.site
@@ -141,7 +143,7 @@ class Scrub:
         event, decision = consented.event, consented.decision
         client, get = event.scene.client, fields.get
         return [
-            uuid4().hex, passage.intake.key.site, event.type, get("event"),
+            self._chance.take(_ID_BYTES).hex(), passage.intake.key.site, event.type, get("event"),
             event.time // HOUR * HOUR, passage.intake.received_at // HOUR * HOUR,
             decision.lane, decision.purpose, decision.ref, None, self._visitor(consented, passage), None,
             client.country, None, client.device, client.os, client.browser, client.browser_major,

@@ -6,8 +6,9 @@ import hashlib
 import re
 from typing import Final
 
+from Crypto.Hash import keccak
+
 from consentryd.privacy.detect.detector import Detector, Gate
-from consentryd.privacy.detect.keccak import keccak_256
 
 _BASE58: Final = {
     character: value for value, character in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
@@ -46,7 +47,7 @@ def _is_ethereum(match: re.Match[str]) -> bool:
     lower = address.lower()
     if address in {lower, address.upper()}:
         return True
-    hashed = keccak_256(lower.encode()).hex()
+    hashed = keccak.new(data=lower.encode(), digest_bits=256).hexdigest()
     return all(letter.isupper() == (digit >= "8") for letter, digit in zip(address, hashed, strict=False) if letter.isalpha())
 
 

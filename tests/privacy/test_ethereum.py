@@ -1,34 +1,10 @@
-"""Keccak-256 against published vectors and the standard library, and Ethereum addresses by their letter case."""
+"""Ethereum addresses by their letter case."""
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from consentryd.privacy.detect.keccak import keccak_256
 from tests.privacy.test_scrub import stored
-
-
-@pytest.mark.parametrize(
-    ("data", "digest"),
-    [
-        (b"", "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
-        (b"abc", "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
-        (b"testing", "5f16f4c7f149ac4f9510d9cf8cf384038ad348b3bcdc01915f95de12df9d1b02"),
-    ],
-)
-def test_keccak_agrees_with_published_digests(data: bytes, digest: str) -> None:
-    assert keccak_256(data).hex() == digest
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.one_of(st.binary(max_size=300), st.integers(130, 140).map(bytes)))
-def test_with_the_padding_of_the_standard_it_is_sha3(data: bytes) -> None:
-    assert keccak_256(data, 0x06) == hashlib.sha3_256(data).digest()
-
 
 #: The addresses of EIP-55 itself.
 CHECKED = [
