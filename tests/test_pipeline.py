@@ -128,6 +128,47 @@ async def test_the_tracking_plan_rejects_or_flags(tmp_path):
             assert await front.send(track(messageId="m-3", event="Unplanned")) == [Outcome.STORED]
 
 
+@pytest.mark.parametrize("size", [0, 10**7], ids=["at once", "in turns"])
+async def test_of_many_events_the_one_that_breaks_the_plan_is_told(tmp_path, size):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"Bought": {"required": ["price"]}}))
+    with opened(tmp_path, sites={"shop": Site(tracking_plan=plan, tracking_plan_mode="reject")}) as front:
+        items = [
+            track(messageId=f"m-{n}", properties={} if n == 150 else {"price": 1, "note": "word " * 400}) for n in range(300)
+        ]
+        events = read_envelope(parse(json.dumps(items).encode()), None, 300).events
+        results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN, size=size), events)
+        assert [n for n, result in enumerate(results) if result.violation] == [150]
+        assert [n for n, result in enumerate(results) if result.reason is Reason.PLAN_VIOLATION] == [150]
+        await front.house.stores["eu"].log.append(())
+        (letter,) = await front.house.stores["eu"].newest_rejected(10, "shop")
+        assert json.loads(letter.event)["violation"] == {"pointer": "/price", "keyword": "required"}
+
+
+@pytest.mark.parametrize(("words", "turns"), [(20, 0), (4000, 4), (6000, 7)])
+async def test_other_requests_have_their_turn_while_a_large_body_is_looked_at(front, monkeypatch, words, turns):
+    others, run = 0, front.house.pipeline.run
+
+    async def other():
+        nonlocal others
+        while True:
+            await asyncio.sleep(0)
+            others += 1
+
+    waits = []
+    monkeypatch.setattr(front.house.pipeline, "run", lambda *given: waits.append(others) or run(*given))
+    beside = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    items = [track(messageId=f"m-{n}", properties={"note": "word " * words}) for n in range(30)]
+    body = json.dumps(items).encode()
+    results = await front.house.collector.collect(
+        Intake(KEY, NOW, GERMAN, size=len(body)), read_envelope(parse(body), None, 30).events
+    )
+    beside.cancel()
+    assert [result.outcome for result in results] == [Outcome.STORED] * 30
+    assert len(set(waits)) == len(waits) == turns + 1
+
+
 async def test_where_an_event_breaks_the_plan_is_told_in_the_plans_own_names(tmp_path):
     plan = tmp_path / "plan.json"
     item = {"properties": {"sku": {"pattern": "^A"}, "a/b": {"const": 1}}}

@@ -11,7 +11,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.letters import letter
-from consentryd.gateway.pipeline import Pipeline, prepare
+from consentryd.gateway.pipeline import Pipeline, prepare, turns
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import UNKNOWN, Place
 from consentryd.model.decision import Lane
@@ -56,7 +56,7 @@ class Collector:
         """One result per event, in order, once everything stored is durable. Raises `Unavailable`, `Misdirected`: nothing was kept."""
         passage = prepare(intake, self._settings)
         try:
-            items = self._pipeline.run(events, passage)
+            items = await self._run(events, passage)
         except Misdirected:
             await self._note(intake, UNKNOWN)
             raise
@@ -75,6 +75,15 @@ class Collector:
         for position, violation in passage.violations.items():
             results[position] = results[position]._replace(violation=violation)
         return results
+
+    async def _run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
+        """Other requests have their turn between the parts of a large body."""
+        items: list[CleanEvent | Reason] = []
+        for part in turns(events, passage.intake.size):
+            if items:
+                await asyncio.sleep(0)
+            items += self._pipeline.run(part, passage)
+        return items
 
     async def readiness(self) -> list[Check]:
         """Whether each region's log takes a commit now."""

@@ -20,7 +20,7 @@ class Passage:
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now, and
     whether there are any; `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for
     equal events of this request, `tallied` what was counted of their signals. `violations` tells, by their positions,
-    where events do not fit their tracking plan.
+    where events do not fit their tracking plan; `taken` is how many events have been through all stages.
     """
 
     intake: Intake
@@ -34,3 +34,4 @@ class Passage:
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)
     violations: dict[int, Violation] = field(default_factory=dict)
+    taken: int = 0

@@ -60,7 +60,7 @@ class Validate:
         if passage.site.tracking_plan_mode != "off":
             events = [
                 event if event.__class__ is Reason else self._check_plan(event, position, passage)
-                for position, event in enumerate(events)
+                for position, event in enumerate(events, start=passage.taken)
             ]
         return events
 
