@@ -145,9 +145,10 @@ async def test_of_many_events_the_one_that_breaks_the_plan_is_told(tmp_path, siz
         assert json.loads(letter.event)["violation"] == {"pointer": "/price", "keyword": "required"}
 
 
-@pytest.mark.parametrize(("words", "turns"), [(20, 0), (4000, 4), (6000, 7)])
-async def test_other_requests_have_their_turn_while_a_large_body_is_looked_at(front, monkeypatch, words, turns):
-    others, run = 0, front.house.pipeline.run
+@pytest.mark.parametrize("ids", [{}, {"userId": "null"}], ids=["stored", "refused"])
+@pytest.mark.parametrize(("words", "turns"), [(20, 1), (4000, 5), (6000, 8)])
+async def test_other_requests_have_their_turn_while_a_large_body_is_looked_at(front, monkeypatch, words, turns, ids):
+    others = 0
 
     async def other():
         nonlocal others
@@ -155,18 +156,19 @@ async def test_other_requests_have_their_turn_while_a_large_body_is_looked_at(fr
             await asyncio.sleep(0)
             others += 1
 
-    waits = []
-    monkeypatch.setattr(front.house.pipeline, "run", lambda *given: waits.append(others) or run(*given))
+    seen = []
+    scrubber = front.house.scrubbers["eu"]
+    scrub = scrubber.scrub
+    monkeypatch.setattr(scrubber, "scrub", lambda *given: seen.append(others) or scrub(*given))
     beside = asyncio.create_task(other())
     await asyncio.sleep(0)
-    items = [track(messageId=f"m-{n}", properties={"note": "word " * words}) for n in range(30)]
+    items = [track(messageId=f"m-{n}", properties={"note": "word " * words}, **ids) for n in range(30)]
     body = json.dumps(items).encode()
-    results = await front.house.collector.collect(
-        Intake(KEY, NOW, GERMAN, size=len(body)), read_envelope(parse(body), None, 30).events
-    )
+    raws = read_envelope(parse(body), None, 30).events
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN, size=len(body)), raws)
     beside.cancel()
-    assert [result.outcome for result in results] == [Outcome.STORED] * 30
-    assert len(set(waits)) == len(waits) == turns + 1
+    assert {result.outcome for result in results} == {Outcome.REJECTED if ids else Outcome.STORED}
+    assert (len(seen), len(set(seen))) == (30, turns)
 
 
 async def test_where_an_event_breaks_the_plan_is_told_in_the_plans_own_names(tmp_path):

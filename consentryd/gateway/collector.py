@@ -70,7 +70,7 @@ class Collector:
                 endpoint=self._place.endpoint(passage.misdirected),
             )
         verdicts = await self._store(items)
-        self._keep_letters(events, verdicts, passage)
+        await self._keep_letters(events, verdicts, passage)
         results = [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
         for position, violation in passage.violations.items():
             results[position] = results[position]._replace(violation=violation)
@@ -128,7 +128,7 @@ class Collector:
             return [await append(*next(iter(by_region.items())))]
         return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
 
-    def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], passage: Passage) -> None:
+    async def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], passage: Passage) -> None:
         if all(verdict.__class__ is Outcome for verdict in verdicts):
             return
         intake, violations = passage.intake, passage.violations
@@ -138,13 +138,18 @@ class Collector:
             if declared:
                 return
             region = next(iter(self._logs))
-        refused: list[Letter] = [
-            letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region], violations.get(position))
-            for position, (raw, verdict) in enumerate(zip(events, verdicts, strict=True))
-            if verdict.__class__ is Reason and verdict not in _KEPT_BY_SENDERS
-        ]
-        if refused:
-            self._logs[region].reject(refused)
+        position = 0
+        for part in turns(events, intake.size):
+            if position:
+                await asyncio.sleep(0)
+            refused: list[Letter] = [
+                letter(raw, verdict, intake.key.site, intake.received_at, self._scrubbers[region], violations.get(place))
+                for place, (raw, verdict) in enumerate(zip(part, verdicts[position:], strict=False), position)
+                if verdict.__class__ is Reason and verdict not in _KEPT_BY_SENDERS
+            ]
+            position += len(part)
+            if refused:
+                self._logs[region].reject(refused)
 
 
 def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:
