@@ -24,7 +24,7 @@ _IN_PLURAL: Final = frozenset(
     {"email", "phone", "secret", "name", "postal_address", "birth_date", "national_id", "user_id", "ip"}
 )
 _NUMBERED: Final = frozenset({"email", "phone", "secret", "name", "birth_date", "user_id"})
-_NUMBER: Final = re.compile(r"(?<=[a-z])_?[0-9]{1,2}")
+_NUMBER: Final = re.compile(r"(?<=[^\W\d_])_?[0-9]{1,2}")
 
 #: Detectors whose keys tell of everything in an object under them.
 _INHERITED: Final = frozenset(
