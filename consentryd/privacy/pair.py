@@ -11,12 +11,15 @@ NAMES: Final = (
     "name", "Name", "key", "Key", "k", "field", "fieldName", "field_name", "label", "property", "attribute", "param", "parameter", "header",
     "id", "type", "system",
 )  # fmt: skip
+_NAMED: Final = frozenset(NAMES)
 
 _LENGTH: Final = 2
 
 
 def names_in(box: dict[str, Any]) -> Iterator[str]:
     """What an object with a value may call it."""
+    if _NAMED.isdisjoint(box):
+        return
     for key in NAMES:
         name = box.get(key)
         if type(name) is str:

@@ -41,7 +41,7 @@ class PlainKeys:
         unknown = keys.keys() - self.known
         return (
             self._telling.isdisjoint(keys)
-            and all(map(self.take, unknown))
+            and (unknown <= self._values or all(map(self.take, unknown)))
             and (VALUES.isdisjoint(unknown) or not self._is_told(keys))
         )
 
