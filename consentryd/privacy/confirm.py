@@ -11,7 +11,7 @@ from typing import Final
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.detect.secret import PROVIDER
-from consentryd.privacy.gate import GAPS, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
+from consentryd.privacy.gate import GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
@@ -25,10 +25,13 @@ _LEAST_GROUPED: Final = 9
 _LONGEST_START: Final = 256
 _LONGEST_END: Final = 4096
 _SIGNS: Final = (b"+", b"-")
+#: An integer as programs write it that know no integers.
+_WHOLE: Final = re.compile(rb"\.0{1,2}(?![A-Za-z0-9_.])")
 _LETTER: Final = re.compile(rb"-?[A-Za-z](?![A-Za-z0-9_-])")
 #: What stands before a number that is somebody's telephone's, whatever else it could be.
-_LINKS: Final = (b"tel:", b"wa.me/", b"?phone=")
+_LINKS: Final = (b"wa.me/", b"?phone=")
 _LINK: Final = 7
+_LONGEST_LINK: Final = 64
 _OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 _NUMBER: Final = re.compile(rb"(?:[^A-Za-z0-9_.+-][+-]?|[Nn][or]\.)(?=([0-9(][0-9 ./()+-]{7,}[0-9xXkK]))")
@@ -84,6 +87,8 @@ def _has_number(data: bytes) -> bool:
         rest.append(data[last:start])
         last = end
     shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
+    if shapes.find(b"aa:0") >= 0 and LINKED.search(data):
+        return True
     if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0:
         return True
     if shapes.find(LONG_NUMBER) < 0 and shapes.find(b"000000-0") < 0 and not by_dashes(shapes):
@@ -97,12 +102,20 @@ def _is_harmless(data: bytes, start: int, end: int) -> bool:
     if before and before[0] in _WORDS and (before not in _SIGNS or data[start - 2] in _WORDS):
         return before != b"." and data[start - 2 : start - 1] != b"%" and data[end : end + 1] != b"^"
     if after and after[0] in _CONTINUES:
-        return not ((length == _CHINESE and after in b"xX") or _LETTER.match(data, end))
-    if data[max(0, start - _LINK) : start].lower().endswith(_LINKS):
+        return not ((after in b"xX" and (length == _CHINESE or _is_linked(data, start))) or _LETTER.match(data, end))
+    if _is_linked(data, start):
         return False
-    if after == b"." and data[end + 1 : end + 2].isdigit():
+    if after == b"." and data[end + 1 : end + 2].isdigit() and not _WHOLE.match(data, end):
         return True
     return (length <= _SECONDS or (length == _MILLISECONDS and data[start : start + 1] == b"1")) and after != b" "
+
+
+def _is_linked(data: bytes, start: int) -> bool:
+    head = data[max(0, start - _LONGEST_LINK) : start]
+    if head[-_LINK:].lower().endswith(_LINKS):
+        return True
+    head = head.rstrip(b" (/")
+    return head.endswith(b":") and not head.endswith(b'":') and LINKED.search(head + b"0") is not None
 
 
 def _is_grouped(text: bytes) -> bool:

@@ -15,6 +15,7 @@ from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
+from consentryd.privacy.pair import VALUES
 from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
 from consentryd.privacy.rules import KeyRule, RuleTable, detector_names
 from consentryd.privacy.work import MOST_FINDINGS
@@ -23,6 +24,11 @@ _MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
 _NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
 _JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
+_PAIRS: Final = re.compile(rb"\[\s*\[\s*\"")
+#: What may be a field's name and not its value.
+_NAME: Final = re.compile(r"(?=.{1,64}\Z)[^\d:/?&]+(?:\d{1,2}[^\d:/?&]{0,32})?")
+#: Beside a word for these a number is a count: `{"label": "login", "value": 1}`.
+_COUNTED: Final = frozenset({"name", "postal_address", "secret"})
 _ENDS: Final = " ,;!?)"
 _WORD_ENDS: Final = bytes.maketrans(b'?&#;"\t\n\r', b" " * 8)
 
@@ -40,6 +46,7 @@ class Finder:
         self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
         self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key)
         self.classes: Final[dict[str, KeyClass]] = {}
+        self._names: Final[dict[str, KeyClass]] = {}
         self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
@@ -51,6 +58,19 @@ class Finder:
             _remember(self.classes, key, found)
         return found
 
+    def named(self, name: str) -> KeyClass:
+        """The class of what a text says it is, as a key would. A number under a word for a name or a secret is a count."""
+        found = self._names.get(name)
+        if found is None:
+            if not _NAME.fullmatch(name):
+                return PLAIN
+            found = classify(name, self._rules.hints, self._rules.keys)
+            if found.hint in _COUNTED:
+                found = found._replace(plural=True)
+            if not any(map(str.isdigit, name)):
+                _remember(self._names, name, found)
+        return found
+
     def inner_class(self, outer: KeyClass, key: str) -> KeyClass:
         """The class of a key in an object whose own key tells of it."""
         together = PLAIN if outer.holder is None else self.key_class(f"{outer.holder}_{key}")
@@ -60,7 +80,7 @@ class Finder:
         """The keys that tell nothing under a top-level field where `rules` for keys are in force."""
         plain = self._plain.get((part, rules))
         if plain is None:
-            plain = PlainKeys(part, rules, self.key_class)
+            plain = PlainKeys(part, rules, self.key_class, self.named)
             if _may_be_kept(part):
                 keep(self._plain, (part, rules), plain, _MOST_PARTS)
         return plain
@@ -108,6 +128,8 @@ class Finder:
 
     def _has_telling_key(self, data: bytes) -> bool:
         """Whether a key in JSON may tell, under some rule or by itself."""
+        if any(match[1].decode(errors="replace") in VALUES for match in _JSON_KEY.finditer(data)) or _PAIRS.search(data):
+            return True
         classes = (self.key_class(match[1].decode(errors="replace")) for match in _JSON_KEY.finditer(data))
         return any(not about.quiet or about.holder is not None for about in classes)
 

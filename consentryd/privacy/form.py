@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from consentryd.model.memory import keep_seen
+from consentryd.privacy.pair import NAMES, VALUES
 
 MOST_FORMS: Final = 16_384
 LONGEST_BODY: Final = 2_048
@@ -30,6 +31,9 @@ _ENDS: Final = b",]}"
 
 _NUMBER: Final = re.compile(rb'":[0.]+')
 _NUMBERED_KEY: Final = re.compile(rb'0[^"]*":')
+_VALUE: Final = re.compile(rb'"(?:%b)":' % "|".join(sorted(VALUES)).encode())
+_NUMBERED_NAME: Final = re.compile(rb'"(?:%b)":"[^"]*0' % "|".join(NAMES).encode())
+_NUMBERED_FIRST: Final = re.compile(rb'\["[^"]*0[^"]*",[^,\]]+\]')
 
 #: Where fewer than one event in three has a known form, looking for it costs more than it saves: then it is left for a while.
 _PATIENCE: Final = 512
@@ -112,5 +116,8 @@ def without_numbers(form: bytes) -> bytes:
 
 
 def is_general(form: bytes) -> bool:
-    """Whether what a form does not tell can be of no account. A digit in a key is (`ipv4`), and so it is in an escaped character."""
-    return b"\\" not in form and _NUMBERED_KEY.search(form) is None
+    """Whether what a form does not tell can be of no account. A digit in a key or in a name beside a value is
+    (`ipv4`), and so it is in an escaped character."""
+    if b"\\" in form or _NUMBERED_KEY.search(form) is not None or _NUMBERED_FIRST.search(form) is not None:
+        return False
+    return _VALUE.search(form) is None or _NUMBERED_NAME.search(form) is None

@@ -32,6 +32,8 @@ _ESCAPE: Final = re.compile(
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
+#: A number that a link or a word says is somebody's telephone's.
+LINKED: Final = re.compile(rb"(?i:tel|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?[(]?[0-9]")
 _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
 #: Keys of providers whose signs may part them into short runs; nothing of it depends on which digit stands where.
@@ -52,11 +54,11 @@ def gate_of(data: bytes) -> int:
     gate = _by_marks(marks, data) if _SIGNS.search(marks) else 0
     shapes = data.translate(SHAPES, GAPS)
     if shapes.find(b"000000") >= 0:
-        gate |= _by_shapes(shapes)
+        gate |= _by_shapes(shapes) | _by_links(shapes, data)
     if shapes.find(b"0000,") >= 0:
         gate |= _by_commas(shapes, data)
     if shapes.find(b"000-00") >= 0:
-        gate |= by_dashes(shapes)
+        gate |= by_dashes(shapes) | _by_links(shapes, data)
     if shapes.find(b"aaaaa0000a") >= 0:
         gate |= Gate.SHAPE
     if data.translate(RUNS).find(LONG_RUN) >= 0 or (len(data) >= SHORTEST_KEY and _may_be_key(data) and _KEY.search(data)):
@@ -100,6 +102,10 @@ def by_dashes(shapes: bytes) -> int:
     """Eight digits and more, in groups of three and four parted by dashes. A date is parted otherwise."""
     found = shapes.find(b"000-00-0000") >= 0 or shapes.find(b"000-000-000") >= 0 or shapes.find(b"0000-0000-0000") >= 0
     return Gate.DIGITS if found else 0
+
+
+def _by_links(shapes: bytes, data: bytes) -> int:
+    return Gate.DIGITS if shapes.find(b"aa:0") >= 0 and LINKED.search(data) else 0
 
 
 def _by_shapes(shapes: bytes) -> int:

@@ -47,9 +47,9 @@ class Inspector:
         self._observer.forget()
         work = Work(scope, Place("", "", ""), None)
         self._walk.fields(fields, work)
-        shapes, own = self._observer.shapes, self._observer.own
         found = dict.fromkeys((redaction.path, redaction.rule) for redaction in work.redactions)
-        return [Sighting(path, rule, shapes.get(rule, "")) for path, rule in found if rule in shapes or rule not in own]
+        seen = ((path, rule, self._observer.shape(path, rule)) for path, rule in found)
+        return [Sighting(path, rule, shape) for path, rule, shape in seen if shape is not None]
 
     def clean(self, text: str) -> str:
         """A name, fit for a report."""
@@ -71,23 +71,34 @@ def _masked(character: str) -> str:
 
 
 class _Observer(Treatment):
-    """Treats as scrubbing does, and remembers of the last event what was treated. `own` are detectors that saw addresses of the machine."""
+    """Treats as scrubbing does, and remembers of the last event what was treated where. `own` is where the machine itself was seen."""
 
     def __init__(self, decimals: int) -> None:
         super().__init__(b"", None, decimals, bytes)
-        self.shapes: Final[dict[str, str]] = {}
-        self.own: Final[set[str]] = set()
+        self._shapes: Final[dict[tuple[str | None, str], str]] = {}
+        self._own: Final[set[tuple[str | None, str]]] = set()
 
     def forget(self) -> None:
-        self.shapes.clear()
-        self.own.clear()
+        self._shapes.clear()
+        self._own.clear()
+
+    def shape(self, path: str, detector: str) -> str | None:
+        """The form of what was found at a path; None of an address of the machine. What stood in a key was found at no path of its own."""
+        for where in ((path, detector), (None, detector)):
+            if where in self._shapes:
+                return self._shapes[where]
+            if where in self._own:
+                return None
+        return ""
 
     def apply(self, action: Action, detector: str, kind: str, value: Any, path: str, spots: Spots) -> Any:
         treated = super().apply(action, detector, kind, value, path, spots)
         if detector == "ip" and _is_own(str(value)):
-            self.own.add(detector)
+            self._own.update([(path, detector), (None, detector)])
         elif treated is not value and treated != value:
-            self.shapes.setdefault(detector, shape_of(value))
+            shape = shape_of(value)
+            self._shapes.setdefault((path, detector), shape)
+            self._shapes.setdefault((None, detector), shape)
         return treated
 
 

@@ -24,7 +24,7 @@ _IN_PLURAL: Final = frozenset(
     {"email", "phone", "secret", "name", "postal_address", "birth_date", "national_id", "user_id", "ip"}
 )
 _NUMBERED: Final = frozenset({"email", "phone", "secret", "name", "birth_date", "user_id"})
-_NUMBER: Final = re.compile(r"(?<=[a-z])_?[0-9]{1,2}")
+_NUMBER: Final = re.compile(r"(?<=[^\W\d_])_?[0-9]{1,2}")
 
 #: Detectors whose keys tell of everything in an object under them.
 _INHERITED: Final = frozenset(
@@ -45,11 +45,14 @@ _HOLDER: Final = re.compile(
     r"|account_?holder|attendee|participant|author|owner|subscriber|travell?er|applicant)s?|(?P<name>name)s?"
 )
 
+#: Keys of objects in a person's object that are about the same person.
+_SAME: Final = re.compile(r"(?:.*_)?(?:profile|details?|info|data|attributes|traits|personal|identity|account)")
+
 
 class KeyClass(NamedTuple):
     """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither, and
     `token` stands for what a rule takes out. Under a `plural` key a number is a count. `holder` is whose person's object the key has, by a
-    word; `aside` is what is no datum in an object whose key tells."""
+    word; `aside` is what is no datum in an object whose key tells; under the `same` key a person's object goes on."""
 
     hint: str | None = None
     rules: tuple[KeyRule, ...] = ()
@@ -61,6 +64,7 @@ class KeyClass(NamedTuple):
     plural: bool = False
     holder: str | None = None
     aside: bool = False
+    same: bool = False
 
     def tells(self, part: str, rules: frozenset[KeyRule]) -> bool:
         """Whether the key itself decides, or may decide by one of `rules`, about values under the top-level field `part`."""
@@ -77,7 +81,9 @@ class KeyClass(NamedTuple):
             return own
         if self.hint in _INHERITED:
             return own if own.aside else own._replace(hint=self.hint, quiet=False, plural=self.plural)
-        return own if together.hint is None else own._replace(hint=together.hint, quiet=False, plural=together.plural)
+        if together.hint is None:
+            return own._replace(holder=self.holder) if own.same and own.holder is None else own
+        return own._replace(hint=together.hint, quiet=False, plural=together.plural)
 
 
 PLAIN: Final = KeyClass()
@@ -106,6 +112,7 @@ def classify(key: str, hints: Sequence[Hint], rules: Sequence[KeyRule], paramete
         plural=plural,
         holder=None if holder is None or hint is not None else holder["holder"] or holder["name"],
         aside=_ASIDE.fullmatch(words) is not None,
+        same=_SAME.fullmatch(words) is not None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.form import KNOWN, Forms
 from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
+from consentryd.privacy.pair import are_pairs
 from consentryd.privacy.plain import PlainKeys
 from consentryd.privacy.rules import KeyRule, Scope
 
@@ -97,9 +98,15 @@ class Prefilter:
                         below.append(inner)
                     elif inner is not None and kind is not bool:
                         return False
-                if below and type(each) is dict and plain.holds(each):
+                if below and (
+                    plain.holds(each) if type(each) is dict else type(below[-1]) is list and self._are_told(each, plain)
+                ):
                     return False
             if not below:
                 return True
             level = below
         return False
+
+    def _are_told(self, box: list[Any], plain: PlainKeys) -> bool:
+        """Whether a list holds pairs of a name and a value, of which a name tells."""
+        return are_pairs(box) and any(map(plain.tells_name, (name for name, _ in box)))

@@ -17,7 +17,7 @@ from consentryd.model.memory import keep
 from consentryd.privacy.detect import DETECTORS
 from consentryd.privacy.detect.national_id import NUMBERS
 from consentryd.privacy.redaction import USER_ID, Action
-from consentryd.privacy.words import words_of
+from consentryd.privacy.words import without_accents, words_of
 
 _MOST_SCOPES: Final = 4096
 _ANY: Final = "*"
@@ -181,7 +181,7 @@ def detector_names() -> frozenset[str]:
 
 
 def _patterns(rows: Iterable[Mapping[str, str]]) -> list[Hint]:
-    return [(row["detector"], re.compile(row["keys"])) for row in rows]
+    return [(row["detector"], re.compile(without_accents(row["keys"]))) for row in rows]
 
 
 def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
@@ -210,12 +210,14 @@ def _in_words(key: str, number: int) -> str:
     """A literal key in the spelling that keys are compared in: `userAgent` is `user_agent`. Raises `ConfigError` for a pattern that fits no
     key, since it asks for capitals."""
     if _LITERAL.fullmatch(key):
-        return words_of(key)
+        if words_of(key):
+            return words_of(key)
+        raise ConfigError(f"privacy.rules.{number}.key: {key} fits no key: there is no letter or digit in it.")
     if "(?i" not in key and _CAPITAL.search(_NO_LETTERS.sub("", key)):
         raise ConfigError(
             f"privacy.rules.{number}.key: {key} fits no key: keys are compared as lower_snake_case (userAgent is user_agent)."
         )
-    return key
+    return without_accents(key)
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

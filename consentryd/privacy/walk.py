@@ -11,6 +11,7 @@ from consentryd.privacy.fit import fits
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import FIRST_TIME, LAST_TIME
 from consentryd.privacy.key_class import PLAIN, KeyClass
+from consentryd.privacy.pair import VALUES, are_pairs, names_in
 from consentryd.privacy.plain import PlainKeys
 from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.text import TextCleaner
@@ -42,10 +43,12 @@ class Walk:
         tells = about.bequeaths
         result = value
         names: dict[str, str] = {}
+        told = PLAIN if VALUES.isdisjoint(value) else self._called(value)
+        valued = () if told.quiet else VALUES
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if not tells and (raw in keys or plain.take(raw)):
+            if not tells and raw not in valued and (raw in keys or plain.take(raw)):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
@@ -68,6 +71,8 @@ class Walk:
             else:
                 here = f"{path}.{name}" if path else name
                 of = self._finder.inner_class(about, name) if tells else known or self._finder.key_class(name)
+                if raw in valued and of.quiet:
+                    of = told
                 kept = self._value(inner, here, of, depth + 1, work)
             if kept is not inner:
                 if result is value:
@@ -80,9 +85,14 @@ class Walk:
                 names[raw] = name
         return _renamed(result, names) if names else result
 
+    def _called(self, box: dict[str, Any]) -> KeyClass:
+        """What an object with a value says it is."""
+        classes = map(self._finder.named, names_in(box))
+        return max(classes, key=lambda about: (about.hint is not None, not about.quiet), default=PLAIN)
+
     def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
-        if depth > MOST_NESTING or (type(box) is dict and (not plain.cover(box) or plain.holds(box))):
+        if depth > MOST_NESTING or (not plain.cover(box) or plain.holds(box) if type(box) is dict else are_pairs(box)):
             return False
         texts, knows = self._finder.harmless.texts, self._finder.harmless.knows
         for inner in box.values() if type(box) is dict else box:
@@ -103,10 +113,22 @@ class Walk:
     def _list(self, value: list[Any], path: str, about: KeyClass, depth: int, work: Work) -> list[Any]:
         if about.plural:
             about = about._replace(plural=False)
-        kept = [self._value(inner, f"{path}[{index}]", about, depth + 1, work) for index, inner in enumerate(value)]
+        if about.quiet and are_pairs(value):
+            kept = [self._pair(inner, f"{path}[{index}]", depth + 1, work) for index, inner in enumerate(value)]
+        else:
+            kept = [self._value(inner, f"{path}[{index}]", about, depth + 1, work) for index, inner in enumerate(value)]
         if all(new is old for new, old in zip(kept, value, strict=True)):
             return value
         return [None if inner is DROPPED else inner for inner in kept]
+
+    def _pair(self, pair: list[Any], path: str, depth: int, work: Work) -> Any:
+        about = self._finder.named(pair[0])
+        if about.quiet:
+            return self._value(pair, path, about, depth, work)
+        name, value = (self._value(pair[i], f"{path}[{i}]", of, depth + 1, work) for i, of in enumerate((PLAIN, about)))
+        if name is pair[0] and value is pair[1]:
+            return pair
+        return [None if inner is DROPPED else inner for inner in (name, value)]
 
     def _value(self, value: Any, path: str, about: KeyClass, depth: int, work: Work) -> Any:  # noqa: PLR0911  one a kind
         work.nodes -= 1

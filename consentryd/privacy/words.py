@@ -10,6 +10,7 @@ from consentryd.privacy.decode import plain
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
+_NOT_LETTER: Final = re.compile(r"[\W_]+")
 
 #: Letters that no decomposition takes apart.
 _LETTERS: Final = str.maketrans(
@@ -31,13 +32,15 @@ _LETTERS: Final = str.maketrans(
 
 
 def words_of(key: str) -> str:
-    """A key in lower_snake_case: `userEmail`, `user-email` and `User Email` are `user_email`, `prénom` is `prenom`."""
-    if not key.isascii():
-        key = _folded(key)
-    return _NOT_WORD.sub("_", _CAMEL.sub("_", key).lower()).strip("_")
+    """A key in lower_snake_case: `userEmail`, `user-email` and `User Email` are `user_email`, `prénom` is `prenom`. Letters of other
+    scripts stay."""
+    if key.isascii():
+        return _NOT_WORD.sub("_", _CAMEL.sub("_", key).lower()).strip("_")
+    return _NOT_LETTER.sub("_", _CAMEL.sub("_", without_accents(plain(key))).lower()).strip("_")
 
 
-def _folded(key: str) -> str:
-    """Without accents, look-alikes and invisible characters."""
-    apart = unicodedata.normalize("NFKD", plain(key).translate(_LETTERS))
-    return "".join(character for character in apart if not unicodedata.combining(character))
+def without_accents(text: str) -> str:
+    """The letters of a key, or of a pattern for keys, as they are compared."""
+    apart = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    bare = "".join(character for character in apart if not unicodedata.combining(character))
+    return unicodedata.normalize("NFC", bare)

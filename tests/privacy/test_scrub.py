@@ -116,6 +116,17 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("anna@xn--exmple-cua.de", "[email]"),
         ("o'brien@example.ie", "[email]"),
         ("mailto:anna@example.com", "mailto:[email]"),
+        ("anna@exa\u0301mple.com", "[email]"),
+        ("tel:0151-23456789", "tel:[phone]"),
+        ("tel:555-1234", "tel:[phone]"),
+        ("tel:2125550123x45", "tel:[phone]x45"),
+        ("Tel: 0151 23456789.", "Tel: [phone]."),
+        ("sms:015123456789?body=x", "sms:[phone]?body=x"),
+        ("callto://015123456789", "callto://[phone]"),
+        ("BEGIN:VCARD\nTEL;TYPE=CELL:0151234567\nEND:VCARD", "BEGIN:VCARD\nTEL;TYPE=CELL:[phone]\nEND:VCARD"),
+        ("(+49) 0151 23456789", "[phone]"),
+        ("+12125550123x45", "[phone]x45"),
+        ("4111111111111111.00", "[card].00"),
         ("４１１１１１１１１１１１１１１１", "[card]"),  # noqa: RUF001
         ("٤١١١١١١١١١١١١١١١", "[card]"),
         (4111111111111111, "[card]"),
@@ -249,6 +260,8 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("password", {"any": {"deeper": ["hunter2"]}}, {"any": {"deeper": ["[secret]"]}}),
         ("first_name", {"value": "John Smith"}, {"value": "[name]"}),
         ("name", {"first": "John", "last": "Smith"}, {"first": "[name]", "last": "[name]"}),
+        ("user", {"profile": {"name": "Anna", "plan": "pro"}}, {"profile": {"name": "[name]", "plan": "pro"}}),
+        ("customer", {"details": {"data": {"name": "Anna"}}}, {"details": {"data": {"name": "[name]"}}}),
         ("customers", [{"name": "Anna", "tier": "gold"}], [{"name": "[name]", "tier": "gold"}]),
         ("address", {"line": "Main Street 5", "country": "DE"}, {"line": "[postal_address]", "country": "DE"}),
         ("phone", {"number": "030 901820", "type": "mobile"}, {"number": "[phone]", "type": "mobile"}),
@@ -256,6 +269,19 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("cookies", {"sid": "abc12345"}, {"sid": "[secret]"}),
         ("prénom", "Anna", "[name]"),
         ("contraseña", "x1", "[secret]"),
+        ("Пароль", "x1", "[secret]"),
+        ("пароль2", "x1", "[secret]"),  # noqa: RUF001
+        ("パスワード", "x1", "[secret]"),
+        ("비밀번호", "x1", "[secret]"),
+        ("şifre", "x1", "[secret]"),
+        ("фамилия", "Иванова", "[name]"),
+        ("姓名", "王小明", "[name]"),
+        ("手机号", "13812345678", "[phone]"),
+        ("telefonnummer", "0151 234567", "[phone]"),
+        ("Почтовый индекс", "101000", "[postal_address]"),
+        ("fødselsdato", "12.04.1985", "1985"),
+        ("data_nascimento", "12/04/1985", "1985"),
+        ("生年月日", "1985-04-12", "1985"),
         ("dirección", "Calle 1", "[postal_address]"),
         ("Straße", "Lindenweg 1", "[postal_address]"),
         ("ｐａｓｓｗｏｒｄ", "hunter2", "[secret]"),  # noqa: RUF001
@@ -291,6 +317,10 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
     ("key", "value"),
     [
         ("sent_at", 1_763_000_000_123),
+        ("note", "phone: 2024-01-01 12:00"),
+        ("note", "hotel:12345678"),
+        ("note", "4111111111111112.00"),
+        ("note", "4111111111111111.05"),
         ("value", 1_763_000_000),
         ("value", "1763000000123"),
         ("tweet_id", 4_539_578_763_621_486_080),
@@ -363,6 +393,8 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("event_name", "Sale"),
         ("screen", {"name": "Home"}),
         ("product", {"name": "Red shoes", "id": "sku-1"}),
+        ("user", {"company": {"name": "Acme"}, "plan": {"name": "Pro"}}),
+        ("profile", {"name": "Default"}),
         ("login", {"method": "password"}),
         ("name", {"en": "Red shoes", "de": "Rote Schuhe"}),
         ("mobile", {"model": "iPhone 15", "os": "iOS"}),
@@ -558,10 +590,20 @@ def test_a_rule_names_a_key_as_it_is_written(key: str) -> None:
     assert stored("curl/8.5.0", "userAgent", scrubber(PiiRule(key=key, action="drop"))) is None
 
 
+@pytest.mark.parametrize("key", ["имя_кота", "Имя кота", "имя_.*", "prénom_du_chat"])
+def test_a_rule_for_a_key_in_any_script_holds_for_that_key_only(key: str) -> None:
+    using = scrubber(PiiRule(key=key, action="drop"))
+    properties = {"имя кота": 1, "prenom-du-chat": 2, "город": 3, "$": 4}
+    gone = "prenom-du-chat" if key.startswith("p") else "имя кота"
+    kept = using.scrub("x", "shop", {"properties": properties}).fields["properties"]
+    assert kept == {name: value for name, value in properties.items() if name != gone}
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
         (PiiRule(key="user(Agent|Name)", action="drop"), "lower_snake_case"),
+        (PiiRule(key="_", action="drop"), "no letter or digit"),
         (PiiRule(detector="email", path="traits.contact", action="drop"), "write properties.contact"),
     ],
 )

@@ -81,6 +81,10 @@ RARE = {
     "IBAN by underscores": "DE89_3704_0044_0532_0130_00",
     "phone in brackets": "(+49) 151 23456789",
     "phone of a link": "tel:4915123456789",
+    "phone after a word": "phone: 0151-23456789",
+    "phone of a contact": "TEL;TYPE=CELL:0151 234567",
+    "phone of a message": "sms:0151234567",
+    "card as a float": "4111111111111111.0",
     "address of Moldova": "ion.popescu@mail.md",
     "coordinates": "geo:52.520008,13.404954",
 }

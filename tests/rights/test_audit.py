@@ -154,6 +154,26 @@ def test_no_action_leaves_what_an_audit_finds(action: Action) -> None:
     assert {detector: found for detector, found in left.items() if found} == {}
 
 
+def test_the_form_of_a_finding_is_that_of_its_place() -> None:
+    properties = {
+        "a": "203.0.113.9",
+        "b": "10.1.2.34",
+        "c": "127.0.0.1",
+        "127.0.0.1": 1,
+        "phone": "030 901820",
+        "fax": "0151-2345678",
+    }
+    found = {sighting.path: sighting.shape for sighting in Inspector().look("x", "shop", {"properties": properties})}
+    assert found.pop("properties.[ip]", None) == "999.9.999.9"  # in a key it is told by all that the event has
+    assert found == {
+        "properties.a": "999.9.999.9",
+        "properties.b": "99.9.9.99",
+        "properties.phone": "999 999999",
+        "properties.fax": "9999-9999999",
+    }
+    assert Inspector().look("x", "shop", {"properties": {"127.0.0.1": "::1"}}) == []
+
+
 def test_a_form_shows_no_letter_or_digit() -> None:
     assert shape_of("Łukasz O'Neill, +49 (30) 90-18") == "Aaaaaa A'Aaaaa, +99 (99) 99-99"
     assert shape_of("\u0664\u0661x" * 30).endswith("\u2026")

@@ -92,7 +92,7 @@ _CHINESE: Final = 17  # digits of a national number, before a check digit that m
 CARD: Final = Detector(
     name="card",
     gate=Gate.DIGITS,
-    pattern=re.compile(r"(?<![\w.+-])[1-9]\d{3}(?:[ -]?\d){8,15}(?![\w-])(?!\.\d)", re.ASCII),
+    pattern=re.compile(r"(?<![\w.+-])[1-9]\d{3}(?:[ -]?\d){8,15}(?![\w-])(?!\.(?!0{1,2}(?![\w.]))\d)", re.ASCII),
     check=lambda match: is_card(match[0]),
     id_like=True,
 )

@@ -16,6 +16,11 @@ _NATIONAL_CHARACTERS: Final = re.compile(
 )
 _LEAST_DIGITS: Final = 6
 _MOST_DIGITS: Final = 15
+#: A word ends here, or an extension begins.
+_END: Final = r"(?!(?!x[0-9]{1,6}(?!\w))\w)"
+_DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
+#: The zero that is dialled inside a country, where it has no place.
+_TRUNK: Final = re.compile(r"(?<=[0-9)])([ ./-]{1,2})\(?0\)?")
 
 
 @cache
@@ -52,8 +57,10 @@ def is_e164(digits: str) -> bool:
 
 
 def _is_international(match: re.Match[str]) -> bool:
-    digits = digits_of(match[0].replace("(0)", ""))
-    return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
+    return any(
+        _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
+        for digits in map(digits_of, (match[0].replace("(0)", ""), _TRUNK.sub(r"\1", match[0], count=1)))
+    )
 
 
 def is_phone_like(text: str) -> bool:
@@ -68,7 +75,8 @@ PHONE: Final = Detector(
     gate=Gate.PLUS,
     sign="+",
     pattern=re.compile(
-        r"(?<![\w+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{1,3}\))(?:[ ./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9])){6,14}(?![\w])", re.ASCII
+        rf"(?<![\w+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))(?:[ ./-]{{0,2}}(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        re.ASCII,
     ),
     check=_is_international,
 )
@@ -83,15 +91,28 @@ PHONE_IDD: Final = Detector(
     ),
 )
 
+#: In links, cards of contacts, and after a word.
 PHONE_LINK: Final = Detector(
     name="phone",
     gate=Gate.DIGITS,
+    sign=":",
     pattern=re.compile(
-        r"(?:(?<=tel:)(?<!\wtel:)\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}"
-        r"|(?:(?<=wa\.me/)|(?<=send\?phone=)|(?<=send/\?phone=))(?P<sent>[0-9]{7,15}))(?!\w)",
+        r"(?<!\w)(?:tel|sms|smsto|callto|facetime|phone|fax)(?:;[\w=;,-]{1,40})?:(?://)? ?"
+        rf"(?P<number>\(?[0-9](?:[ ()./-]{{0,2}}[0-9]){{6,14}}){_END}",
         re.ASCII | re.IGNORECASE,
     ),
-    check=lambda match: match["sent"] is None or is_e164(match["sent"]),
+    check=lambda match: _DATE.match(match["number"]) is None,
+    group="number",
+)
+
+PHONE_SENT: Final = Detector(
+    name="phone",
+    gate=Gate.DIGITS,
+    pattern=re.compile(
+        r"(?:(?<=wa\.me/)|(?<=send\?phone=)|(?<=send/\?phone=))[0-9]{7,15}(?!\w)",
+        re.ASCII | re.IGNORECASE,
+    ),
+    check=lambda match: is_e164(match[0]),
 )
 
 
@@ -125,4 +146,4 @@ def national(countries: Iterable[str]) -> Detector:
     )
 
 
-DETECTORS: Final = (PHONE, PHONE_IDD, PHONE_LINK)
+DETECTORS: Final = (PHONE, PHONE_IDD, PHONE_LINK, PHONE_SENT)

@@ -1,0 +1,31 @@
+"""Pairs of a name and a value, as forms, headers and attributes come: `{"name": "email", "value": ...}`, `[["email", ...], ...]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+#: Under these keys stands a value, and under those what it is called.
+VALUES: Final = frozenset({"value", "Value", "val", "v", "fieldValue", "field_value", "answer"})
+NAMES: Final = (
+    "name", "Name", "key", "Key", "k", "field", "fieldName", "field_name", "label", "property", "attribute", "param", "parameter", "header",
+    "id", "type", "system",
+)  # fmt: skip
+_NAMED: Final = frozenset(NAMES)
+
+_LENGTH: Final = 2
+
+
+def names_in(box: dict[str, Any]) -> Iterator[str]:
+    """What an object with a value may call it."""
+    if _NAMED.isdisjoint(box):
+        return
+    for key in NAMES:
+        name = box.get(key)
+        if type(name) is str:
+            yield name
+
+
+def are_pairs(box: list[Any]) -> bool:
+    """Whether a list holds lists of a name and a value, and nothing else."""
+    return bool(box) and all(type(each) is list and len(each) == _LENGTH and type(each[0]) is str for each in box)
