@@ -163,6 +163,10 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
                 opened.close()
             problem = explain(error, [root / name / DATABASE])
             raise ConfigError(f"The store of region {name} in {root / name} cannot be opened. {problem}") from error
+        except BaseException:
+            for opened in (*stores.values(), store):
+                opened.close()
+            raise
         stores[name] = store
     return stores
 
