@@ -1,5 +1,6 @@
 """What housekeeping does once a day."""
 
+import asyncio
 import errno
 import io
 import os
@@ -8,6 +9,8 @@ from types import SimpleNamespace
 import orjson
 import pytest
 
+from consentryd.config.settings import Server
+from consentryd.gateway.compose import _running
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import open_logger
 from consentryd.model.clock import DAY, is_due
@@ -76,3 +79,25 @@ async def test_housekeeping_outlives_a_start_at_which_nothing_can_be_looked_at(t
         for name, store in estate.house.stores.items():
             keeper._examine(name, store)
     assert "No space left on device" in out.getvalue()
+
+
+async def test_work_in_the_background_that_fails_is_told_of_and_lets_the_rest_end_in_order():
+    ended = asyncio.Event()
+
+    class Failing:
+        async def keep(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Faithful:
+        async def keep(self):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    out = io.StringIO()
+    async with _running(open_logger(Server(), out), Failing(), Faithful()):
+        await asyncio.sleep(0)
+    (told,) = map(orjson.loads, out.getvalue().splitlines())
+    assert (told["event"], told["work"], told["error"]) == ("background work ended", "Failing", "OSError")
+    assert ended.is_set()
