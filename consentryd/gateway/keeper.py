@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.priority import step_back
-from consentryd.model.clock import DAY, SECOND, Clock, is_due
+from consentryd.model.clock import DAY, MINUTE, SECOND, Clock, is_due
 from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.storage import change, rejected
 from consentryd.storage.compaction import compact
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 TICK_S: Final = 1.0
 _SEALS_PER_COMPACTION: Final = 4
+#: When the daily work is done again if the store took no commit: to find what is past its time may mean reading much.
+_RETRY: Final = 5 * MINUTE
 
 
 class Keeper:
@@ -122,8 +124,10 @@ class Keeper:
                     self._logger.info("retention deleted", region=name, events=sum(report.events.values()))
                 await self._stores[name].log.transact(self._trim)
                 await self._note(name)
-            except Unavailable:
+            except Busy:
                 self._retained_at = 0
+            except Unavailable:
+                self._retained_at = now - DAY + _RETRY
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
 

@@ -13,7 +13,7 @@ from consentryd.config.settings import Server
 from consentryd.gateway.compose import _running
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import open_logger
-from consentryd.model.clock import DAY, is_due
+from consentryd.model.clock import DAY, MINUTE, is_due
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.ledger import EntryKind
@@ -56,8 +56,9 @@ async def test_housekeeping_outlives_a_store_that_takes_no_commit_and_records_la
             full.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=-1, f_frsize=1))
             estate.clock.advance(DAY)
             await keeper._retain()
+        assert not is_due(keeper._retained_at, estate.clock.now(), DAY)
+        estate.clock.advance(5 * MINUTE)
         assert is_due(keeper._retained_at, estate.clock.now(), DAY)
-        estate.clock.advance(DAY)
         await keeper._retain()
         ((body,),) = store.reader.execute("SELECT body FROM ledger WHERE kind = ?", (EntryKind.RETENTION,)).fetchall()
         assert orjson.loads(body)["events"] == {"shop/consented": 3}
