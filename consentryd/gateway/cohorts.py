@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -11,6 +12,7 @@ from consentryd.analytics.control import Control
 from consentryd.analytics.saved import SavedCohort
 from consentryd.gateway.querying import Querying
 from consentryd.model.clock import HOUR, Clock
+from consentryd.storage.damage import explain
 from consentryd.storage.saved import Saved
 
 TICK_S: Final = 30.0
@@ -39,7 +41,10 @@ class Reckoner:
     async def keep(self) -> None:
         """For ever, unless `analytics.cohort_hours` is 0."""
         while self._every:
-            await asyncio.to_thread(self.run)
+            try:
+                await asyncio.to_thread(self.run)
+            except sqlite3.Error as error:
+                self._logger.warning("cohorts could not be looked at", reason=explain(error))
             await asyncio.sleep(TICK_S)
 
     def run(self) -> int:

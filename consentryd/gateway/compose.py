@@ -26,6 +26,7 @@ from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.forgetting import Forgetter
 from consentryd.gateway.keeper import Keeper
+from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.pipeline import Pipeline
 from consentryd.gateway.plan import TrackingPlans
@@ -163,6 +164,10 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
                 opened.close()
             problem = explain(error, [root / name / DATABASE])
             raise ConfigError(f"The store of region {name} in {root / name} cannot be opened. {problem}") from error
+        except BaseException:
+            for opened in (*stores.values(), store):
+                opened.close()
+            raise
         stores[name] = store
     return stores
 
@@ -226,7 +231,13 @@ async def _open_services(
         memory = ShortMemory((house.place, house.scenes, *house.pseudonyms.values()))
         dry_run = [DryRun(house.scrubbers, logger)] if settings.privacy.dry_run else []
         async with _running(
-            house.tally, rights, forgetter, memory, *dry_run, *((keeper, warden, auditor, reckoner) if worker.number == 0 else ())
+            logger,
+            house.tally,
+            rights,
+            forgetter,
+            memory,
+            *dry_run,
+            *((keeper, warden, auditor, reckoner) if worker.number == 0 else ()),
         ):
             try:
                 yield services
@@ -238,16 +249,23 @@ async def _open_services(
             await asyncio.to_thread(store.close)
 
 
+_Keeping = Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun
+
+
 @contextlib.asynccontextmanager
-async def _running(
-    *keepers: Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun,
-) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(keeper.keep()) for keeper in keepers]
+async def _running(logger: FilteringBoundLogger, *keepers: _Keeping) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_kept(logger, keeper)) for keeper in keepers]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _kept(logger: FilteringBoundLogger, keeper: _Keeping) -> None:
+    """One that fails is heard of at once, and keeps no other from ending in order."""
+    try:
+        await keeper.keep()
+    except Exception as error:  # noqa: BLE001 - whatever it is, events are taken all the same
+        logger.error("background work ended", work=type(keeper).__name__, error=type(error).__name__, at=frames_of(error))  # noqa: TRY400 - no text of a client

@@ -36,7 +36,7 @@ class Forgetter:
         """Forget what was made of people who stand otherwise by now."""
         try:
             stand = self._look()
-        except sqlite3.OperationalError:
+        except sqlite3.Error:
             return
         if stand != self._stand:
             self._stand = stand

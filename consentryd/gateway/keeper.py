@@ -17,8 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Settings
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.priority import step_back
-from consentryd.model.clock import DAY, SECOND, Clock, is_due
-from consentryd.model.error import CorruptStore
+from consentryd.model.clock import DAY, MINUTE, SECOND, Clock, is_due
+from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.storage import change, rejected
 from consentryd.storage.compaction import compact
 from consentryd.storage.delta import DeltaLake
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 TICK_S: Final = 1.0
 _SEALS_PER_COMPACTION: Final = 4
+#: When the daily work is done again if the store took no commit: to find what is past its time may mean reading much.
+_RETRY: Final = 5 * MINUTE
 
 
 class Keeper:
@@ -51,6 +53,7 @@ class Keeper:
         self._zone = ZoneInfo(settings.analytics.timezone)
         self._seals = dict.fromkeys(stores, 0)
         self._retained_at = 0
+        self._unnoted: dict[str, list[RetentionReport]] = {name: [] for name in stores}
         self._thread = ThreadPoolExecutor(1, "keeper", initializer=step_back)
 
     async def keep(self) -> None:
@@ -82,6 +85,8 @@ class Keeper:
             return
         except CorruptStore as error:
             self._logger.error("stored events are damaged: queries are refused", region=name, reason=str(error))  # noqa: TRY400 - a reason, no trace
+        except Exception as error:  # noqa: BLE001 - what it is about is looked at again before anything is sealed
+            self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
 
     async def _tend(self, name: str, store: RegionStore) -> None:
         try:
@@ -114,15 +119,23 @@ class Keeper:
             try:
                 held = held_subjects(self._stores[name].reader)
                 report = await self._beside(retain, lake, self._settings, now, region=name, held=held)
+                if report.events:
+                    self._unnoted[name].append(report)
+                    self._logger.info("retention deleted", region=name, events=sum(report.events.values()))
+                await self._stores[name].log.transact(self._trim)
+                await self._note(name)
             except Busy:
                 self._retained_at = 0
+            except Unavailable:
+                self._retained_at = now - DAY + _RETRY
             except Exception as error:  # noqa: BLE001 - tomorrow is another day, and the operator reads of it
                 self._logger.warning("retention failed", region=name, error=type(error).__name__, reason=str(error))
-            else:
-                await self._stores[name].log.transact(self._trim)
-                if report.events:
-                    await self._stores[name].log.transact(partial(_note_retention, report))
-                    self._logger.info("retention deleted", region=name, events=report.events)
+
+    async def _note(self, name: str) -> None:
+        """Record what was deleted, also what could not be recorded before."""
+        while self._unnoted[name]:
+            await self._stores[name].log.transact(partial(_note_retention, self._unnoted[name][0]))
+            self._unnoted[name].pop(0)
 
     def _trim(self, commit: Transaction) -> None:
         """Dead letters go while events are taken, too; but there may be none for long."""

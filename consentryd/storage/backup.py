@@ -21,7 +21,12 @@ from consentryd.storage.damage import CURE, explain, is_damage
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import make_private, sync_folder, write_private
+from consentryd.storage.keys import RING, check_ring
+from consentryd.storage.lake import LakeState
 from consentryd.storage.ledger import iso
+from consentryd.storage.seal import check_continuity, last_row
+from consentryd.storage.signing import SIGNING, public_keys
+from consentryd.storage.tail import read_log
 
 MANIFEST: Final = "backup.json"
 VERSION: Final = 1
@@ -129,13 +134,32 @@ def _copy_region(root: Path, target: Path) -> None:
     with lake.reading():
         with lake.writing(WAIT_S):
             copy_database(root / "region.db", target / "region.db", "region")
-            files = [lake.folder / file.path for file in lake.state().files]
+            state = lake.state()
+            files = [lake.folder / file.path for file in state.files]
             log = [path for path in (lake.folder / "_delta_log").glob("*") if path.is_file()]
-        lake.check(lake.state().files, deep=True)
+        _check_log(target / "region.db", root / "region.db", state)
+        lake.check(state.files, deep=True)
         for path in [*files, *log, *_keys(root)]:
             copied = target / path.relative_to(root)
             copied.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             shutil.copy2(path, copied)
+    _check_keys(target, root)
+
+
+def _check_log(copy: Path, source: Path, state: LakeState) -> None:
+    """The log of a copy goes on where the lake ends, and its rows are what was written. Raises `CorruptStore`, about the source."""
+    with closing(sqlite3.connect(copy)) as connection:
+        check_continuity(connection, source, state)
+        for _ in read_log(connection, source, state.sealed, last_row(connection)):
+            pass
+
+
+def _check_keys(target: Path, root: Path) -> None:
+    """What no master key is needed for. Raises `ConfigError`, about the source."""
+    if (target / "keys" / RING).exists():
+        check_ring(root / "keys" / RING)
+    if (target / "keys" / SIGNING).exists():
+        public_keys(root / "keys" / SIGNING)
 
 
 def _keys(root: Path) -> Iterator[Path]:

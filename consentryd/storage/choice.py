@@ -131,15 +131,20 @@ class Choices:
     def refusal(self, subject: int, purpose: str) -> Reason | None:
         return Reason.WITHDRAWN if purpose in self.standing(subject).refused else None
 
-    def merge(self, loser: int, winner: int) -> None:
-        """Two subjects became one person: every identity's choice stays its own. Of one identity's two, refusal and then time decide."""
-        self._connection.execute(
+    def merge(self, loser: int, winner: int, now: int) -> None:
+        """Two subjects became one person: every identity's choice stays its own. Of one identity's two, refusal and then time decide.
+
+        Where the loser had chosen anything, all the winner's identities may stand otherwise, which is announced.
+        """
+        moved = self._connection.execute(
             "INSERT INTO choice SELECT ?1, purpose, digest, state, vouched, decided_at, entry, notice FROM choice WHERE subject = ?2 "
             "ON CONFLICT DO UPDATE SET state = excluded.state, vouched = excluded.vouched, decided_at = excluded.decided_at, "
             "entry = excluded.entry, notice = excluded.notice "
             "WHERE excluded.state <> 'granted' OR (state = 'granted' AND excluded.decided_at > decided_at)",
             (winner, loser),
-        )
+        ).rowcount
+        if moved:
+            _announce(self._connection, winner, now)
         self._connection.execute("DELETE FROM choice WHERE subject = ?", (loser,))
         self._connection.execute("UPDATE choice_proof SET subject = ? WHERE subject = ?", (winner, loser))
         self._connection.execute(
@@ -176,6 +181,9 @@ def write_choice(connection: sqlite3.Connection, subject: int, choice: Choice) -
             choice.notice,
         ),
     )
-    connection.execute(
-        "INSERT INTO change (digest, created_at) SELECT digest, ? FROM identity WHERE subject = ?", (choice.decided_at, subject)
-    )
+    _announce(connection, subject, choice.decided_at)
+
+
+def _announce(connection: sqlite3.Connection, subject: int, now: int) -> None:
+    """Every identity of the subject may stand otherwise."""
+    connection.execute("INSERT INTO change (digest, created_at) SELECT digest, ? FROM identity WHERE subject = ?", (now, subject))

@@ -109,7 +109,7 @@ class SqliteIdentityTable:
 
     def merge(self, loser: int, winner: Owner, now: int) -> None:
         self._hand_over(loser, winner, now)
-        self._choices.merge(loser, winner.subject)
+        self._choices.merge(loser, winner.subject, now)
         self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
         self._connection.execute(
             "INSERT INTO alias (subject, becomes, created_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET becomes = excluded.becomes",

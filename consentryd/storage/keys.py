@@ -20,6 +20,7 @@ from consentryd.model.error import ConfigError
 from consentryd.storage.durable import place_private, replace_private
 from consentryd.storage.master import MasterKey
 
+RING: Final = "ring.json"
 RING_VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 
@@ -56,6 +57,11 @@ def open_region_keys(root: Path, region: str, master: MasterKey) -> RegionKeys:
 def is_wrapped_by(path: Path, master: MasterKey) -> bool:
     """Whether the ring at `path` is there and names `master`. Raises `ConfigError` if it cannot be read."""
     return path.exists() and master.id in _read(path)["wraps"]
+
+
+def check_ring(path: Path) -> None:
+    """Raises `ConfigError` if a ring cannot be read. Whether a master key opens it only that can tell."""
+    _read(path)
 
 
 def rotate_master(root: Path, old: MasterKey, new: MasterKey) -> list[str]:
@@ -136,12 +142,12 @@ def _aad(region: str, purpose: str) -> bytes:
 
 
 def _rings(root: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(root.glob("*/keys/ring.json")):
+    for path in sorted(root.glob(f"*/keys/{RING}")):
         yield path.parent.parent.name, path
 
 
 def _ring_path(root: Path, region: str) -> Path:
-    return root / region / "keys" / "ring.json"
+    return root / region / "keys" / RING
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -15,15 +15,13 @@ from consentryd.storage.backup import copy_pages
 from consentryd.storage.choice import ChoiceState, read_choices, standing_of
 from consentryd.storage.damage import is_damage
 from consentryd.storage.database import open_database
-from consentryd.storage.keys import is_wrapped_by
+from consentryd.storage.keys import RING, is_wrapped_by
 from consentryd.storage.ledger import EntryKind
 from consentryd.storage.master import MasterKey
-from consentryd.storage.signing import read
+from consentryd.storage.signing import SIGNING, read
 from consentryd.storage.withdrawal import note_refusal
 
 CONTROL: Final = "control.db"
-SIGNING: Final = "signing.json"
-RING: Final = "ring.json"
 LATER: Final = "later.db"
 SINCE: Final = "Name a folder with a later copy of it by --since."
 

@@ -26,7 +26,7 @@ from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
 from consentryd.storage.schema import EVENT_SCHEMA
-from consentryd.storage.seal import check_continuity, last_row
+from consentryd.storage.seal import check_continuity, last_row, older
 from consentryd.storage.stance import Stances, read_stances
 from consentryd.storage.tail import Tail
 from consentryd.storage.tombstone import Hidden, load_hidden
@@ -128,9 +128,7 @@ class Reader:
                     return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden, withdrawn
             finally:
                 connection.execute("ROLLBACK")
-        raise CorruptStore(
-            f"{self._path} ends at log row {goal}, but its lake (version {state.version}) holds rows up to {state.sealed}"
-        )
+        raise older(self._path, goal, state)
 
     def _known_aliases(self, connection: sqlite3.Connection) -> Aliases:
         mark = connection.execute("SELECT count(*), max(created_at), total(becomes) FROM alias").fetchone()

@@ -9,12 +9,16 @@ from typing import Final
 
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
+from consentryd.model.error import CorruptStore
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
+from consentryd.storage.delta import DeltaLake
 from consentryd.storage.index import NewSubject
 from consentryd.storage.keys import RegionKeys
+from consentryd.storage.lake import EMPTY, LakeState
 from consentryd.storage.log import SqliteLog
 from consentryd.storage.rejected import Letter
+from consentryd.storage.seal import check_newer
 from consentryd.storage.signing import SigningKeys
 from consentryd.storage.standing import Standings
 from consentryd.storage.statistic import Count, read_counts
@@ -43,6 +47,14 @@ class RegionStore:
         self.log.open()
         self._reader = open_database(self.root / DATABASE, "region", readonly=True)
         self._standings = Standings(self._reader)
+        check_newer(self._reader, self.root / DATABASE, self._lake())
+
+    def _lake(self) -> LakeState:
+        """What it holds; a table log that cannot be read is no reason to take no events."""
+        try:
+            return DeltaLake(self.root).state()
+        except CorruptStore:
+            return EMPTY
 
     def close(self) -> None:
         """Commit what waits, then close."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import load_aliases
+from consentryd.storage.damage import CURE
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
@@ -146,14 +147,26 @@ def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
 
 def check_continuity(connection: sqlite3.Connection, path: Path, state: LakeState) -> None:
     """The log begins where the lake ends. If not, one of them is older than the other (a restored backup, a lost table log)."""
-    last = last_row(connection)
-    first = connection.execute("SELECT min(seq) FROM log").fetchone()[0] or last + 1
-    if state.sealed > last:
-        raise CorruptStore(
-            f"{path} ends at log row {last}, but its lake (version {state.version}) holds rows up to {state.sealed}"
-        )
+    check_newer(connection, path, state)
+    first = connection.execute("SELECT min(seq) FROM log").fetchone()[0] or last_row(connection) + 1
     if first > state.sealed + 1:
         raise CorruptStore(f"{path} begins at log row {first}, but its lake (version {state.version}) ends at {state.sealed}")
+
+
+def check_newer(connection: sqlite3.Connection, path: Path, state: LakeState) -> None:
+    """The database is no older than the lake, as it is where its write-ahead log was lost: rows written now would have the numbers of rows
+    in the lake, and sealing would delete them for those."""
+    last = last_row(connection)
+    if state.sealed > last:
+        raise older(path, last, state)
+
+
+def older(path: Path, last: int, state: LakeState) -> CorruptStore:
+    """What is to be said of a database that ends at the log row `last`, before its lake does."""
+    return CorruptStore(
+        f"{path} ends at log row {last}, but its lake (version {state.version}) holds rows up to {state.sealed}: "
+        f"the end of the database was lost. {CURE}"
+    )
 
 
 def last_row(connection: sqlite3.Connection) -> int:

@@ -26,6 +26,7 @@ from consentryd.model.error import ConfigError
 from consentryd.storage.durable import replace_private
 from consentryd.storage.note import Verifier, sign_note
 
+SIGNING: Final = "signing.json"
 FILE_VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 
@@ -139,7 +140,7 @@ class SigningKeys:
 
 
 def path_of(root: Path, region: str) -> Path:
-    return root / region / "keys" / "signing.json"
+    return root / region / "keys" / SIGNING
 
 
 def public_keys(path: Path) -> list[PublicKey]:

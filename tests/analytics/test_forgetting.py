@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from consentryd.gateway.forgetting import Forgetter
@@ -86,6 +88,21 @@ async def test_results_in_memory_go_though_nobody_asks_again(house, change):
     await change(house)
     forgetter.run()
     assert len(cache) == 0
+
+
+async def test_looks_go_on_after_one_that_could_not_be_taken(house, monkeypatch):
+    forgetter = Forgetter(house.house.querying, house.house.stores)
+    await ask(house, "trends")
+    with monkeypatch.context() as damaged:
+        damaged.setattr(forgetter, "_look", broken)
+        forgetter.run()
+    await restrict(house)
+    forgetter.run()
+    assert len(house.house.querying.engine.cache) == 0
+
+
+def broken():
+    raise sqlite3.DatabaseError("database disk image is malformed")
 
 
 async def test_a_query_that_began_before_leaves_nothing_behind_when_it_ends_after(house):

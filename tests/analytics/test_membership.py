@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import shutil
+import sqlite3
 import zipfile
 
 import pytest
@@ -155,6 +157,25 @@ async def test_dynamic_cohorts_are_reckoned_when_they_are_due_and_no_sooner(hous
     await house.track(key="server", userId="u-2", consent=YES)
     assert (reckoner.run(), reckoner.run()) == (1, 0)
     assert [await members(house, "buyers", f"2026-11-{day}") for day in (21, 22)] == [1, 2]
+
+
+async def test_cohorts_are_reckoned_after_a_time_when_they_could_not_be_read(house, monkeypatch):
+    reckoner = Reckoner(house.house.querying, house.clock, open_logger(house.services.settings.server, io.StringIO()))
+    again = asyncio.Event()
+    loop, looks = asyncio.get_running_loop(), 0
+
+    def look():
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise sqlite3.OperationalError("database is locked")
+        loop.call_soon_threadsafe(again.set)
+
+    monkeypatch.setattr(reckoner, "run", look)
+    monkeypatch.setattr("consentryd.gateway.cohorts.TICK_S", 0)
+    task = asyncio.create_task(reckoner.keep())
+    await asyncio.wait_for(again.wait(), 5)
+    task.cancel()
 
 
 async def test_an_erased_person_leaves_every_day_of_the_history_and_no_byte(house, tmp_path):

@@ -225,6 +225,7 @@ def test_a_healthy_installation_has_nothing_broken(run, store):
         (lambda here: (here / "data" / "master.key").unlink(), "eu keys", "fail"),
         (lambda here: rmtree(here / "data" / "eu" / "keys"), "eu keys", "fail"),
         (lambda here: (here / "data" / "eu" / "region.db").write_bytes(b"no database" * 1000), "eu database", "fail"),
+        (lambda here: (here / "data" / "eu" / "keys" / "signing.json").write_text("{"), "eu keys", "fail"),
         (lambda here: next((here / "data" / "eu" / "lake").rglob("*.parquet")).unlink(), "eu lake", "fail"),
     ],
     ids=[
@@ -235,6 +236,7 @@ def test_a_healthy_installation_has_nothing_broken(run, store):
         "master gone",
         "ring gone",
         "database overwritten",
+        "signing keys overwritten",
         "lake file gone",
     ],
 )

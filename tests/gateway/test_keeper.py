@@ -1,13 +1,24 @@
 """What housekeeping does once a day."""
 
+import asyncio
+import errno
+import io
+import os
+from types import SimpleNamespace
+
+import orjson
 import pytest
 
+from consentryd.config.settings import Server
+from consentryd.gateway.compose import _running
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import open_logger
-from consentryd.model.clock import DAY, is_due
+from consentryd.model.clock import DAY, MINUTE, is_due
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
+from consentryd.storage.ledger import EntryKind
 from consentryd.storage.rejected import Letter
+from consentryd.storage.retention import RetentionReport
 from tests.rights.estate import NOW, opened
 
 
@@ -31,3 +42,63 @@ async def test_letters_that_are_past_their_days_go_where_nobody_sends(tmp_path):
         estate.clock.advance(2)
         await keeper._retain()
         assert rejected.count(store.reader) == 0
+
+
+async def test_housekeeping_outlives_a_store_that_takes_no_commit_and_records_late_what_it_deleted(tmp_path, monkeypatch):
+    with opened(tmp_path / "data") as estate:
+        store, out = estate.house.stores["eu"], io.StringIO()
+        keeper = Keeper(
+            estate.settings, estate.house.stores, estate.clock, estate.house.metrics, open_logger(estate.settings.server, out)
+        )
+        reports = iter([RetentionReport(False, {("shop", "consented"): 3})])
+        monkeypatch.setattr("consentryd.gateway.keeper.retain", lambda *_, **__: next(reports, RetentionReport(False)))
+        with monkeypatch.context() as full:
+            full.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=-1, f_frsize=1))
+            estate.clock.advance(DAY)
+            await keeper._retain()
+        assert not is_due(keeper._retained_at, estate.clock.now(), DAY)
+        estate.clock.advance(5 * MINUTE)
+        assert is_due(keeper._retained_at, estate.clock.now(), DAY)
+        await keeper._retain()
+        ((body,),) = store.reader.execute("SELECT body FROM ledger WHERE kind = ?", (EntryKind.RETENTION,)).fetchall()
+        assert orjson.loads(body)["events"] == {"shop/consented": 3}
+        (told,) = map(orjson.loads, out.getvalue().splitlines())
+        assert (told["event"], told["events"]) == ("retention deleted", 3)
+
+
+async def test_housekeeping_outlives_a_start_at_which_nothing_can_be_looked_at(tmp_path, monkeypatch):
+    out = io.StringIO()
+    with opened(tmp_path / "data") as estate:
+        keeper = Keeper(
+            estate.settings, estate.house.stores, estate.clock, estate.house.metrics, open_logger(estate.settings.server, out)
+        )
+
+        def refused(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("consentryd.gateway.keeper.verify", refused)
+        for name, store in estate.house.stores.items():
+            keeper._examine(name, store)
+    assert "No space left on device" in out.getvalue()
+
+
+async def test_work_in_the_background_that_fails_is_told_of_and_lets_the_rest_end_in_order():
+    ended = asyncio.Event()
+
+    class Failing:
+        async def keep(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Faithful:
+        async def keep(self):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    out = io.StringIO()
+    async with _running(open_logger(Server(), out), Failing(), Faithful()):
+        await asyncio.sleep(0)
+    (told,) = map(orjson.loads, out.getvalue().splitlines())
+    assert (told["event"], told["work"], told["error"]) == ("background work ended", "Failing", "OSError")
+    assert ended.is_set()

@@ -249,6 +249,37 @@ async def test_a_damaged_file_of_the_lake_is_in_no_backup(tmp_path: Path) -> Non
         back_up(tmp_path / "empty", tmp_path / "backup", SystemClock())
 
 
+async def test_a_log_row_that_is_not_what_was_written_is_in_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+    with closing(sqlite3.connect(path / "eu" / "region.db")) as connection:
+        connection.execute("UPDATE log SET body = substr(body, 1, length(body) - 1)")
+        connection.commit()
+    with pytest.raises(CorruptStore, match=r"data/eu/region\.db: log row seq 1 is not what was written"):
+        back_up(path, tmp_path / "backup", SystemClock())
+
+
+async def test_a_lake_that_lost_its_end_is_in_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+    max((path / "eu" / "lake" / "_delta_log").glob("*.json")).unlink()
+    with pytest.raises(CorruptStore, match=r"data/eu/region\.db begins at log row 2, but its lake .* ends at 0"):
+        back_up(path, tmp_path / "backup", SystemClock())
+
+
+@pytest.mark.parametrize("name", ["ring.json", "signing.json"])
+async def test_keys_that_cannot_be_read_are_in_no_backup(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        estate.house.stores["eu"].signing.signer()
+    (path / "eu" / "keys" / name).write_text("")
+    with pytest.raises(ConfigError, match=f"data/eu/keys/{name} cannot be read"):
+        back_up(path, tmp_path / "backup", SystemClock())
+
+
 async def test_a_region_that_the_backup_does_not_know_stays(tmp_path: Path) -> None:
     path, backup = tmp_path / "data", tmp_path / "backup"
     with opened(path, regions={"eu": Region(countries=["*"])}) as estate:

@@ -1,10 +1,14 @@
 """What a subject chose holds inside the transaction that stores, in every process, through merges and restarts."""
 
+from contextlib import closing
+
 import pytest
 
 from consentryd.model.event import POSITION
 from consentryd.model.outcome import Outcome, Reason
-from consentryd.storage.choice import Choice, ChoiceState, write_choice
+from consentryd.storage.choice import NO_STANDING, Choice, ChoiceState, standing_of, write_choice
+from consentryd.storage.database import open_database
+from consentryd.storage.standing import Standings
 from tests.storage.test_log import NOW, Sqlite, clean
 
 
@@ -58,6 +62,23 @@ async def test_when_subjects_merge_the_latest_choice_holds_and_a_tie_refuses(sto
     await store.log.transact(choose(ChoiceState.GRANTED, user="u"))
     await store.log.transact(choose(ChoiceState.WITHDRAWN, at=device_at, anonymous="a"))
     assert await store.log.append([analytics(1, user="u", anonymous="a")]) == [verdict]
+
+
+@pytest.mark.parametrize("state", [ChoiceState.GRANTED, ChoiceState.WITHDRAWN])
+async def test_what_a_device_brings_into_a_merge_counts_for_the_person_at_once(store, state):
+    """Also where it was remembered how the person stood before."""
+    user = clean(0, user="u").user
+    await store.log.append([analytics(1, user="u")])
+    vouched = Choice("analytics", clean(0, anonymous="a").anonymous, state, True, NOW, 1, None)
+    await store.log.transact(lambda tx: write_choice(tx.connection, tx.index.resolve(None, vouched.digest, tx.now), vouched))
+    reader = open_database(store.path, "region", readonly=True)
+    with closing(reader):
+        standings = Standings(reader)
+        standings.look()
+        assert standings.of(user, None) == NO_STANDING
+        await store.log.append([analytics(2, user="u", anonymous="a")])
+        standings.look()
+        assert standings.of(user, None) == standing_of([vouched])
 
 
 async def test_a_suppressed_identity_is_refused_until_its_time(store):

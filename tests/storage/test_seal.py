@@ -15,15 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from consentryd.config.settings import Storage
+from consentryd.model.chance import Chance
+from consentryd.model.clock import ManualClock
 from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import NO_ALIASES, Aliases
 from consentryd.storage.compaction import compact
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.keys import open_region_keys
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
+from consentryd.storage.master import MasterKey
 from consentryd.storage.order import SORT_KEYS, sort
 from consentryd.storage.reader import Reader, verify
+from consentryd.storage.region import RegionStore
 from consentryd.storage.seal import Sealer
 from consentryd.storage.seen import seen_upto
 from tests.storage.conftest import Append
@@ -228,6 +234,23 @@ def test_a_database_older_than_its_lake_is_refused(region: Path, append: Append,
         Sealer(region, lake).run()
     with pytest.raises(CorruptStore, match="ends at log row 3"):
         verify(region, lake)
+
+
+def test_nothing_is_taken_into_a_database_older_than_its_lake(region: Path, append: Append, database: sqlite3.Connection) -> None:
+    """Rows would have the numbers of rows in the lake, and sealing would delete them for those."""
+    append(ROWS)
+    Sealer(region, DeltaLake(region)).run()
+    keys = open_region_keys(region / "elsewhere", region.name, MasterKey.generate())
+    store = RegionStore(region, keys, Storage(min_free_bytes=0), ManualClock(JANUARY), Chance().number)
+    store.open()
+    store.close()
+    database.execute("UPDATE sqlite_sequence SET seq = 3 WHERE name = 'log'")
+    with pytest.raises(CorruptStore, match=r"the end of the database was lost\. Stop the gateway and put a backup in its place"):
+        store.open()
+    store.close()
+    (DeltaLake(region).folder / "_delta_log" / f"{0:020}.json").write_text("{")
+    store.open()
+    store.close()
 
 
 def test_a_lake_older_than_its_database_is_refused(region: Path, append: Append) -> None:

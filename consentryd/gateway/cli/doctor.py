@@ -25,13 +25,14 @@ from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
-from consentryd.model.clock import DAY, MINUTE, SECOND
+from consentryd.model.clock import DAY, MINUTE, SECOND, SystemClock
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 from consentryd.model.key import KeyKind
 from consentryd.storage.damage import CURE, explain
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
+from consentryd.storage.signing import SigningKeys, path_of
 
 #: No clock is right that is before this program was written.
 WRITTEN: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * SECOND
@@ -150,7 +151,9 @@ def _region_keys(settings: Settings, region: RegionFolder) -> tuple[State, str]:
     if not (region.root / "keys").exists():
         return State.FAIL, f"{region.root / 'keys'} is missing although the region holds data. Restore it from a backup."
     data = settings.storage.data_dir
-    open_region_keys(data, region.name, load_master(settings.keys.master, data, os.environ))
+    keys = open_region_keys(data, region.name, load_master(settings.keys.master, data, os.environ))
+    if path_of(data, region.name).exists():
+        SigningKeys(data, region.name, keys.signing, SystemClock()).signer()
     return State.OK, "open with the master key"
 
 
