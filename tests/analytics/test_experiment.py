@@ -203,6 +203,17 @@ def test_conversions_of_too_few_are_not_shown(lab):
     assert lab.ask(NOW, least=150, **BASE, metrics=metrics).arms == []
 
 
+@pytest.mark.parametrize("method", ["frequentist", "sequential", "bayesian"])
+def test_a_variant_without_any_value_is_compared_all_the_same(shop, method):
+    for person in range(1, 21):
+        shop.add((person, "2026-02-02", "exposed", {"variant": "new" if person % 2 else "old"}))
+        if person % 4 == 0:
+            shop.add((person, "2026-02-03", "bought", {}))
+    metric = {"name": "orders", "type": "mean", "event": {"event": "bought"}}
+    (row,) = shop.ask(NOW, **{**BASE, "method": method, "planned": {"subjects": 10, "at": "2026-01-20"}}, metrics=[metric]).arms
+    assert (row.mean, row.effect, row.relative) == (0, pytest.approx(-0.5), None)
+
+
 def test_what_came_before_adjusts_a_mean_whatever_else_is_asked(lab, rows):
     arms, first = arms_of(rows), {}
     for person, at, _, _ in rows:
@@ -236,6 +247,7 @@ def test_what_came_before_adjusts_a_mean_whatever_else_is_asked(lab, rows):
         ({"metrics": [{"name": "a", "event": {}, "type": "retention", "from_days": 2, "to_days": 1}]}, "less than"),
         ({"metrics": [{"name": "a", "event": {}, "property": "x"}]}, "means and ratios"),
         ({"winsorise": 0.5}, "0.9"),
+        ({"weights": [1e-300, 1e300]}, "times another"),
     ],
 )
 def test_what_is_incomplete_is_refused(lab, change, says):
