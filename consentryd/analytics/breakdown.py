@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 import orjson
 from pydantic import Field, model_validator
 
+from consentryd.analytics.condition import SessionProperty
 from consentryd.analytics.shape import PropertyName, Shape, Text
+from consentryd.model.event import COLUMNS
 
 MAX_PROPERTIES: Final = 3
 MAX_GROUPS: Final = 500
@@ -17,6 +19,7 @@ NONE_LABEL: Final = "∅ (none)"
 OTHER_LABEL: Final = "Other"
 _BETWEEN: Final = " / "
 REST: Final = "All groups that are not shown, together: what a value that is called `Other` is not."
+_OF_SESSIONS: Final = {*get_args(SessionProperty), *(column.name for column in COLUMNS if column.kind == "string")}
 EVERYONE_LABEL: Final = "everyone"
 
 
@@ -35,6 +38,8 @@ class By(Shape):
             raise ValueError("takes either `edges` or `bins`")
         if self.edges is not None and any(low >= high for low, high in zip(self.edges, self.edges[1:], strict=False)):
             raise ValueError("`edges` must rise")
+        if self.of == "session" and self.property not in _OF_SESSIONS:
+            raise ValueError(f"`property` of a session is one of {', '.join(get_args(SessionProperty))}, or a column with text")
         return self
 
 

@@ -103,7 +103,9 @@ class Lookup:
             codes = column.codes if rows is None or column.codes is None else column.codes[rows]
             return Looked(codes, known.results, None if table is None else known.table[table + 1])
         crossed = _crossed(varying, rows)
-        there = np.zeros(1, np.int64) if crossed is None else np.flatnonzero(np.bincount(crossed, minlength=1))
+        # Where there are no rows, nulls stand in: a table has results to point at.
+        some = crossed is not None and len(crossed) > 0
+        there = np.flatnonzero(np.bincount(crossed, minlength=1)) if some else np.zeros(1, np.int64)
         known = self._of(key, connection, expressions, columns, there)
         return Looked(crossed, known.results, None if crossed is None else known.table)
 

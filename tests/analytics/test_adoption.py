@@ -167,3 +167,10 @@ def test_retention_is_of_those_whose_first_use_is_in_the_range(tmp_path):
         found = made.ask("2026-04-20T12:00:00", least=least, range={"from": f"2026-03-{day}", "to": "2026-03-13"}, **question)
         assert found.retention[:3] == [None if share is None else pytest.approx(share) for share in curve]
     made.close()
+
+
+def test_who_never_signed_up_has_no_time_to_adopt(shop):
+    options = {**QUESTION, "signup": {"event": "never"}, "released": None}
+    found = shop.ask(NOW, **options)
+    assert (found.days_to_adopt_mean, found.days_to_adopt_median) == (None, None)
+    assert {point.subjects for point in found.curve} == {0}

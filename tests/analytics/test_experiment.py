@@ -203,6 +203,41 @@ def test_conversions_of_too_few_are_not_shown(lab):
     assert lab.ask(NOW, least=150, **BASE, metrics=metrics).arms == []
 
 
+@pytest.mark.parametrize("method", ["frequentist", "sequential", "bayesian"])
+def test_a_variant_without_any_value_is_compared_all_the_same(shop, method):
+    for person in range(1, 21):
+        shop.add((person, "2026-02-02", "exposed", {"variant": "new" if person % 2 else "old"}))
+        if person % 4 == 0:
+            shop.add((person, "2026-02-03", "bought", {}))
+    metric = {"name": "orders", "type": "mean", "event": {"event": "bought"}}
+    (row,) = shop.ask(NOW, **{**BASE, "method": method, "planned": {"subjects": 10, "at": "2026-01-20"}}, metrics=[metric]).arms
+    assert (row.mean, row.effect, row.relative) == (0, pytest.approx(-0.5), None)
+
+
+def test_what_came_before_adjusts_a_mean_whatever_else_is_asked(lab, rows):
+    arms, first = arms_of(rows), {}
+    for person, at, _, _ in rows:
+        first[person] = min(at, first.get(person, at))
+    bought = [(person, at - arms[person][1]) for person, at, event, _ in rows if event == "bought" and person in arms]
+    values = [[], []], [[], []]  # by arm: bought since, and before with nan for who was first seen at the exposure
+    for person, (arm, exposed) in arms.items():
+        own = [since for who, since in bought if who == person]
+        values[0][arm].append(sum(since >= 0 for since in own))
+        values[1][arm].append(sum(-5 * DAY <= since < 0 for since in own) if first[person] < exposed else np.nan)
+    since, before = ([np.array(arm, float) for arm in each] for each in values)
+    known = [~np.isnan(arm) for arm in before]
+    assert not all(arm.all() for arm in known)
+    slopes = [np.cov(x[k], y[k]) * (k.sum() - 1) for x, y, k in zip(before, since, known, strict=True)]
+    theta = sum(slope[0, 1] for slope in slopes) / sum(slope[0, 0] for slope in slopes)
+    centre = np.concatenate([x[k] for x, k in zip(before, known, strict=True)]).mean()
+    old, new = (np.where(k, y - theta * (x - centre), y) for x, y, k in zip(before, since, known, strict=True))
+    metric = {"name": "orders", "type": "mean", "event": {"event": "bought"}}
+    for others in ([], [{"name": "other", "event": {"event": "carted"}}], [{"name": "any", "event": {}}]):
+        row = lab.ask(NOW, **BASE, metrics=[metric, *others], look_back_days=5).arms[0]
+        assert row.effect == pytest.approx(new.mean() - old.mean())
+        assert row.p_value == pytest.approx(ttest_ind(new, old, equal_var=False).pvalue)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -212,6 +247,7 @@ def test_conversions_of_too_few_are_not_shown(lab):
         ({"metrics": [{"name": "a", "event": {}, "type": "retention", "from_days": 2, "to_days": 1}]}, "less than"),
         ({"metrics": [{"name": "a", "event": {}, "property": "x"}]}, "means and ratios"),
         ({"winsorise": 0.5}, "0.9"),
+        ({"weights": [1e-300, 1e300]}, "times another"),
     ],
 )
 def test_what_is_incomplete_is_refused(lab, change, says):

@@ -215,3 +215,14 @@ def test_no_small_number_of_a_group_follows_from_what_is_shown(shop, attribution
                 if step.count is not None and sum(count is None for count in shown) < 2:
                     left = step.count - sum(count or 0 for count in shown)
                     assert left == 0 or left >= least, (least, limit, number, shown, groups(plain))
+
+
+def test_nothing_in_the_range_by_several_properties_is_no_error(shop):
+    converts(shop, 1, "2026-03-02", 60, country="DE", device="mobile")
+    shop.seal()
+    converts(shop, 2, "2026-03-02", 60, country="FR", device="desktop")
+    by = [{"property": "country"}, {"property": "device"}]
+    assert counts(funnel(shop, breakdown={"by": by}).steps) == [0, 0]
+    assert counts(funnel(shop, WEEK_BEFORE, breakdown={"by": by}).steps) == [2, 2]
+    assert shop.ask(kind="retention", range=MARCH, start=STEPS[0], breakdown=by).cohorts is not None
+    assert shop.ask(kind="kpi", range=MARCH, split_on_campaign=True).numbers

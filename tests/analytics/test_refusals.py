@@ -35,6 +35,10 @@ PLAN = {"property": "plan"}
         ({"kind": "trends", "series": [{}], "where": {"type": "nope"}}, "where.type"),
         ({"kind": "trends", "series": [{}], "where": {"op": "is"}}, "where.property"),
         ({"kind": "trends", "series": [{}], "where": []}, "where"),
+        ({"kind": "trends", "series": [{}], "breakdown": {"by": [{**PLAN, "of": "session"}]}}, "breakdown.by.0"),
+        ({"kind": "retention", "breakdown": [{"property": "browser_major", "of": "session", "bins": 2}]}, "breakdown"),
+        ({"kind": "kpi", "conversion": [{"event": "viewed", "optional": True}, {"event": "bought"}]}, "query"),
+        ({"kind": "prediction", "outcome": "churn", "categories": ["device", "device"]}, "query"),
         ([], "query"),
         (1, "query"),
     ],
@@ -45,7 +49,7 @@ def test_the_field_is_named_as_it_stands_in_the_question(question: Any, field: s
     assert (error.value.detail["field"], f"`{field}`" in error.value.message) == (field, True)
 
 
-@pytest.mark.parametrize("moment", ["-9999y", "-9999q", "-9999w", "1970-12-31", "9998-12-31"])
+@pytest.mark.parametrize("moment", ["-9999y", "-9999q", "-9999w", "1970-12-31", "9998-12-31", "9999-12-31"])
 def test_a_range_far_from_all_events_is_refused(moment):
     with pytest.raises(Unprocessable, match=r"year"):
         read({"kind": "trends", "series": [{}], "range": {"from": moment}})

@@ -33,7 +33,7 @@ def people_sql(question: AdoptionQuery, period: Period, asked: Asked) -> str:
         f"SELECT e.subject, epoch_us(e.time) AS t, {feature} AS used, {signup} AS joined, {active} AS active"
         f" FROM {source.sql} WHERE e.subject IS NOT NULL"
     )
-    since = f"greatest(min(t) FILTER (joined), {_released(question, asked)})"
+    since = f"CASE WHEN bool_or(joined) THEN greatest(min(t) FILTER (joined), {_released(question, asked)}) END"
     first = "min(t) FILTER (used)"
     list_of_uses = f"list_sort(list(t) FILTER (used AND {within}))"
     gaps = "list_transform(range(2, len(l) + 1), lambda i: l[i] - l[i - 1])"

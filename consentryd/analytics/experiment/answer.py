@@ -10,8 +10,18 @@ from math import isfinite, sqrt
 from typing import Any, Final
 
 from consentryd.analytics.asked import Asked
+from consentryd.analytics.condition import Matcher
 from consentryd.analytics.exchange import in_base, number_columns
-from consentryd.analytics.experiment.measuring import VARIANT, Frame, Part, capped, definitions_of, members_of, part_of
+from consentryd.analytics.experiment.measuring import (
+    FIRST_SEEN,
+    VARIANT,
+    Frame,
+    Part,
+    capped,
+    definitions_of,
+    members_of,
+    part_of,
+)
 from consentryd.analytics.experiment.model import ArmRow, ExperimentMetric, ExperimentQuery, ExperimentResult, SplitCheck
 from consentryd.analytics.field import field_of
 from consentryd.analytics.lane import require_subjects
@@ -66,8 +76,9 @@ def _framed(question: ExperimentQuery, asked: Asked) -> tuple[Frame, Span]:
 
 
 def _columns(question: ExperimentQuery, source: Source) -> list[Column]:
-    del source
     found = [Column(VARIANT, "text", field_of(question.variant).text)]
+    if question.look_back_days > 0:
+        found.append(Column(FIRST_SEEN, "integer", source.first(Matcher())))
     for number, metric in enumerate(question.metrics):
         if metric.property is not None:
             found += number_columns(f"v{number}", metric.property)

@@ -21,6 +21,8 @@ from consentryd.analytics.stream import NONE, Stream
 from consentryd.model.clock import DAY
 
 VARIANT: Final = "variant"
+#: When the subject was first seen at all, UTC microseconds.
+FIRST_SEEN: Final = "first_seen"
 _FAR: Final = np.iinfo(np.int64).max
 
 
@@ -151,7 +153,8 @@ def _measures(stream: Stream, lines: Assignment, number: int, first: int, metric
         return [_proportion(did[lines.variant == arm]) for arm in arms]
     value = f"v{number}" if metric.property is not None else None
     look_back = round(frame.question.look_back_days * DAY)
-    found = outcome(stream, lines, first, value, frame.window, look_back)
+    seen = stream.values[FIRST_SEEN][np.searchsorted(stream.subject, lines.subject)] if look_back > 0 else None
+    found = outcome(stream, lines, first, value, frame.window, look_back, seen)
     if metric.type == "conversion":
         return [_proportion(found.events[lines.variant == arm] > 0) for arm in arms]
     if metric.type == "ratio":

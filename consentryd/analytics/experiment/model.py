@@ -13,6 +13,8 @@ from consentryd.analytics.shape import PropertyName, Shape, Text
 from consentryd.analytics.statistics.experiment import Method, Status
 
 MAX_STEPS: Final = 10
+#: Of two weights: beyond it a share of subjects is none.
+MAX_RATIO: Final = 1_000_000
 
 
 class ExperimentMetric(Shape):
@@ -84,6 +86,8 @@ class ExperimentQuery(Question):
     def _fits(self) -> Self:
         if self.weights and (len(self.weights) != len(self.variants) or min(self.weights) <= 0):
             raise ValueError("`weights` are above 0, one for each variant")
+        if self.weights and max(self.weights) / min(self.weights) > MAX_RATIO:
+            raise ValueError(f"a weight is at most {MAX_RATIO:,} times another")
         if len({metric.name for metric in self.metrics}) < len(self.metrics) or len(set(self.variants)) < len(self.variants):
             raise ValueError("metrics and variants have names of their own")
         if self.method == "frequentist" and self.planned is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Matcher
@@ -37,6 +37,12 @@ class KpiQuery(SessionRules):
     conversion: list[FunnelStep] | None = Field(
         None, min_length=2, max_length=30, description="The funnel whose conversion is shown."
     )
+
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        if self.conversion is not None:
+            FunnelQuery.model_construct(kind="funnel", steps=self.conversion).plan(0, 1)
+        return self
 
 
 class Kpi(Answered):

@@ -65,6 +65,8 @@ class PredictionQuery(Question):
             raise ValueError("`conversion` needs a `target`, and `churn` has none")
         if self.outcome == "churn" and self.first:
             raise ValueError("`first` is for conversions")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("`categories` are named once")
         if self.gap_days is not None and self.gap_days < self.horizon_days:
             raise ValueError("`gap_days` must not be less than `horizon_days`: what it learned from would be what it is tried on")
         return self

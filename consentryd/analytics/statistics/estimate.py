@@ -37,14 +37,14 @@ def difference(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> C
 
 def relative(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Contrast | None:
     """Treatment / control - 1 by the delta method, as PostHog and GrowthBook have it. Shown, never decided by: its p-value depends on
-    which arm is in the denominator. None as `difference`, and with a control of 0."""
+    which arm is in the denominator. None as `difference`, with a control of 0, and where nobody of the treatment has anything."""
     freedom = _freedom(control, treatment)
     square = control.value * control.value
     if freedom is None or square == 0:
         return None
     ratio = treatment.value / control.value
     variance = (treatment.variance + ratio * ratio * control.variance) / square
-    return _contrast(ratio - 1, variance, freedom, alpha)
+    return _contrast(ratio - 1, variance, freedom, alpha) if variance > 0 else None
 
 
 def _freedom(control: Estimate, treatment: Estimate) -> float | None:
