@@ -274,16 +274,13 @@ def _whole(unit: Interval, start: datetime) -> Edge:
 
 
 def _absolute(text: str) -> Edge:
+    is_day = _DAY.fullmatch(text) is not None
     try:
-        if _DAY.fullmatch(text):
-            day = datetime.combine(date.fromisoformat(text), datetime.min.time())
-            found: Edge = day, day + timedelta(days=1)
-        else:
-            found = datetime.fromisoformat(text), None
+        start = datetime.combine(date.fromisoformat(text), datetime.min.time()) if is_day else datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("is neither a day, a local time, nor a relative or named period") from None
-    if found[0].tzinfo is not None:
+    if start.tzinfo is not None:
         raise ValueError("must be local to the query's time zone, without an offset")
-    if not _MIN_YEAR <= found[0].year <= _MAX_YEAR:
+    if not _MIN_YEAR <= start.year <= _MAX_YEAR:
         raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
-    return found
+    return start, start + timedelta(days=1) if is_day else None

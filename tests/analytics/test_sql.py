@@ -169,6 +169,41 @@ def test_ordinary_analysis_is_possible(busy, sql):
     assert ask(busy, sql).table.num_rows > 0
 
 
+def clauses(number: int, body: str) -> str:
+    """A statement in which each of so many WITH clauses is made of the one before it, `{}` in `body`."""
+    written = [f"c{n} AS ({body.replace('{}', 'events' if n == 0 else f'c{n - 1}')})" for n in range(number)]
+    return f"WITH {', '.join(written)} SELECT count(*) FROM c{number - 1}"
+
+
+GROWING = {
+    "uses": "SELECT 1 AS event FROM {} x, {} y LIMIT 1",
+    "columns": "SELECT *, * FROM {}",
+    "renamed columns": "SELECT event FROM {} UNION BY NAME SELECT COLUMNS(*) AS 'p_\\0' FROM {}",
+    "structs": "SELECT struct_pack(a := event, b := event) AS event FROM {}",
+    "rows": "SELECT x AS event, x AS y FROM {} x",
+}
+
+
+@pytest.mark.parametrize("body", GROWING.values(), ids=GROWING)
+def test_a_statement_that_doubles_with_each_clause_is_refused_before_it_is_planned(busy, body):
+    assert ask(busy, clauses(4, body)).table.num_rows == 1
+    with pytest.raises(ConsentryError) as error:
+        ask(busy, clauses(40, body))
+    assert (error.value.status, error.value.detail["field"]) == (422, "sql")
+    assert "this statement" in error.value.message
+
+
+def test_many_clauses_that_use_one_other_are_answered(busy):
+    assert ask(busy, clauses(100, "SELECT * FROM {}")).table.to_pylist() == [{"count_star()": 4}]
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+def test_a_statement_that_nests_too_deep_is_refused(busy, levels):
+    with pytest.raises(ConsentryError, match="deep") as error:
+        ask(busy, "SELECT * FROM (" * levels + "SELECT 1" + ")" * levels)
+    assert error.value.status == 422
+
+
 @pytest.mark.parametrize(
     "sql",
     [
