@@ -67,6 +67,15 @@ def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
     shop.close()
 
 
+def test_an_answer_that_is_too_large_is_refused(tmp_path):
+    shop = Shop(tmp_path, memory_mb=64)
+    assert ask(shop, "SELECT string_agg('x', '') AS x FROM range(1000000)").table.num_rows == 1
+    with pytest.raises(ConsentryError, match="too large") as error:
+        ask(shop, "SELECT string_agg('x', '') AS x FROM range(9000000)")
+    assert (error.value.code, error.value.detail) == ("too_expensive", {"limit_bytes": 8 << 20})
+    shop.close()
+
+
 def test_a_statement_that_takes_too_long_is_stopped(busy):
     with pytest.raises(ConsentryError) as error:
         ask(busy, "SELECT count(*) FROM range(100000000) a(x), range(100000) b(y) WHERE x * y % 7 = 1", seconds=0.3)
