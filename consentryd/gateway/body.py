@@ -16,7 +16,7 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from consentryd.model.error import BadRequest, TooLarge, UnsupportedMedia
+from consentryd.model.error import BadRequest, TooLarge, Unavailable, UnsupportedMedia
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -29,8 +29,29 @@ _PADDING: Final = re.compile(rb"\0*")
 _MAX_ZSTD_WINDOW: Final = 8 * 1024 * 1024  # what RFC 8878 asks of every decoder; larger windows cost memory before the first byte
 
 
+class Room:
+    """Bytes that a process may hold of bodies of which more is to come: clients may take their time, and be many."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    def take(self, size: int) -> None:
+        """Raises `Unavailable` if there is no room for so many more."""
+        if self.taken + size > self.most:
+            raise Unavailable("overloaded", "Too many request bodies are arriving at once.", retry_after=1)
+        self.taken += size
+
+    def give_back(self, size: int) -> None:
+        self.taken -= size
+
+
+ARRIVING: Final = Room(64 * 1024 * 1024)
+
+
 async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
-    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not come."""
+    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not
+    come; `Unavailable` while too many are coming."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     content = request.content
@@ -51,11 +72,15 @@ async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
 
 async def _read_chunks(content: Any, limit: int) -> bytes:
     chunks = bytearray()
-    while chunk := await content.readany():
-        chunks += chunk
-        if len(chunks) > limit:
-            raise _too_large(limit)
-    return bytes(chunks)
+    try:
+        while chunk := await content.readany():
+            ARRIVING.take(len(chunk))
+            chunks += chunk
+            if len(chunks) > limit:
+                raise _too_large(limit)
+        return bytes(chunks)
+    finally:
+        ARRIVING.give_back(len(chunks))
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -181,6 +181,27 @@ async def test_a_few_large_bodies_are_read_at_a_time_and_small_ones_do_not_wait_
     assert under_way == LARGE_BODIES + 3
 
 
+async def test_of_bodies_that_take_their_time_a_process_holds_so_much(gateway: Gateway, monkeypatch) -> None:
+    monkeypatch.setattr(body.ARRIVING, "most", 300_000)
+    took, go_on = asyncio.Event(), asyncio.Event()
+    take = body.ARRIVING.take
+    monkeypatch.setattr(body.ARRIVING, "take", lambda size: (take(size), body.ARRIVING.taken < 200_000 or took.set()))
+
+    async def slowly():
+        yield b'{"batch": [], "x": "' + b"x" * 200_000
+        await go_on.wait()
+        yield b'"}'
+
+    first = asyncio.create_task(gateway.ask("POST", "/v1/batch", data=slowly()))
+    await took.wait()
+    status, answer = await gateway.ask("POST", "/v1/batch", data=slowly())
+    assert (status, answer["error"]["code"]) == (503, "overloaded")
+    go_on.set()
+    assert (await first)[0] == 200
+    assert (await gateway.ask("POST", "/v1/batch", data=slowly()))[0] == 200
+    assert body.ARRIVING.taken == 0
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 async def test_a_body_whose_last_byte_is_missing_is_refused(gateway: Gateway, coding: str) -> None:
     data = ENCODED[coding](json.dumps({"batch": [EVENT]}).encode())
