@@ -171,6 +171,14 @@ async def test_other_requests_have_their_turn_while_a_large_body_is_looked_at(fr
     assert (len(seen), len(set(seen))) == (30, turns)
 
 
+async def test_what_a_page_says_as_its_event_is_not_remembered(front):
+    validate = front.house.pipeline.stages[0].__self__
+    pages = [track(messageId=f"m-{n}", type="page", event=str(n) * 1000) for n in range(3)]
+    assert await front.send(*pages) == [Outcome.STORED] * 3
+    assert await front.send(track(messageId="m-4", type="page", event="x")) == [Outcome.STORED]
+    assert list(validate._names) == [("page", "x")]
+
+
 async def test_where_an_event_breaks_the_plan_is_told_in_the_plans_own_names(tmp_path):
     plan = tmp_path / "plan.json"
     item = {"properties": {"sku": {"pattern": "^A"}, "a/b": {"const": 1}}}

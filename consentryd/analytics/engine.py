@@ -33,6 +33,8 @@ from consentryd.model.clock import DAY, MINUTE
 from consentryd.model.error import Unprocessable
 from consentryd.storage.reader import Reader
 
+#: An answer of SQL may take this part of a query's memory: written as JSON it takes several times as much.
+SQL_ANSWER_SHARE: Final = 8
 NO_AUDIENCES: Final[Mapping[str, Audience]] = {}
 
 
@@ -131,7 +133,8 @@ class Engine:
             raise Unprocessable("invalid", f"Name one `region` of {', '.join(self._readers)}.", field="region")
         with self._readers[region].snapshot(alone=True) as snapshot:
             rules = self._rules(Question(lane="all", test_traffic=True), site, now)
-            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows, self._rates)
+            most_bytes = (self._settings.memory_mb << 20) // SQL_ANSWER_SHARE
+            return answer_sql(text, snapshot, rules, nonce, control, self._settings.sql_rows, most_bytes, self._rates)
 
     def members(self, definition: Condition, site: str, now: int, control: Control | None = None) -> dict[str, list[int]]:
         """The subjects for whom a cohort's definition holds, by region. Raises what `ask` raises."""

@@ -274,15 +274,13 @@ def _whole(unit: Interval, start: datetime) -> Edge:
 
 
 def _absolute(text: str) -> Edge:
+    is_day = _DAY.fullmatch(text) is not None
     try:
-        if _DAY.fullmatch(text):
-            start, length = datetime.combine(date.fromisoformat(text), datetime.min.time()), timedelta(days=1)
-        else:
-            start, length = datetime.fromisoformat(text), None
+        start = datetime.combine(date.fromisoformat(text), datetime.min.time()) if is_day else datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("is neither a day, a local time, nor a relative or named period") from None
     if start.tzinfo is not None:
         raise ValueError("must be local to the query's time zone, without an offset")
     if not _MIN_YEAR <= start.year <= _MAX_YEAR:
         raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
-    return start, None if length is None else start + length
+    return start, start + timedelta(days=1) if is_day else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,16 +16,42 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from consentryd.model.error import BadRequest, TooLarge, UnsupportedMedia
+from consentryd.model.error import BadRequest, TooLarge, Unavailable, UnsupportedMedia
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MAX_CODINGS: Final = 2
+#: Senders that compress each event by itself send as many members as events.
+_MAX_MEMBERS: Final = 1024
+#: Bytes that a member's decoder is given at a time: of what it leaves over it makes a copy.
+_PIECE_BYTES: Final = 4096
+_PADDING: Final = re.compile(rb"\0*")
 _MAX_ZSTD_WINDOW: Final = 8 * 1024 * 1024  # what RFC 8878 asks of every decoder; larger windows cost memory before the first byte
 
 
+class Room:
+    """Bytes that a process may hold of bodies of which more is to come: clients may take their time, and be many."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    def take(self, size: int) -> None:
+        """Raises `Unavailable` if there is no room for so many more."""
+        if self.taken + size > self.most:
+            raise Unavailable("overloaded", "Too many request bodies are arriving at once.", retry_after=1)
+        self.taken += size
+
+    def give_back(self, size: int) -> None:
+        self.taken -= size
+
+
+ARRIVING: Final = Room(64 * 1024 * 1024)
+
+
 async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
-    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not come."""
+    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not
+    come; `Unavailable` while too many are coming."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     content = request.content
@@ -36,6 +63,8 @@ async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
                 body = await _read_chunks(content, limit)
         except TimeoutError:
             raise BadRequest("bad_body", "The request body did not arrive in time.") from None
+        except ConnectionError:  # for the log: nobody is there to read it
+            raise BadRequest("bad_body", "The request body did not arrive.") from None
     if len(body) > limit:
         raise _too_large(limit)
     return body
@@ -43,11 +72,15 @@ async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
 
 async def _read_chunks(content: Any, limit: int) -> bytes:
     chunks = bytearray()
-    while chunk := await content.readany():
-        chunks += chunk
-        if len(chunks) > limit:
-            raise _too_large(limit)
-    return bytes(chunks)
+    try:
+        while chunk := await content.readany():
+            ARRIVING.take(len(chunk))
+            chunks += chunk
+            if len(chunks) > limit:
+                raise _too_large(limit)
+        return bytes(chunks)
+    finally:
+        ARRIVING.give_back(len(chunks))
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -92,16 +125,27 @@ def _decode(decoder: Callable[[bytes, int], bytes], body: bytes, limit: int) -> 
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    inflated = b""
-    while body:
-        decompressor = zlib.decompressobj(wbits=31)
-        inflated += decompressor.decompress(body, limit + 1 - len(inflated))
-        if len(inflated) > limit:
-            break
-        if not decompressor.eof:
+    """Raises `EOFError` also for more members than anyone has reason for: each costs a decoder, whatever is in it."""
+    inflated = bytearray()
+    at = 0
+    for _ in range(_MAX_MEMBERS):
+        at = _gunzip_member(body, at, inflated, limit)
+        if at == len(body) or len(inflated) > limit:
+            return bytes(inflated)
+    raise EOFError
+
+
+def _gunzip_member(body: bytes, at: int, inflated: bytearray, limit: int) -> int:
+    """Adds what the member at `at` holds, up to a byte beyond `limit`; where the next one begins."""
+    decompressor = zlib.decompressobj(wbits=31)
+    while not decompressor.eof and len(inflated) <= limit:
+        piece = body[at : at + _PIECE_BYTES]
+        if not piece:
             raise EOFError
-        body = decompressor.unused_data.lstrip(b"\0")
-    return inflated
+        at += len(piece)
+        inflated += decompressor.decompress(piece, limit + 1 - len(inflated))
+    padding = _PADDING.match(body, at - len(decompressor.unused_data))
+    return len(body) if padding is None else padding.end()
 
 
 def _undeflate(body: bytes, limit: int) -> bytes:

@@ -12,6 +12,7 @@ from consentryd.gateway.answer import answer
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.endpoint import Handler
 from consentryd.gateway.intake import Intake
+from consentryd.gateway.pipeline import TURN_BYTES
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.results import encode_results
@@ -32,19 +33,32 @@ def collect(call: str | None) -> Handler:
         services, door = request.app[SERVICES], request.app[DOOR]
         network = services.clients.caller(request)
         key = door.check_head(request, network)
-        parsed = await _read_body(request, services)
-        envelope = read_envelope(parsed[0], call, services.settings.limits.batch_events)
-        if key is None:
-            key = door.check_collector(envelope.key, request.headers.get("Origin"), network, counted=True)
-        intake = _intake(request, services, key, envelope, network)
-        intake.size = parsed[1]
-        results = await take(request, intake, envelope)
-        if envelope.dropped is not None:
-            services.metrics.count_client_dropped(envelope.dropped)
+        sent = await body.read(request, services.settings.limits.batch_bytes, services.settings.server.body_timeout_s)
+        plain = _inflated(request, sent)
+        if len(plain) <= TURN_BYTES:
+            results = await _collect(request, call, key, network, plain)
+        else:
+            # it waits for its turn as it was sent: a few KB may be some MB once they are inflated
+            del plain
+            async with services.large_bodies:
+                results = await _collect(request, call, key, network, _inflated(request, sent))
         services.metrics.observe_batch(time.perf_counter() - started)
         return answer(encode_results(results, verbose=is_set(request, "verbose")))
 
     return handle
+
+
+async def _collect(request: web.Request, call: str | None, key: ApiKey | None, network: str | None, plain: bytes) -> list[Result]:
+    services, door = request.app[SERVICES], request.app[DOOR]
+    envelope = read_envelope(parse(plain), call, services.settings.limits.batch_events)
+    if key is None:
+        key = door.check_collector(envelope.key, request.headers.get("Origin"), network, counted=True)
+    intake = _intake(request, services, key, envelope, network)
+    intake.size = len(plain)
+    results = await take(request, intake, envelope)
+    if envelope.dropped is not None:
+        services.metrics.count_client_dropped(envelope.dropped)
+    return results
 
 
 async def take(request: web.Request, intake: Intake, envelope: Envelope) -> list[Result]:
@@ -60,12 +74,9 @@ def is_set(request: web.Request, name: str) -> bool:
     return bool(request.query_string) and request.query.get(name, "").lower() in _TRUE
 
 
-async def _read_body(request: web.Request, services: Services) -> tuple[object, int]:
-    """The parsed body and its inflated size in bytes."""
-    limits = services.settings.limits
-    raw = await body.read(request, limits.batch_bytes, services.settings.server.body_timeout_s)
-    plain = body.inflate(raw, request.headers.get("Content-Encoding"), limits.inflated_bytes)
-    return parse(plain), len(plain)
+def _inflated(request: web.Request, sent: bytes) -> bytes:
+    limit = request.app[SERVICES].settings.limits.inflated_bytes
+    return body.inflate(sent, request.headers.get("Content-Encoding"), limit)
 
 
 def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Envelope, network: str | None) -> Intake:

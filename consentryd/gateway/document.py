@@ -16,9 +16,11 @@ Unread: Final = bytes
 UNREADABLE: Final = object()
 
 _BOM: Final = b"\xef\xbb\xbf"
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+#: An escaped surrogate behind what backslashes stand before it (group 1): a whole pair (group 2), or half of one.
+_SURROGATE: Final = re.compile(
+    rb"(?<!\\)(\\*)(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
+_HALF_CHARS: Final = len(r"\ud800")
 
 
 def look_into(value: Any) -> Any:
@@ -50,7 +52,7 @@ def parse(body: bytes) -> Any:
 
 def mended(body: bytes) -> bytes:
     """Without a byte order mark, and half surrogate pairs as U+FFFD."""
-    return _ESCAPE.sub(_whole, body.removeprefix(_BOM))
+    return _SURROGATE.sub(_whole, body.removeprefix(_BOM))
 
 
 def _refusal(body: bytes, error: orjson.JSONDecodeError) -> BadRequest:
@@ -63,5 +65,8 @@ def _refusal(body: bytes, error: orjson.JSONDecodeError) -> BadRequest:
     return BadRequest("bad_json", f"The body is not JSON: it goes wrong at {where}.", line=error.lineno, column=error.colno)
 
 
-def _whole(escape: re.Match[bytes]) -> bytes:
-    return escape[0] if escape[1] is None else b"\\ufffd"
+def _whole(found: re.Match[bytes]) -> bytes:
+    escaped, is_pair = len(found[1]) % 2 == 1, found[2] is not None
+    if escaped != is_pair:  # a pair, or only the text of half a one
+        return found[0]
+    return found[0][:-_HALF_CHARS] + b"\\ufffd"  # of an escaped pair the second half is none

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -25,6 +27,9 @@ from consentryd.model.event import RawEvent
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.model.outcome import Result
 from consentryd.storage.rejected import Letter
+
+#: Bodies larger than a turn that are read and stored at a time. Each may take 6 MB.
+LARGE_BODIES: Final = 8
 
 
 class KeyStore(Protocol):
@@ -61,6 +66,7 @@ class Services:
     visitors: Visitors | None = None
     rights: Rights | None = None
     querying: Querying | None = None
+    large_bodies: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, LARGE_BODIES))
 
     def require_proving(self) -> Proving:
         """Raises `Unavailable` where the gateway runs without stores."""

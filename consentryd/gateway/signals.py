@@ -14,28 +14,26 @@ _ALIAS: Final = {"usprivacy": "us_privacy"}
 
 
 def read_signals(headers: CIMultiDictProxy[str], query: MultiMapping[str] | None) -> dict[str, str]:
-    """Signals present. A name that comes twice with different values keeps both, joined by a comma: no decoder takes that for a grant."""
-    signals: dict[str, str] = {}
+    """Signals present. A name that comes twice with different values keeps them all, joined by commas: no decoder takes that for a grant."""
+    values: dict[str, dict[str, None]] = {}
+    if query:
+        for name, value in query.items():
+            _add(values, name, value)
+    for cookies in headers.getall("Cookie", ()):
+        for pair in cookies.split(";"):
+            name, _, value = pair.partition("=")
+            _add(values, name.strip(), value.strip().strip('"'))
+    signals = {name: ",".join(different) for name, different in values.items()}
     if "Sec-GPC" in headers:
         # Global Privacy Control, section 3.3: of several fields one exact "1" is enough
         fields = headers.getall("Sec-GPC")
         signals["sec-gpc"] = "1" if "1" in fields else fields[0]
     if "DNT" in headers:
         signals["dnt"] = headers["DNT"]
-    if query:
-        for name, value in query.items():
-            _add(signals, name, value)
-    for cookies in headers.getall("Cookie", ()):
-        for pair in cookies.split(";"):
-            name, _, value = pair.partition("=")
-            _add(signals, name.strip(), value.strip().strip('"'))
     return signals
 
 
-def _add(signals: dict[str, str], name: str, value: str) -> None:
+def _add(values: dict[str, dict[str, None]], name: str, value: str) -> None:
     name = name.lower()
-    if name not in _PARAMETERS:
-        return
-    name = _ALIAS.get(name, name)
-    held = signals.get(name)
-    signals[name] = value if held is None or held == value else f"{held},{value}"
+    if name in _PARAMETERS:
+        values.setdefault(_ALIAS.get(name, name), {})[value] = None

@@ -31,20 +31,27 @@ async def post_sql(request: web.Request) -> web.StreamResponse:
     querying = services.require_querying()
     control = Control(querying.settings.sql_seconds)
     now, nonce = services.clock.now(), secrets.randbits(_NONCE_BITS)
-    found = await querying.run(
-        key,
-        control,
-        gone_of(request),
-        lambda: querying.engine.sql(
-            statement.sql, key.site, now, control, nonce=nonce, region=statement.region, least=key.min_group_size
-        ),
-    )
     media_type = wanted(request.headers.get("Accept"), forms.MEDIA_TYPES)
-    if media_type == forms.JSON:
-        return answer(orjson.dumps(describe(found), default=str, option=orjson.OPT_NON_STR_KEYS))
-    response = answer(forms.encode_table(found.table, media_type), media_type)
-    response.headers["X-More-Rows"] = "true" if found.more else "false"
+
+    def work() -> tuple[bytes, bool]:
+        """The answer as it is sent, written here for that may take as long as finding it, and whether there were more rows."""
+        found = querying.engine.sql(
+            statement.sql, key.site, now, control, nonce=nonce, region=statement.region, least=key.min_group_size
+        )
+        return encode(found, media_type), found.more
+
+    written, more = await querying.run(key, control, gone_of(request), work)
+    response = answer(written, media_type)
+    if media_type != forms.JSON:
+        response.headers["X-More-Rows"] = "true" if more else "false"
     return response
+
+
+def encode(found: SqlAnswer, media_type: str) -> bytes:
+    """The answer in one of `forms.MEDIA_TYPES`."""
+    if media_type == forms.JSON:
+        return orjson.dumps(describe(found), default=str, option=orjson.OPT_NON_STR_KEYS)
+    return forms.encode_table(found.table, media_type)
 
 
 def describe(found: SqlAnswer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from consentryd.analytics.control import Control
+from consentryd.gateway import sql
 from consentryd.gateway.priority import NICER
 from consentryd.model.clock import DAY
 from tests.house import open_house
@@ -125,6 +126,17 @@ async def test_sql_is_answered_for_the_keys_site(house):
     assert (status, answer["rows"], answer["more"]) == (200, [[3]], False)
     assert (await house.post("/v1/sql", {"sql": "SELECT * FROM '/etc/passwd'"}, key="read"))[0] == 422
     assert (await house.post("/v1/sql", {"sql": "SELECT 1"}, key="write"))[0] == 403
+
+
+async def test_answers_of_sql_are_written_beside_the_event_loop(house, monkeypatch):
+    threads, encode = [], sql.encode
+    monkeypatch.setattr(sql, "encode", lambda *given: threads.append(threading.current_thread()) or encode(*given))
+    for form in ("application/json", "text/csv"):
+        headers = {"Authorization": "Bearer read", "Accept": form}
+        async with house.request("POST", "/v1/sql", data=b'{"sql": "SELECT 1"}', headers=headers) as response:
+            assert (response.status, response.content_type) == (200, form)
+    assert threading.current_thread() not in threads
+    assert len(threads) == 2
 
 
 async def test_openapi_holds_a_schema_for_every_reference(house):

@@ -55,6 +55,12 @@ def test_a_range_far_from_all_events_is_refused(moment):
         read({"kind": "trends", "series": [{}], "range": {"from": moment}})
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_range_at_an_end_of_the_calendar_is_refused(day):
+    with pytest.raises(Unprocessable, match="must lie in the years"):
+        read({"kind": "trends", "series": [{}], "range": {"from": day}})
+
+
 def test_what_looks_ahead_does_so_from_any_range(shop):
     far = {"from": "9899-12-31", "to": "9899-12-31"}
     shop.ask(kind="retention", interval="month", periods=366, range=far)

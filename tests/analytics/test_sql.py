@@ -67,6 +67,15 @@ def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
     shop.close()
 
 
+def test_an_answer_that_is_too_large_is_refused(tmp_path):
+    shop = Shop(tmp_path, memory_mb=64)
+    assert ask(shop, "SELECT string_agg('x', '') AS x FROM range(1000000)").table.num_rows == 1
+    with pytest.raises(ConsentryError, match="too large") as error:
+        ask(shop, "SELECT string_agg('x', '') AS x FROM range(9000000)")
+    assert (error.value.code, error.value.detail) == ("too_expensive", {"limit_bytes": 8 << 20})
+    shop.close()
+
+
 def test_a_statement_that_takes_too_long_is_stopped(busy):
     with pytest.raises(ConsentryError) as error:
         ask(busy, "SELECT count(*) FROM range(100000000) a(x), range(100000) b(y) WHERE x * y % 7 = 1", seconds=0.3)
@@ -167,6 +176,41 @@ def test_nothing_but_reading_the_views_is_possible(busy, sql):
 )
 def test_ordinary_analysis_is_possible(busy, sql):
     assert ask(busy, sql).table.num_rows > 0
+
+
+def clauses(number: int, body: str) -> str:
+    """A statement in which each of so many WITH clauses is made of the one before it, `{}` in `body`."""
+    written = [f"c{n} AS ({body.replace('{}', 'events' if n == 0 else f'c{n - 1}')})" for n in range(number)]
+    return f"WITH {', '.join(written)} SELECT count(*) FROM c{number - 1}"
+
+
+GROWING = {
+    "uses": "SELECT 1 AS event FROM {} x, {} y LIMIT 1",
+    "columns": "SELECT *, * FROM {}",
+    "renamed columns": "SELECT event FROM {} UNION BY NAME SELECT COLUMNS(*) AS 'p_\\0' FROM {}",
+    "structs": "SELECT struct_pack(a := event, b := event) AS event FROM {}",
+    "rows": "SELECT x AS event, x AS y FROM {} x",
+}
+
+
+@pytest.mark.parametrize("body", GROWING.values(), ids=GROWING)
+def test_a_statement_that_doubles_with_each_clause_is_refused_before_it_is_planned(busy, body):
+    assert ask(busy, clauses(4, body)).table.num_rows == 1
+    with pytest.raises(ConsentryError) as error:
+        ask(busy, clauses(40, body))
+    assert (error.value.status, error.value.detail["field"]) == (422, "sql")
+    assert "this statement" in error.value.message
+
+
+def test_many_clauses_that_use_one_other_are_answered(busy):
+    assert ask(busy, clauses(100, "SELECT * FROM {}")).table.to_pylist() == [{"count_star()": 4}]
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+def test_a_statement_that_nests_too_deep_is_refused(busy, levels):
+    with pytest.raises(ConsentryError, match="deep") as error:
+        ask(busy, "SELECT * FROM (" * levels + "SELECT 1" + ")" * levels)
+    assert error.value.status == 422
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import tracemalloc
@@ -11,7 +12,9 @@ import pytest
 import zstandard
 
 from consentryd.gateway import body
-from consentryd.model.error import Misdirected, TooLarge, Unavailable
+from consentryd.gateway.pipeline import TURN_BYTES
+from consentryd.gateway.services import LARGE_BODIES
+from consentryd.model.error import BadRequest, Misdirected, TooLarge, Unavailable
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 from tests.kit import NOW, Gateway, running, settings_of
 
@@ -135,6 +138,68 @@ def test_a_bomb_costs_memory_for_the_limit_and_not_for_its_size(coding: str) -> 
         assert tracemalloc.get_traced_memory()[1] < 12 * limit
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("between", [b"", b"\0"])
+def test_members_of_a_body_are_undone_one_by_one_up_to_a_number(monkeypatch, between: bytes) -> None:
+    made: list[int] = []
+    decoder = zlib.decompressobj
+    monkeypatch.setattr(zlib, "decompressobj", lambda **given: made.append(1) or decoder(**given))
+    members = [gzip.compress(bytes([65 + number % 26]) * number) for number in range(1000)]
+    assert body.inflate(between.join(members), "gzip", 1 << 20) == b"".join(map(gzip.decompress, members))
+    made.clear()
+    with pytest.raises(BadRequest, match="Content-Encoding"):
+        body.inflate(between.join([gzip.compress(b"")] * 20_000), "gzip", 1 << 20)
+    assert len(made) == 1024
+
+
+async def test_a_few_large_bodies_are_read_at_a_time_and_small_ones_do_not_wait_for_them(gateway: Gateway, monkeypatch) -> None:
+    held, full, under_way = asyncio.Event(), asyncio.Event(), 0
+    collect_events = gateway.collector.collect
+
+    async def collect_slowly(intake, events):
+        nonlocal under_way
+        if intake.size > TURN_BYTES:
+            under_way += 1
+            if under_way == LARGE_BODIES:
+                full.set()
+            await held.wait()
+        return await collect_events(intake, events)
+
+    monkeypatch.setattr(gateway.collector, "collect", collect_slowly)
+    large = gzip.compress(json.dumps({"batch": [EVENT], "x": "x" * TURN_BYTES}).encode())
+    sent = [
+        asyncio.create_task(gateway.post("/v1/batch", large, headers={"Content-Encoding": "gzip"}))
+        for _ in range(LARGE_BODIES + 3)
+    ]
+    await full.wait()
+    for _ in range(3):
+        assert (await gateway.post("/v1/track", EVENT))[0] == 200
+    assert under_way == LARGE_BODIES
+    held.set()
+    assert {status for status, _ in await asyncio.gather(*sent)} == {200}
+    assert under_way == LARGE_BODIES + 3
+
+
+async def test_of_bodies_that_take_their_time_a_process_holds_so_much(gateway: Gateway, monkeypatch) -> None:
+    monkeypatch.setattr(body.ARRIVING, "most", 300_000)
+    took, go_on = asyncio.Event(), asyncio.Event()
+    take = body.ARRIVING.take
+    monkeypatch.setattr(body.ARRIVING, "take", lambda size: (take(size), body.ARRIVING.taken < 200_000 or took.set()))
+
+    async def slowly():
+        yield b'{"batch": [], "x": "' + b"x" * 200_000
+        await go_on.wait()
+        yield b'"}'
+
+    first = asyncio.create_task(gateway.ask("POST", "/v1/batch", data=slowly()))
+    await took.wait()
+    status, answer = await gateway.ask("POST", "/v1/batch", data=slowly())
+    assert (status, answer["error"]["code"]) == (503, "overloaded")
+    go_on.set()
+    assert (await first)[0] == 200
+    assert (await gateway.ask("POST", "/v1/batch", data=slowly()))[0] == 200
+    assert body.ARRIVING.taken == 0
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
@@ -281,7 +346,7 @@ async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:
     headers = {
         "Sec-GPC": "1",
         "DNT": "1",
-        "Cookie": "euconsent-v2=CPabc; other=x; usprivacy=1YNN; __gpp=DBAA",
+        "Cookie": "euconsent-v2=CPabc; other=x; usprivacy=1YNN; __gpp=DBAA; __gpp=DBAB; __gpp=DBAA",
         "Referer": "https://x",
     }
     await gateway.post("/v1/track?gdpr=1&gdpr_consent=A&gdpr_consent=B&x=y", {"event": "x"}, headers=headers)
@@ -292,7 +357,7 @@ async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:
         "gdpr_consent": "A,B",
         "euconsent-v2": "CPabc",
         "us_privacy": "1YNN",
-        "__gpp": "DBAA",
+        "__gpp": "DBAA,DBAB",
     }
 
 

@@ -78,6 +78,26 @@ def test_lone_surrogates_become_replacement_characters(text: str) -> None:
     assert not any(0xD800 <= ord(character) < 0xE000 for character in read)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (rb'"\\ud83d\ude00"', "\\ud83d\ufffd"),
+        (rb'"\\\ud83d\ude00"', "\\\U0001f600"),
+        (rb'"\\\\ud83d \udc00"', "\\\\ud83d \ufffd"),
+    ],
+)
+def test_behind_escaped_backslashes_stands_text(text: bytes, read: str) -> None:
+    assert orjson.loads(document.mended(text)) == read
+
+
+def test_of_all_escapes_only_surrogates_are_looked_at_one_by_one(monkeypatch) -> None:
+    seen = []
+    whole_of = document._whole
+    monkeypatch.setattr(document, "_whole", lambda found: seen.append(found) or whole_of(found))
+    assert document.parse(b'"\\ud800' + rb"\n\u00e4\\\"" * 1000 + b'"') == "\ufffd" + '\nä\\"' * 1000
+    assert len(seen) == 1
+
+
 def told(read, call):
     try:
         envelope = read_envelope(read(), call, 3)

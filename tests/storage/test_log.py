@@ -148,6 +148,13 @@ async def test_a_merge_is_kept_as_an_alias_and_chains_are_flat(sqlite_store):
     connection.close()
 
 
+async def test_a_merge_reads_no_other_merges(sqlite_store):
+    connection = open_database(sqlite_store.path, "region", readonly=True)
+    plan = connection.execute("EXPLAIN QUERY PLAN UPDATE alias SET becomes = 1 WHERE becomes = 2").fetchall()
+    assert [step[3] for step in plan] == ["SEARCH alias USING INDEX alias_becomes (becomes=?)"]
+    connection.close()
+
+
 async def test_dedup_and_identity_survive_a_restart(sqlite_store):
     await sqlite_store.log.append([clean(7, user="u", anonymous="a")])
     sqlite_store.log.close()

@@ -25,7 +25,9 @@ class SqlAnswer(NamedTuple):
     more: bool
 
 
-def answer_sql(sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: Control, rows: int, rates: Rates) -> SqlAnswer:
+def answer_sql(
+    sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: Control, rows: int, most_bytes: int, rates: Rates
+) -> SqlAnswer:
     """Raises `Unprocessable` for what is not allowed, wrong, or too expensive; `Cancelled`."""
     check_sql(sql)
     connection = snapshot.connection
@@ -40,6 +42,8 @@ def answer_sql(sql: str, snapshot: Snapshot, rules: Rules, nonce: int, control: 
         raise Unprocessable("invalid", "The statement would read something else than the views.", field="sql") from None
     except _refusals() as error:
         raise Unprocessable("invalid", _told(error), field="sql") from None
+    if found.nbytes > most_bytes:
+        raise Unprocessable("too_expensive", "The answer would be too large: ask for less of each row.", limit_bytes=most_bytes)
     return SqlAnswer(found.slice(0, rows), found.num_rows > rows)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from consentryd.analytics.sandbox.growth import MOST_NESTED, MOST_USES, nested, uses
 from consentryd.model.error import Unprocessable
 from consentryd.storage.duck import duck
 
@@ -36,7 +37,10 @@ def check_sql(sql: str) -> None:
         raise _refused(f"A statement has at most {MAX_SQL_CHARS} characters, none of them NUL.")
     with duck().connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    tree = orjson.loads(row[0] if row else b"{}")
+    try:
+        tree = orjson.loads(row[0] if row else b"{}")
+    except orjson.JSONDecodeError:
+        raise _too_deep() from None
     statements = tree.get("statements", [])
     if tree.get("error", True):
         syntax = tree.get("error_type") == "parser"
@@ -46,6 +50,7 @@ def check_sql(sql: str) -> None:
     if len(statements) != 1:
         raise _refused("One statement at a time.")
     _check(statements[0])
+    _check_growth(statements[0])
 
 
 def _check(tree: Any) -> None:
@@ -62,6 +67,19 @@ def _check(tree: Any) -> None:
             source = node.get(place)
             if isinstance(source, dict) and "sample" in source and source.get("type") not in _TABLES:
                 raise _refused("SHOW, DESCRIBE, SUMMARIZE and PIVOT are not answered.")
+
+
+def _check_growth(tree: Any) -> None:
+    try:
+        used = uses(tree)
+    except RecursionError:
+        raise _too_deep() from None
+    if used > MOST_USES:
+        raise _refused(
+            "WITH clauses that use others several times, and stars over them, make too much of this statement.", limit=MOST_USES
+        )
+    if nested(list(_nodes(tree))) > MOST_NESTED:
+        raise _refused("Structs in this statement are made of too many others.", limit=MOST_NESTED)
 
 
 def _check_table(node: dict[str, Any], names: set[str]) -> None:
@@ -127,6 +145,10 @@ def _catalog() -> frozenset[str]:
             " UNION SELECT lower(table_name) FROM information_schema.tables"
         ).fetchall()
     return frozenset(name for (name,) in rows)
+
+
+def _too_deep() -> Unprocessable:
+    return _refused("The statement nests too deep.")
 
 
 def _refused(message: str, **detail: Any) -> Unprocessable:

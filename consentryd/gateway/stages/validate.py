@@ -70,7 +70,7 @@ class Validate:
             return self._names[raw[:2]]
         except (KeyError, TypeError):
             name = shape.check_event_name(raw.type, raw.event, self._limits.event_name_chars)
-            if name.__class__ is not Reason and raw.event.__hash__ is not None:
+            if name.__class__ is not Reason and (raw.event is None or _is_short(raw.event, self._limits.event_name_chars)):
                 keep(self._names, raw[:2], name, _REMEMBERED_NAMES)
             return name
 
@@ -139,6 +139,11 @@ def _valid(raws: Sequence[RawEvent], *columns: Sequence[Any]) -> list[Any]:
 
 def _reason(parts: Iterable[Any]) -> Reason | None:
     return next((part for part in parts if part.__class__ is Reason), None)
+
+
+def _is_short(text: Any, limit: int) -> bool:
+    """Pages and the like may carry anything of any length as `event`, which names nothing."""
+    return text.__class__ is str and len(text) <= limit
 
 
 def _made(raw: RawEvent, name: Any, ids: Any, objects: Any, time: Any, scene: Any) -> ValidEvent:
