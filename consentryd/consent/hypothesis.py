@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
 from consentryd.config.countries import COUNTRIES
+from consentryd.consent.jurisdiction import SUBDIVISION
 from consentryd.consent.purposes import Purposes
 from consentryd.consent.reader import KINDS
 
 TABLES: Final = {"own": "purposes", "segment": "categoryPreferences"}
 YES_NO: Final = {"true": True, "false": False}
-_SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
 
 
 def suppose(texts: Iterable[str], *, gpc: bool, dnt: bool, child: bool) -> tuple[dict[str, Any], dict[str, str]]:
@@ -38,7 +37,7 @@ def check_case(country: str | None, subdivision: str | None, withdrawn: Iterable
     """A place or purpose that there is not would get the answer of another one. Raises `ValueError`."""
     if country is not None and country not in COUNTRIES:
         raise ValueError("the country is no ISO code such as US")
-    if subdivision is not None and (country is None or not _SUBDIVISION.fullmatch(subdivision)):
+    if subdivision is not None and (country is None or not SUBDIVISION.fullmatch(subdivision)):
         raise ValueError("the subdivision is not one such as CA, of a country that is given as well")
     if not purposes.all.issuperset(withdrawn):
         raise ValueError(f"a purpose withdrawn is none of {', '.join(sorted(purposes.all))}")

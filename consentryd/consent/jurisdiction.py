@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -18,12 +18,13 @@ from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 
 ELSEWHERE = "*"
-_SUBDIVISION = re.compile(r"[A-Z0-9]{1,3}")
+#: The second part of an ISO 3166-2 code.
+SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
 
 
 def _code(code: str) -> str:
     country, dash, subdivision = code.partition("-")
-    if code != ELSEWHERE and (country not in COUNTRIES or (dash and not _SUBDIVISION.fullmatch(subdivision))):
+    if code != ELSEWHERE and (country not in COUNTRIES or (dash and not SUBDIVISION.fullmatch(subdivision))):
         raise ValueError("no country such as `DE`, no subdivision such as `US-CA`, and not `*`")
     return code
 

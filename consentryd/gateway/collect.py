@@ -18,8 +18,7 @@ from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.results import encode_results
 from consentryd.gateway.services import EVENTS, SERVICES, Services
 from consentryd.gateway.signals import read_signals
-from consentryd.model.client import UNKNOWN_CLIENT
-from consentryd.model.key import ApiKey, KeyKind
+from consentryd.model.key import ApiKey
 from consentryd.model.outcome import Result
 
 _TRUE: Final = frozenset({"1", "true", "yes"})
@@ -38,10 +37,10 @@ def collect(call: str | None) -> Handler:
         if len(plain) <= TURN_BYTES:
             results = await _collect(request, call, key, network, plain)
         else:
-            # it waits for its turn as it was sent: a few KB may be some MB once they are inflated
-            del plain
+            if services.large_bodies.locked():  # it waits as it was sent: a few KB may be some MB once they are inflated
+                plain = b""
             async with services.large_bodies:
-                results = await _collect(request, call, key, network, _inflated(request, sent))
+                results = await _collect(request, call, key, network, plain or _inflated(request, sent))
         services.metrics.observe_batch(time.perf_counter() - started)
         return answer(encode_results(results, verbose=is_set(request, "verbose")))
 
@@ -84,8 +83,7 @@ def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Env
     return Intake(
         key=key,
         received_at=services.clock.now(),
-        # a server is not the visitor whose events it sends
-        client=UNKNOWN_CLIENT if key.kind is KeyKind.SERVER else services.clients.describe(network, headers.get("User-Agent")),
+        client=services.client(key, network, headers.get("User-Agent")),
         sent_at=envelope.sent_at or headers.get("SentAt"),  # RudderStack's browser SDK says it in a header
         region=envelope.region or headers.get("X-Consentry-Region"),
         context=envelope.context,

@@ -159,15 +159,13 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
         store = RegionStore(root / name, keys, settings.storage, clock, Chance().number)
         try:
             store.open()
-        except sqlite3.DatabaseError as error:
+        except BaseException as error:
             for opened in (*stores.values(), store):
                 opened.close()
+            if not isinstance(error, sqlite3.DatabaseError):
+                raise
             problem = explain(error, [root / name / DATABASE])
             raise ConfigError(f"The store of region {name} in {root / name} cannot be opened. {problem}") from error
-        except BaseException:
-            for opened in (*stores.values(), store):
-                opened.close()
-            raise
         stores[name] = store
     return stores
 

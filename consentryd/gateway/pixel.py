@@ -17,10 +17,8 @@ from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.services import SERVICES
 from consentryd.gateway.signals import read_signals
-from consentryd.model.client import UNKNOWN_CLIENT
 from consentryd.model.error import BadRequest
 from consentryd.model.event import RawEvent
-from consentryd.model.key import KeyKind
 
 GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NEVER: Final = "no-store, no-cache, must-revalidate, private, max-age=0"
@@ -35,8 +33,7 @@ async def get_pixel(request: web.Request) -> web.StreamResponse:
     network = services.clients.caller(request)
     key = door.check_collector(door.find_secret(request), _origin(headers.get("Origin"), headers.get("Referer")), network)
     envelope = Envelope((_read_event(query, headers.get("Referer")),))
-    # a server is not the visitor whose events it sends
-    client = UNKNOWN_CLIENT if key.kind is KeyKind.SERVER else services.clients.describe(network, headers.get("User-Agent"))
+    client = services.client(key, network, headers.get("User-Agent"))
     signals = read_signals(headers, query)
     visitor = services.visitor(key, network, headers.get("User-Agent"))
     intake = Intake(key, services.clock.now(), client, region=query.get("region"), signals=signals, visitor=visitor)

@@ -21,6 +21,7 @@ from consentryd.gateway.proving import Proving
 from consentryd.gateway.querying import Querying
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.visitors import Visitors
+from consentryd.model.client import UNKNOWN_CLIENT, Client
 from consentryd.model.clock import Clock
 from consentryd.model.error import Unavailable
 from consentryd.model.event import RawEvent
@@ -85,6 +86,10 @@ class Services:
         if self.querying is None:
             raise Unavailable("store_unavailable", "This gateway answers no queries.")
         return self.querying
+
+    def client(self, key: ApiKey, network: str | None, user_agent: str | None) -> Client:
+        """The coarse view of the caller; nothing of a server, who is not the visitor whose events it sends."""
+        return UNKNOWN_CLIENT if key.kind is KeyKind.SERVER else self.clients.describe(network, user_agent)
 
     def visitor(self, key: ApiKey, network: str | None, user_agent: str | None) -> bytes | None:
         """The day's fingerprint of the caller; None of a server, who is not the visitor, and where no tokens are made."""

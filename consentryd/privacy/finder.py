@@ -128,10 +128,10 @@ class Finder:
 
     def _has_telling_key(self, data: bytes) -> bool:
         """Whether a key in JSON may tell, under some rule or by itself."""
-        if any(match[1].decode(errors="replace") in VALUES for match in _JSON_KEY.finditer(data)) or _PAIRS.search(data):
+        keys = [match[1].decode(errors="replace") for match in _JSON_KEY.finditer(data)]
+        if not VALUES.isdisjoint(keys) or _PAIRS.search(data):
             return True
-        classes = (self.key_class(match[1].decode(errors="replace")) for match in _JSON_KEY.finditer(data))
-        return any(not about.quiet or about.holder is not None for about in classes)
+        return any(not about.quiet or about.holder is not None for about in map(self.key_class, keys))
 
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:

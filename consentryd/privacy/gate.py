@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.detect.phone import LINK
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
@@ -33,7 +34,7 @@ _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
 #: A number that a link or a word says is somebody's telephone's.
-LINKED: Final = re.compile(rb"(?i:tel|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?[(]?[0-9]")
+LINKED: Final = re.compile(rf"(?i:{LINK})[(]?[0-9]".encode())
 _CISCO: Final = re.compile(rb"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
 _CREDENTIAL: Final = re.compile(rb"(?i:basic |bearer[ :=]{1,2})[A-Za-z0-9+/._~-][a-z._~-]*[A-Z0-9+/=]")
 #: Keys of providers whose signs may part them into short runs; nothing of it depends on which digit stands where.

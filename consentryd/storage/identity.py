@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import orjson
@@ -53,13 +53,13 @@ class SqliteIdentityTable:
         self._new_subjects: dict[int, bool] = {}
         self._absent: set[bytes] = set()
 
-    def prepare(self, digests: Iterable[bytes]) -> int:
+    def prepare(self, digests: AbstractSet[bytes]) -> int:
         """Ask in one go for all identities that a commit will ask for. Inside the transaction, what is not there by then is not there.
 
         Returns the data version: if it is not that of the last time, others committed, and it is to be called again after `refresh`.
         """
         young, old = self._young, self._old
-        wanted = [digest for digest in set(digests) if digest not in young and digest not in old]
+        wanted = [digest for digest in digests if digest not in young and digest not in old]
         self._absent = set(wanted)
         (found,) = self._connection.execute(_FIND, (b"".join(wanted),)).fetchone()
         numbers = map(int, found.split(","))

@@ -16,6 +16,8 @@ _NATIONAL_CHARACTERS: Final = re.compile(
 )
 _LEAST_DIGITS: Final = 6
 _MOST_DIGITS: Final = 15
+#: A link, a line of a contact's card or a word that says what number follows.
+LINK: Final = r"(?:tel|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?"
 #: A word ends here, or an extension begins.
 _END: Final = r"(?!(?!x[0-9]{1,6}(?!\w))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
@@ -97,8 +99,7 @@ PHONE_LINK: Final = Detector(
     gate=Gate.DIGITS,
     sign=":",
     pattern=re.compile(
-        r"(?<!\w)(?:tel|sms|smsto|callto|facetime|phone|fax)(?:;[\w=;,-]{1,40})?:(?://)? ?"
-        rf"(?P<number>\(?[0-9](?:[ ()./-]{{0,2}}[0-9]){{6,14}}){_END}",
+        rf"(?<!\w){LINK}(?P<number>\(?[0-9](?:[ ()./-]{{0,2}}[0-9]){{6,14}}){_END}",
         re.ASCII | re.IGNORECASE,
     ),
     check=lambda match: _DATE.match(match["number"]) is None,
