@@ -88,7 +88,9 @@ def _document() -> bytes:
 def _shown() -> bytes:
     """What Swagger UI is given: it writes out every reference of the operation that is opened, and a browser's tab is too small for that."""
     document = _described()
-    more = f"{document['info']['description']} What conditions of a query look like is in [/openapi.json](/openapi.json); here they are only named."
+    more = (
+        f"{document['info']['description']} Conditions of queries are only named here: [/openapi.json](/openapi.json) has them."
+    )
     return orjson.dumps(cut({**document, "info": {**document["info"], "description": more}}))
 
 
