@@ -9,7 +9,7 @@ A body is parsed no further than its events' names, ids and times: properties, t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,61 +20,66 @@ from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
 from consentryd.model.made import made
 
+#: A nameless track call.
+NO_EVENT: Final = RawEvent(type="track")
+
 _PAGES: Final = ("page", "screen")  # a tuple: a type may be anything, also what cannot be hashed
-_NO_EVENT: Final = RawEvent(type="track")
 _NOTHING: Final[dict[str, Any]] = {}
+_ABSENT: Final = msgspec.Raw()
 
 
-class _Event(TypedDict, total=False):
+class _Event(msgspec.Struct, gc=False):
     """What is read of an event; all else is passed over."""
 
-    type: Any
-    event: Any
-    event_name: Any
-    messageId: Any
-    message_id: Any
-    event_id: Any
-    userId: Any
-    user_id: Any
-    anonymousId: Any
-    anonymous_id: Any
-    sessionId: Any
-    session_id: Any
-    groupId: Any
-    group_id: Any
-    previousId: Any
-    previous_id: Any
-    timestamp: Any
-    originalTimestamp: Any
-    original_timestamp: Any
-    sentAt: Any
-    sent_at: Any
-    name: Any
-    category: Any
-    properties: msgspec.Raw
-    traits: msgspec.Raw
-    context: msgspec.Raw
+    type: Any = None
+    event: Any = None
+    event_name: Any = None
+    messageId: Any = None
+    message_id: Any = None
+    event_id: Any = None
+    userId: Any = None
+    user_id: Any = None
+    anonymousId: Any = None
+    anonymous_id: Any = None
+    sessionId: Any = None
+    session_id: Any = None
+    groupId: Any = None
+    group_id: Any = None
+    previousId: Any = None
+    previous_id: Any = None
+    timestamp: Any = None
+    originalTimestamp: Any = None
+    original_timestamp: Any = None
+    sentAt: Any = None
+    sent_at: Any = None
+    name: Any = None
+    category: Any = None
+    properties: msgspec.Raw = _ABSENT
+    traits: msgspec.Raw = _ABSENT
+    context: msgspec.Raw = _ABSENT
 
 
-class _Body(_Event, total=False):
+class _Body(_Event, gc=False):
     """A batch, or one event."""
 
-    batch: list[_Event]
-    writeKey: Any
-    write_key: Any
-    region: Any
-    dropped: Any
+    batch: list[_Event] | None = None
+    writeKey: Any = None
+    write_key: Any = None
+    region: Any = None
+    dropped: Any = None
 
 
-class _Loose(_Event, total=False):
+class _Loose(_Event, gc=False):
     """A batch whose events are looked into one by one."""
 
-    batch: list[msgspec.Raw]
-    writeKey: Any
-    write_key: Any
-    region: Any
-    dropped: Any
+    batch: list[Any] | None = None
+    writeKey: Any = None
+    write_key: Any = None
+    region: Any = None
+    dropped: Any = None
 
+
+_E = TypeVar("_E", bound=_Event)
 
 _BODY: Final = msgspec.json.Decoder(_Body)
 _BARE: Final = msgspec.json.Decoder(list[_Event])
@@ -107,11 +112,11 @@ def _parse_loosely(body: bytes) -> Any:
         body.decode()
         if body[:1] == b"[":
             return [_parse_event(item) for item in _LOOSE_BARE.decode(body)]
-        told: Any = _LOOSE_BODY.decode(body)
+        told = _LOOSE_BODY.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if "batch" in told:
-        told["batch"] = [_parse_event(item) for item in told["batch"]]
+    if told.batch is not None:
+        told.batch = [_parse_event(item) for item in told.batch]
     return told
 
 
@@ -130,21 +135,20 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     """
     if isinstance(body, list):
         return Envelope(_read_all(body, call, limit))
-    if not isinstance(body, dict):
+    if isinstance(body, dict):
+        body = _told_of(_Body, body)
+    if not isinstance(body, (_Body, _Loose)):
         raise BadRequest("bad_body", "The body must be an object or an array of objects.")
-    get = body.get
-    key = get("writeKey") or get("write_key")
-    region = get("region")
+    key = body.writeKey or body.write_key
     if not isinstance(key, str):
         key = None
-    batch = get("batch")
-    if batch is None and call is not None:
+    if body.batch is None and call is not None:
         event = read_event(body, call)
-        return Envelope((event,), event.sent_at, None, key, region)
-    if not isinstance(batch, list):
+        return Envelope((event,), event.sent_at, None, key, body.region)
+    if not isinstance(body.batch, list):
         raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
-    events = _read_all(batch, call, limit)
-    return Envelope(events, get("sentAt") or get("sent_at"), look_into(_unread(get("context"))), key, region, get("dropped"))
+    events = _read_all(body.batch, call, limit)
+    return Envelope(events, body.sentAt or body.sent_at, look_into(_unread(body.context)), key, body.region, body.dropped)
 
 
 def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:
@@ -154,36 +158,46 @@ def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEve
 
 
 def read_event(item: Any, call: str | None) -> RawEvent:
-    """One event. What is not an object becomes a nameless track call, which validation refuses as an invalid event."""
-    if item.__class__ is not dict:
-        return _NO_EVENT
-    get = item.get
-    type_ = get("type") or call
-    context, traits = _unread(get("context")), _unread(get("traits"))
-    session_id = get("sessionId") or get("session_id")
-    group_id = _identity(item, "groupId", "group_id")
+    """One event. What is not an object becomes `NO_EVENT`, which validation refuses as an invalid event."""
+    if not isinstance(item, _Event):
+        if not isinstance(item, dict):
+            return NO_EVENT
+        item = _told_of(_Event, item)
+    type_ = item.type or call
+    context, traits = _unread(item.context), None if item.traits is _ABSENT else _unread(item.traits)
+    session_id = item.sessionId or item.session_id
+    user_id = item.user_id if item.userId is None else item.userId
+    anonymous_id = item.anonymous_id if item.anonymousId is None else item.anonymousId
+    previous_id = item.previous_id if item.previousId is None else item.previousId
+    group_id = item.group_id if item.groupId is None else item.groupId
     if context is not None:
-        if group_id is None and (told := _told(context, b'"group')):
+        if (group_id is None or group_id == "") and (told := _told(context, b'"group')):
             group_id = _text(told.get("groupId")) or _text(told.get("group_id"))
         if session_id is None and (told := _told(context, b'"session')):
             session_id = told.get("sessionId") or told.get("session_id")
         if traits is None and type_ == "identify":
             traits = _told(context, b'"traits').get("traits")
+    # 0 and False as an id are somebody's mistake that validation must see; only nothing and the empty text are no id
     return made(RawEvent, (
         type_,
-        get("event") or get("event_name"),
-        get("messageId") or get("message_id") or get("event_id"),
-        _identity(item, "userId", "user_id"),
-        _identity(item, "anonymousId", "anonymous_id"),
+        item.event or item.event_name,
+        item.messageId or item.message_id or item.event_id,
+        None if user_id == "" else user_id,
+        None if anonymous_id == "" else anonymous_id,
         session_id,
-        group_id,
-        _identity(item, "previousId", "previous_id"),
-        get("timestamp") or get("originalTimestamp") or get("original_timestamp"),
-        get("sentAt") or get("sent_at"),
-        _page_properties(item) if type_ in _PAGES else _unread(get("properties")),
+        None if group_id == "" else group_id,
+        None if previous_id == "" else previous_id,
+        item.timestamp or item.originalTimestamp or item.original_timestamp,
+        item.sentAt or item.sent_at,
+        _page_properties(item) if type_ in _PAGES else _unread(item.properties),
         traits,
         context,
     ))  # fmt: skip
+
+
+def _told_of(kind: type[_E], item: dict[str, Any]) -> _E:
+    """The same of an object that is looked into already."""
+    return kind(**{name: item[name] for name in kind.__struct_fields__ if name in item})
 
 
 def _told(context: Any, key: bytes) -> dict[str, Any]:
@@ -196,15 +210,8 @@ def _told(context: Any, key: bytes) -> dict[str, Any]:
 
 
 def _unread(value: Any) -> Any:
-    return bytes(value) if value.__class__ is msgspec.Raw else value
-
-
-def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
-    """0 and False are somebody's mistake that validation must see; only nothing and the empty text are no id."""
-    value = item.get(camel)
-    if value is None:
-        value = item.get(snake)
-    return None if value == "" else value
+    """JSON as it came; None where there is none. Any other value as it is."""
+    return bytes(value) or None if value.__class__ is msgspec.Raw else value
 
 
 def _text(value: Any) -> str | None:
@@ -212,15 +219,14 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _page_properties(item: dict[str, Any]) -> Any:
+def _page_properties(item: _Event) -> Any:
     """Server SDKs leave a page's name and category beside the properties, browser SDKs put them in; here they are always in."""
-    properties = _unread(item.get("properties"))
-    name, category = item.get("name"), item.get("category")
-    if name is None and category is None:
+    properties: Any = _unread(item.properties)
+    if item.name is None and item.category is None:
         return properties
-    beside = {} if name is None else {"name": name}
-    if category is not None:
-        beside["category"] = category
+    beside = {} if item.name is None else {"name": item.name}
+    if item.category is not None:
+        beside["category"] = item.category
     properties = look_into(properties)
     if properties is None:
         return beside
