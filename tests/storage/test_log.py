@@ -209,6 +209,23 @@ async def test_concurrent_requests_share_commits(sqlite_store):
     assert len(sqlite_store.rows()) == 500
 
 
+async def test_what_comes_within_an_interval_is_one_commit_unless_it_is_enough(sqlite_store):
+    sqlite_store.log._settings = Storage(commit_interval_ms=1000, commit_events=10, min_free_bytes=0)
+    ids = itertools.count()
+
+    def batch(size):
+        return [clean(next(ids), user="u") for _ in range(size)]
+
+    await sqlite_store.log.append(batch(1))
+    few = [asyncio.ensure_future(sqlite_store.log.append(batch(1))) for _ in range(5)]
+    await asyncio.gather(*few)
+    assert sqlite_store.log.stats.commits == 2
+    async with asyncio.timeout(5):  # a second each if they waited
+        for _ in range(10):
+            await sqlite_store.log.append(batch(10))
+    assert sqlite_store.log.stats.commits == 12
+
+
 async def test_a_locked_database_is_unavailable_then_heals(sqlite_store, monkeypatch):
     await sqlite_store.log.append([clean(0, user="u")])
     sqlite_store.log._writer._lock_wait_s = 0.05
