@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from consentryd.config.settings import Settings
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
@@ -17,7 +19,6 @@ from consentryd.gateway.stages.place import UNKNOWN, Place
 from consentryd.model.decision import Lane
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION, CleanEvent, RawEvent
-from consentryd.model.made import made
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result, Verdict
 from consentryd.privacy.scrub import Scrubber
 from consentryd.storage.log import Log
@@ -73,7 +74,7 @@ class Collector:
         await self._keep_letters(events, verdicts, passage)
         results = [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
         for position, violation in passage.violations.items():
-            results[position] = results[position]._replace(violation=violation)
+            results[position] = msgspec.structs.replace(results[position], violation=violation)
         return results
 
     async def _run(self, events: Sequence[RawEvent], passage: Passage) -> list[CleanEvent | Reason]:
@@ -103,7 +104,7 @@ class Collector:
         by_region: dict[str, list[int]] = {}
         for position, item in enumerate(items):
             if item.__class__ is CleanEvent:
-                by_region.setdefault(item[0], []).append(position)
+                by_region.setdefault(item.region, []).append(position)
         failures = []
         for positions, answer in await self._append(by_region, items):
             if isinstance(answer, Unavailable):
@@ -153,12 +154,12 @@ class Collector:
 
 
 def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:
-    event_id = raw[2]
+    event_id = raw.event_id
     if event_id.__class__ is not str:
         event_id = _given_id(item)
     if verdict.__class__ is Outcome:
-        return made(Result, (event_id, verdict, None, None))
-    return made(Result, (event_id, OUTCOME_OF[verdict], verdict, None))
+        return Result(event_id, verdict)
+    return Result(event_id, OUTCOME_OF[verdict], verdict)
 
 
 def _given_id(item: Any) -> str | None:

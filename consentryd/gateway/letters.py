@@ -47,8 +47,9 @@ def letter(
     if outcome is Outcome.REJECTED:
         shape["properties"] = _types(look_into(raw.properties))
     named = (each for each in (raw.user_id, raw.anonymous_id, raw.previous_id, raw.group_id) if isinstance(each, str))
-    fields, _, body = scrubber.scrub("", site, shape)
-    if Identifiers(named).stand_in(fields, body):
+    scrubbed = scrubber.scrub("", site, shape)
+    fields = scrubbed.fields
+    if Identifiers(named).stand_in(fields, scrubbed.properties):
         fields = {"type": shape["type"], "event": None}
     elif violation is not None:
         fields = {**fields, "violation": violation._asdict()}

@@ -75,7 +75,7 @@ class Metrics:
 
     def count_results(self, results: Sequence[Result]) -> None:
         """Counts each event once. Plainly stored ones, nearly all of them, are counted without hashing an enum each."""
-        others = [result for result in results if result[1] is not _STORED]
+        others = [result for result in results if result.outcome is not _STORED]
         if len(others) < len(results):
             self._stored.inc(len(results) - len(others))
         for (outcome, reason), events in Tally((result.outcome, result.reason) for result in others).items():

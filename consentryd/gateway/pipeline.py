@@ -74,7 +74,9 @@ def turns(events: Sequence[RawEvent], size: int) -> Iterator[Sequence[RawEvent]]
         return
     start = taken = 0
     for end, event in enumerate(events):
-        more = sum(len(as_json(value)) for value in (event.event, *event[-3:]) if value is not None)
+        more = sum(
+            len(as_json(value)) for value in (event.event, event.properties, event.traits, event.context) if value is not None
+        )
         if taken + more > TURN_BYTES and end > start:
             yield events[start:end]
             start, taken = end, 0

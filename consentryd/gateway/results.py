@@ -18,7 +18,7 @@ def encode_results(results: Sequence[Result], *, verbose: bool) -> bytes:
 
     `results` lists what is not plainly stored, or everything if `verbose`. `success` is for Segment's clients, which look for it.
     """
-    told = results if verbose else [result for result in results if result[1] is not _STORED]
+    told = results if verbose else [result for result in results if result.outcome is not _STORED]
     if not told:
         return b'{"accepted":%d,"results":[],"success":true}' % len(results)
     return orjson.dumps(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from consentryd.model.record import Record
+
 SCHEMA_VERSION: Final = 1
 
 EVENT_TYPES: Final = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
 
-class RawEvent(NamedTuple):
+class RawEvent(Record, frozen=True):
     """One event as a protocol adapter read it: canonical names, values of any JSON type, nothing believed yet.
 
     `properties`, `traits` and `context` may be JSON that nobody has looked into (`gateway.document`).
@@ -79,7 +81,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
 POSITION: Final[dict[str, int]] = {column.name: position for position, column in enumerate(COLUMNS)}
 
 
-class CleanEvent(NamedTuple):
+class CleanEvent(Record, frozen=True):
     """An event ready to be stored in `region`: placed, consented and scrubbed.
 
     `dedup` is a 64-bit keyed hash of site and event id (a Python int in [0, 2**64)). `user`, `anonymous` and `previous` are the

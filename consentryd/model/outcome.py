@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from consentryd.model.record import Record
+
 
 class Outcome(StrEnum):
     """The fate of one event."""
@@ -108,7 +110,7 @@ class Violation(NamedTuple):
     keyword: str
 
 
-class Result(NamedTuple):
+class Result(Record, frozen=True):
     """The fate of one event, by the id its sender gave it, or we did (None: neither)."""
 
     id: str | None

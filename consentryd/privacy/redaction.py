@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from consentryd.model.record import Record
+
 
 class Action(StrEnum):
     """What becomes of a value that a rule applies to."""
@@ -41,7 +43,7 @@ class Redaction(NamedTuple):
     action: Action
 
 
-class Scrubbed(NamedTuple):
+class Scrubbed(Record, frozen=True):
     """The cleaned fields, what was changed in them, and the compact JSON of the cleaned `properties` (None if there were none)."""
 
     fields: dict[str, Any]

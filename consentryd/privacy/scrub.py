@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from consentryd.model.made import made
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.prefilter import Prefilter
@@ -95,7 +94,7 @@ class Scrubber:
         is_clear = self._prefilter.clears(narrowed, scope, body)
         if is_clear and (identifiers is None or not identifiers.stand_in(narrowed, body)):
             if not dropped:
-                return made(Scrubbed, (narrowed, (), body))
+                return Scrubbed(narrowed, (), body)
             return self._result(fields, narrowed, dropped, body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope, identifiers)), handle)
         cleaned = narrowed if is_clear else self._walk.fields(narrowed, work)
@@ -110,7 +109,7 @@ class Scrubber:
         """The same, with what was redacted in URLs before, of which the fields at `paths` come."""
         noted = tuple(Redaction(path, URL_RULE, Action.TYPE) for path in paths)
         self.counts[URL_RULE, Action.TYPE] += len(noted)
-        return scrubbed._replace(redactions=(*noted, *scrubbed.redactions))
+        return Scrubbed(scrubbed.fields, (*noted, *scrubbed.redactions), scrubbed.properties)
 
     def scrub_text(self, event: str, site: str, text: str) -> str:
         """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
@@ -151,7 +150,7 @@ class Scrubber:
         for _, rule, action in redactions:
             self.counts[rule, action] += 1
         if not self._dry:
-            return made(Scrubbed, (after, redactions, body))
+            return Scrubbed(after, redactions, body)
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
 
 

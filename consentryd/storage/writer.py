@@ -178,7 +178,9 @@ class Writer:
 
     def _do(self, tasks: Sequence[Task], now: int) -> tuple[list[Any], _Accepted]:
         events = list(chain.from_iterable(task.events for task in tasks))
-        self._catch_up({digest for event in events for digest in event[2:5] if digest is not None})
+        self._catch_up(
+            {digest for event in events for digest in (event.user, event.anonymous, event.previous) if digest is not None}
+        )
         self._index.forget()
         accepted = _Accepted()
         hashes = as_hashes([event.dedup for event in events])
@@ -198,7 +200,7 @@ class Writer:
         rows, hashes, seen = accepted.rows, accepted.hashes, accepted.seen
         verdicts: list[Verdict] = []
         for event, is_known in zip(events, known):  # noqa: B905 - known runs on
-            _, dedup, _, _, _, row, _ = event
+            dedup, row = event.dedup, event.row
             verdict: Verdict
             if is_known or dedup in seen:
                 verdict = _DUPLICATE
@@ -213,7 +215,7 @@ class Writer:
 
     def _place(self, event: CleanEvent, now: int) -> Verdict:
         """Give the event its subject, unless the person is kept out or refuses."""
-        _, _, user, anonymous, previous, row, email = event
+        user, anonymous, previous, row = event.user, event.anonymous, event.previous, event.row
         choices = self._choices
         if choices.suppress_any and self._is_suppressed(event, now):
             return Reason.SUPPRESSED
@@ -224,8 +226,8 @@ class Writer:
         if choices.any and (refusal := choices.refusal(subject, row[_PURPOSE])):
             return refusal
         row[_SUBJECT] = subject
-        if email is not None:
-            note_email(self._connection, email, subject, now)
+        if event.email is not None:
+            note_email(self._connection, event.email, subject, now)
         return _STORED
 
     def _is_suppressed(self, event: CleanEvent, now: int) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -103,7 +104,7 @@ def told(read, call):
         envelope = read_envelope(read(), call, 3)
     except (BadRequest, TooLarge) as error:
         return error.code
-    return envelope._replace(events=[RawEvent(*map(look_into, event)) for event in envelope.events])
+    return envelope._replace(events=[RawEvent(*map(look_into, msgspec.structs.astuple(event))) for event in envelope.events])
 
 
 @given(JSON, st.sampled_from([None, "track", "page", "identify"]))

@@ -60,7 +60,7 @@ def canonical(item: dict[str, Any], call: str) -> dict[str, Any]:
 
 
 def fields(event: RawEvent) -> dict[str, Any]:
-    return {name: look_into(getattr(event, name)) for name in RawEvent._fields if name != "sent_at"}
+    return {name: look_into(getattr(event, name)) for name in RawEvent.__struct_fields__ if name != "sent_at"}
 
 
 def replay(request: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:

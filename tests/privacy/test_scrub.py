@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from consentryd.config.settings import PiiRule, Privacy
 from consentryd.model.error import ConfigError
-from consentryd.privacy.redaction import Action, Redaction
+from consentryd.privacy.redaction import Action, Redaction, Scrubbed
 from consentryd.privacy.rules import detector_names, load_rules
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.seal import MemorySubjectKeys, Place, unseal
@@ -659,7 +659,7 @@ def test_json_that_the_caller_has_already_is_taken_for_what_is_stored_if_nothing
 def test_a_dry_run_counts_and_changes_nothing() -> None:
     scrub = scrubber(dry_run=True)
     fields = {"properties": {"email": EMAIL}}
-    assert scrub.scrub("x", "shop", fields) == (fields, (), orjson.dumps(fields["properties"]))
+    assert scrub.scrub("x", "shop", fields) == Scrubbed(fields, (), orjson.dumps(fields["properties"]))
     assert scrub.counts == {("email", Action.TYPE): 1}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from consentryd.gateway.imports.fingerprint import Fingerprint
 from consentryd.gateway.imports.line import Unread
 from consentryd.gateway.protocols.segment import NO_EVENT, parse, read_event
@@ -22,7 +24,5 @@ class JsonlReader:
             return Unread.MALFORMED
         if event is NO_EVENT:
             return Unread.MALFORMED
-        event = event._replace(sent_at=None)
-        return (
-            event if check_label(event.event_id, len(line)) is not None else event._replace(event_id=self._fingerprint.of(line))
-        )
+        known = check_label(event.event_id, len(line)) is not None
+        return msgspec.structs.replace(event, sent_at=None, event_id=event.event_id if known else self._fingerprint.of(line))

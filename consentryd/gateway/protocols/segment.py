@@ -18,7 +18,6 @@ from consentryd.gateway.document import Unread, look_into
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
-from consentryd.model.made import made
 
 #: A nameless track call.
 NO_EVENT: Final = RawEvent(type="track")
@@ -72,7 +71,7 @@ class _Body(_Event, gc=False):
 class _Loose(_Event, gc=False):
     """A batch whose events are looked into one by one."""
 
-    batch: list[Any] | None = None
+    batch: list[msgspec.Raw] | None = None
     writeKey: Any = None
     write_key: Any = None
     region: Any = None
@@ -115,9 +114,7 @@ def _parse_loosely(body: bytes) -> Any:
         told = _LOOSE_BODY.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if told.batch is not None:
-        told.batch = [_parse_event(item) for item in told.batch]
-    return told
+    return told if told.batch is None else msgspec.structs.replace(told, batch=list(map(_parse_event, told.batch)))
 
 
 def _parse_event(item: msgspec.Raw) -> Any:
@@ -178,7 +175,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         if traits is None and type_ == "identify":
             traits = _told(context, b'"traits').get("traits")
     # 0 and False as an id are somebody's mistake that validation must see; only nothing and the empty text are no id
-    return made(RawEvent, (
+    return RawEvent(
         type_,
         item.event or item.event_name,
         item.messageId or item.message_id or item.event_id,
@@ -192,7 +189,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         _page_properties(item) if type_ in _PAGES else _unread(item.properties),
         traits,
         context,
-    ))  # fmt: skip
+    )
 
 
 def _told_of(kind: type[_E], item: dict[str, Any]) -> _E:

@@ -18,7 +18,6 @@ from consentryd.gateway.stages.staged import ConsentedEvent, PlacedEvent
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
 from consentryd.model.identity import IdentityKind
-from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
@@ -76,14 +75,18 @@ class Consent:
 
     def check_consents(self, events: Sequence[PlacedEvent], passage: Passage) -> list[ConsentedEvent | Reason]:
         site = passage.intake.key.site
-        digests = [event.person.digests.get(region) or self._digests(event.person, region, site) for event, region in events]
+        digests = [
+            placed.event.person.digests.get(placed.region) or self._digests(placed.event.person, placed.region, site)
+            for placed in events
+        ]
         standings = self._look(events, digests, passage)
-        for event, _ in events:
-            if event.scene.signals.invalid:
-                self._policy.count_invalid(event.scene.signals)
+        scenes = [placed.event.scene for placed in events]
+        for scene in scenes:
+            if scene.signals.invalid:
+                self._policy.count_invalid(scene.signals)
         cases = [
-            (event.scene.signals, event.scene.place, event.event, standing.refused)
-            for (event, _), standing in zip(events, standings, strict=True)
+            (scene.signals, scene.place, placed.event.event, standing.refused)
+            for placed, scene, standing in zip(events, scenes, standings, strict=True)
         ]
         decided = passage.decisions
         decisions: list[Any] = [
@@ -97,16 +100,16 @@ class Consent:
         ]
 
     def _admit(self, placed: PlacedEvent, decision: Decision, digests: Digests, passage: Passage) -> ConsentedEvent | Reason:
-        event, region = placed
+        event, region = placed.event, placed.region
         if decision.lane is ANONYMOUS:
-            return made(ConsentedEvent, (event, region, decision, None, None, None))
+            return ConsentedEvent(event, region, decision)
         user, anonymous = digests
         if user is None and anonymous is None:
             return self._count_nobody(placed, decision, passage.site)
-        previous = event.previous_id and self._pseudonyms[region].identity(
-            passage.intake.key.site, ANONYMOUS_ID, event.previous_id
-        )
-        return made(ConsentedEvent, (event, region, decision, user, anonymous, previous))
+        previous = None
+        if event.previous_id is not None:
+            previous = self._pseudonyms[region].identity(passage.intake.key.site, ANONYMOUS_ID, event.previous_id)
+        return ConsentedEvent(event, region, decision, user, anonymous, previous)
 
     def _overcome(
         self, decision: Decision | Reason, placed: PlacedEvent, standing: Standing, passage: Passage
@@ -136,15 +139,15 @@ class Consent:
 
     def _look(self, events: Sequence[PlacedEvent], digests: Sequence[Digests], passage: Passage) -> list[Standing]:
         """Where the events' identities stand; not asked while nobody in the region has chosen anything."""
-        for _, region in events:
-            if region not in passage.looked:
-                self._standings[region].look()
-                passage.looked[region] = self._standings[region].any
+        for placed in events:
+            if placed.region not in passage.looked:
+                self._standings[placed.region].look()
+                passage.looked[placed.region] = self._standings[placed.region].any
         if True not in passage.looked.values():
             return [NO_STANDING] * len(events)
         return [
-            self._standings[region].of(*of) if passage.looked[region] else NO_STANDING
-            for (_, region), of in zip(events, digests, strict=True)
+            self._standings[placed.region].of(*of) if passage.looked[placed.region] else NO_STANDING
+            for placed, of in zip(events, digests, strict=True)
         ]
 
     def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
@@ -161,9 +164,7 @@ class Consent:
         sensitive = self._policy.purposes.by_name[decision.purpose].sensitive
         if sensitive or site.anonymous_lane == "off" or placed.event.event not in site.anonymous_events:
             return Reason.MISSING_IDENTITY
-        return ConsentedEvent(
-            placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False), None, None, None
-        )
+        return ConsentedEvent(placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False))
 
     def _digests(self, person: Person, region: str, site: str) -> Digests:
         identity, user, anonymous = self._pseudonyms[region].identity, person.user_id, person.anonymous_id

@@ -16,7 +16,6 @@ from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.staged import PlacedEvent, ValidEvent
 from consentryd.model.error import Misdirected
 from consentryd.model.identity import IdentityKind
-from consentryd.model.made import made
 from consentryd.model.outcome import Reason
 
 REMEMBERED: Final = 25_000
@@ -69,7 +68,7 @@ class Place:
         if not served.keys() >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
         return [
-            made(PlacedEvent, (event, region)) if region in served else Reason.WRONG_REGION
+            PlacedEvent(event, region) if region in served else Reason.WRONG_REGION
             for event, region in zip(events, regions, strict=True)
         ]
 

@@ -23,7 +23,6 @@ from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent
 from consentryd.model.key import KeyKind
-from consentryd.model.made import made
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.redaction import Scrubbed
@@ -90,14 +89,15 @@ class Scrub:
         return {**fields, **campaign} if campaign else fields
 
     def _scrubbed(self, consented: ConsentedEvent, fields: dict[str, Any], site: str) -> Scrubbed:
-        event, region, _, user, anonymous, _ = consented
+        event = consented.event
         body = event.body if fields.get("properties") is event.properties else None
         person, previous = event.person, event.previous_id
         identifiers = person.identifiers
         if previous is not None:
             identifiers = Identifiers((person.user_id, person.anonymous_id, previous))
-        scrubber = self._scrubbers[region]
-        scrubbed = scrubber.scrub(event.event, site, fields, user or anonymous, body, identifiers)
+        scrubber = self._scrubbers[consented.region]
+        handle = consented.user or consented.anonymous
+        scrubbed = scrubber.scrub(event.event, site, fields, handle, body, identifiers)
         path = fields["path"]
         if (path is not None and REDACTED in path) or REDACTED in fields.values():
             return scrubber.note(scrubbed, [name for name in _OF_URLS if REDACTED in (fields.get(name) or "")])
@@ -106,34 +106,33 @@ class Scrub:
     def _clean(
         self, consented: ConsentedEvent, setting: Setting, fields: dict[str, Any], scrubbed: Scrubbed, passage: Passage
     ) -> CleanEvent:
-        event, region, decision, user, anonymous, previous = consented
+        event, region = consented.event, consented.region
         site, pseudonyms = passage.intake.key.site, self._pseudonyms[region]
         dedup = pseudonyms.dedup(site, event.event_id)
-        if decision.lane is _ANONYMOUS:
+        if consented.decision.lane is _ANONYMOUS:
             row = self._anonymous_row(consented, scrubbed.fields, passage)
-            return made(CleanEvent, (region, dedup, None, None, None, row, None))
+            return CleanEvent(region, dedup, None, None, None, row)
         address = _address(event) if event.traits or "email" in event.properties else None
         email = None if address is None else pseudonyms.email(site, address)
         row = self._row(consented, setting, fields, scrubbed, passage)
-        return made(CleanEvent, (region, dedup, user, anonymous, previous, row, email))
+        return CleanEvent(region, dedup, consented.user, consented.anonymous, consented.previous, row, email)
 
     def _row(
         self, consented: ConsentedEvent, setting: Setting, fields: dict[str, Any], scrubbed: Scrubbed, passage: Passage
     ) -> list[Any]:
-        event, region, decision, *_ = consented
-        kind, name, _, event_id, session_id, _, _, time, told, _, _, _, scene, _ = event
+        event, session_id = consented.event, consented.event.session_id
         ((host, path, _), referrer, title), campaign = setting
         intake = passage.intake
         site = intake.key.site
-        clean, redactions, body = scrubbed
-        kept: Any = (event_id, name, title, path, host, referrer) if clean is fields else map(clean.get, _TEXTS)
+        clean, redactions, body = scrubbed.fields, scrubbed.redactions, scrubbed.properties
+        kept: Any = (event.event_id, event.event, title, path, host, referrer) if clean is fields else map(clean.get, _TEXTS)
         kept_id, kept_name, kept_title, kept_path, kept_host, kept_referrer = kept
         return [
-            kept_id, site, kind, kept_name, time, intake.received_at, *decision[:3], None, None,
-            session_id and self._pseudonyms[region].session(site, session_id),
-            *scene.machine, kept_host, kept_path, kept_title, kept_referrer,
+            kept_id, site, event.type, kept_name, event.time, intake.received_at, *consented.decision[:3], None, None,
+            session_id and self._pseudonyms[consented.region].session(site, session_id),
+            *event.scene.machine, kept_host, kept_path, kept_title, kept_referrer,
             *(map(clean.get, UTM) if campaign else _NO_UTM),
-            *(_revenue(clean.get("properties") or {}) if "revenue" in told else _NO_MONEY),
+            *(_revenue(clean.get("properties") or {}) if "revenue" in event.properties else _NO_MONEY),
             body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,

@@ -16,11 +16,9 @@ from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.scene import Scenes
 from consentryd.gateway.stages.staged import ValidEvent
 from consentryd.model.event import RawEvent
-from consentryd.model.made import made
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason, Violation
 
-NO_FLAGS: Final[tuple[str, ...]] = ()
 _NOTHING: Final[dict[str, Any]] = {}
 _REMEMBERED_NAMES: Final = 2048
 
@@ -66,21 +64,22 @@ class Validate:
 
     def _check_name(self, raw: RawEvent) -> Any:
         """The event's name. Names repeat: those found good are remembered, by type and name as they came."""
+        called = raw.type, raw.event
         try:
-            return self._names[raw[:2]]
+            return self._names[called]
         except (KeyError, TypeError):
             name = shape.check_event_name(raw.type, raw.event, self._limits.event_name_chars)
             if name.__class__ is not Reason and (raw.event is None or _is_short(raw.event, self._limits.event_name_chars)):
-                keep(self._names, raw[:2], name, _REMEMBERED_NAMES)
+                keep(self._names, called, name, _REMEMBERED_NAMES)
             return name
 
     def _check_ids(self, raw: RawEvent, site: str) -> Any:
         """`Ids`, or the reason why not. The event's is made up if there is none."""
         limit = self._limits.id_chars
-        kind, _, event_id, user_id, anonymous_id, session_id, group_id, previous_id, *_ = raw
+        session_id, group_id, previous_id = raw.session_id, raw.group_id, raw.previous_id
         ids: Any = (
-            self._persons.of(site, user_id, anonymous_id),
-            shape.check_label(event_id, limit) or uuid4().hex,
+            self._persons.of(site, raw.user_id, raw.anonymous_id),
+            shape.check_label(raw.event_id, limit) or uuid4().hex,
             None if session_id is None else shape.check_label(session_id, limit),
             None if group_id is None else shape.check_id(group_id, limit),
             None if previous_id is None else shape.check_id(previous_id, limit),
@@ -89,15 +88,15 @@ class Validate:
             if found.__class__ is Reason:
                 return found
         person, _, _, group_id, previous_id = ids
+        kind = raw.type
         if (kind == "group" and group_id is None) or (kind == "alias" and (previous_id is None or person.user_id is None)):
             return Reason.MISSING_IDENTITY
         return ids
 
     def _check_objects(self, raw: RawEvent) -> Any:
         """Properties, their JSON and traits, or the reason why not."""
-        *_, properties, traits, _ = raw
-        properties = look_into(properties) or _NOTHING
-        traits = _NOTHING if traits is None else look_into(traits) or _NOTHING
+        properties = look_into(raw.properties) or _NOTHING
+        traits = _NOTHING if raw.traits is None else look_into(raw.traits) or _NOTHING
         if properties.__class__ is not dict or traits.__class__ is not dict:
             return Reason.INVALID_PROPERTIES
         try:
@@ -147,4 +146,8 @@ def _is_short(text: Any, limit: int) -> bool:
 
 
 def _made(raw: RawEvent, name: Any, ids: Any, objects: Any, time: Any, scene: Any) -> ValidEvent:
-    return made(ValidEvent, (raw[0], name, *ids, time, *objects, raw[12], scene, NO_FLAGS))
+    person, event_id, session_id, group_id, previous_id = ids
+    properties, body, traits = objects
+    return ValidEvent(
+        raw.type, name, person, event_id, session_id, group_id, previous_id, time, properties, body, traits, raw.context, scene
+    )
