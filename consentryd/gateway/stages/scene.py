@@ -1,13 +1,13 @@
 """Where an event happened, as its context tells: on what machine, on which page, by what campaign, with whose consent.
 
 Contexts repeat from event to event. What was made of one is known again by the hash of its JSON (SipHash with the process's own key), so
-that a visitor's further events on a page ask for none of it anew.
+that a visitor's further events on a page ask for none of it anew; and so are its parts, for on the next page all but the page is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -15,15 +15,17 @@ import orjson
 
 from consentryd.consent.policy import Policy
 from consentryd.consent.signals.reading import Signals
-from consentryd.gateway.document import Unread, look_into
+from consentryd.gateway.document import Unread, look_into, parse
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.view import View, Views
 from consentryd.model.client import Client
+from consentryd.model.error import BadRequest
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 
 REMEMBERED: Final = 2048
+REMEMBERED_PAGES: Final = 4096
 UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 #: The page, and the campaign by the names of its columns.
@@ -39,26 +41,19 @@ _CAMPAIGN: Final = {
 _CAMPAIGN_CHARS: Final = 255
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
-_NO_CONTEXT: Final[dict[str, Any]] = {}
+_ABSENT: Final = msgspec.Raw()
 
 
-class _Page(TypedDict, total=False):
-    url: Any
-    path: Any
-    referrer: Any
-    title: Any
-
-
-class _Context(TypedDict, total=False):
+class _Context(msgspec.Struct, gc=False):
     """What is read of a context; all else is passed over."""
 
-    ip: Any
-    userAgent: Any
-    user_agent: Any
-    page: _Page
-    campaign: Any
-    consent: Any
-    consentManagement: Any
+    ip: str | None = None
+    userAgent: str | None = None  # noqa: N815 - the sender's spelling
+    user_agent: str | None = None
+    page: msgspec.Raw = _ABSENT
+    campaign: msgspec.Raw = _ABSENT
+    consent: msgspec.Raw = _ABSENT
+    consentManagement: msgspec.Raw = _ABSENT  # noqa: N815 - the sender's spelling
 
 
 _CONTEXT: Final = msgspec.json.Decoder(_Context)
@@ -92,6 +87,13 @@ class Scene:
         self.notice = notice
         self.since, self.until = since, signals.until
 
+    def at(self, view: View | None) -> Scene:
+        """The same on a page."""
+        return Scene(self.client, view, self.told, self.signals, self.notice, self.since)
+
+    def holds(self, now: int) -> bool:
+        return self.since <= now < self.until
+
 
 class Scenes:
     """Makes scenes of contexts, and remembers them until one of their consent signals no longer holds."""
@@ -102,6 +104,8 @@ class Scenes:
         self._views = views
         self._notices = frozenset(policy.settings.notices)
         self._known: dict[int, Scene] = {}
+        self._visits: dict[int, Scene] = {}
+        self._pages: dict[int, View] = {}
 
     def of(self, contexts: Sequence[Any], passage: Passage) -> list[Any]:
         """What each event's own context (an object, perhaps unread) tells, over that of its batch and its request: a `Scene`, or the reason
@@ -112,37 +116,66 @@ class Scenes:
         missing = {
             key: context
             for key, context, scene in zip(keys, contexts, scenes, strict=True)
-            if scene is None or not scene.since <= now < scene.until
+            if scene is None or not scene.holds(now)
         }
         if not missing:
             return scenes
-        fresh = dict(zip(missing, self._look(list(missing.values()), passage), strict=True))
+        fresh = {key: self._look(context, passage) for key, context in missing.items()}
         for key, scene in fresh.items():
             if scene.__class__ is Scene:
                 keep(known, key, scene, REMEMBERED)
         return [fresh.get(key, scene) for key, scene in zip(keys, scenes, strict=True)]
 
     def forget(self) -> None:
-        """Let go of every scene: campaigns are their senders' texts."""
-        self._known.clear()
+        """Let go of every scene: titles and campaigns are their senders' texts."""
+        for memory in (self._known, self._visits, self._pages):
+            memory.clear()
 
-    def _look(self, contexts: Sequence[Any], passage: Passage) -> list[Scene | Reason]:
-        told = [_over(passage.context, _read(context)) for context in contexts]
-        intake = passage.intake
-        clients = [self._client(context, intake.client) for context in told]
-        views = [self._view(context.get("page")) for context in told]
-        signals = [self._policy.read(context, intake.signals, intake.received_at) for context in told]
-        return [
-            Reason.INVALID_PROPERTIES
-            if context is _NO_CONTEXT
-            else Scene(
-                client, view, _campaign(context.get("campaign")), heard, self._notice(context.get("consent")), intake.received_at
-            )
-            for context, client, view, heard in zip(told, clients, views, signals, strict=True)
-        ]
+    def _look(self, context: Any, passage: Passage) -> Scene | Reason:
+        if context.__class__ is Unread and not passage.context:
+            try:
+                told = _CONTEXT.decode(context)
+                return self._visit(told, passage).at(self._page(told.page))
+            except (msgspec.MsgspecError, BadRequest, RecursionError):  # not of the usual form
+                pass
+        own = look_into(context) or _NOTHING
+        return self._read({**passage.context, **own}, passage) if own.__class__ is dict else Reason.INVALID_PROPERTIES
+
+    def _visit(self, told: _Context, passage: Passage) -> Scene:
+        """What a context tells beside its page. Raises `BadRequest`."""
+        agent = told.userAgent or told.user_agent
+        campaign, consent, managed = bytes(told.campaign), bytes(told.consent), bytes(told.consentManagement)
+        key = hash((told.ip, agent, campaign, consent, managed)) ^ passage.scenery
+        visit = self._visits.get(key)
+        if visit is not None and visit.holds(passage.intake.received_at):
+            return visit
+        parts = {"campaign": campaign, "consent": consent, "consentManagement": managed}
+        read = {name: parse(part) for name, part in parts.items() if part}
+        return keep(self._visits, key, self._read({"ip": told.ip, "userAgent": agent, **read}, passage), REMEMBERED)
+
+    def _page(self, told: msgspec.Raw) -> View | None:
+        """Raises `BadRequest`."""
+        if told is _ABSENT:
+            return None
+        raw = bytes(told)
+        key = hash(raw)
+        if (view := self._pages.get(key)) is None and (view := self._view(parse(raw))) is not None:
+            keep(self._pages, key, view, REMEMBERED_PAGES)
+        return view
 
     def _view(self, page: Any) -> View | None:
         return self._views.read(page) if page.__class__ is dict else None
+
+    def _read(self, context: Mapping[str, Any], passage: Passage) -> Scene:
+        intake = passage.intake
+        return Scene(
+            self._client(context, intake.client),
+            self._view(context.get("page")),
+            _campaign(context.get("campaign")),
+            self._policy.read(context, intake.signals, intake.received_at),
+            self._notice(context.get("consent")),
+            intake.received_at,
+        )
 
     def _notice(self, consent: Any) -> str:
         """Those of others are not told apart, so that counts stay few."""
@@ -185,22 +218,6 @@ def as_json(context: Any) -> bytes:
         return repr(context).encode()
     except RecursionError:  # nothing is like it
         return uuid4().bytes
-
-
-def _read(context: Any) -> Any:
-    """What is asked of a context, or all of it."""
-    try:
-        return _CONTEXT.decode(context) if context.__class__ is Unread else context
-    except (msgspec.MsgspecError, RecursionError):  # not of the usual form
-        return look_into(context)
-
-
-def _over(batch: Mapping[str, Any], own: Any) -> Mapping[str, Any]:
-    """The event's own context over its batch's; `_NO_CONTEXT` where that is no object, nor nothing."""
-    own = own or _NOTHING
-    if own.__class__ is not dict:
-        return _NO_CONTEXT
-    return {**batch, **own} if batch else own
 
 
 def _campaign(told: Any) -> dict[str, str]:
