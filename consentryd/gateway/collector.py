@@ -29,6 +29,7 @@ NoteRefusal = Callable[[str, str], Awaitable[None]]
 
 _EVENT_ID: Final = POSITION["event_id"]
 _LANE: Final = POSITION["lane"]
+_STORED: Final = Outcome.STORED
 _RETRY: Final = Reason.UNAVAILABLE
 #: Refusals of events that their senders still have.
 _KEPT_BY_SENDERS: Final = (Reason.UNAVAILABLE, Reason.WRONG_REGION)
@@ -72,7 +73,10 @@ class Collector:
             )
         verdicts = await self._store(items)
         await self._keep_letters(events, verdicts, passage)
-        results = [_result(raw, item, verdict) for raw, item, verdict in zip(events, items, verdicts, strict=True)]
+        results = [
+            Result(raw.event_id, verdict) if verdict is _STORED and raw.event_id.__class__ is str else _result(raw, item, verdict)
+            for raw, item, verdict in zip(events, items, verdicts, strict=True)
+        ]
         for position, violation in passage.violations.items():
             results[position] = msgspec.structs.replace(results[position], violation=violation)
         return results
@@ -100,7 +104,7 @@ class Collector:
 
     async def _store(self, items: Sequence[Any]) -> list[Verdict]:
         """Append each region's events to its log. If every store asked fails, the request fails; else its events are to be retried."""
-        verdicts: list[Any] = [_RETRY if item.__class__ is CleanEvent else item for item in items]
+        verdicts = list(items)
         by_region: dict[str, list[int]] = {}
         for position, item in enumerate(items):
             if item.__class__ is CleanEvent:
@@ -109,7 +113,7 @@ class Collector:
         for positions, answer in await self._append(by_region, items):
             if isinstance(answer, Unavailable):
                 failures.append(answer)
-                continue
+                answer = [_RETRY] * len(positions)  # noqa: PLW2901 - their senders have them still
             for position, verdict in zip(positions, answer, strict=True):
                 verdicts[position] = verdict
         if failures and len(failures) == len(by_region):
@@ -130,7 +134,7 @@ class Collector:
         return await asyncio.gather(*(append(region, positions) for region, positions in by_region.items()))
 
     async def _keep_letters(self, events: Sequence[RawEvent], verdicts: Sequence[Verdict], passage: Passage) -> None:
-        if all(verdict.__class__ is Outcome for verdict in verdicts):
+        if Reason not in map(type, verdicts):
             return
         intake, violations = passage.intake, passage.violations
         declared = self._place.declared(intake.key.region, intake.region)

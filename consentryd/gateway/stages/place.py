@@ -77,11 +77,13 @@ class Place:
         if len(self._homes) == 1:
             return
         site, newcomers = passage.intake.key.site, set()
-        for event in events:
-            if event.person.home is None:
-                for kind, value in _identities(event.person):
-                    if value is not None and value not in self._known_of(site, kind):
-                        newcomers.add((site, kind, value))
+        users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
+        for person in {event.person for event in events if event.person.home is None}:
+            user, anonymous = person.user_id, person.anonymous_id
+            if user is not None and user not in users:
+                newcomers.add((site, IdentityKind.USER_ID, user))
+            if anonymous is not None and anonymous not in devices:
+                newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
         if newcomers:
             passage.strangers.update(newcomers)
             self._welcome(newcomers, passage)

@@ -79,7 +79,8 @@ def check_label(value: object, limit: int) -> str | Reason | None:
     A placeholder is as good as none: taken for an id, it would make one of events, or of sessions, that have nothing in common.
     """
     if isinstance(value, str):
-        if _LONGEST_WORD < len(value) <= limit and "0" < value[0] != "<" and "{" not in value and value.isascii():
+        longer = len(value) > _LONGEST_WORD or value.isdigit()
+        if longer and len(value) <= limit and "0" < value[0] != "<" and "{" not in value and value.isascii():
             return value  # no placeholder is like this
         if len(value) > limit:
             return Reason.INVALID_ID
