@@ -38,6 +38,8 @@ _PURPOSE: Final = POSITION["purpose"]
 _SUBJECT: Final = POSITION["subject"]
 _BROKEN: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY})
 _TRIM_EVERY: Final = 256
+#: Letters after which others are let go of without waiting for that.
+_TRIM_LETTERS: Final = 1000
 _RETRY_S: Final = 0.001
 
 
@@ -87,6 +89,7 @@ class Writer:
         self._new_subject = new_subject
         self._flush = flush
         self._commits = 0
+        self._letters = 0
         self._disk_checked_at = 0
         self._lock_wait_s = BUSY_TIMEOUT_MS / 1000
         self._connect()
@@ -191,6 +194,7 @@ class Writer:
             results.append(self._accept(task.events, known, accepted, now))
             if task.letters:
                 rejected.write(self._connection, task.letters)
+                self._letters += len(task.letters)
         self._table.flush(now)
         return results, accepted
 
@@ -264,8 +268,12 @@ class Writer:
         return cursor.lastrowid
 
     def _trim(self, now: int) -> None:
-        """Now and then let go of what is past its time."""
-        if self._commits % _TRIM_EVERY == 0:
-            rejected.trim(self._connection, self._settings.rejected_events, now - self._settings.rejected_days * DAY)
+        """Now and then let go of what is past its time; of letters more than came, but no crowd of them at once."""
+        due = self._commits % _TRIM_EVERY == 0
+        if due or self._letters >= _TRIM_LETTERS:
+            before = now - self._settings.rejected_days * DAY
+            rejected.trim(self._connection, self._settings.rejected_events, before, 2 * self._letters + _TRIM_LETTERS)
+            self._letters = 0
+        if due:
             self._dedup.expire(now - self._settings.dedup_days * DAY)
         self._commits += 1

@@ -44,6 +44,20 @@ async def test_letters_that_are_past_their_days_go_where_nobody_sends(tmp_path):
         assert rejected.count(store.reader) == 0
 
 
+async def test_a_crowd_of_letters_past_their_days_goes_a_part_in_each_commit(tmp_path):
+    with opened(tmp_path / "data") as estate:
+        store = estate.house.stores["eu"]
+        old = Letter("shop", estate.clock.now() - 8 * DAY, Outcome.REJECTED, Reason.INVALID_ID, "{}")
+        await store.log.transact(lambda commit: rejected.write(commit.connection, [old] * 12_000))
+        before = store.log.stats.commits
+        keeper = Keeper(
+            estate.settings, estate.house.stores, estate.clock, estate.house.metrics, open_logger(estate.settings.server)
+        )
+        await keeper._retain()
+        assert rejected.count(store.reader) == 0
+        assert store.log.stats.commits - before == 3
+
+
 async def test_housekeeping_outlives_a_store_that_takes_no_commit_and_records_late_what_it_deleted(tmp_path, monkeypatch):
     with opened(tmp_path / "data") as estate:
         store, out = estate.house.stores["eu"], io.StringIO()
