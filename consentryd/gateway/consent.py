@@ -92,7 +92,7 @@ async def get_consent_statistics(request: web.Request) -> web.StreamResponse:
         )
     reading = (store.consent_counts(key.site, str(since), str(until)) for store in proving.stores.values())
     counts = chain.from_iterable(await asyncio.gather(*reading))
-    groups, suppressed = opt_in_rates(counts, by, request.query.get("purpose"))
+    groups, suppressed = await asyncio.to_thread(opt_in_rates, counts, by, request.query.get("purpose"))
     return json_answer({"since": str(since), "until": str(until), "by": by, "groups": groups, "suppressed_groups": suppressed})
 
 

@@ -47,7 +47,9 @@ def test_what_is_no_schema_is_told_in_a_line_with_its_event(plans, schema):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [("[1]", "is not an object of"), ("null", "is not an object of"), ('{"a":', "is not JSON")])
+@pytest.mark.parametrize(
+    ("text", "says"), [("[1]", "is not an object of"), ("null", "is not an object of"), ('{"a":', "is not JSON")]
+)
 def test_what_is_no_plan_is_told(plans, text, says):
     with pytest.raises(ConfigError, match=says):
         plans(text)

@@ -178,7 +178,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         session_id,
         group_id,
         _identity(item, "previousId", "previous_id"),
-        get("timestamp") or get("originalTimestamp") or get("original_timestamp"),
+        get("timestamp") or _time(item),
         get("sentAt") or get("sent_at"),
         _page_properties(item) if type_ in _PAGES else _unread(get("properties")),
         traits,
@@ -205,6 +205,12 @@ def _identity(item: dict[str, Any], camel: str, snake: str) -> Any:
     if value is None:
         value = item.get(snake)
     return None if value == "" else value
+
+
+def _time(item: dict[str, Any]) -> Any:
+    """The first that says something; of 0 or an empty list validation must see that it is no time."""
+    given = map(item.get, ("timestamp", "originalTimestamp", "original_timestamp"))
+    return next((value for value in given if value is not None and value != ""), None)
 
 
 def _text(value: Any) -> str | None:
