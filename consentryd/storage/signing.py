@@ -81,10 +81,12 @@ class SigningKeys:
         self._signer: Signer | None = None
 
     def signer(self) -> Signer:
-        """The key to sign with, made on first use. Raises `ConfigError` when the file is damaged."""
+        """The key to sign with, made on first use. Raises `ConfigError` when the file is damaged, or gone since the last use."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
+            if self._known is not None:
+                raise ConfigError(f"The signing keys {self._path} are gone. Restore the file from a backup.") from None
             self._create()
             stat = self._path.stat()
         if self._signer is None or (stat.st_ino, stat.st_mtime_ns) != self._known:

@@ -50,6 +50,15 @@ def test_public_keys_need_no_wrapping_key_and_no_secret_is_in_the_clear(tmp_path
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_keys_that_go_while_they_are_in_use_are_not_replaced(tmp_path):
+    keys = keys_in(tmp_path)
+    keys.signer()
+    path_of(tmp_path, "eu").unlink()
+    with pytest.raises(ConfigError, match="are gone"):
+        keys.signer()
+    assert not path_of(tmp_path, "eu").exists()
+
+
 @pytest.mark.parametrize("spoil", ["wrap", "region", "public", "file", "member", "list", "short"])
 def test_keys_that_do_not_open_are_an_error_and_never_new_ones(tmp_path, spoil):
     keys_in(tmp_path).signer()
