@@ -79,7 +79,8 @@ async def open_house(
     settings = settings_of(storage=storage, **{"regions": {"eu": {"countries": ["*"]}}, **sections})
     clock = clock or ManualClock(NOW)
     stores = open_stores(settings, served, clock)
-    logger = open_logger(settings.server, io.StringIO())
+    stream = io.StringIO()
+    logger = open_logger(settings.server, stream)
     try:
         house = House(settings, stores, clock, day_keys)
         doubles = {"clock": clock, "keys": MemoryKeys(KEYS), "rejected": MemoryRejections(), "collector": None, "countries": None}
@@ -103,7 +104,7 @@ async def open_house(
             _keeping(services.rights),
             aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
         ):
-            gateway = OpenHouse(address_of(listening), services, session, io.StringIO(), doubles)
+            gateway = OpenHouse(address_of(listening), services, session, stream, doubles)
             gateway.house = house
             yield gateway
             house.querying.close()

@@ -179,6 +179,17 @@ async def test_what_a_page_says_as_its_event_is_not_remembered(front):
     assert list(validate._names) == [("page", "x")]
 
 
+async def test_where_the_plan_is_broken_is_told_of_a_hundred_events_of_a_request(tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"Bought": {"required": ["price"]}}))
+    with opened(tmp_path, sites={"shop": Site(tracking_plan=plan, tracking_plan_mode="reject")}) as front:
+        items = [track(messageId=f"m-{n}", properties={}) for n in range(300)]
+        events = read_envelope(parse(json.dumps(items).encode()), None, 300).events
+        results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+        assert {result.reason for result in results} == {Reason.PLAN_VIOLATION}
+        assert [n for n, result in enumerate(results) if result.violation] == list(range(100))
+
+
 async def test_where_an_event_breaks_the_plan_is_told_in_the_plans_own_names(tmp_path):
     plan = tmp_path / "plan.json"
     item = {"properties": {"sku": {"pattern": "^A"}, "a/b": {"const": 1}}}

@@ -21,6 +21,9 @@ OTHER_VARIABLES: Final = frozenset({"CONSENTRY_CONFIG"})
 #: Share of a name that a mistyped one keeps.
 TYPING_MISTAKE: Final = 0.6
 
+#: What pydantic calls a value that should be a table.
+_NO_TABLE: Final = frozenset({"model_type", "dict_type", "model_attributes_type"})
+
 _TABLE: Final = settings_table()
 
 
@@ -50,7 +53,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist. `consentry init` makes one.") from None
     except OSError as error:
@@ -116,19 +119,20 @@ def _validate(values: dict[str, Any], path: Path | None, origin: Mapping[tuple[s
             at = tuple(str(step) for step in detail["loc"] if step != "[key]")
             blamed = next((origin[at[:end]] for end in range(len(at), 0, -1) if at[:end] in origin), None)
             place = f"{blamed}: " if blamed else source
-            mistakes.append(place + _complaint(at, detail["type"], detail["msg"]))
+            mistakes.append(place + _complaint(at, detail["type"], detail["msg"], of_name="[key]" in detail["loc"]))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     return settings
 
 
-def _complaint(at: tuple[str, ...], kind: str, message: str) -> str:
+def _complaint(at: tuple[str, ...], kind: str, message: str, *, of_name: bool) -> str:
+    """`of_name`: the name that the operator chose is wrong, and not what stands under it."""
     key = ".".join(at)
     if kind == "extra_forbidden":
         return f"unknown setting {key}.{_meant(_nearest(key, _keys(at)))}"
-    if (row := _row(at)) is not None and len(at) == row.depth:
+    if (row := _row(at)) is not None and len(at) == row.depth and kind not in _NO_TABLE:
         return f"{key}: {message.removeprefix('Value error, ')}"
-    allowed = _allowed(at)
+    allowed = name_of(at[0]) if of_name and at[0] in named_tables() else _allowed(at)
     if allowed is None:
         return message.removeprefix("Value error, ")
     return f"{key}: allowed is {allowed}"
@@ -140,12 +144,12 @@ def _allowed(at: tuple[str, ...]) -> str | None:
         return None
     table = at[0] if at[0] in named_tables() else None
     generic = (at[0], NAMED, *at[2:]) if table else at
-    if (row := _row(at)) is not None and len(at) > row.depth:
-        return row.allowed(at[row.depth])
+    if (row := _row(at)) is not None:
+        return row.allowed(at[row.depth]) if len(at) > row.depth else "a table"
     for setting in _TABLE:
         if generic[: len(setting.path)] == setting.path:
             return setting.allowed
-    return name_of(table) if table and len(at) == 2 else "a table"  # noqa: PLR2004 -- table and name
+    return "a table"
 
 
 def _keys(at: tuple[str, ...]) -> list[str]:

@@ -12,11 +12,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from consentryd.config.countries import COUNTRIES, GROUPS
 
 KEEP_DAYS = 760
+#: 2,700 years. Times are 64-bit microseconds, and beyond some hundred times as much there is none.
+MOST_DAYS = 1_000_000
 
 RegionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="1 to 32 lower-case letters, digits and dashes")]
 SiteName = Annotated[
@@ -84,7 +96,7 @@ Network = Annotated[str, AfterValidator(_network), Field(description="address or
 class Section(BaseModel):
     """A group of settings. An empty text means "not set" where not being set is the default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -93,6 +105,13 @@ class Section(BaseModel):
             return values
         unset = {name for name, field in cls.model_fields.items() if field.default is None and values.get(name) == ""}
         return {name: value for name, value in values.items() if name not in unset}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in {int, float}:
+            raise ValueError("a number")
+        return value
 
 
 class Server(Section):
@@ -162,7 +181,7 @@ class Storage(Section):
         256 * 1024 * 1024, ge=0, description="Below this much free disk the gateway is not ready and refuses events."
     )
     rejected_events: int = Field(10_000, ge=0, description="Most refused events kept for inspection, per region.")
-    rejected_days: int = Field(7, ge=0, description="How long refused events are kept.")
+    rejected_days: int = Field(7, ge=0, le=MOST_DAYS, description="How long refused events are kept.")
 
 
 class PiiRule(Section):
@@ -346,12 +365,16 @@ class Region(Section):
     )
 
 
-Days = Annotated[int, Field(ge=1, description="whole number, at least 1")]
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS, description=f"whole number, at least 1, at most {MOST_DAYS}")]
 
 
 class Retention(Section):
-    consented_days: int = Field(KEEP_DAYS, ge=1, description="Consented events older than this are deleted, once a day.")
-    anonymous_days: int = Field(KEEP_DAYS, ge=1, description="Anonymous events older than this are deleted, once a day.")
+    consented_days: int = Field(
+        KEEP_DAYS, ge=1, le=MOST_DAYS, description="Consented events older than this are deleted, once a day."
+    )
+    anonymous_days: int = Field(
+        KEEP_DAYS, ge=1, le=MOST_DAYS, description="Anonymous events older than this are deleted, once a day."
+    )
     purposes: dict[str, Days] = Field(
         default={}, description="Purpose to days, for consented events of purposes that are kept for a shorter time."
     )

@@ -162,6 +162,8 @@ def _words(kind: Any) -> str:
     if get_origin(kind) is Annotated:
         described = (part.description for part in kind.__metadata__ if isinstance(part, FieldInfo))
         return next(filter(None, described))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "table"
     return _WORDS.get(kind) or str(getattr(kind, "__name__", kind))
 
 

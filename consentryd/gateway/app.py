@@ -23,7 +23,7 @@ from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
 from consentryd.gateway.services import EVENTS, LOGGER, SERVICES, Services
-from consentryd.model.error import ConsentryError, MethodNotAllowed, NotFound, Unavailable
+from consentryd.model.error import ConfigError, ConsentryError, MethodNotAllowed, NotFound, Unavailable
 
 _UNKNOWN: Final = "unknown"
 BAD_REQUEST: Final = 400
@@ -76,6 +76,9 @@ class _Edge:
                 response = await handler(request)
             except ConsentryError as error:
                 response = error_answer(error)
+            except ConfigError as error:
+                logger.error("request failed", route=route, error=type(error).__name__, reason=str(error))  # noqa: TRY400 - a reason, no trace
+                response = error_answer(_NO_KEY)
             except Exception as error:  # noqa: BLE001 -- the last door: whatever it is, the client gets the one error shape
                 cause = trouble_of(error)
                 _log_failure(logger, route, error, cause)
@@ -99,6 +102,7 @@ class _Edge:
 
 
 _FAILURE: Final = ConsentryError("internal", "Something went wrong here; it is logged.")
+_NO_KEY: Final = Unavailable("keys_unavailable", "A key that this takes cannot be read; its place is in the log.", retry_after=60)
 _TROUBLE: Final = Unavailable("store_unavailable", "The store cannot do that at the moment.")
 
 

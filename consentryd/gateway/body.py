@@ -20,6 +20,9 @@ from consentryd.model.error import BadRequest, TooLarge, Unavailable, Unsupporte
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPED: Final = 0x184D2A50
+_ZSTD_REPEATED: Final = 1
+_ZSTD_HEAD: Final = 18  # the longest header with its magic
 _MAX_CODINGS: Final = 2
 #: Senders that compress each event by itself send as many members as events.
 _MAX_MEMBERS: Final = 1024
@@ -174,7 +177,39 @@ def _unzstd(body: bytes, limit: int) -> bytes:
         io.BytesIO(body), read_across_frames=True
     ) as reader:
         inflated: bytes = reader.read(limit + 1)
+    if len(inflated) <= limit:
+        _check_zstd_end(body)
     return inflated
+
+
+def _check_zstd_end(body: bytes) -> None:
+    """The reader takes the end of the body for the end of a frame. Raises `EOFError` where a frame goes on, and for more frames than anyone
+    has reason for."""
+    at = 0
+    for _ in range(_MAX_MEMBERS):
+        at = _end_of_frame(body, at)
+        if at >= len(body):
+            break
+    if at != len(body):
+        raise EOFError
+
+
+def _end_of_frame(body: bytes, at: int) -> int:
+    """RFC 8878, section 3.1: a header, blocks that each tell their size and whether they are the last, a checksum of four bytes if the
+    header says so; or a frame to be skipped, which tells its size."""
+    head = body[at : at + _ZSTD_HEAD]
+    if int.from_bytes(head[:4], "little") & ~0xF == _ZSTD_SKIPPED:
+        return at + 8 + int.from_bytes(head[4:8], "little")
+    checksum = 4 if zstandard.get_frame_parameters(head).has_checksum else 0
+    at += zstandard.frame_header_size(head)
+    last = 0
+    while not last:
+        if at + 3 > len(body):
+            raise EOFError
+        block = int.from_bytes(body[at : at + 3], "little")
+        last, kind, size = block & 1, block >> 1 & 3, block >> 3
+        at += 3 + (1 if kind == _ZSTD_REPEATED else size)
+    return at + checksum
 
 
 _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {

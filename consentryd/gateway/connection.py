@@ -7,8 +7,8 @@ connection's start, or the last answer, and bytes that complete no head do not r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.config.settings import Server
 from consentryd.gateway.answer import error_answer
 from consentryd.gateway.logs import frames_of
-from consentryd.model.error import BadRequest, ConsentryError
+from consentryd.model.error import BadRequest, ConsentryError, NotFound
 
 _LINGER_S: Final = 2.0  # reading on after an early refusal, so that the client sees the answer and not a reset
 _LINE_BYTES: Final = 16 * 1024  # a pixel's query carries consent strings of several KB
@@ -60,6 +60,14 @@ class Connection(web.RequestHandler):
             response = error_answer(ConsentryError("internal", "Something went wrong here; it is logged."))
         response.force_close()
         return response
+
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """What the router itself refuses, for it knows paths only (`OPTIONS *`, CONNECT), comes as one of aiohttp's own answers."""
+        if isinstance(resp, web.HTTPException):
+            resp = error_answer(NotFound("not_found", "There is nothing at this path."))
+        return super().finish_response(request, resp, start_time)
 
     def log_exception(self, *_args: object, **details: object) -> None:
         """Where aiohttp would write the peer's address, this tells the place in the code only."""

@@ -15,6 +15,8 @@ from consentryd.model.key import ApiKey, KeyKind
 
 _KEY_BURST: Final = 2
 _NETWORK_BURST: Final = 5  # a /24 is an office or a mobile carrier's gateway: bursts are its normal weather
+#: Pages of metrics a second for a network. Anybody may ask, and each costs as much as ten events. Nobody monitors so often.
+_METRICS_RATE: Final = 10
 _NOWHERE: Final = "unknown"
 
 
@@ -33,6 +35,8 @@ class Door:
             limits.consents_per_second_per_network, limits.consents_per_second_per_network * _NETWORK_BURST
         )
 
+        self._metrics = RateLimit(_METRICS_RATE, _METRICS_RATE * _NETWORK_BURST)
+
     def find_secret(self, request: web.BaseRequest) -> str | None:
         """The secret outside of the body."""
         return secret_in_head(request.headers, request.query if request.query_string else None)
@@ -40,6 +44,10 @@ class Door:
     def check_network(self, network: str | None) -> None:
         """Counts a request of a network. Raises `RateLimited`."""
         self._take(self._by_network, network or _NOWHERE, "Too many requests from this network.")
+
+    def check_metrics(self, network: str | None) -> None:
+        """Counts a page of metrics. Raises `RateLimited`."""
+        self._take(self._metrics, network or _NOWHERE, "Too many pages of metrics for this network.")
 
     def check_consent(self, key: ApiKey, network: str | None) -> None:
         """Counts a choice made with a write key, which is public: each is a signature and an entry that stays. Raises `RateLimited`."""

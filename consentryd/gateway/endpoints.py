@@ -294,6 +294,7 @@ _OPERATE: Final = (
         summary="Numbers in Prometheus's text format.",
         handler=get_metrics,
         media_type="text/plain",
+        statuses=(429,),
         logged=False,
     ),
     Endpoint(

@@ -6,6 +6,7 @@ One job at a time over all regions, in a thread of its own beside the loop. Seve
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,19 +37,31 @@ TICK_S: Final = 1.0
 _SEALS_PER_COMPACTION: Final = 4
 #: When the daily work is done again if the store took no commit: to find what is past its time may mean reading much.
 _RETRY: Final = 5 * MINUTE
+#: More than clocks are corrected by in the course of things, and less than matters to what is kept for days.
+_LEAP_S: Final = 3600.0
+#: Dead letters deleted in one commit, which others wait for: 12 ms.
+_LETTERS_AT_ONCE: Final = 5000
 
 
 class Keeper:
     """Run `keep` as a task; cancelling it lets the job in hand finish."""
 
     def __init__(
-        self, settings: Settings, stores: Mapping[str, RegionStore], clock: Clock, metrics: Metrics, logger: FilteringBoundLogger
+        self,
+        settings: Settings,
+        stores: Mapping[str, RegionStore],
+        clock: Clock,
+        metrics: Metrics,
+        logger: FilteringBoundLogger,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._stores = stores
         self._clock = clock
         self._metrics = metrics
         self._logger = logger
+        self._monotonic = monotonic
+        self._ahead: float | None = None
         self._lakes = {name: DeltaLake(store.root, promoted=settings.analytics.promoted) for name, store in stores.items()}
         self._zone = ZoneInfo(settings.analytics.timezone)
         self._seals = dict.fromkeys(stores, 0)
@@ -64,6 +77,8 @@ class Keeper:
             while True:
                 for name, store in self._stores.items():
                     await self._tend(name, store)
+                if self._leapt():
+                    self._retained_at = self._clock.now()
                 if is_due(self._retained_at, self._clock.now(), DAY):
                     await self._retain()
                 await asyncio.sleep(TICK_S)
@@ -113,6 +128,16 @@ class Keeper:
                     "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)
                 )
 
+    def _leapt(self) -> bool:
+        """Whether the clock went ahead since the last look by more than the time that passed. For a day nothing is deleted for its age then:
+        set to a wrong year, it would be all there is, within a second."""
+        ahead = self._clock.now() / SECOND - self._monotonic()
+        before, self._ahead = self._ahead, ahead
+        if before is None or ahead - before < _LEAP_S:
+            return False
+        self._logger.warning("the clock went ahead; nothing is deleted for its age for a day", seconds=round(ahead - before))
+        return True
+
     async def _retain(self) -> None:
         self._retained_at = now = self._clock.now()
         for name, lake in self._lakes.items():
@@ -122,7 +147,8 @@ class Keeper:
                 if report.events:
                     self._unnoted[name].append(report)
                     self._logger.info("retention deleted", region=name, events=sum(report.events.values()))
-                await self._stores[name].log.transact(self._trim)
+                while await self._stores[name].log.transact(self._trim) == _LETTERS_AT_ONCE:
+                    pass
                 await self._note(name)
             except Busy:
                 self._retained_at = 0
@@ -137,11 +163,12 @@ class Keeper:
             await self._stores[name].log.transact(partial(_note_retention, self._unnoted[name][0]))
             self._unnoted[name].pop(0)
 
-    def _trim(self, commit: Transaction) -> None:
-        """Dead letters go while events are taken, too; but there may be none for long."""
+    def _trim(self, commit: Transaction) -> int:
+        """Dead letters go while events are taken, too; but there may be none for long. How many did."""
         storage = self._settings.storage
         change.trim(commit.connection, commit.now - change.KEPT)
-        rejected.trim(commit.connection, storage.rejected_events, commit.now - storage.rejected_days * DAY)
+        before = commit.now - storage.rejected_days * DAY
+        return rejected.trim(commit.connection, storage.rejected_events, before, _LETTERS_AT_ONCE)
 
 
 def _note_retention(report: RetentionReport, commit: Transaction) -> None:

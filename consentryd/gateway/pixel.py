@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import MultiMapping
 
 from consentryd.gateway.answer import answer
@@ -27,12 +27,14 @@ _PROPERTY: Final = "p."
 
 
 async def get_pixel(request: web.Request) -> web.StreamResponse:
-    """The image, whatever became of the event: there is no one behind an `img` to read results."""
+    """The image, whatever became of the event: there is no one behind an `img` to read results. HEAD tells of no visit."""
     services, door = request.app[SERVICES], request.app[DOOR]
     headers, query = request.headers, request.query
     network = services.clients.caller(request)
     key = door.check_collector(door.find_secret(request), _origin(headers.get("Origin"), headers.get("Referer")), network)
     envelope = Envelope((_read_event(query, headers.get("Referer")),))
+    if request.method == hdrs.METH_HEAD:
+        return answer(GIF, "image/gif", cache=_NEVER)
     client = services.client(key, network, headers.get("User-Agent"))
     signals = read_signals(headers, query)
     visitor = services.visitor(key, network, headers.get("User-Agent"))

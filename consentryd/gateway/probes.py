@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from consentryd.gateway.answer import answer, json_answer
+from consentryd.gateway.door import DOOR
 from consentryd.gateway.exposition import expose
 from consentryd.gateway.services import SERVICES
 from consentryd.model.error import Unavailable
@@ -21,7 +22,9 @@ async def get_livez(_request: web.Request) -> web.StreamResponse:
 
 
 async def get_readyz(request: web.Request) -> web.StreamResponse:
-    """Raises `Unavailable` with the checks while one of them fails, or while they take longer than 2 s."""
+    """Without a limit: what is told to come back is taken out of service.
+
+    Raises `Unavailable` with the checks while one of them fails, or while they take longer than 2 s."""
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT_S):
             checks = await request.app[SERVICES].collector.readiness()
@@ -35,5 +38,6 @@ async def get_readyz(request: web.Request) -> web.StreamResponse:
 
 async def get_metrics(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
+    request.app[DOOR].check_metrics(services.clients.caller(request))
     page = await asyncio.to_thread(expose, services.metrics.registry, services.worker)
     return answer(page, CONTENT_TYPE_LATEST)

@@ -47,6 +47,11 @@ _STATUSES: Final = (
     (422, "`invalid`", "It can be read, but not accepted as it is; the message says why."),
     (429, "`rate_limited`", "Come back after `Retry-After` seconds."),
     (503, "`store_unavailable`, `overloaded`, `not_ready`", "Nothing was kept. Come back after `Retry-After` seconds."),
+    (
+        503,
+        "`keys_unavailable`",
+        "Keys that sign are damaged: nothing was kept. The log names their file, and so does `consentry doctor`.",
+    ),
 )
 
 _HEAD: Final = """\
@@ -91,6 +96,7 @@ fault as well. Of a body that is no JSON the error names the `line` and `column`
 A result's `id` is the event's `messageId` as it was sent; where none was sent, it is the one that the gateway gave to a consented event,
 else null. With `plan_violation` comes `violation`: a JSON `pointer` to the property, empty for all of them, and the schema's `keyword`
 (`{"pointer": "/price", "keyword": "type"}`), never a value; a name that the plan does not have is written `*`. The dead letter has it too.
+It is told of the first 100 such events of a request.
 
 Ids that broken code sends in place of one (`null`, `undefined`, `(null)`, `[object Object]`, `0`, `-1`, `-`, only zeros, `{{user_id}}`,
 `${userId}`, `%s` and the like, however quoted, in whatever case, in full-width letters or with invisible characters between) stand for

@@ -37,6 +37,8 @@ def read_statement(body: Any, key: ApiKey, client: Client, purposes: Purposes, n
     notice = _notice(body.get("notice"))
     if notices and ChoiceState.GRANTED in choices.values() and notice[0] not in notices:
         raise Unprocessable("invalid", "A grant must name one of the notices in force, as `notice.version`.")
+    if notices and notice[0] not in notices:  # a refusal counts under any; what only the sender knows stays in no ledger
+        notice = (None, None)
     by: Literal["visitor", "server"] = "server" if key.kind is KeyKind.SERVER else "visitor"
     language = _matching(body.get("language"), LANGUAGE, "language")
     return Statement(key.site, by, identities, choices, notice, language, client.country, client.subdivision, client.device)

@@ -46,6 +46,7 @@ class EntryKind(StrEnum):
     LEGAL_HOLD = "legal_hold"
     RETENTION = "retention"
     RESTORED = "restored"
+    REPAIRED = "repaired"
 
 
 class Entry(NamedTuple):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
@@ -25,6 +25,9 @@ from consentryd.storage.writer import Flush, Task, Transaction, Writer, nothing_
 
 T = TypeVar("T")
 
+#: Requests in the queue beyond which letters, for which nobody waits and nothing else is a bound, are not kept.
+_WAITING: Final = 10_000
+
 
 class Log(Protocol):
     """Where accepted events become durable."""
@@ -34,7 +37,7 @@ class Log(Protocol):
         ...
 
     def reject(self, letters: Sequence[Letter]) -> None:
-        """Keep dead letters with the next commit; they may be lost in a crash."""
+        """Keep dead letters with the next commit; they may be lost in a crash, and where very many requests wait."""
         ...
 
     async def check_writable(self) -> str | None:
@@ -59,6 +62,10 @@ class _Request:
 
     task: Task
     answer: asyncio.Future[Any] | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.task.events) + len(self.task.letters)
 
 
 class SqliteLog:
@@ -118,7 +125,7 @@ class SqliteLog:
         return result
 
     def reject(self, letters: Sequence[Letter]) -> None:
-        if letters and self._settings.rejected_events:
+        if letters and self._settings.rejected_events and self._queue.qsize() < _WAITING:
             self._queue.put(_Request(Task(letters=letters)))
 
     async def check_writable(self) -> str | None:
@@ -154,7 +161,7 @@ class SqliteLog:
         """
         if (left := deadline - time.monotonic()) > 0:
             self._enough.wait(left)
-        events = len(group[0].task.events)
+        events = group[0].size
         while events < self._settings.commit_events:
             try:
                 more = self._queue.get_nowait()
@@ -164,7 +171,7 @@ class SqliteLog:
             if more is None:
                 return True
             group.append(more)
-            events += len(more.task.events)
+            events += more.size
         return False
 
     def _commit(self, group: list[_Request]) -> None:

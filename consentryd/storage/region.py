@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
@@ -23,6 +25,8 @@ from consentryd.storage.signing import SigningKeys
 from consentryd.storage.standing import Standings
 from consentryd.storage.statistic import Count, read_counts
 from consentryd.storage.subject_key import SqliteSubjectKeys
+
+T = TypeVar("T")
 
 DATABASE: Final = "region.db"
 
@@ -82,9 +86,9 @@ class RegionStore:
         row = self._read("SELECT created_at FROM identity WHERE digest = ?", digest)
         return None if row is None else int(row[0])
 
-    def consent_counts(self, site: str, since: str, until: str) -> list[Count]:
+    async def consent_counts(self, site: str, since: str, until: str) -> list[Count]:
         """How people chose, by day: since <= day <= until, as `YYYY-MM-DD`."""
-        return read_counts(self.reader, site, since, until)
+        return await self._read_aside(read_counts, site, since, until)
 
     def depth(self) -> tuple[int, int]:
         """Events in the log, and the age in microseconds of the oldest log row."""
@@ -93,8 +97,16 @@ class RegionStore:
 
     async def newest_rejected(self, limit: int, site: str | None) -> list[Letter]:
         """The last dead letters, oldest of them first."""
-        assert self._reader is not None
-        return await asyncio.to_thread(rejected.newest, self._reader, limit, site)
+        return await self._read_aside(rejected.newest, limit, site)
+
+    async def _read_aside(self, read: Callable[..., T], *parameters: object) -> T:
+        """For what takes longer than the event loop may wait: a connection of its own, for each serves one thread at a time."""
+
+        def run() -> T:
+            with closing(open_database(self.root / DATABASE, "region", readonly=True)) as connection:
+                return read(connection, *parameters)
+
+        return await asyncio.to_thread(run)
 
     def _read(self, statement: str, *parameters: object) -> tuple[int, ...] | None:
         assert self._reader is not None

@@ -48,11 +48,14 @@ def latest(regions: Mapping[str, Sequence[Letter]], limit: int) -> list[tuple[st
     return sorted(((region, letter) for _, region, letter in came[-limit:]), key=lambda entry: entry[1].received_at)
 
 
-def trim(connection: sqlite3.Connection, keep: int, before: int) -> None:
-    """Delete all but the newest `keep` letters, and those received before `before`."""
-    connection.execute(
-        "DELETE FROM rejected WHERE received_at < ? OR id <= (SELECT coalesce(max(id), 0) FROM rejected) - ?", (before, keep)
-    )
+def trim(connection: sqlite3.Connection, keep: int, before: int, most: int) -> int:
+    """Delete all but the newest `keep` letters, and those received before `before`: `most` at a time, for a million take seconds. How
+    many it were."""
+    return connection.execute(
+        "DELETE FROM rejected WHERE id IN (SELECT id FROM rejected "
+        "WHERE received_at < ? OR id <= (SELECT coalesce(max(id), 0) FROM rejected) - ? LIMIT ?)",
+        (before, keep, most),
+    ).rowcount
 
 
 def pages(connection: sqlite3.Connection, rows: int = 500) -> Iterator[list[Letter]]:

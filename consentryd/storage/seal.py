@@ -165,7 +165,7 @@ def older(path: Path, last: int, state: LakeState) -> CorruptStore:
     """What is to be said of a database that ends at the log row `last`, before its lake does."""
     return CorruptStore(
         f"{path} ends at log row {last}, but its lake (version {state.version}) holds rows up to {state.sealed}: "
-        f"the end of the database was lost. {CURE}"
+        f"the end of the database was lost. {CURE} If there is none, `consentry repair {path.parent.name}` tells what can be done."
     )
 
 

@@ -29,6 +29,7 @@ from consentryd.storage.note import Verifier, sign_note
 SIGNING: Final = "signing.json"
 FILE_VERSION: Final = 1
 _NONCE_BYTES: Final = 12
+_PUBLIC_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,12 @@ class SigningKeys:
         self._signer: Signer | None = None
 
     def signer(self) -> Signer:
-        """The key to sign with, made on first use. Raises `ConfigError` when the file is damaged."""
+        """The key to sign with, made on first use. Raises `ConfigError` when the file is damaged, or gone since the last use."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
+            if self._known is not None:
+                raise ConfigError(f"The signing keys {self._path} are gone. Restore the file from a backup.") from None
             self._create()
             stat = self._path.stat()
         if self._signer is None or (stat.st_ino, stat.st_mtime_ns) != self._known:
@@ -155,11 +158,17 @@ def public_keys(path: Path) -> list[PublicKey]:
 def read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["version"] == FILE_VERSION and document["keys"] and isinstance(document["origin"], str):
+        whole = document["version"] == FILE_VERSION and isinstance(document["origin"], str)
+        if whole and document["keys"] and all(map(_is_key, document["keys"])):
             return dict(document)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise ConfigError(f"The signing keys {path} cannot be read as version {FILE_VERSION}. Restore the file from a backup.")
+
+
+def _is_key(key: dict[str, Any]) -> bool:
+    """Raises `KeyError`, `TypeError`, `ValueError` for what is none at all."""
+    return len(base64.b64decode(key["public"])) == _PUBLIC_BYTES and {"created_at", "retired_at", "secret"} <= key.keys()
 
 
 @contextmanager

@@ -38,7 +38,11 @@ _PURPOSE: Final = POSITION["purpose"]
 _SUBJECT: Final = POSITION["subject"]
 _BROKEN: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY})
 _TRIM_EVERY: Final = 256
+#: Letters after which others are let go of without waiting for that.
+_TRIM_LETTERS: Final = 1000
 _RETRY_S: Final = 0.001
+#: Free disk below which the store is not called writable, however little `min_free_bytes` asks for: a batch would not fit.
+_LEAST_ROOM: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -87,7 +91,9 @@ class Writer:
         self._new_subject = new_subject
         self._flush = flush
         self._commits = 0
+        self._letters = 0
         self._disk_checked_at = 0
+        self._free = 0
         self._lock_wait_s = BUSY_TIMEOUT_MS / 1000
         self._connect()
 
@@ -99,7 +105,7 @@ class Writer:
 
         All or nothing, except that work which raises is undone alone. Raises `sqlite3.Error`, `OSError`, `Unavailable`.
         """
-        self._check_disk(self._clock.now())
+        self._check_disk(tasks, self._clock.now())
         if self._broken:
             self._connect()
         try:
@@ -149,6 +155,7 @@ class Writer:
     def _abandon(self, error: BaseException) -> None:
         """Roll back and trust no cache; a connection that cannot roll back, or whose file failed, is opened anew next time."""
         self._table.forget()
+        self._disk_checked_at = 0
         self._broken = isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF in _BROKEN
         try:
             if self._connection.in_transaction:
@@ -159,11 +166,16 @@ class Writer:
         except sqlite3.Error:
             self._broken = True
 
-    def _check_disk(self, now: int) -> None:
-        if 0 <= now - self._disk_checked_at < SECOND:
+    def _check_disk(self, tasks: Sequence[Task], now: int) -> None:
+        """Of who only asks whether a commit would succeed, a little room is asked in any case."""
+        least = self._settings.min_free_bytes
+        if not any(task.events or task.letters or task.work for task in tasks):
+            least = max(least, _LEAST_ROOM)
+        if 0 <= now - self._disk_checked_at < SECOND and self._free >= least:
             return
         status = os.statvfs(self._path.parent)
-        if status.f_bavail * status.f_frsize < self._settings.min_free_bytes:
+        self._free = status.f_bavail * status.f_frsize if status.f_blocks else least  # some file systems do not tell
+        if self._free < least:
             raise Unavailable("store_unavailable", "The disk is nearly full.", retry_after=10)
         self._disk_checked_at = now
 
@@ -193,6 +205,7 @@ class Writer:
             results.append(self._accept(task.events, known, accepted, now))
             if task.letters:
                 rejected.write(self._connection, task.letters)
+                self._letters += len(task.letters)
         self._table.flush(now)
         return results, accepted
 
@@ -266,8 +279,12 @@ class Writer:
         return cursor.lastrowid
 
     def _trim(self, now: int) -> None:
-        """Now and then let go of what is past its time."""
-        if self._commits % _TRIM_EVERY == 0:
-            rejected.trim(self._connection, self._settings.rejected_events, now - self._settings.rejected_days * DAY)
+        """Now and then let go of what is past its time; of letters more than came, but no crowd of them at once."""
+        due = self._commits % _TRIM_EVERY == 0
+        if due or self._letters >= _TRIM_LETTERS:
+            before = now - self._settings.rejected_days * DAY
+            rejected.trim(self._connection, self._settings.rejected_events, before, 2 * self._letters + _TRIM_LETTERS)
+            self._letters = 0
+        if due:
             self._dedup.expire(now - self._settings.dedup_days * DAY)
         self._commits += 1

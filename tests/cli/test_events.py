@@ -26,6 +26,7 @@ from consentryd.storage import rejected
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.keys import open_region_keys
+from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.master import load_master
 from consentryd.storage.rejected import Letter
 from tests.storage.rows import append_rows, event
@@ -247,6 +248,19 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     told = run("doctor", "--json")
     assert told.code == 1
     assert {row["check"]: row["state"] for row in told.json}[check] == state
+
+
+def test_signing_keys_that_are_gone_are_told_before_a_start_makes_others(run, here, store):
+    store("eu", rows(3))
+    run("seal")
+    assert run("doctor").code == 0
+    with closing(open_database(here / "data" / "eu" / "region.db", "region")) as connection:
+        Ledger(connection).append(NOW, EntryKind.RETENTION, {})
+    told = run("doctor", "--json")
+    assert told.code == 1
+    (found,) = (row for row in told.json if row["state"] == "fail")
+    assert found["check"] == "eu keys"
+    assert "signing.json is gone" in found["detail"]
 
 
 def test_what_is_kept_is_its_owners_only_whatever_the_umask(run, here, monkeypatch):

@@ -127,6 +127,19 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
         ("[site]\nanonymous_lane = 'S3CRET'", "site.anonymous_lane: allowed is `auto` or `off` or `counts` or `daily`"),
         ("[regions.EU]", "regions.EU: allowed is 1 to 32 lower-case letters, digits and dashes"),
         ("server = 'S3CRET'", "server: allowed is a table"),
+        ("[regions]\neu = 'S3CRET'", "regions.eu: allowed is a table"),
+        ("[sites]\nshop = 5", "sites.shop: allowed is a table"),
+        ("[privacy]\nrules = ['S3CRET']", "privacy.rules.0: allowed is a table"),
+        ("[privacy]\nrules = 'S3CRET'", "privacy.rules: allowed is list of table"),
+        ("[server]\nport = true", "server.port: allowed is whole number"),
+        ("[server]\nbody_timeout_s = true", "server.body_timeout_s: allowed is number"),
+        ("[server]\nbody_timeout_s = inf", "server.body_timeout_s: allowed is number"),
+        ("[privacy]\naudit_interval_hours = nan", "privacy.audit_interval_hours: allowed is number"),
+        ("[storage]\nrejected_days = 1000001", "storage.rejected_days: allowed is whole number, at least 0, at most 1000000"),
+        (
+            "[site.retention.purposes]\nanalytics = 1000001",
+            "allowed is table of text to whole number, at least 1, at most 1000000",
+        ),
         (
             "[regions.a]\ncountries = ['DE']\n[regions.b]\ncountries = ['DE']",
             "regions.a and regions.b both take DE; a country has one region",
@@ -147,6 +160,31 @@ def test_a_wrong_variable_is_named_and_its_value_is_not():
         "CONSENTRY_SITES: must be JSON",
         "CONSENTRY_SERVER_PORT: server.port: allowed is whole number, at least 0, at most 65535",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "says"),
+    [
+        ("CONSENTRY_REGIONS", "[]", "regions: allowed is a table"),
+        ("CONSENTRY_REGIONS", '{"eu": "S3CRET"}', "regions.eu: allowed is a table"),
+        ("CONSENTRY_REGIONS", '{"EU": {}}', "regions.EU: allowed is 1 to 32 lower-case letters"),
+        ("CONSENTRY_REGIONS", '{"eu": {"endpont": "S3CRET"}}', "Did you mean regions.eu.endpoint?"),
+        ("CONSENTRY_PRIVACY_RULES", "S3CRET", "privacy.rules.0: allowed is a table"),
+        ("CONSENTRY_PRIVACY_RULES", '[{"key": "x", "action": "S3CRET"}]', "privacy.rules.0.action: allowed is `hash`"),
+        ("CONSENTRY_PRIVACY_ALLOW", "S3CRET", "must be JSON"),
+        ("CONSENTRY_PRIVACY_ALLOW", '{"shop": "S3CRET"}', "privacy.allow.shop: allowed is table"),
+        ("CONSENTRY_SERVER_BODY_TIMEOUT_S", "inf", "server.body_timeout_s: allowed is number"),
+    ],
+)
+def test_a_wrong_variable_of_a_list_or_a_table_is_told_as_the_others(variable, text, says):
+    said = complaint(None, {variable: text})
+    assert said.startswith(f"{variable}: ")
+    assert says in said
+    assert "S3CRET" not in said
+
+
+def test_settings_that_begin_with_a_byte_order_mark_are_read(write):
+    assert load_settings(write("\ufeff[server]\nport = 1\n"), {}).server.port == 1
 
 
 def test_every_mistake_is_told_at_once(write):

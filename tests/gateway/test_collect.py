@@ -97,6 +97,9 @@ ENCODED = {
 }
 
 
+SKIPPED = (0x184D2A53).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"aside"
+
+
 def raw_deflate(body: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=-15)
     return compressor.compress(body) + compressor.flush()
@@ -112,12 +115,38 @@ def raw_deflate(body: bytes) -> bytes:
         (None, ENCODED["zstd"]),
         ("identity", gzip.compress),
         ("gzip", lambda body: gzip.compress(body[:20]) + gzip.compress(body[20:])),
+        ("zstd", lambda body: ENCODED["zstd"](body[:20]) + ENCODED["zstd"](body[20:])),
+        ("zstd", lambda body: SKIPPED + zstandard.ZstdCompressor(write_checksum=True, write_content_size=False).compress(body)),
     ],
 )
 async def test_every_content_coding_is_undone(gateway: Gateway, header: str | None, encode) -> None:
     body = encode(json.dumps({"batch": [EVENT] * 50}).encode())
     status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": header} if header else {})
     assert (status, answer["accepted"]) == (200, 50)
+
+
+@pytest.mark.parametrize("coding", sorted(ENCODED))
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
+async def test_a_body_that_is_cut_off_is_told_so(gateway: Gateway, coding: str, kept: float) -> None:
+    whole = ENCODED[coding](json.dumps({"batch": [{**EVENT, "messageId": f"m-{n}"} for n in range(50)]}).encode())
+    status, answer = await gateway.post("/v1/batch", whole[: int(len(whole) * kept)], headers={"Content-Encoding": coding})
+    assert (status, answer["error"]["code"]) == (400, "bad_encoding")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENCODED["zstd"](b"[1]") + SKIPPED[:-1],
+        ENCODED["zstd"](b"[1]") + SKIPPED[:6],
+        ENCODED["zstd"](b"[1]") + b"{}",
+        zstandard.ZstdCompressor(write_checksum=True).compress(b"[1]")[:-1],
+        ENCODED["zstd"](b"") * 1025,
+    ],
+    ids=["skipped", "head", "more", "checksum", "crowd"],
+)
+async def test_zstd_of_which_something_is_missing_or_too_much_is_told_so(gateway: Gateway, body: bytes) -> None:
+    status, answer = await gateway.post("/v1/batch", body, headers={"Content-Encoding": "zstd"})
+    assert (status, answer["error"]["code"]) == (400, "bad_encoding")
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODED))

@@ -14,6 +14,7 @@ from consentryd.model.clock import DAY, SECOND, ManualClock
 from consentryd.model.identity import IdentityKind
 from consentryd.storage.note import Verifier
 from consentryd.storage.person import suppress
+from consentryd.storage.signing import path_of
 from consentryd.storage.statistic import Count
 from tests.house import open_house
 from tests.kit import NOW
@@ -104,6 +105,33 @@ async def test_a_grant_counts_under_a_notice_in_force_only(tmp_path):
         assert await house.track(anonymousId="a-2") == "not_allowed_anonymously"
         _, told = await house.ask("GET", "/v1/consent?anonymousId=a-2")
         assert told["regions"][0]["in_force"] == {}
+
+
+async def test_of_a_refusal_under_a_notice_that_nobody_knows_the_notice_is_not_kept(tmp_path):
+    async with open_house(tmp_path, consent={"notices": ["2026-11"]}) as house:
+        for notice, kept in (("john.doe", None), ({"text": "Dear John"}, None), ("2026-11", "2026-11")):
+            answer = await house.choose(anonymousId="a-1", notice=notice, action="deny", purposes=["analytics"])
+            assert answer["in_force"] == {"analytics": "refused"}
+            told = answer["receipt"]["ledger"]["body"]
+            assert (told["notice"] or {}).get("version") == kept
+            assert kept or told["notice"] is None
+
+
+async def test_signing_keys_that_are_damaged_are_a_trouble_with_a_name(tmp_path):
+    async with open_house(tmp_path) as house:
+        await house.choose(anonymousId="a-1", **GRANT)
+        path_of(house.house.settings.storage.data_dir, "eu").write_text('{"version": 1, "origin": "x", "keys": [{}]}')
+        for method, path, body in (
+            ("POST", "/v1/consent", {"anonymousId": "a-2", **GRANT}),
+            ("GET", "/v1/ledger/eu/checkpoint", None),
+            ("GET", "/.well-known/consentry/keys.json", None),
+        ):
+            async with house.request(method, path, json=body, headers={"Authorization": "Bearer write"}) as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "60")
+                assert (await response.json())["error"]["code"] == "keys_unavailable"
+                assert "signing" not in await response.text()
+        assert "signing.json" in house.log
+        assert await house.track(anonymousId="a-1") == "stored"
 
 
 async def test_a_stranger_with_the_public_key_grants_nothing_for_a_user_id(house):

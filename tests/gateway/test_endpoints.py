@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from consentryd.gateway.endpoints import ENDPOINTS
 from consentryd.gateway.health import Check
 from consentryd.gateway.reference import http_api
+from consentryd.model.clock import SECOND
 from consentryd.model.outcome import OUTCOME_OF, Outcome, Reason, Result
 from consentryd.storage.rejected import Letter
 from tests.kit import NOW, Gateway, running, settings_of
@@ -102,6 +104,28 @@ async def test_readiness_follows_the_checks(gateway: Gateway) -> None:
         {"name": "log eu", "ok": True, "detail": ""},
         {"name": "disk", "ok": False, "detail": "12 MB free"},
     ]
+
+
+async def test_a_network_may_ask_for_metrics_only_so_often(gateway: Gateway) -> None:
+    async def ask(path: str) -> int:
+        async with gateway.request("GET", path) as response:
+            return response.status
+
+    assert [await ask("/metrics") for _ in range(52)] == [200] * 50 + [429] * 2
+    assert {await ask("/readyz") for _ in range(52)} == {200}
+    gateway.clock.advance(SECOND)
+    assert await ask("/metrics") == 200
+
+
+@pytest.mark.parametrize("line", [b"OPTIONS *", b"CONNECT shop.example:443", b"OPTIONS http://shop.example"])
+async def test_what_is_asked_of_no_path_is_answered_in_the_one_error_shape(gateway: Gateway, line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(gateway.url).port)
+    writer.write(line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 404")
+    assert b"Server: consentry" in head
+    assert json.loads(body)["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from consentryd.config.settings import Server
 from consentryd.gateway.compose import _running
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import open_logger
-from consentryd.model.clock import DAY, MINUTE, is_due
+from consentryd.model.clock import DAY, MINUTE, SECOND, is_due
 from consentryd.model.outcome import Outcome, Reason
 from consentryd.storage import rejected
 from consentryd.storage.ledger import EntryKind
@@ -42,6 +42,55 @@ async def test_letters_that_are_past_their_days_go_where_nobody_sends(tmp_path):
         estate.clock.advance(2)
         await keeper._retain()
         assert rejected.count(store.reader) == 0
+
+
+async def test_a_clock_that_leaps_ahead_deletes_nothing_for_a_day(tmp_path, monkeypatch):
+    with opened(tmp_path / "data") as estate:
+        passed, retained, out = [0.0], [], io.StringIO()
+        keeper = Keeper(
+            estate.settings,
+            estate.house.stores,
+            estate.clock,
+            estate.house.metrics,
+            open_logger(estate.settings.server, out),
+            lambda: passed[0],
+        )
+
+        async def retain():
+            keeper._retained_at = estate.clock.now()
+            retained.append(estate.clock.now())
+
+        steps = iter([(0, 0), (DAY, DAY), (3 * 365 * DAY, 1), (DAY - 1, DAY - 1), (1, 1), (-DAY, 0), None])
+
+        async def tick(_seconds):
+            step = next(steps)
+            if step is None:
+                raise asyncio.CancelledError
+            estate.clock.advance(step[0])
+            passed[0] += step[1] / SECOND
+
+        monkeypatch.setattr(keeper, "_retain", retain)
+        monkeypatch.setattr("consentryd.gateway.keeper.asyncio.sleep", tick)
+        start = estate.clock.now()
+        with pytest.raises(asyncio.CancelledError):
+            await keeper.keep()
+    leapt = start + DAY + 3 * 365 * DAY
+    assert retained == [start, start + DAY, leapt + DAY, leapt]
+    assert "the clock went ahead" in out.getvalue()
+
+
+async def test_a_crowd_of_letters_past_their_days_goes_a_part_in_each_commit(tmp_path):
+    with opened(tmp_path / "data") as estate:
+        store = estate.house.stores["eu"]
+        old = Letter("shop", estate.clock.now() - 8 * DAY, Outcome.REJECTED, Reason.INVALID_ID, "{}")
+        await store.log.transact(lambda commit: rejected.write(commit.connection, [old] * 12_000))
+        before = store.log.stats.commits
+        keeper = Keeper(
+            estate.settings, estate.house.stores, estate.clock, estate.house.metrics, open_logger(estate.settings.server)
+        )
+        await keeper._retain()
+        assert rejected.count(store.reader) == 0
+        assert store.log.stats.commits - before == 3
 
 
 async def test_housekeeping_outlives_a_store_that_takes_no_commit_and_records_late_what_it_deleted(tmp_path, monkeypatch):

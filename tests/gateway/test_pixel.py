@@ -47,6 +47,14 @@ async def test_an_image_is_answered_whatever_became_of_the_event(gateway: Gatewa
     assert (await pixel(gateway, "writeKey=write"))[0] == 200
 
 
+async def test_who_only_asks_for_the_head_is_no_visitor(gateway: Gateway) -> None:
+    async with gateway.request("HEAD", "/v1/pixel?writeKey=write&event=Opened") as response:
+        assert (response.status, response.headers["Content-Type"]) == (200, "image/gif")
+    async with gateway.request("HEAD", "/v1/pixel?writeKey=nobody") as response:
+        assert response.status == 401
+    assert gateway.collector.events == []
+
+
 @pytest.mark.parametrize(
     ("query", "referer", "status"),
     [

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import os
 import sqlite3
+from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
@@ -272,6 +274,33 @@ async def test_letters_are_kept_up_to_a_number_and_an_age(sqlite_store):
     assert [each.event for each in rejected.newest(connection, 10, "shop")] == ['{"event":"x"}']
     assert rejected.newest(connection, 10, "other") == []
     connection.close()
+
+
+async def test_a_crowd_of_letters_goes_a_part_at_a_time_and_faster_than_others_come(sqlite_store):
+    sqlite_store.settings = Storage(min_free_bytes=0, rejected_events=1000, commit_events=2000)
+    sqlite_store.close()
+    letter = Letter("shop", NOW, Outcome.REJECTED, Reason.BOT, "{}")
+    with closing(open_database(sqlite_store.path, "region")) as connection:
+        rejected.write(connection, [letter] * 20_000)
+        sqlite_store.log = sqlite_store.open()
+        left = []
+        for _ in range(12):
+            sqlite_store.log.reject([letter] * 1500)
+            await sqlite_store.log.append(())
+            left.append(rejected.count(connection))
+    assert all(0 <= before - after <= 5000 for before, after in pairwise(left))
+    assert left[-1] == 1000
+
+
+async def test_letters_are_not_kept_where_a_crowd_waits(sqlite_store):
+    letter = Letter("shop", NOW, Outcome.REJECTED, Reason.BOT, "{}")
+    with closing(open_database(sqlite_store.path, "region")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for _ in range(20_000):
+            sqlite_store.log.reject([letter])
+        connection.execute("COMMIT")
+        await sqlite_store.log.append(())
+        assert 0 < rejected.count(connection) < 15_000
 
 
 async def test_closing_commits_what_waits(sqlite_store):

@@ -50,7 +50,16 @@ def test_public_keys_need_no_wrapping_key_and_no_secret_is_in_the_clear(tmp_path
     assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("spoil", ["wrap", "region", "public", "file"])
+def test_keys_that_go_while_they_are_in_use_are_not_replaced(tmp_path):
+    keys = keys_in(tmp_path)
+    keys.signer()
+    path_of(tmp_path, "eu").unlink()
+    with pytest.raises(ConfigError, match="are gone"):
+        keys.signer()
+    assert not path_of(tmp_path, "eu").exists()
+
+
+@pytest.mark.parametrize("spoil", ["wrap", "region", "public", "file", "member", "list", "short"])
 def test_keys_that_do_not_open_are_an_error_and_never_new_ones(tmp_path, spoil):
     keys_in(tmp_path).signer()
     path = path_of(tmp_path, "eu")
@@ -64,7 +73,14 @@ def test_keys_that_do_not_open_are_an_error_and_never_new_ones(tmp_path, spoil):
         document = json.loads(before)
         document["keys"][0]["public"] = "A" * 43 + "="
         path.write_text(json.dumps(document))
+    if spoil in {"member", "list", "short"}:
+        document = json.loads(before)
+        key = document["keys"][0]
+        document["keys"] = [{"member": {"public": key["public"]}, "list": [1], "short": {**key, "public": "AAAA"}}[spoil]]
+        path.write_text(json.dumps(document))
     if spoil == "file":
         path.write_text(before[:-40])
     with pytest.raises(ConfigError, match=r"signing key.*Restore the file"):
         keys.signer()
+    with pytest.raises(ConfigError, match=r"signing key.*Restore the file"):
+        keys.public()

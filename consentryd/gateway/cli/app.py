@@ -26,6 +26,7 @@ from consentryd.gateway.cli import (
     privacy,
     query,
     receipt,
+    repair,
     retention,
     rights,
     rotate_master,
@@ -77,6 +78,7 @@ app.command("sql")(sql.sql)
 app.command("seal")(seal.seal)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("repair")(repair.repair)
 app.command("doctor")(doctor.doctor)
 
 

@@ -152,9 +152,24 @@ def _region_keys(settings: Settings, region: RegionFolder) -> tuple[State, str]:
         return State.FAIL, f"{region.root / 'keys'} is missing although the region holds data. Restore it from a backup."
     data = settings.storage.data_dir
     keys = open_region_keys(data, region.name, load_master(settings.keys.master, data, os.environ))
-    if path_of(data, region.name).exists():
+    signing = path_of(data, region.name)
+    if signing.exists():
         SigningKeys(data, region.name, keys.signing, SystemClock()).signer()
+    elif _has_ledger(region):
+        return (
+            State.FAIL,
+            f"{signing} is gone: receipts cannot be checked. Restore it from a backup before a start makes another.",
+        )
     return State.OK, "open with the master key"
+
+
+def _has_ledger(region: RegionFolder) -> bool:
+    """False if it cannot be read: the database's own check tells it."""
+    try:
+        with closing(open_database(region.database, "region", readonly=True)) as connection:
+            return connection.execute("SELECT 1 FROM ledger LIMIT 1").fetchone() is not None
+    except (CorruptStore, sqlite3.DatabaseError):
+        return False
 
 
 def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State, str]:

@@ -184,7 +184,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
         session_id,
         None if group_id == "" else group_id,
         None if previous_id == "" else previous_id,
-        item.timestamp or item.originalTimestamp or item.original_timestamp,
+        item.timestamp or _time(item),
         item.sentAt or item.sent_at,
         _page_properties(item) if type_ in _PAGES else _unread(item.properties),
         traits,
@@ -209,6 +209,12 @@ def _told(context: Any, key: bytes) -> dict[str, Any]:
 def _unread(value: Any) -> Any:
     """JSON as it came; None where there is none. Any other value as it is."""
     return bytes(value) or None if value.__class__ is msgspec.Raw else value
+
+
+def _time(item: _Event) -> Any:
+    """The first that says something; of 0 or an empty list validation must see that it is no time."""
+    given = (item.timestamp, item.originalTimestamp, item.original_timestamp)
+    return next((value for value in given if value is not None and value != ""), None)
 
 
 def _text(value: Any) -> str | None:

@@ -21,12 +21,18 @@ from consentryd.model.outcome import Reason, Violation
 
 _NOTHING: Final[dict[str, Any]] = {}
 _REMEMBERED_NAMES: Final = 2048
+#: Events of one request of which is told where they break the plan: who sends a thousand alike learns it from the first.
+_TOLD_VIOLATIONS: Final = 100
 
 #: The person, and the event's, session, group and previous id.
 Ids = tuple[Person, str, str | None, str | None, str | None]
 
 
 class Plans(Protocol):
+    def fits(self, site: str, event: str, properties: Mapping[str, Any]) -> bool:
+        """Whether the properties fit the site's tracking plan; true if it does not name the event."""
+        ...
+
     def violation(self, site: str, event: str, properties: Mapping[str, Any]) -> Violation | None:
         """Where the properties do not fit the site's tracking plan; None if they do, or if it does not name the event."""
         ...
@@ -119,13 +125,14 @@ class Validate:
         return [Reason.BOT if scene.__class__ is not Reason and scene.client.bot else scene for scene in scenes]
 
     def _check_plan(self, event: ValidEvent, position: int, passage: Passage) -> ValidEvent | Reason:
-        violation = self._plans.violation(passage.intake.key.site, event.event, event.properties or event.traits)
-        if violation is None:
+        told = passage.intake.key.site, event.event, event.properties or event.traits
+        if self._plans.fits(*told):
             return event
-        if passage.site.tracking_plan_mode == "reject":
+        if passage.site.tracking_plan_mode != "reject":
+            return event.flagged("plan")
+        if len(passage.violations) < _TOLD_VIOLATIONS and (violation := self._plans.violation(*told)) is not None:
             passage.violations[position] = violation
-            return Reason.PLAN_VIOLATION
-        return event.flagged("plan")
+        return Reason.PLAN_VIOLATION
 
 
 def _valid(raws: Sequence[RawEvent], *columns: Sequence[Any]) -> list[Any]:
