@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import orjson
 
 from consentryd.config.settings import Settings
 from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Violation
 from consentryd.model.pointer import pointer_to
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 
 class TrackingPlans:
@@ -43,6 +45,8 @@ def _violation(error: jsonschema_rs.ValidationError) -> Violation:
 def _load(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import jsonschema_rs  # noqa: PLC0415 - 3 MB that a gateway without a plan need not have
+
     try:
         return {event: jsonschema_rs.validator_for(schema) for event, schema in orjson.loads(path.read_bytes()).items()}
     except OSError as error:
