@@ -15,8 +15,14 @@ def test_the_layers_hold():
     assert told.returncode == 0, told.stdout
 
 
-def test_a_gateway_that_only_collects_does_not_load_duckdb():
-    asked = "import sys, consentryd.gateway.cli.app, consentryd.gateway.compose; print('duckdb' in sys.modules)"
+def test_a_gateway_that_only_collects_loads_neither_duckdb_nor_what_checks_tracking_plans():
+    asked = "import sys, consentryd.gateway.cli.app, consentryd.gateway.compose; print({'duckdb', 'jsonschema_rs'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
+
+
+def test_conditions_of_questions_are_compiled_when_one_is_asked():
+    asked = "from consentryd.analytics import condition, query; print(condition.DidThen.__pydantic_complete__)"
     told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
 

@@ -281,9 +281,6 @@ Condition = Annotated[
     Discriminator(_type_of),
 ]
 
-for _model in (Window, Matcher, Did, FirstDid, DidThen, DidRegularly, Stopped, Restarted, DidMuch, All, Either, Not):
-    _model.model_rebuild()
-
 
 def depth_of(condition: Any) -> int:
     """How deep a tree is nested; a leaf is 1."""

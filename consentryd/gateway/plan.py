@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import jsonschema_rs
 import orjson
 
 from consentryd.config.settings import Settings
@@ -14,9 +13,12 @@ from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Violation
 from consentryd.model.pointer import pointer_to
 
+if TYPE_CHECKING:
+    import jsonschema_rs
+
 #: Steps back that one pattern may take over one text: enough for 32 KB of `((?!x).)*`, and a second at worst. A text that takes more
 #: does not fit.
-_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+_MOST_STEPS_BACK: Final = 100_000
 
 
 class TrackingPlans:
@@ -62,8 +64,11 @@ def _load(path: Path | None) -> dict[str, Any]:
 
 
 def _compile(path: Path, event: str, schema: Any) -> Any:
+    import jsonschema_rs  # noqa: PLC0415 - 3 MB that a gateway without a plan need not have
+
     try:
-        return jsonschema_rs.validator_for(schema, retriever=_retrieve, pattern_options=_PATTERNS)
+        patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=_MOST_STEPS_BACK)
+        return jsonschema_rs.validator_for(schema, retriever=_retrieve, pattern_options=patterns)
     except ValueError as error:
         told = getattr(error, "message", str(error))
         raise ConfigError(f"The tracking plan {path} has no JSON Schema for the event {event}: {told}") from error

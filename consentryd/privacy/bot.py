@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain
@@ -31,20 +33,41 @@ LIBRARIES: Final = frozenset(
 
 _WORDS: Final = (r"(?i)(?:^|[^u])bot\b|(?:^|[^c])ubot\b", r"(?i)crawler|spider")  # but Cubot makes phones
 
+#: A pattern that is a text, as nearly all of 1,500 are. As expressions they would take 7 MB and be found in 5 us; as texts in 30.
+_TEXT: Final = re.compile(r"(?:[^\\.^$*+?()\[\]{}|]|\\[^A-Za-z0-9])+")
+_HEAD: Final = 3  # characters; no text of the list is shorter
+
+
+class _Crawlers(NamedTuple):
+    """Texts by how they begin, and all that is more than a text."""
+
+    texts: dict[str, list[str]]
+    expressions: Resolver
+
 
 def is_bot(user_agent: str) -> bool:
     """Whether the user agent names a crawler, monitor or headless browser. HTTP libraries do not count: servers use them rightly."""
-    return _crawlers()(user_agent, Domain.USER_AGENT).user_agent is not None
+    texts, expressions = _crawlers()
+    heads = {user_agent[place : place + _HEAD] for place in range(len(user_agent))}
+    named = any(text in user_agent for head in heads & texts.keys() for text in texts[head])
+    return named or expressions(user_agent, Domain.USER_AGENT).user_agent is not None
 
 
 def warm() -> None:
-    """Compiles the list now (0.1 s) rather than at the first look-up."""
-    _crawlers()("", Domain.USER_AGENT)
+    """Compiles the list now rather than at the first look-up."""
+    _crawlers()
 
 
 @cache
-def _crawlers() -> Resolver:
-    # ua-parser's engine looks for the patterns' literals first: 5 us for 1,500 patterns, where the package's own search takes 200.
-    patterns = (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA)
-    listed = (pattern for pattern in patterns if pattern not in LIBRARIES)
-    return Resolver(([UserAgentMatcher(pattern, "bot") for pattern in (*listed, *_WORDS)], [], []))
+def _crawlers() -> _Crawlers:
+    texts: dict[str, list[str]] = defaultdict(list)
+    expressions = list(_WORDS)
+    for pattern in (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA):
+        text = re.sub(r"\\(.)", r"\1", pattern)
+        if pattern in LIBRARIES:
+            continue
+        if _TEXT.fullmatch(pattern) and len(text) >= _HEAD:
+            texts[text[:_HEAD]].append(text)
+        else:
+            expressions.append(pattern)
+    return _Crawlers(dict(texts), Resolver(([UserAgentMatcher(expression, "bot") for expression in expressions], [], [])))

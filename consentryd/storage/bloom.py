@@ -67,7 +67,10 @@ class Filter:
 
 
 class FilterChain:
-    """Filters of doubling size, newest last; one whose newest id is past the window is forgotten whole."""
+    """Filters, newest last, two of each size before one is twice as large: what is not used yet is two fifths of all at the most.
+
+    One whose newest id is past the window is forgotten whole.
+    """
 
     def __init__(self) -> None:
         self._filters = [Filter(_FIRST_CAPACITY, 0)]
@@ -87,9 +90,14 @@ class FilterChain:
         """The ids of log row `seq`, or of a run that ends with it. Rows come in order."""
         newest = self._filters[-1]
         if newest.count >= newest.capacity:
-            newest = Filter(min(newest.capacity * 2, _LAST_CAPACITY), seq)
+            newest = Filter(self._next_capacity(), seq)
             self._filters.append(newest)
         newest.add(hashes, seq, newest_at)
+
+    def _next_capacity(self) -> int:
+        """That of the newest; twice as much once there are two of it."""
+        newest = [each.capacity for each in self._filters[-2:]]
+        return min(newest[-1] * (2 if newest.count(newest[-1]) > 1 else 1), _LAST_CAPACITY)
 
     def expire(self, before: int) -> None:
         kept = [each for each in self._filters[:-1] if each.newest_at >= before]

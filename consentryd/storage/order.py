@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,21 @@ SORT_KEYS: Final = [
 Key = tuple[int, int, str]
 
 
+class Source(NamedTuple):
+    """Sorted tables, of `rows` rows in total at the most."""
+
+    tables: Iterator[pa.Table]
+    rows: int
+
+
 def sort(table: pa.Table) -> pa.Table:
-    whole = table.combine_chunks()
-    return whole.take(pc.sort_indices(whole, sort_keys=SORT_KEYS))
+    """Column by column: what is sorted is never there twice."""
+    keys = table.select([name for name, *_ in SORT_KEYS]).combine_chunks()
+    return table.take(pc.sort_indices(keys, sort_keys=SORT_KEYS))
 
 
-def merge(sources: Iterable[Iterator[pa.Table]]) -> Iterator[pa.Table]:
-    """Sorted tables from sources that are each sorted. Holds two batches of each source."""
+def merge(sources: Iterable[Source]) -> Iterator[pa.Table]:
+    """Sorted tables from sources that are each sorted. Holds a batch of each source."""
     heads = [_Head(source) for source in sources]
     while heads := [head for head in heads if head.fill()]:
         cut = min((head.last() for head in heads if head.has_more), default=None)
@@ -35,20 +43,21 @@ def merge(sources: Iterable[Iterator[pa.Table]]) -> Iterator[pa.Table]:
 class _Head:
     """The next rows of one source."""
 
-    def __init__(self, source: Iterator[pa.Table]) -> None:
-        self._source = source
+    def __init__(self, source: Source) -> None:
+        self._tables, self._left = source
         self._rows: pa.Table | None = None
-        self._next = next(source, None)
 
     @property
     def has_more(self) -> bool:
-        return self._next is not None
+        """Whether there may be rows behind these."""
+        return self._left > 0
 
     def fill(self) -> bool:
         """Whether there are rows, after reading on if there were none."""
-        while (self._rows is None or not self._rows.num_rows) and self._next is not None:
-            self._rows, self._next = self._next.combine_chunks(), next(self._source, None)
-        return self._rows is not None and self._rows.num_rows > 0
+        while self._rows is None and (table := next(self._tables, None)) is not None:
+            self._left -= table.num_rows
+            self._rows = table.combine_chunks() if table.num_rows else None
+        return self._rows is not None
 
     def last(self) -> Key:
         assert self._rows is not None
@@ -58,9 +67,9 @@ class _Head:
     def take(self, cut: Key | None) -> pa.Table:
         """Give away the rows up to and including `cut`; all of them if None."""
         assert self._rows is not None
-        count = self._rows.num_rows if cut is None else _count_upto(self._rows, cut)
-        taken, self._rows = self._rows.slice(0, count), self._rows.slice(count)
-        return taken
+        rows, count = self._rows, self._rows.num_rows if cut is None else _count_upto(self._rows, cut)
+        self._rows = rows.slice(count) if count < rows.num_rows else None
+        return rows.slice(0, count)
 
 
 def _count_upto(rows: pa.Table, cut: Key) -> int:

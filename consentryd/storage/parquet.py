@@ -38,7 +38,7 @@ CODED: Final = [name for name in _DICTIONARY if pa.types.is_string(EVENT_SCHEMA.
 _NUMBER_BYTES: Final = 8
 #: A reader holds a page of each column, and merging reads many files at once.
 _PAGE_BYTES: Final = 256 * 1024
-_READ_BUFFER: Final = 256 * 1024
+_READ_BUFFER: Final = 32 * 1024
 
 
 def write_parquet(path: Path, tables: Iterable[pa.Table], row_group_rows: int, promoted: Sequence[str] = ()) -> int:
@@ -199,14 +199,13 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         pending.append(table)
         count += table.num_rows
         while count >= rows:
-            group, rest = _cut(pa.concat_tables(pending), rows)
-            pending = [rest]
+            pending = _cut(pa.concat_tables(pending), rows)
             count -= rows
-            yield group
-            del group
+            yield pending.pop()
     if count:
         yield pa.concat_tables(pending)
 
 
-def _cut(table: pa.Table, rows: int) -> tuple[pa.Table, pa.Table]:
-    return table.slice(0, rows), table.slice(rows)
+def _cut(table: pa.Table, rows: int) -> list[pa.Table]:
+    """What is behind the first rows, and these."""
+    return [table.slice(rows), table.slice(0, rows)]

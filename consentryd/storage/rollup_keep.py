@@ -13,7 +13,7 @@ from consentryd.storage.rollup_build import READ, build
 
 #: The writer's lock is not held for longer than it takes to roll up so many events (2.5 s); the next run goes on.
 EVENTS_A_RUN: Final = 4_000_000
-_ROWS: Final = 131_072
+_ROWS: Final = 32_768
 
 
 class Standing(NamedTuple):

@@ -13,7 +13,7 @@ from typing import IO, Final, NamedTuple
 import pyarrow as pa
 
 from consentryd.storage.lake import partition
-from consentryd.storage.order import merge, sort
+from consentryd.storage.order import Source, merge, sort
 
 #: Enough that a run of a usual partition, a sixteenth of the events sorted at once, is one batch: such runs are merged in one step.
 _BATCH_ROWS: Final = 1024
@@ -23,6 +23,7 @@ _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 class _Run(NamedTuple):
     start: int
     size: int
+    rows: int
 
 
 class Spill:
@@ -41,7 +42,7 @@ class Spill:
     def partitions(self) -> Iterator[tuple[str, int, Iterator[pa.Table]]]:
         """Month, bucket and sorted events of each partition."""
         for (month, bucket), runs in sorted(self._runs.items()):
-            yield month, bucket, merge([self._read(run) for run in runs])
+            yield month, bucket, merge([Source(self._read(run), run.rows) for run in runs])
 
     def close(self) -> None:
         self._file.close()
@@ -50,7 +51,7 @@ class Spill:
         start = self._file.seek(0, 2)
         with pa.ipc.new_stream(self._file, table.schema, options=_OPTIONS) as writer:
             writer.write_table(table, max_chunksize=_BATCH_ROWS)
-        return _Run(start, self._file.tell() - start)
+        return _Run(start, self._file.tell() - start, table.num_rows)
 
     def _read(self, run: _Run) -> Iterator[pa.Table]:
         self._file.seek(run.start)

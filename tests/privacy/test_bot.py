@@ -1,10 +1,13 @@
 # ruff: noqa: E501 -- user agents and addresses as they are sent
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from consentryd.privacy.bot import LIBRARIES, is_bot
+from consentryd.privacy.bot import _WORDS, LIBRARIES, is_bot
 
 INSTANCES = [(entry["pattern"], instance) for entry in CRAWLER_USER_AGENTS_DATA for instance in entry["instances"]]
 
@@ -13,6 +16,15 @@ def test_every_user_agent_of_the_kept_list_is_a_bot_save_the_libraries() -> None
     missed = [instance for pattern, instance in INSTANCES if pattern not in LIBRARIES and not is_bot(instance)]
     assert len(INSTANCES) > 1000
     assert missed == []
+
+
+def test_of_parts_of_these_user_agents_those_are_bots_that_a_pattern_of_the_list_fits() -> None:
+    chance = random.Random(3)
+    patterns = [re.compile(pattern) for pattern in {entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA} - LIBRARIES]
+    patterns += [re.compile(word) for word in _WORDS]
+    for _, instance in chance.sample(INSTANCES, 200):
+        part = instance[chance.randrange(len(instance)) :][: chance.randrange(4, 40)]
+        assert is_bot(part) == any(pattern.search(part) for pattern in patterns), part
 
 
 def test_every_excluded_library_is_still_in_the_list() -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
 from consentryd.storage.order import sort
+from consentryd.storage.parquet import regroup
 from consentryd.storage.reader import Reader
 from consentryd.storage.seal import Sealer
 from tests.storage.conftest import Append
@@ -93,6 +95,16 @@ def titles_in(path: Path) -> set[str]:
     """All that the dictionaries of a file hold, whether a row refers to it or not."""
     column = pq.ParquetFile(path, read_dictionary=["title"]).read(["title"])["title"]
     return {title for chunk in column.chunks for title in chunk.dictionary.to_pylist()}
+
+
+def test_events_put_together_are_let_go_with_who_reads_them() -> None:
+    own = pa.default_memory_pool()
+    before = own.bytes_allocated()
+    groups = regroup((pa.table({"n": np.arange(10_000)}).take(list(range(10_000))) for _ in range(10)), 20_000)
+    for group in groups:
+        size = group.nbytes
+        del group
+        assert own.bytes_allocated() - before < size
 
 
 def test_a_reader_keeps_the_files_it_sees_and_the_next_run_deletes_them(region: Path, append: Append) -> None:

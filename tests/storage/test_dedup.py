@@ -111,3 +111,20 @@ def test_an_id_is_looked_for_only_where_the_filter_that_knows_it_has_rows_of(sto
     assert store.dedup.known(ids[:200]).all()
     looks = sum("instr" in statement for statement in asked)
     assert looks < 4 * 200  # each in the one run of its filter, but for what later filters err in; there are fifteen runs
+
+
+def test_of_the_room_for_ids_two_fifths_are_empty_at_the_most(monkeypatch):
+    monkeypatch.setattr(bloom, "_FIRST_CAPACITY", 64)
+    rooms = []
+
+    class Counted(bloom.Filter):
+        def __init__(self, capacity, first):
+            rooms.append(capacity)
+            super().__init__(capacity, first)
+
+    monkeypatch.setattr(bloom, "Filter", Counted)
+    chain, ids = bloom.FilterChain(), np.random.default_rng(7).integers(0, 2**64 - 1, 20_000, np.uint64)
+    for count, start in enumerate(range(0, len(ids), 16)):
+        chain.add(ids[start : start + 16], count + 1, 0)
+        assert sum(rooms) <= 64 + (start + 16) * 5 / 3
+    assert chain.contains(ids).all()

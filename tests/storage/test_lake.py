@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from consentryd.model.error import CorruptStore
 from consentryd.storage.lake import EMPTY, Lake, LakeFile, partition
 from consentryd.storage.lease import Busy
-from consentryd.storage.order import merge, sort
+from consentryd.storage.order import Source, merge, sort
 from tests.storage.rows import JANUARY, event, table
 
 
@@ -124,8 +125,8 @@ def test_merging_sorted_sources_gives_the_sorted_whole(seed: int) -> None:
     rng.shuffle(rows)
     sources = [sort(table(rows[start : start + 150])) for start in range(0, 900, 150)]
     batches = [
-        iter([source.slice(i, step) for i in range(0, 150, step)])
-        for source, step in zip(sources, [1, 7, 50, 150, 200, 33], strict=True)
+        Source(iter([source.slice(i, step) for i in range(0, 150, step)]), promised)
+        for source, step, promised in zip(sources, [1, 7, 50, 150, 200, 33], [150, 151, 400, 150, 150, 155], strict=True)
     ]
     merged = pa.concat_tables(merge(batches))
     assert merged.num_rows == 900
@@ -135,3 +136,36 @@ def test_merging_sorted_sources_gives_the_sorted_whole(seed: int) -> None:
     ]
     assert found == sorted(found)
     assert len(set(found)) == 900
+
+
+def test_merging_reads_on_only_where_it_has_come_to_the_end_of_what_it_read() -> None:
+    rows = [event(number, subject=number) for number in range(400)]
+    read: list[int] = []
+
+    def batches(start: int) -> Iterator[pa.Table]:
+        for at in range(start, start + 200, 50):
+            read.append(at)
+            yield table(rows[at : at + 50])
+
+    merging = merge([Source(batches(0), 200), Source(batches(200), 200)])
+    assert next(merging).num_rows == 50
+    assert read == [0, 200]
+    assert sum(part.num_rows for part in merging) == 350
+
+
+def test_sources_of_one_batch_each_are_merged_at_once() -> None:
+    rows = [event(number, subject=number) for number in range(400)]
+    parts = list(merge([Source(iter([table(rows[start::4])]), 100) for start in range(4)]))
+    assert [part.num_rows for part in parts] == [400]
+
+
+def test_sorting_holds_what_it_sorts_and_the_result_and_no_third_copy() -> None:
+    parts = [table([event(number, subject=number % 7) for number in range(part, 2000, 4)]) for part in range(4)]
+    events, own = pa.concat_tables(parts * 4), pa.default_memory_pool()
+    watched = pa.proxy_memory_pool(own)
+    pa.set_memory_pool(watched)
+    try:
+        size = sort(events).nbytes
+    finally:
+        pa.set_memory_pool(own)
+    assert watched.max_memory() < 1.5 * size
