@@ -7,7 +7,7 @@ import html
 import re
 import unicodedata
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 #: Zero-width and direction marks, soft hyphen, variation selectors, tags: characters that only serve to hide others.
 _INVISIBLE: Final = re.compile(
@@ -91,7 +91,7 @@ def is_encoded(text: str) -> bool:
 def plain(text: str) -> str:
     """One round of decoding; the text itself when nothing is encoded."""
     if "%" in text and _PERCENT.search(text):
-        text = unquote(text, errors="replace")
+        text = unquote_to_bytes(text).decode(errors="replace") if text.isascii() else unquote(text, errors="replace")
     if "&" in text:
         text = html.unescape(text)
     if "\\" in text:

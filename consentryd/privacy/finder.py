@@ -47,6 +47,7 @@ class Finder:
         self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key)
         self.classes: Final[dict[str, KeyClass]] = {}
         self._names: Final[dict[str, KeyClass]] = {}
+        self._quiet: Final[set[int]] = set()  # names that tell nothing, by their hash: they may be somebody's
         self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
@@ -62,9 +63,12 @@ class Finder:
         """The class of what a text says it is, as a key would. A number under a word for a name or a secret is a count."""
         found = self._names.get(name)
         if found is None:
-            if not _NAME.fullmatch(name):
+            if hash(name) in self._quiet or not _NAME.fullmatch(name):
                 return PLAIN
             found = classify(name, self._rules.hints, self._rules.keys)
+            if found.quiet:
+                keep_seen(self._quiet, hash(name), MOST_KEYS)
+                return PLAIN
             if found.hint in _COUNTED:
                 found = found._replace(plural=True)
             if not any(map(str.isdigit, name)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 #: Under these keys stands a value, and under those what it is called.
@@ -16,16 +15,17 @@ _NAMED: Final = frozenset(NAMES)
 _LENGTH: Final = 2
 
 
-def names_in(box: dict[str, Any]) -> Iterator[str]:
+def names_in(box: dict[str, Any]) -> list[str]:
     """What an object with a value may call it."""
     if _NAMED.isdisjoint(box):
-        return
-    for key in NAMES:
-        name = box.get(key)
-        if type(name) is str:
-            yield name
+        return []
+    return [box[key] for key in NAMES if key in box and type(box[key]) is str]
 
 
 def are_pairs(box: list[Any]) -> bool:
     """Whether a list holds lists of a name and a value, and nothing else."""
-    return bool(box) and all(type(each) is list and len(each) == _LENGTH and type(each[0]) is str for each in box)
+    return (
+        bool(box)
+        and type(box[0]) is list
+        and all(type(each) is list and len(each) == _LENGTH and type(each[0]) is str for each in box)
+    )

@@ -38,7 +38,7 @@ class PlainKeys:
         """Whether all keys of an object are plain, and none holds personal data itself."""
         if self.known.issuperset(keys):
             return True
-        unknown = keys.keys() - self.known
+        unknown = set(keys) - self.known
         return (
             self._telling.isdisjoint(keys)
             and (unknown <= self._values or all(map(self.take, unknown)))

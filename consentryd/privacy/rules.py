@@ -93,8 +93,8 @@ class KeyRule:
         return self.part in {"", part}
 
 
-#: For a detector: the rules that hold at some paths (first part, pattern, action), and the action at all others.
-_Fitting = tuple[tuple[tuple[str, re.Pattern[str], Action], ...], Action]
+#: For a detector: what paths begin with where other rules may hold, these (pattern, action), and the action at all others.
+_Fitting = tuple[tuple[str, ...], tuple[tuple[re.Pattern[str], Action], ...], Action]
 
 
 class Scope:
@@ -114,20 +114,23 @@ class Scope:
         fitting = self._fitting.get((detector, kind))
         if fitting is None:
             fitting = self._fitting[detector, kind] = self._fit({detector, kind, _ANY})
-        narrow, anywhere = fitting
-        for part, pattern, action in narrow:
-            if path.startswith(part) and pattern.match(path):
-                return action
+        parts, narrow, anywhere = fitting
+        if path.startswith(parts):
+            for pattern, action in narrow:
+                if pattern.match(path):
+                    return action
         return anywhere
 
     def _fit(self, names: set[str]) -> _Fitting:
-        narrow: list[tuple[str, re.Pattern[str], Action]] = []
+        parts: list[str] = []
+        narrow: list[tuple[re.Pattern[str], Action]] = []
         for rule in self._rules:
             if rule.detector in names:
                 if rule.path is None:
-                    return tuple(narrow), rule.action
-                narrow.append((rule.part, rule.path, rule.action))
-        return tuple(narrow), Action.TYPE
+                    return tuple(parts), tuple(narrow), rule.action
+                parts.append(rule.part)
+                narrow.append((rule.path, rule.action))
+        return tuple(parts), tuple(narrow), Action.TYPE
 
 
 class RuleTable:

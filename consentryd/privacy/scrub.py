@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 import orjson
@@ -27,6 +28,7 @@ from consentryd.privacy.work import Work
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
 _ANY_EVENT: Final = "*"
+_RULE_AND_ACTION: Final = itemgetter(1, 2)
 
 
 class ScrubSettings(Protocol):
@@ -147,8 +149,7 @@ class Scrubber:
     ) -> Scrubbed:
         if not redactions:
             return Scrubbed(after, (), body)
-        for _, rule, action in redactions:
-            self.counts[rule, action] += 1
+        self.counts.update(map(_RULE_AND_ACTION, redactions))
         if not self._dry:
             return Scrubbed(after, redactions, body)
         return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)

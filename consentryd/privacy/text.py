@@ -57,7 +57,14 @@ class TextCleaner:
     def clean(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         if len(text) < LEAST or text in self._harmless.texts:
             return text
-        left = self._json(text, path, depth, work) if may_be_json(text) else self._usual(text, path, about, depth, work)
+        if may_be_json(text):
+            left = self._json(text, path, depth, work)
+        elif about.id_like or about.version or len(text) > LONGEST:
+            left = None
+        else:
+            left = self._at_once(text, path, depth, work)
+            if left is None and " " not in text:
+                left = self._of_one_word(text, path, about, depth, work)
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -70,15 +77,6 @@ class TextCleaner:
                 return cleaned
             text = cleaned
         return work.beyond(path)
-
-    def _usual(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left of a text that is base64 or holds one datum; None where a closer look is due."""
-        if about.id_like or about.version or len(text) > LONGEST:
-            return None
-        left = self._at_once(text, path, depth, work)
-        if left is not None or " " in text:
-            return left
-        return self._of_one_word(text, path, about, depth, work)
 
     def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left of a URL with telling parameters, or of base64; None where a closer look is due."""

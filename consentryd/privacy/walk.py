@@ -87,15 +87,21 @@ class Walk:
 
     def _called(self, box: dict[str, Any]) -> KeyClass:
         """What an object with a value says it is."""
-        classes = map(self._finder.named, names_in(box))
-        return max(classes, key=lambda about: (about.hint is not None, not about.quiet), default=PLAIN)
+        told = PLAIN
+        for about in map(self._finder.named, names_in(box)):
+            if about.hint is not None:
+                return about
+            if told.quiet:
+                told = about
+        return told
 
     def _is_harmless(self, box: Any, plain: PlainKeys, depth: int) -> bool:
         """Whether it is known of all that is in an object or a list that it is nobody's."""
-        if depth > MOST_NESTING or (not plain.cover(box) or plain.holds(box) if type(box) is dict else are_pairs(box)):
+        if depth > MOST_NESTING or (not plain.cover(box) if type(box) is dict else are_pairs(box)):
             return False
         texts, knows = self._finder.harmless.texts, self._finder.harmless.knows
-        for inner in box.values() if type(box) is dict else box:
+        may_hold = type(box) is dict
+        for inner in box.values() if may_hold else box:
             kind = type(inner)
             if kind is str:
                 if inner not in texts and not knows(inner):
@@ -104,8 +110,9 @@ class Walk:
                 if not (-_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME):
                     return False
             elif kind is dict or kind is list:
-                if not self._is_harmless(inner, plain, depth + 1):
+                if (may_hold and plain.holds(box)) or not self._is_harmless(inner, plain, depth + 1):
                     return False
+                may_hold = False
             elif inner is not None and kind is not bool:
                 return False
         return True

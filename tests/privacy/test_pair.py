@@ -8,9 +8,12 @@ import orjson
 import pytest
 
 from consentryd.config.settings import PiiRule, Privacy
+from consentryd.privacy import finder
+from consentryd.privacy.finder import Finder
 from consentryd.privacy.form import form_of, is_general
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
+from tests.privacy.test_memory import held_by
 
 
 def scrubber(*rules: PiiRule) -> Scrubber:
@@ -68,6 +71,17 @@ def test_what_only_looks_like_a_pair_stays(value: Any, beside: dict[str, Any]) -
 
 def test_a_pair_at_the_top_is_one() -> None:
     assert stored({"name": "password", "value": "hunter2"}) == {"name": "password", "value": "[secret]"}
+
+
+def test_names_that_tell_nothing_are_remembered_by_their_hash_and_so_many_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finder, "MOST_KEYS", 50)
+    using = Finder(load_rules())
+    names = ["".join(chr(ord("a") + int(digit)) for digit in str(number)) + "@b.co" for number in range(200)]
+    assert all(using.named(name).quiet and using.named(name).quiet for name in names)
+    held = held_by(using)
+    assert max(len(each) for each in held if isinstance(each, set)) <= 50
+    assert not any(name in held for name in names)
+    assert using.named("password").hint == using.named("password").hint == "secret"
 
 
 def test_rules_for_keys_hold_for_names() -> None:

@@ -59,10 +59,13 @@ def is_e164(digits: str) -> bool:
 
 
 def _is_international(match: re.Match[str]) -> bool:
-    return any(
-        _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
-        for digits in map(digits_of, (match[0].replace("(0)", ""), _TRUNK.sub(r"\1", match[0], count=1)))
-    )
+    text = match[0]
+    return _is_e164_of(text.replace("(0)", "")) or ("0" in text and _is_e164_of(_TRUNK.sub(r"\1", text, count=1)))
+
+
+def _is_e164_of(text: str) -> bool:
+    digits = digits_of(text)
+    return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
 
 
 def is_phone_like(text: str) -> bool:

@@ -34,11 +34,11 @@ class _Form(NamedTuple):
 
 
 def _form(detector: Detector) -> _Form:
-    check, name, kind = detector.check, detector.name, detector.kind
+    check, told = detector.check, (detector.name, detector.kind)
     flag = "a" if detector.pattern.flags & re.ASCII else "u"
     return _Form(
         f"(?{flag}:{_LOOK_BEHIND.sub('', detector.pattern.pattern)})",
-        lambda match: (match.start(), match.end(), name, kind) if check(match) else None,
+        lambda match: match.span() + told if check(match) else None,
     )
 
 
@@ -53,7 +53,7 @@ def _iban_form() -> _Form:
 def _number_form(number: Number) -> _Form:
     def read(match: re.Match[str]) -> _Found | None:
         name = name_of(match[0], number.name)
-        return None if name is None else (match.start(), match.end(), name, KIND)
+        return None if name is None else (*match.span(), name, KIND)
 
     return _Form(rf"(?a:(?:{loose(number)})(?![\w-])(?!\.[0-9]))", read)
 
