@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.analytics.site import Shop
+from consentryd.analytics.behind.point import Point
+from consentryd.analytics.query import read
+from tests.analytics.site import NOW, Shop, instant, subject
 
 AT, LATER = "2026-03-02T10:00:00", "2026-03-03T10:00:00"
 RANGE = {"from": "2026-03-01", "to": "2026-03-05"}
@@ -142,4 +144,15 @@ def test_a_visit_of_another_device_does_not_name_the_source(tmp_path):
     )
     found = shop.ask(kind="web", range=RANGE, by_device=True).top["utm_source"]
     assert [(each.value, each.visitors) for each in found] == [("ads", 1), ("search", 1)]
+    assert _behind(shop, "ads", by_device=True) == _behind(shop, "search", by_device=True) == [subject(1)]
     shop.close()
+
+
+def test_an_empty_source_is_another_than_none(shop):
+    shop.add((2, AT, "viewed", {"utm_source": ""}), (3, AT, "viewed"))
+    assert (_behind(shop, ""), _behind(shop, "∅ (none)")) == ([subject(2)], [subject(1), subject(3)])
+
+
+def _behind(shop, value, **options):
+    question = read({"kind": "web", "range": RANGE, **options})
+    return sorted(shop.engine.subjects(question, Point(dimension="utm_source", value=value), "shop", instant(NOW)))
