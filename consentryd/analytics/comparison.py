@@ -36,10 +36,12 @@ def comparison_sql(field: Field, comparison: Comparison, zone: ZoneInfo) -> str:
 
 def _positive(field: Field, op: Operator, comparison: Comparison, zone: ZoneInfo) -> str:
     test = _test_of(op, comparison, zone)
-    plain = f"coalesce({test(field.text if _looks_at_spelling(op, comparison.values) else field.sent)}, false)"
+    spelt = _looks_at_spelling(op, comparison.values)
+    plain = f"coalesce({test(field.text if spelt else field.sent)}, false)"
     if field.is_list is None or op == "is_set":
         return plain
-    any_element = f"len(list_filter({field.elements}, lambda element: {test('element')})) > 0"
+    elements = field.elements if spelt else field.sent_elements
+    any_element = f"len(list_filter({elements}, lambda element: {test('element')})) > 0"
     return f"(CASE WHEN {field.is_list} THEN {any_element} ELSE {plain} END)"
 
 
@@ -74,8 +76,11 @@ def _test_of(op: Operator, comparison: Comparison, zone: ZoneInfo) -> Callable[[
 
 
 def _text(value: Scalar) -> str:
-    """As JSON would be read back: true, not True."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """As JSON would be read back: true, not True; a whole number has one text, however it was written."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= literal.MAX_EXACT
+    return str(int(value) if whole else value)
 
 
 def _is(text: str, value: Scalar) -> str:

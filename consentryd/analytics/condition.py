@@ -295,6 +295,13 @@ def depth_of(condition: Any) -> int:
     return 1 + max((depth_of(each) for each in inner if each is not None), default=0)
 
 
+def narrowed(matcher: Matcher, where: Condition | None) -> Matcher:
+    """Those of its events for which a condition holds as well."""
+    if matcher.where is None or where is None:
+        return Matcher(event=matcher.event, where=matcher.where or where)
+    return Matcher(event=matcher.event, where=All(type="and", conditions=[matcher.where, where]))
+
+
 def seen_lately(condition: Condition, days: int | None) -> Condition:
     """The condition on those subjects only who did anything in so many days before now."""
     if days is None:

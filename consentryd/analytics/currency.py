@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
@@ -28,11 +28,11 @@ class Rates:
         self._rates = dict(rates)
 
     def convert(self, amount: Decimal, currency: str | None, day: date) -> Decimal | None:
-        """In the base currency, to 4 places; None where the rate is not known. No currency means the base."""
+        """In the base currency, to 4 places, halves away from 0 as in SQL; None where the rate is not known. No currency means the base."""
         if currency is None or currency == self.base:
-            return amount.quantize(PLACES)
+            return amount.quantize(PLACES, ROUND_HALF_UP)
         rate = self._rate_of(currency, day)
-        return None if rate is None else (amount * rate).quantize(PLACES)
+        return None if rate is None else (amount * rate).quantize(PLACES, ROUND_HALF_UP)
 
     def _rate_of(self, currency: str, day: date) -> Decimal | None:
         return next(

@@ -92,20 +92,26 @@ def _first_did(deed: FirstDid, outer: Source) -> str:
 
 
 def _did_then(deed: DidThen, outer: Source) -> str:
-    """The last `first` at or before each `then`, with no `without` strictly between."""
+    """The last `first` before each `then`, with no `without` strictly between; or another event of its instant that is a `first`."""
     source = outer.nested()
     first, then = source.matches(deed.first), source.matches(deed.then)
     without = "false" if deed.without is None else source.matches(deed.without)
     since, until = _bounds(deed.window, source)
     rows = (
-        f"SELECT e.subject, {_TIME} AS t, e.event_id, {first} AS a, {then} AS b, {without} AS c FROM {source.sql}"
+        f"SELECT e.subject, {_TIME} AS t, {first} AS a, {then} AS b, {without} AS c FROM {source.sql}"
         f" WHERE e.subject IS NOT NULL AND {_within(since, until)} AND ({first} OR {then} OR {without})"
     )
-    order = "t, CASE WHEN b THEN 1 WHEN a THEN 0 ELSE 2 END, event_id"
-    before = f"OVER (PARTITION BY subject ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-    marked = f"SELECT *, max(t) FILTER (a) {before} AS started, max(t) FILTER (c) {before} AS broken FROM ({rows})"
+    order = "OVER (PARTITION BY subject ORDER BY t RANGE BETWEEN"
+    before, beside = f"{order} UNBOUNDED PRECEDING AND 1 PRECEDING)", f"{order} CURRENT ROW AND CURRENT ROW)"
+    marked = (
+        f"SELECT *, max(t) FILTER (a) {before} AS started, max(t) FILTER (c) {before} AS broken,"
+        f" count(*) FILTER (a) {beside} AS beside FROM ({rows})"
+    )
     span = round(deed.within_days * DAY)
-    return f"SELECT DISTINCT subject FROM ({marked}) WHERE b AND t - started <= {span} AND (broken IS NULL OR broken <= started)"
+    return (
+        f"SELECT DISTINCT subject FROM ({marked}) WHERE b AND (beside > CASE WHEN a THEN 1 ELSE 0 END"
+        f" OR (t - started <= {span} AND (broken IS NULL OR broken <= started)))"
+    )
 
 
 def _did_regularly(deed: DidRegularly, outer: Source) -> str:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from consentryd.analytics import literal
 from consentryd.model.event import COLUMNS
-from consentryd.storage.promoted import extracted, pointer_of
+from consentryd.storage.promoted import extracted, pointer_of, taken
 
 #: Columns that questions may name. Not among them: ids, evidence of consent, and what scrubbing noted.
 READABLE: Final = frozenset({
@@ -43,9 +43,14 @@ class Field(NamedTuple):
         return f"json_type({self.source}, {literal.text(self.pointer)}) = 'ARRAY'"
 
     @property
-    def elements(self) -> str:
-        """SQL for the elements of a list, as texts."""
+    def sent_elements(self) -> str:
+        """SQL for the elements of a list, as texts as they were sent."""
         return f"""from_json({self.sent}, '["VARCHAR"]')"""
+
+    @property
+    def elements(self) -> str:
+        """The same as the texts that they would be by themselves."""
+        return f"""list_transform(from_json({self.sent}, '["JSON"]'), lambda each: {taken("each").text})"""
 
 
 def field_of(name: str, row: str = "e") -> Field:

@@ -14,7 +14,7 @@ def latest_sql(by: By, source: Source, times: str = "true") -> str:
     if by.of == "subject":
         return f"any_value({_label(source.trait(by.property, 'latest'), by)})"
     value = field_of(by.property)
-    return f"arg_max({_label(value, by)}, (e.time, e.event_id)) FILTER ({value.text} IS NOT NULL AND {times})"
+    return f"arg_max_null({_label(value, by)}, (e.time, e.event_id)) FILTER ({value.text} IS NOT NULL AND {times})"
 
 
 def check_latest(groups: list[By]) -> None:

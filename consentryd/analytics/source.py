@@ -81,7 +81,7 @@ class Source:
         return Source(self.setting, HISTORY, self._nesting + 1, subjects=subjects)
 
     def matches(self, matcher: Matcher) -> str:
-        """A boolean, never null: the row is one of these events."""
+        """A boolean: the row is one of these events. It is null instead of false where an event that has no name would need one."""
         names = matcher.names
         parts = [f"e.event IN {literal.texts(names)}"] if names else []
         if matcher.where is not None:

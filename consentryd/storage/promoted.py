@@ -47,7 +47,12 @@ def pointer_of(name: str) -> str:
 
 def extracted(pointer: str, row: str = "") -> Forms:
     """A property taken out of the JSON of the row `row`."""
-    source, quoted = f"{row}properties", "'" + pointer.replace("'", "''") + "'"
+    return taken(f"{row}properties", pointer)
+
+
+def taken(source: str, pointer: str = "") -> Forms:
+    """The value at a pointer within some JSON; by itself the whole of it."""
+    quoted = "'" + pointer.replace("'", "''") + "'"
     sent = f"json_extract_string({source}, {quoted})"
     whole = f"ends_with({sent}, '.0') AND json_type({source}, {quoted}) = 'DOUBLE'"
     text = f"CASE WHEN {whole} THEN coalesce(nullif(left({sent}, -2), '-0'), '0') ELSE {sent} END"

@@ -8,7 +8,9 @@ from statistics import fmean
 import pytest
 
 from consentryd.analytics.behind.point import Point
+from consentryd.analytics.engine import Engine
 from consentryd.analytics.query import read
+from consentryd.config.settings import Analytics
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, values
@@ -141,3 +143,31 @@ def test_accounts_beyond_the_memory_are_refused_with_the_estimate(tmp_path, monk
     with pytest.raises(Unprocessable, match="too much memory"):
         ask(shop, "unique")
     shop.close()
+
+
+def test_events_of_no_account_are_in_no_number_of_accounts(tmp_path):
+    shop = Shop(tmp_path)
+    shop.add(
+        (1, "2026-03-05", "used", {"group_id": "a", "price": 3, "session": 1}),
+        (2, "2026-03-05", "used", {"price": 40, "session": 1}),
+    )
+    assert ask(shop, "unique_sessions").total == 1
+    assert ask(shop, "sum_per_user", series={"property": "price"}).total == 3
+    shop.close()
+
+
+@pytest.mark.parametrize("count_by", ["subject", "group"])
+def test_an_account_with_people_in_two_regions_is_one_in_each(tmp_path, count_by):
+    shops = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shops.append(Shop(tmp_path / name))
+        shops[-1].add(
+            (len(shops), "2026-03-05", "used", {"group_id": "a"}), (len(shops), "2026-03-05", "used", {"group_id": name})
+        )
+    engine = Engine({"one": shops[0].reader, "two": shops[1].reader}, Analytics())
+    question = {"kind": "trends", "range": RANGE, "series": [{"event": "used", "math": "unique_groups"}], "count_by": count_by}
+    (line,) = engine.ask(read(question), "shop", instant(NOW)).series
+    assert line.total == 4
+    for shop in shops:
+        shop.close()

@@ -113,3 +113,18 @@ def test_random_visits_have_the_engaged_time_that_counting_gives(shop: Shop, by_
     assert found.totals.mean_engaged_s == pytest.approx(sum(expected) / len(expected))
     assert sum(expected) > 0
     assert sum((bucket.engaged_s or 0) * bucket.sessions for bucket in found.buckets) == pytest.approx(sum(expected))
+
+
+@pytest.mark.parametrize(
+    "rule", [{"ignore": ["beat"]}, {"background": {"event": "beat"}}, {"ignore": ["beat"], "heartbeat": {"event": "beat"}}]
+)
+def test_an_event_without_a_name_is_not_one_of_those_ignored(shop, rule):
+    shop.add((1, "2026-03-02T10:00:00", None, {"type": "identify"}), (1, "2026-03-02T10:05:00", "beat"))
+    found = shop.ask(kind="sessions", range={"from": "2026-03-02", "to": "2026-03-02"}, **rule)
+    assert (found.totals.sessions, found.totals.events_per_session) == (1, 1.0)
+    steps = [{"where": {"property": "type", "value": kind}} for kind in ("identify", "track")]
+    shop.add((1, "2026-03-02T10:07:00", None, {"type": "group"}), (1, "2026-03-02T10:09:00", "bought"))
+    strict = shop.ask(
+        kind="funnel", steps=steps, order="strict", ignore=["beat"], range={"from": "2026-03-02", "to": "2026-03-02"}
+    )
+    assert [step.count for step in strict.steps] == [1, 0]

@@ -168,3 +168,19 @@ def test_integers_beyond_doubles_are_compared_digit_by_digit(shop):
 def test_what_no_calendar_and_no_count_holds_is_refused(question):
     with pytest.raises(Unprocessable):
         read(question)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_whole_number_in_a_list_is_one_value_too(shop, sealed):
+    shop.add((1, DAY, "viewed", {"x": [5.0, "v2"]}), (2, DAY, "viewed", {"x": [5]}), (3, DAY, "viewed", {"x": ["5.0"]}))
+    if sealed:
+        shop.seal()
+    assert [total(shop, value=value) for value in ("5", "5.0", 5, "v2")] == [2, 1, 3, 1]
+    assert [total(shop, op="contains", value=value) for value in (".0", "0", "5")] == [1, 1, 3]
+    assert total(shop, op="regex", value="^5$") == 2
+
+
+def test_a_whole_number_is_one_value_in_a_question_too(shop):
+    shop.add((1, DAY, "viewed", {"x": 15}), (2, DAY, "viewed", {"x": 150.0}), (3, DAY, "viewed", {"x": 1.5}))
+    assert total(shop, op="contains", value=5.0) == total(shop, op="contains", value=5) == 3
+    assert total(shop, op="contains", value=[-0.0]) == 1

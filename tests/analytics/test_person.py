@@ -133,3 +133,15 @@ def test_a_number_says_what_it_needs(number):
 )
 def test_ratios_and_means_over_values(viewer, number, value):
     assert report(viewer, numbers=[{"name": "x", **number}]).numbers["x"] == pytest.approx(value)
+
+
+def test_traits_are_known_whenever_they_were_told(shop):
+    shop.add((1, "2026-01-10", "identify", {"type": "identify", "role": "boss"}), (1, "2026-03-02", "viewed", {}))
+    found = shop.ask(
+        kind="person",
+        subject=str(subject(1)),
+        traits=["role", "age"],
+        range={"from": "2026-03-05", "to": "2026-03-06"},
+        where={"property": "role", "op": "is_not_set"},
+    )
+    assert (found.events, found.traits) == (0, {"role": "boss", "age": None})

@@ -63,3 +63,16 @@ def test_a_rolling_period_is_looked_at_to_its_end(shop, interval, days):
         range={"from": "2026-02-01", "to": "2026-02-01"},
     )
     assert [each.values for each in found.cohorts] == [[1, 1]]
+
+
+def test_first_ever_is_the_first_of_the_name_whatever_the_questions_filter(shop):
+    shop.add((1, "2026-03-02", "signed_up", {"country": "FR"}), (1, "2026-03-03", "signed_up", {"country": "DE"}))
+    shop.add((2, "2026-03-03", "signed_up", {"country": "DE"}), (2, "2026-03-04", "viewed", {"country": "DE"}))
+    german = {"property": "country", "value": "DE"}
+    question = {"kind": "retention", "cohort": "first_ever", "periods": 1, "range": {"from": "2026-03-01", "to": "2026-03-04"}}
+    found = shop.ask(**question, start={"event": "signed_up"}, where=german)
+    assert [cohort.size for cohort in found.cohorts] == [0, 0, 1, 0]
+    assert found.cohorts[2].values == [1, 1]
+    assert found.cohorts == shop.ask(**question, start={"event": "signed_up", "where": german}).cohorts
+    first = {"kind": "trends", "series": [{"event": "signed_up", "math": "first_time_event"}], "range": question["range"]}
+    assert shop.ask(**first, where=german).series[0].total == 1

@@ -228,3 +228,12 @@ def test_money_of_other_currencies_is_converted(tmp_path):
     made.close()
     assert people == {1: 1, 2: 1, 3: 1, 4: 1, 5: 1}
     assert [(each.code, each.count) for each in found.warnings] == [("missing_rate", 1)]
+
+
+def test_a_last_value_in_no_band_is_in_no_group(shop):
+    shop.add((1, "2026-03-02", "bought", {"age": 20}), (1, "2026-03-03", "bought", {"age": 200}))
+    shop.add((2, "2026-03-02", "bought", {"age": 20}), (2, "2026-03-03", "bought", {}))
+    found = shop.ask(**BOUGHT, by=[{"property": "age", "edges": [0, 18, 35]}])
+    assert groups(found) == {"age": {"[18, 35]": (1, 2), "∅ (none)": (1, 2)}}
+    adopted = shop.ask(kind="adoption", feature={"event": "bought"}, range=MARCH, by=[{"property": "age", "edges": [0, 18, 35]}])
+    assert {group.value for group in adopted.segments[0].groups} == {"[18, 35]", "∅ (none)"}

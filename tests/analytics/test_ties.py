@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.analytics.site import Shop
+from consentryd.analytics.behind.point import Point
+from consentryd.analytics.query import read
+from tests.analytics.site import NOW, Shop, instant, subject
 
 AT, LATER = "2026-03-02T10:00:00", "2026-03-03T10:00:00"
 RANGE = {"from": "2026-03-01", "to": "2026-03-05"}
@@ -79,3 +81,78 @@ def test_the_first_and_the_last_channel(shop, model, channel):
         kind="attribution", conversion={"event": "bought"}, touch={"event": "viewed"}, models=[model], range=RANGE, direct=[]
     )
     assert {each.channel: each.conversions[model] for each in found.channels if each.conversions[model]} == {channel: 1}
+
+
+TIED_FIRSTS = [(1, AT, "used", {"plan": "z"}), (1, AT, "used", {"plan": "a"}), (1, AT, "used", {})]
+ORDERS = [TIED_FIRSTS, TIED_FIRSTS[::-1], TIED_FIRSTS[1:] + TIED_FIRSTS[:1]]
+
+
+@pytest.mark.parametrize("events", ORDERS)
+@pytest.mark.parametrize("math", ["first_time_event", "first_match"])
+def test_one_of_the_first_events_that_matches_is_enough(tmp_path, events, math):
+    shop = Shop(tmp_path)
+    shop.add(*events)
+    where = {"property": "plan", "value": "z"}
+    for question in (
+        {"series": [{"event": "used", "math": math, "where": where}]},
+        {"series": [{"event": "used", "math": math}], "where": where},
+    ):
+        assert shop.ask(kind="trends", range=RANGE, **question).series[0].total == 1
+    shop.close()
+
+
+@pytest.mark.parametrize("events", ORDERS)
+@pytest.mark.parametrize("keys", [["plan"], ["plan", "country"]])
+def test_of_the_first_events_the_first_group_by_name(tmp_path, events, keys):
+    shop = Shop(tmp_path)
+    shop.add(*events)
+    breakdown = {"by": [{"property": key} for key in keys]}
+    found = shop.ask(kind="trends", range=RANGE, series=[{"event": "used", "math": "first_match"}], breakdown=breakdown)
+    assert [line.group[0] for line in found.series if line.group is not None] == ["a"]
+    shop.close()
+
+
+@pytest.mark.parametrize("names", [("both", "then"), ("then", "both")])
+def test_a_sequence_of_one_instant_takes_whichever_order_helps(tmp_path, names):
+    shop = Shop(tmp_path)
+    shop.add(*((1, AT, name) for name in names), (2, AT, "both"), (3, AT, "then"))
+    sequence = {"type": "did_then", "first": {"event": "both"}, "then": {"event": ["then", "both"]}, "within_days": 1}
+    assert [cohort.subjects for cohort in shop.ask(kind="cohorts", cohorts=[sequence]).cohorts] == [1]
+    shop.close()
+
+
+@pytest.mark.parametrize("names", [("c", "bc"), ("bc", "c")])
+def test_what_breaks_a_sequence_lies_strictly_between(tmp_path, names):
+    shop = Shop(tmp_path)
+    shop.add((1, AT, "a"), *((1, LATER, name) for name in names))
+    sequence = {
+        "type": "did_then",
+        "first": {"event": "a"},
+        "then": {"event": ["c", "bc"]},
+        "without": {"event": "bc"},
+        "within_days": 2,
+    }
+    assert [cohort.subjects for cohort in shop.ask(kind="cohorts", cohorts=[sequence]).cohorts] == [1]
+    shop.close()
+
+
+def test_a_visit_of_another_device_does_not_name_the_source(tmp_path):
+    shop = Shop(tmp_path)
+    shop.add(
+        (1, AT, "viewed", {"device": "mobile", "utm_source": "search"}),
+        (1, AT, "viewed", {"device": "desktop", "utm_source": "ads"}),
+    )
+    found = shop.ask(kind="web", range=RANGE, by_device=True).top["utm_source"]
+    assert [(each.value, each.visitors) for each in found] == [("ads", 1), ("search", 1)]
+    assert _behind(shop, "ads", by_device=True) == _behind(shop, "search", by_device=True) == [subject(1)]
+    shop.close()
+
+
+def test_an_empty_source_is_another_than_none(shop):
+    shop.add((2, AT, "viewed", {"utm_source": ""}), (3, AT, "viewed"))
+    assert (_behind(shop, ""), _behind(shop, "∅ (none)")) == ([subject(2)], [subject(1), subject(3)])
+
+
+def _behind(shop, value, **options):
+    question = read({"kind": "web", "range": RANGE, **options})
+    return sorted(shop.engine.subjects(question, Point(dimension="utm_source", value=value), "shop", instant(NOW)))

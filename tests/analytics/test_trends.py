@@ -301,3 +301,14 @@ def test_a_query_that_would_need_too_much_memory_is_refused_with_its_estimate(bu
         line(busy, "per_user_avg")
     assert error.value.code == "too_expensive"
     assert error.value.detail["estimate_mb"] > error.value.detail["limit_mb"]
+
+
+def test_halves_of_the_last_digit_are_rounded_alike_by_every_kind(tmp_path):
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,currency,rate\n2026-03-02,USD,0.8125\n")
+    shop = Shop(tmp_path, rates=rates)
+    shop.add((1, "2026-03-02", "bought", {"revenue": "2.5000", "currency": "USD"}))
+    series = [{"math": "revenue"}, {"math": "sum", "property": "revenue"}]
+    found = shop.ask(kind="trends", series=series, range={"from": "2026-03-02", "to": "2026-03-02"})
+    assert [float(line.total) for line in found.series] == [2.0313, 2.0313]
+    shop.close()

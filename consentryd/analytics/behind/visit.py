@@ -90,11 +90,12 @@ def of_web(question: WebQuery, point: Point, asked: Asked) -> list[int]:
     """All visitors, those of a goal, or those of a dimension's value."""
     period = asked.period("day")
     if point.dimension in SOURCES:
-        name, value = point.dimension, point.value or NONE_LABEL
+        name, value = point.dimension, NONE_LABEL if point.value is None else point.value
 
         def wanted(visits: Visits) -> Bools:
             found = visits.sessions
-            stream = visits.stream._replace(values={name: named(visits.stream, name, np.ones(len(visits.stream.code), np.bool_))})
+            every = np.ones(len(visits.stream.code), np.bool_)
+            stream = visits.stream._replace(values={name: named(visits.stream, name, every, question.cut.apart)})
             return (found.start >= period.since) & (found.start < period.until) & _has(stream, name, found.first, value)
 
         return _visiting(question, asked, wanted, [Column(name, "text", f"e.{name}")])

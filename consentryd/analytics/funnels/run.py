@@ -77,7 +77,7 @@ class Run:
         columns = [Column(name, "integer", "e.session") if name == "session" else _text(name) for name in self.held]
         if grouped and question.breakdown is not None:
             columns.append(Column(GROUP, "text", values_sql(question.breakdown.keys, source, self.edges)))
-        conditions = [f"e.event NOT IN {literal.texts(question.ignore)}"] if question.ignore else []
+        conditions = [f"(e.event IS NULL OR e.event NOT IN {literal.texts(question.ignore)})"] if question.ignore else []
         if self.cohort is not None:
             conditions.append(source.member(self.cohort))
         account = source.account() if question.count_by == "group" else None

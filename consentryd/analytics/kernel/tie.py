@@ -5,6 +5,8 @@ So the same events always give the same answer, in whichever order files and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from consentryd.analytics.kernel.chain import Bools, Ints
@@ -31,11 +33,17 @@ def untied(stream: Stream, name: str) -> Stream:
     return stream._replace(code=code, values=values)
 
 
-def named(stream: Stream, name: str, wanted: Bools) -> Values:
-    """A text column in which the wanted events of one subject and instant all have the first of their texts, rather than none."""
+def named(stream: Stream, name: str, wanted: Bools, apart: Sequence[str] = ()) -> Values:
+    """A text column in which the wanted events of one subject and instant, and one value of each column of `apart`, all have the first of
+    their texts, rather than none."""
     column = stream.values[name]
     rows = np.flatnonzero(wanted)
+    if apart:
+        parts = (stream.values[each][rows] for each in apart)
+        rows = rows[np.lexsort((*parts, stream.time[rows], stream.subject[rows]))]
     new = changes(stream.subject[rows]) | changes(stream.time[rows])
+    for each in apart:
+        new |= changes(stream.values[each][rows])
     if new.all():
         return column
     own, last = _ranked(stream, name, rows), np.iinfo(np.int64).max

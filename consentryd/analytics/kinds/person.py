@@ -195,8 +195,11 @@ class _Run:
         return f"e.subject = {int(self._question.subject)}" + ("" if where is None else f" AND {source.holds(where)}")
 
     def trait(self, name: str) -> str | None:
-        source = Source(self._asked.setting)
-        found = self.query(f"any_value({source.trait(name, 'latest').text}) AS v", source)["v"]
+        """As the last identify call said, whenever that was, and whatever the question's own filter."""
+        source = Source(self._asked.setting, HISTORY)
+        value = source.trait(name, "latest").text
+        statement = f"SELECT any_value({value}) AS v FROM {source.sql} WHERE e.subject = {int(self._question.subject)}"
+        found = self._execution.gather(statement, self._span)["v"].to_pylist()
         return next((value for value in found if value is not None), None)
 
     def is_member(self, cohort: str) -> bool:

@@ -165,7 +165,7 @@ def _sourced(stream: Stream, *, rules: SessionRules, edges: tuple[int, ...]) -> 
     first, subject, pages = found.first[inside], found.subject[inside], found.pages[inside]
     rows = []
     for name in SOURCES:
-        codes = named(stream, name, every)[first]
+        codes = named(stream, name, every, rules.cut.apart)[first]
         for code in np.unique(codes).tolist():
             own = codes == code
             value = None if code == NONE else stream.texts[name][code]
@@ -175,7 +175,7 @@ def _sourced(stream: Stream, *, rules: SessionRules, edges: tuple[int, ...]) -> 
 
 def _ranked(visitors: Counter[str | None], views: Counter[str | None], question: WebQuery, asked: Asked) -> list[ValueCount]:
     """The values with the most visitors. Those of too few are in `Other` with all that are not shown: they would follow from the whole."""
-    ranked = sorted(visitors, key=lambda value: (-visitors[value], value or ""))
+    ranked = sorted(visitors, key=lambda value: (-visitors[value], value is not None, value or ""))
     shown, rest = largest(ranked, visitors, question.limit, asked.least)
     found = [
         ValueCount(

@@ -10,7 +10,7 @@ import numpy as np
 
 from consentryd.analytics.account import streams_of
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.condition import Matcher
+from consentryd.analytics.condition import Matcher, narrowed
 from consentryd.analytics.exchange import amount_sql, warn_unconverted, without_rate_sql
 from consentryd.analytics.group import values_sql
 from consentryd.analytics.kernel.retention import Grouped, Matrix, Retention, by_group, matrix, members_of
@@ -121,11 +121,12 @@ class Run:
         return merged
 
     def selection(self, *, grouped: bool = False) -> Selection:
-        """Starts, returns, and for the first ever the start's events without its filters."""
-        question = self.question
+        """Starts, returns, and for the first ever the start's events without any filter, that of the question neither."""
+        question, asked = self.question, self.asked
         matchers = [question.start, question.back]
         if question.cohort == "first_ever":
-            matchers.append(Matcher(event=question.start.event))
+            matchers = [*(narrowed(each, question.where) for each in matchers), Matcher(event=question.start.event)]
+            asked = asked.about(question.model_copy(update={"where": None}))
 
         def columns(source: Source) -> list[Column]:
             found = []
@@ -135,7 +136,7 @@ class Run:
                 found.append(Column("metric", "number", amount_sql(question.property, self.asked.rates)))
             return found
 
-        return select(self.asked, matchers, columns, accounts=self.by_account, cohort=self.cohort)
+        return select(asked, matchers, columns, accounts=self.by_account, cohort=self.cohort)
 
 
 def _matrix(stream: Stream, *, plan: Retention) -> Matrix:

@@ -105,7 +105,9 @@ def events_of(rules: SessionRules, asked: Asked, more: Sequence[Column] = ()) ->
     if not left_out:
         return selection
     without = " OR ".join(source.matches(matcher) for matcher in left_out)
-    kept = f"NOT ({without})" if rules.heartbeat is None else f"(NOT ({without}) OR {source.matches(rules.heartbeat)})"
+    kept = f"NOT coalesce({without}, false)"
+    if rules.heartbeat is not None:
+        kept = f"({kept} OR {source.matches(rules.heartbeat)})"
     return replace(selection, conditions=(*selection.conditions, kept))
 
 

@@ -136,14 +136,15 @@ _ADDITIVE: Final[dict[str, Aggregate]] = {
     "first_time_event": additive("count(*) AS x0", _only, ["sum"], scaled=True, empty=0),
     "first_match": additive("count(*) AS x0", _only, ["sum"], scaled=True, empty=0),
     "unique_sessions": additive(
-        "count(DISTINCT (subject, session)) FILTER (session IS NOT NULL) AS x0", _only, ["sum"], scaled=True, empty=0
+        "count(DISTINCT (subject, session)) FILTER (subject IS NOT NULL AND session IS NOT NULL) AS x0",
+        _only, ["sum"], scaled=True, empty=0,
     ),
     "sum": additive(f"fsum({_NUMBER}) AS x0", _only, ["sum"], scaled=True, empty=0),
     "avg": additive(f"fsum({_NUMBER}) AS x0, count({_NUMBER}) AS x1", _mean, ["sum", "sum"], scaled=False),
     "min": additive(f"min({_NUMBER}) AS x0", lambda value: value, ["min"], scaled=False),
     "max": additive(f"max({_NUMBER}) AS x0", lambda value: value, ["max"], scaled=False),
     "sum_per_user": additive(
-        f"fsum({_NUMBER}) AS x0, count(DISTINCT subject) AS x1", _mean, ["sum", "sum"], scaled=False
+        f"fsum({_NUMBER}) FILTER (subject IS NOT NULL) AS x0, count(DISTINCT subject) AS x1", _mean, ["sum", "sum"], scaled=False
     ),
 }  # fmt: skip
 NON_NUMERIC: Final = additive(

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 MAX_FORMULA: Final = 500
 _MAX_POWER: Final = 1_000
+_MAX_INTEGER: Final = 2**63 - 1
+#: So many digits before the point, and as many after it, have room in one column.
+_DIGITS: Final = 38
 
 Value = int | float | Decimal | None
 
@@ -29,14 +32,15 @@ class Formula:
         self._check(self._tree, letters)
 
     def __call__(self, values: Mapping[str, Value]) -> Value:
-        """The result, or null where a part is missing, a divisor is 0, or the result is no finite number."""
+        """The result, or null where a part is missing, a divisor is 0, or the result is no finite number. It is a float where tables have
+        no other column for it."""
         try:
             found = _evaluate(self._tree, values)
+            if found is not None and not _fits(found):
+                found = float(found)
         except (ZeroDivisionError, OverflowError, DivisionByZero, InvalidOperation, Overflow):
             return None
-        if isinstance(found, complex) or (isinstance(found, float) and found - found != 0):
-            return None
-        return found
+        return None if isinstance(found, float) and found - found != 0 else found
 
     def tells_few(self, sizes: Mapping[str, int], least: int) -> bool:
         """Whether a sum or difference in it would be one of 1 to `least` - 1 subjects; `sizes`: how many are behind each letter."""
@@ -85,8 +89,15 @@ def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Value:
     raise AssertionError(node)
 
 
+def _fits(value: float | Decimal) -> bool:
+    """Whether a table has a column for it as it is."""
+    if isinstance(value, Decimal):
+        return value.adjusted() < _DIGITS and int(value.as_tuple().exponent) >= -_DIGITS
+    return isinstance(value, float) or abs(value) <= _MAX_INTEGER
+
+
 def _number(value: Value) -> float:
-    return 0.0 if value is None or isinstance(value, complex) else float(value)
+    return 0.0 if value is None else float(value)
 
 
 def _degree(node: ast.expr) -> float:
@@ -125,7 +136,8 @@ def _combine(op: ast.operator, left: Value, right: Value) -> Value:
         case ast.Div() if b != 0:
             found = a / b
         case ast.Pow() if abs(b) <= _MAX_POWER:
-            found = float(a) ** float(b)
+            power = float(a) ** float(b)
+            found = None if isinstance(power, complex) else power
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -20,6 +21,7 @@ from consentryd.analytics.trends.aggregate import (
     RANGE,
     UNIQUE,
     Aggregate,
+    Cell,
     Cells,
     Levels,
     aggregate_of,
@@ -62,6 +64,8 @@ def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, 
         cells = aggregate.finish(asked.execution.gather(_statement(aggregate, measure, frame, levels), frame.span, together=True))
         return {cell: scaled(value, asked.scale) for cell, value in cells.items()} if aggregate.scaled else cells
     rows = frame.rows(measure)
+    if math == "unique_groups":
+        return _account_cells(aggregate, aggregate.statement(rows, levels), frame, asked)
     cells = aggregate.finish(gathered(frame, aggregate.statement(rows, levels), frame.span, asked))
     if cumulative and aggregate is UNIQUE:
         firsts = gathered(frame, cumulative_unique(rows, levels), frame.span, asked)
@@ -72,6 +76,17 @@ def measure_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked, 
 def gathered(frame: Frame, statement: str, span: Span, asked: Asked) -> pa.Table:
     """A statement's rows over all buckets. An account's people lie in many of them, so that accounts are counted over a whole region."""
     return asked.execution.gather(statement, span, whole=frame.accounts)
+
+
+def _account_cells(aggregate: Aggregate, statement: str, frame: Frame, asked: Asked) -> Cells:
+    """Accounts of one name in two regions are two, as they are where accounts are counted in the place of subjects."""
+    found: defaultdict[str, list[pa.Table]] = defaultdict(list)
+    for region, table in asked.execution.partials(statement, frame.span, whole=frame.accounts):
+        found[region].append(table)
+    cells: Counter[Cell] = Counter()
+    for tables in found.values():
+        cells.update(aggregate.finish(pa.concat_tables(tables, promote_options="permissive")))
+    return dict(cells)
 
 
 def _statement(aggregate: Aggregate, measure: Measure, frame: Frame, levels: Levels) -> str:

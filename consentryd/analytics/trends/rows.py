@@ -88,10 +88,15 @@ class Frame:
         filtered = " AND ".join(filters) or "true"
         wanted = f"{named} AND {filtered}" if measure.math == "first_match" else named
         who = source.account() if self.accounts else "e.subject"
-        first = f"row_number() OVER (PARTITION BY {who} ORDER BY e.time, e.event_id) = 1"
+        first = f"row_number() OVER (PARTITION BY {who} ORDER BY e.time, {self._ties(source, filtered)}e.event_id) = 1"
         inner = self._select(source, measure, [wanted, f"{who} IS NOT NULL"], extra=f", {filtered} AS fits, {first} AS is_first")
         times = f"t >= {self.period.since} AND t < {self.period.until}"
         return f"SELECT * FROM ({inner}) WHERE is_first AND fits AND {times}{self._cut_sql('t')}"
+
+    def _ties(self, source: Source, filtered: str) -> str:
+        """Of one instant an event that fits comes first, of several the first group by name; cohorts are groups of subjects."""
+        group = "" if isinstance(self.breakdown, ByCohorts) else f"{group_sql(self.breakdown, source, self.edges)}, "
+        return f"{filtered} DESC, {group}"
 
     def _select(self, source: Source, measure: Measure, conditions: Sequence[str], extra: str = "") -> str:
         inner = self._inner(source, measure, conditions, group_sql(self.breakdown, source, self.edges), extra)
