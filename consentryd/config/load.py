@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import SequenceMatcher
@@ -22,6 +23,10 @@ OTHER_VARIABLES: Final = frozenset({"CONSENTRY_CONFIG"})
 TYPING_MISTAKE: Final = 0.6
 
 _TABLE: Final = settings_table()
+
+#: What `tomllib` says of a table that stands in a file more than once. It names the table and no value.
+_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
+_NAMES: Final = re.compile(r"'([\w-]+)'")
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -62,7 +67,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _without_value(error: tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
-    return str(error).rpartition("(")[2].removesuffix(")")
+    message, _, where = str(error).rpartition("(")
+    twice = _TWICE.match(message)
+    reason = f": [{'.'.join(_NAMES.findall(twice[1]))}] stands in it twice; write its settings under the first" if twice else ""
+    return where.removesuffix(")") + reason
 
 
 def _place(variable: str, values: Mapping[str, Any]) -> tuple[tuple[str, ...], Setting | None] | None:
