@@ -31,7 +31,7 @@ _ESCAPE: Final = re.compile(
     rb"|clients?|contacts?)%2[fF]"
     rb"|%(?:0[9aAdD]|2[1246789aAcC]|3[b-eB-E]|5[bBdDeE]|60|7[bBcCdD])(?:[0-9]{3}|[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9+/_.-]{14})"
     rb"|%2[fF](?:[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9_]{20})"
-    rb"|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
+    rb"|%[0-7][0-9A-Fa-f]\+[0-9(]|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
 )
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")

@@ -48,7 +48,7 @@ _ASIDE: Final = re.compile(
 _HOLDER: Final = re.compile(
     r"(?:.*_)?(?P<holder>user|customer|person|visitor|member|patient|guest|passenger|buyer|recipient|sender|contact|employee|student|card_?holder"
     r"|account_?holder|attendee|participant|author|owner|subscriber|travell?er|applicant|payer|payee|assignee|reviewer|commenter)s?|(?P<name>name)s?"
-    r"|(?:.*_)?(?P<person>(?:shipping|billing|delivery)(?:_(?:details|info|contact))?|(?:ship|bill|sold|deliver)_to"
+    r"|(?:.*_)?(?P<person>(?:shipping|billing|delivery)_(?:details|info|contact)|(?:ship|bill|sold|deliver)_to"
     r"|(?:user|person|customer)_(?:data|info|details|properties|attributes|traits|profile))"
 )
 

@@ -63,16 +63,18 @@ class Label(NamedTuple):
 
 
 def labels_in(text: str) -> Iterator[Label]:
-    """All labels of a text, whatever they say."""
+    """All labels of a text, whatever they say, those inside another's value after it."""
     if _CARD.search(text):
         for match in _FIELD.finditer(text):
             field, value = (next(group for group in groups if match[group]) for groups in (_FIELDS, _DATA))
             yield Label(_HELD.get(match[field].lower(), "full_name"), match.start(value), match.end(value), is_bare=False)
         return
-    for match in _LABEL.finditer(text):
-        name = next(filter(None, map(match.group, _NAMES)))
-        value = next(group for group in _VALUES if match[group] is not None)
-        yield Label(name, match.start(value), match.end(value), value == "word")
+    found = _LABEL.search(text)
+    while found is not None:
+        name = next(filter(None, map(found.group, _NAMES)))
+        value = next(group for group in _VALUES if found[group] is not None)
+        yield Label(name, found.start(value), found.end(value), value == "word")
+        found = _LABEL.search(text, found.start(value))
 
 
 def holds_card(data: bytes) -> bool:

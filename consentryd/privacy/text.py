@@ -225,7 +225,7 @@ class TextCleaner:
         for name, start, end, is_bare in labels_in(text):
             value, about = text[start:end], self._finder.key_class(name)
             hint = about.hint
-            if hint is None or (is_bare and hint != "secret") or is_output(value) or not fits(hint, value):
+            if start < last or hint is None or (is_bare and hint != "secret") or is_output(value) or not fits(hint, value):
                 continue
             if about.plural and value.isdecimal():
                 continue

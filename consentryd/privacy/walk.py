@@ -20,6 +20,9 @@ from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_
 from consentryd.privacy.work import MOST_NESTING, Work
 
 _NAMES: Final = frozenset({"name", "Name"})
+_ADDRESSES: Final = frozenset({"email", "phone", "postal_address"})
+#: In these a name beside a telephone number or an address is a person's, too; else it is that of a way to send things.
+_DELIVERIES: Final = (".shipping", ".billing", ".delivery")
 _GROUP: Final = "group"
 #: Objects whose name beside an e-mail address is no person's.
 _NOBODY: Final = re.compile(
@@ -86,7 +89,8 @@ class Walk:
                 if raw in valued and of.quiet:
                     of = told
                 kept = self._value(inner, here, of, depth + 1, work)
-                has_address |= of.hint == "email" and (kept is not inner or is_output(inner))
+                if of.hint in _ADDRESSES and not has_address:
+                    has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
             if kept is not inner:
                 if result is value:
                     result = value.copy()
@@ -217,6 +221,11 @@ class Walk:
         here = path if name is None else f"{path}.{name}" if path else name
         work.redactions[before:] = [redaction._replace(path=here) for redaction in work.redactions[before:]]
         return name
+
+
+def _is_of_somebody(hint: str, name: str, path: str) -> bool:
+    """Whether what a key holds is an address of the person whose name stands beside it."""
+    return not _NOBODY.match(name) if hint == "email" else path.endswith(_DELIVERIES)
 
 
 def _name_like(about: KeyClass) -> KeyClass:

@@ -32,6 +32,7 @@ def stored(text: str, using: Scrubber | None = None) -> Any:
         ('login(first_name: "Max", password: "hunter2") { id }', 'login(first_name: "[name]", password: "[secret]") { id }'),
         ('{:password=>"hunter2", :a=>1}', '{:password=>"[secret]", :a=>1}'),
         ('x {\\"password\\":\\"hunter2\\"} y', 'x {\\"password\\":\\"[secret]\\"} y'),
+        ('{"v":"x {\\"password\\":\\"hunter2\\"}"} {}', '{"v":"x {\\"password\\":\\"[secret]\\"}"} {}'),
         ("User(firstName=Max, lastName=Muster, plan=pro)", "User(firstName=[name], lastName=[name], plan=pro)"),
         ("User{firstName='Max', plan='pro'}", "User{firstName='[name]', plan='pro'}"),
         ('<user password="hunter2 x"/>', '<user password="[secret]"/>'),

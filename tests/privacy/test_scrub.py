@@ -126,6 +126,7 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("https://a.example/?q=%5BDE89370400440532013000%5D", "https://a.example/?q=[[iban]]"),
         ("https://a.example/?q=x%3Dghp_16C7e42F292c6912E7710c838347Ae178B4a", "https://a.example/?q=x=[provider_key]"),
         ("%2B91+98765+43210", "[phone]"),
+        ("to%3A+4915123456789", "to:[phone]"),
         (quote(json.dumps({"x": "\\u002b49 30 901820"}), safe=""), '{"x":"[phone]"}'),
         (quote(json.dumps({"x": json.dumps({"password": "\u00fc"})}), safe=""), '{"x":"{\\"password\\":\\"[secret]\\"}"}'),
         ("https://a.example/reset-password/a8f5f167f44f4964e6c998dee827110c", "https://a.example/reset-password/[secret]"),
@@ -328,6 +329,7 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("user_properties", {"name": "Anna"}, {"name": "[name]"}),
         ("billing_details", {"name": "Anna"}, {"name": "[name]"}),
         ("ship_to", {"name": "Anna"}, {"name": "[name]"}),
+        ("shipping", {"name": "Anna", "address": {"line1": "x 1"}}, {"name": "[name]", "address": {"line1": "[postal_address]"}}),
         ("lead", {"name": "Anna", "email": EMAIL}, {"name": "[name]", "email": "[email]"}),
         ("contacts", [{"email": EMAIL, "Name": "Anna"}], [{"email": "[email]", "Name": "[name]"}]),
         ("_ga", "GA1.2.1234.5678", None),
@@ -338,6 +340,16 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("收货地址", "北京市1号", "[postal_address]"),
         ("Anschrift", "Lindenweg 1", "[postal_address]"),
         ("reisepassnummer", "C01X00T47", "[national_id]"),
+        ("kennitala", "1201743399", "[national_id]"),
+        ("AHV-Nummer", "7564231426358", "[national_id]"),
+        ("pan_number", "X1234567", "[national_id]"),
+        ("contactNo", "0151 2345678", "[phone]"),
+        ("year_of_birth", 1985, "1985"),
+        ("tanggal_lahir", "12-04-1985", "1985"),
+        ("nameOnCard", "Anna", "[name]"),
+        ("old_pass", "hunter2", "[secret]"),
+        ("courriel", "anna at x.example", "[email]"),
+        ("sokak", "Lale 5", "[postal_address]"),
         ("user", {"screen_name": "anna"}, {"screen_name": "[name]"}),
         ("ua", "Chrome 120 on Windows", "[user_agent]"),
     ],
@@ -449,6 +461,7 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("note", "iOS 17.1.2.3, Section 12.3.4.5, Windows 10.0.19045.3570"),
         ("note", "Feed::Ad"),
         ("sku", "309-595-635"),
+        ("shipping", {"name": "Express", "price": 4.9}),
         ("part_number", "AB123456C"),
         ("tracking_number", "02734646S"),
         ("item_no", "4111111111111111"),
@@ -504,6 +517,11 @@ def test_what_is_no_person_keeps_its_name_beside_an_address(holder: str) -> None
     assert stored({"name": "Acme", "email": EMAIL}, holder) == {"name": "Acme", "email": "[email]"}
     group = scrubber().scrub("group", "shop", {"properties": {"name": "Acme", "email": EMAIL}})
     assert group.fields["properties"] == {"name": "Acme", "email": "[email]"}
+
+
+def test_an_address_of_a_company_is_of_nobody() -> None:
+    fields = {"properties": {"name": "Footer", "company_email": EMAIL}}
+    assert scrubber().scrub("x", "shop", fields).fields["properties"] == {"name": "Footer", "company_email": "[email]"}
 
 
 def test_a_name_beside_an_address_is_that_persons() -> None:
