@@ -10,7 +10,7 @@ from typing import Final
 
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
-from consentryd.privacy.detect.secret import PROVIDER
+from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
 from consentryd.privacy.gate import GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
@@ -48,7 +48,7 @@ _TOKEN: Final = re.compile(
     rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
-_PROVIDER: Final = re.compile(PROVIDER.pattern.pattern.encode(), PROVIDER.pattern.flags)
+_PROVIDER: Final = re.compile(f"{PROVIDER.pattern.pattern}|{PROVIDER_BEHIND.pattern.pattern}".encode(), PROVIDER.pattern.flags)
 _PREFIXES: Final = (
     b"AKIA", b"ASIA", b"AGPA", b"AIDA", b"AROA", b"gh", b"github_pat_", b"xox", b"xapp-", b"k_live_", b"k_test_", b"whsec_", b"AIza",
     b"ya29.", b"SG.", b"gl", b"npm_", b"pypi-", b"hf_", b"dop_v1_", b"sk-", b"key-", b"SK", b"shp",

@@ -29,6 +29,7 @@ _PAIRS: Final = re.compile(rb"\[\s*\[\s*\"")
 #: What may be a field's name and not its value.
 _NAME: Final = re.compile(r"(?=.{1,64}\Z)[^\d:/?&]+(?:\d{1,2}[^\d:/?&]{0,32})?")
 _SCHEME_FOLLOWS: Final = b":authorization"  # and after it a credential, which detectors know
+_NO_URL: Final = re.compile(rb"[ \"'(\[{<]")
 _ASKED: Final = " ?:*"
 #: Beside a word for these a number is a count: `{"label": "login", "value": 1}`.
 _COUNTED: Final = frozenset({"name", "postal_address", "secret"})
@@ -136,6 +137,8 @@ class Finder:
     def has_telling_label(self, data: bytes) -> bool:
         """Whether a word before a colon or an equals sign, or in a tag, tells as a key would. Words are remembered."""
         if b":" not in data and b"=" not in data and b"</" not in data:
+            return False
+        if data.startswith(b"http") and not _NO_URL.search(data):  # it has parameters
             return False
         if b":" in data and holds_card(data):
             return True

@@ -74,14 +74,23 @@ PROVIDER: Final = Detector(
         r"|ntn_[A-Za-z0-9]{40,}|lin_api_[A-Za-z0-9]{40}|dapi[a-f0-9]{32}"  # Notion, Linear, Databricks
         r"|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}|NRAK-[A-Z0-9]{27}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}"  # Grafana, New Relic, Postman
         r"|sbp_[a-f0-9]{40}|gsk_[A-Za-z0-9]{50,}|r8_[A-Za-z0-9]{37}"  # Supabase, Groq, Replicate
-        r"|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|[a-f0-9]{32}-us[0-9]{1,2}"  # Brevo, Mailchimp
+        r"|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}"  # Brevo
         r"|rubygems_[a-f0-9]{48}|pul-[a-f0-9]{40}"  # RubyGems, Pulumi
         r"|hooks\.slack\.com/services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{20,}"
-        r"|(?:bot)?[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}"  # Telegram
         r"|key-[a-f0-9]{32}|SK[a-f0-9]{32}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"  # Mailgun, Twilio, Shopify
         r")(?![A-Za-z0-9])",
         re.ASCII,
     ),
 )
 
-DETECTORS: Final = (JWT, PEM, BEARER, BASIC, PROVIDER)
+#: Keys that begin with what anything may begin with, which `sole` need not try everywhere.
+PROVIDER_BEHIND: Final = Detector(
+    name="provider_key",
+    gate=Gate.RUN,
+    pattern=re.compile(
+        r"(?<![A-Za-z0-9])(?:(?:bot)?[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}|[a-f0-9]{32}-us[0-9]{1,2})(?![A-Za-z0-9])",  # Telegram, Mailchimp
+        re.ASCII,
+    ),
+)
+
+DETECTORS: Final = (JWT, PEM, BEARER, BASIC, PROVIDER, PROVIDER_BEHIND)
