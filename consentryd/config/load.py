@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import SequenceMatcher
@@ -25,6 +26,10 @@ TYPING_MISTAKE: Final = 0.6
 _NO_TABLE: Final = frozenset({"model_type", "dict_type", "model_attributes_type"})
 
 _TABLE: Final = settings_table()
+
+#: What `tomllib` says of a table that stands in a file more than once. It names the table and no value.
+_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
+_NAMES: Final = re.compile(r"'([\w-]+)'")
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -65,7 +70,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _without_value(error: tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
-    return str(error).rpartition("(")[2].removesuffix(")")
+    message, _, where = str(error).rpartition("(")
+    twice = _TWICE.match(message)
+    reason = f": [{'.'.join(_NAMES.findall(twice[1]))}] stands in it twice; write its settings under the first" if twice else ""
+    return where.removesuffix(")") + reason
 
 
 def _place(variable: str, values: Mapping[str, Any]) -> tuple[tuple[str, ...], Setting | None] | None:

@@ -10,11 +10,12 @@ from typing import Final
 
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
-from consentryd.privacy.detect.secret import PROVIDER
+from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
 from consentryd.privacy.gate import GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+_HEX_TEXT: Final = re.compile(rb"(?:[2-7][0-9A-Fa-f]){7,}")
 _CONTINUES: Final = _WORDS - frozenset(b".+")
 _CHINESE: Final = 17  # digits, before a check digit that may be an X
 _SECONDS: Final = 10
@@ -47,10 +48,12 @@ _TOKEN: Final = re.compile(
     rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Za-z]{6}[0-9L-V]{2}|[A-Za-z]{4}[0-9]{6}[A-Za-z]"
     rb"|(?:[A-Za-f][A-HQ-Xg-nw-z0-3][A-Za-z0-9+/_-]{2}){3})"
 )
-_PROVIDER: Final = re.compile(PROVIDER.pattern.pattern.encode(), PROVIDER.pattern.flags)
+_PROVIDER: Final = re.compile(f"{PROVIDER.pattern.pattern}|{PROVIDER_BEHIND.pattern.pattern}".encode(), PROVIDER.pattern.flags)
 _PREFIXES: Final = (
     b"AKIA", b"ASIA", b"AGPA", b"AIDA", b"AROA", b"gh", b"github_pat_", b"xox", b"xapp-", b"k_live_", b"k_test_", b"whsec_", b"AIza",
     b"ya29.", b"SG.", b"gl", b"npm_", b"pypi-", b"hf_", b"dop_v1_", b"sk-", b"key-", b"SK", b"shp",
+    b"ntn_", b"lin_api_", b"dapi", b"glsa_", b"NRAK-", b"PMAK-", b"sbp_", b"gsk_", b"r8_", b"xkeysib-", b"-us", b"rubygems_", b"pul-",
+    b"hooks.slack.com", b":AA",
 )  # fmt: skip
 #: What follows these is a credential or looks like one, whatever parts it.
 _TELLING: Final = (b"bearer", b"sg.", b"ya29.")
@@ -138,6 +141,8 @@ def _has_token(data: bytes) -> bool:
     for count, (start, end) in enumerate(_runs(data.translate(RUNS), LONG_RUN, b"a")):
         run = data[start:end]
         if count >= _MOST_RUNS:
+            return True
+        if _HEX_TEXT.fullmatch(run, run[:2] in {b"0x", b"0X"} and 2):
             return True
         if not run.translate(None, _HEX) and not run[2:12].isdigit() and data[start - 1 : start] != b" ":
             continue

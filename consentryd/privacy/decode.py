@@ -6,6 +6,7 @@ import base64
 import html
 import re
 import unicodedata
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -15,7 +16,10 @@ _INVISIBLE: Final = re.compile(
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
-_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x(40)")  # not \x64, a directory
+#: `\\x64` alone is a directory, and so is `\\n` before a word.
+_ESCAPE: Final = re.compile(
+    r"[\\%]u([0-9A-Fa-f]{4})|\\x(40)|((?:\\x[0-9A-Fa-f]{2}){4,})|\\[nrt](?=[0-9+(]|[A-Z]{2}[0-9]{2}|eyJ|[A-Za-z0-9_]{3,11}[-_]|[A-Z0-9]{9})"
+)
 _SURROGATES: Final = range(0xD800, 0xE000)
 _ENTITY: Final = re.compile(r"&(?:#|[a-z]{2,12};)")
 
@@ -78,6 +82,8 @@ _FOREIGN_GROUP: Final = f"(?:[A-Za-f][M-Pc-fs-v89+/_-][CGKOSWaeimquy26+-]|[w-z0-
 _TWO_GROUPS: Final = f"(?:{_ASCII_GROUP}(?:{_ASCII_GROUP}|{_FOREIGN_GROUP}|[g-v]{_ANY}{{3}})|{_FOREIGN_GROUP}{_ANY}{{4}})"
 _BASE64: Final = re.compile(rf"(?<![A-Za-z0-9_-]){_TWO_GROUPS}{_ANY}{{2,}}={{0,2}}(?![A-Za-z0-9_-])", re.ASCII)
 _LEAST_BASE64: Final = 12
+#: Printable ASCII in hexadecimal; of a digest of 32 digits one in ten million looks so.
+_HEX: Final = re.compile(r"(?<![A-Za-z0-9])(?:0[xX])?(?P<hex>(?:[2-7][0-9A-Fa-f]){7,})(?![A-Za-z0-9])", re.ASCII)
 _MOST_TAILS: Final = 8
 _STANDARD: Final = str.maketrans("-_", "+/")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -89,18 +95,23 @@ def is_encoded(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """One round of decoding; the text itself when nothing is encoded."""
+    """One round of decoding; the text itself when nothing is encoded. Escapes wait for a round of their own: they may be those of JSON."""
+    encoded = text
     if "%" in text and _PERCENT.search(text):
         text = unquote_to_bytes(text).decode(errors="replace") if text.isascii() else unquote(text, errors="replace")
     if "&" in text:
         text = html.unescape(text)
-    if "\\" in text:
+    if text == encoded and ("\\" in text or "%u" in text):
         text = _ESCAPE.sub(_unescaped, text)
     return text if text.isascii() else _folded(text)
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    """The character that stands in a text as its number, as JSON and JavaScript write it."""
+    """The characters that stand in a text as their numbers, as JSON and JavaScript write them, or a blank for the end of a line."""
+    if match[3]:
+        return bytes.fromhex(match[3].replace("\\x", "")).decode(errors="replace")
+    if not (match[1] or match[2]):
+        return " "
     code = int(match[1] or match[2], 16)
     return match[0] if code in _SURROGATES else chr(code)
 
@@ -117,8 +128,10 @@ def _folded(text: str) -> str:
 
 
 def base64_spans(text: str, most: int) -> list[tuple[int, int, str]]:
-    """Where base64 of readable text stands, and that text; at most `most` of them."""
-    found: list[tuple[int, int, str]] = []
+    """Where base64 of readable text stands, or its hexadecimal, and that text; at most `most` of them."""
+    found = [(*match.span(), bytes.fromhex(match["hex"]).decode()) for match in islice(_HEX.finditer(text), most)]
+    if found:
+        return found
     for match in _BASE64.finditer(text):
         found += _decoded(match[0], match.start())
         if len(found) >= most:

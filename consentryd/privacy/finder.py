@@ -8,13 +8,14 @@ from itertools import islice
 from typing import Final
 
 from consentryd.model.memory import keep, keep_seen
-from consentryd.privacy.detect import DETECTORS, FOR_IDS, Detector, Finding
+from consentryd.privacy.detect import DETECTORS, FOR_GOODS, FOR_IDS, Detector, Finding
 from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
 from consentryd.privacy.detect.phone import national
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
+from consentryd.privacy.label import holds_card, words_before
 from consentryd.privacy.pair import VALUES
 from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
 from consentryd.privacy.rules import KeyRule, RuleTable, detector_names
@@ -27,6 +28,9 @@ _JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
 _PAIRS: Final = re.compile(rb"\[\s*\[\s*\"")
 #: What may be a field's name and not its value.
 _NAME: Final = re.compile(r"(?=.{1,64}\Z)[^\d:/?&]+(?:\d{1,2}[^\d:/?&]{0,32})?")
+_SCHEME_FOLLOWS: Final = b":authorization"  # and after it a credential, which detectors know
+_NO_URL: Final = re.compile(rb"[ \"'(\[{<]")
+_ASKED: Final = " ?:*"
 #: Beside a word for these a number is a count: `{"label": "login", "value": 1}`.
 _COUNTED: Final = frozenset({"name", "postal_address", "secret"})
 _ENDS: Final = " ,;!?)"
@@ -43,14 +47,15 @@ class Finder:
         countries = tuple(phone_countries)
         self._detectors: Final[tuple[Detector, ...]] = (*DETECTORS, *([national(countries)] if countries else []))
         self._rules: Final = rules
-        self._by_gate: Final[dict[tuple[int, bool], tuple[Detector, ...]]] = {}
-        self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key)
+        self._by_gate: Final[dict[tuple[int, int], tuple[Detector, ...]]] = {}
+        self.harmless: Final = Harmless(self.has_telling_parameter, self._has_telling_key, self.has_telling_label)
         self.classes: Final[dict[str, KeyClass]] = {}
         self._names: Final[dict[str, KeyClass]] = {}
         self._quiet: Final[set[int]] = set()  # names that tell nothing, by their hash: they may be somebody's
         self._plain: Final[dict[tuple[str, frozenset[KeyRule]], PlainKeys]] = {}
         self._parameters: Final[dict[str, KeyClass]] = {}
         self._words: Final[set[bytes]] = set()
+        self._labels: Final[set[bytes]] = set()
 
     def key_class(self, key: str) -> KeyClass:
         found = self.classes.get(key)
@@ -63,7 +68,7 @@ class Finder:
         """The class of what a text says it is, as a key would. A number under a word for a name or a secret is a count."""
         found = self._names.get(name)
         if found is None:
-            if hash(name) in self._quiet or not _NAME.fullmatch(name):
+            if hash(name) in self._quiet or not _NAME.fullmatch(name.rstrip(_ASKED)):
                 return PLAIN
             found = classify(name, self._rules.hints, self._rules.keys)
             if found.quiet:
@@ -98,11 +103,14 @@ class Finder:
 
     def find(self, text: str, gate: int, about: KeyClass) -> list[Finding]:
         """Confirmed spans in a text, in the detectors' order of claim; they may overlap. At most one more than `MOST_FINDINGS`."""
-        is_id = about.id_like and text.isdigit()
-        detectors = self._by_gate.get((gate, is_id))
+        among = self._detectors
+        if about.id_like and text.isdigit():
+            among = FOR_IDS
+        elif about.goods and " " not in text:
+            among = FOR_GOODS
+        detectors = self._by_gate.get((gate, id(among)))
         if detectors is None:
-            among = FOR_IDS if is_id else self._detectors
-            detectors = self._by_gate[gate, is_id] = tuple(
+            detectors = self._by_gate[gate, id(among)] = tuple(
                 detector for detector in among if detector.gate & gate and not detector.unless & gate
             )
         found: list[Finding] = []
@@ -130,6 +138,27 @@ class Finder:
             position = data.find(b"=", position + 1)
         return False
 
+    def has_telling_label(self, data: bytes) -> bool:
+        """Whether a word before a colon or an equals sign, or in a tag, tells as a key would. Words are remembered."""
+        if b":" not in data and b"=" not in data and b"</" not in data:
+            return False
+        if data.startswith(b"http") and not _NO_URL.search(data):  # it has parameters
+            return False
+        if b":" in data and holds_card(data):
+            return True
+        for count, word in enumerate(words_before(data)):
+            if count >= _MOST_PARAMETERS or (word not in self._labels and not self._is_harmless_label(word)):
+                return True
+        return False
+
+    def _is_harmless_label(self, word: bytes) -> bool:
+        hint = self.named(word.decode(errors="replace").removeprefix(":")).hint
+        is_bare = word.startswith(b":")
+        if hint is not None and (not is_bare or (hint == "secret" and word.lower() != _SCHEME_FOLLOWS)):
+            return False
+        _remember_word(self._labels, word)
+        return True
+
     def _has_telling_key(self, data: bytes) -> bool:
         """Whether a key in JSON may tell, under some rule or by itself."""
         keys = [match[1].decode(errors="replace") for match in _JSON_KEY.finditer(data)]
@@ -140,7 +169,7 @@ class Finder:
     def _is_harmless_word(self, word: bytes) -> bool:
         if self.parameter_class(word.decode(errors="replace")).hint is not None:
             return False
-        keep_seen(self._words, word, MOST_KEYS)
+        _remember_word(self._words, word)
         return True
 
 
@@ -152,6 +181,11 @@ def _is_rest_harmless(text: str, found: list[Finding]) -> bool:
     if (start and text[start - 1] != " ") or (end < len(text) and text[end] not in _ENDS):
         return False  # it may be part of something longer
     return bool(WORDS.fullmatch(text, 0, start) and WORDS.fullmatch(text, end))
+
+
+def _remember_word(words: set[bytes], word: bytes) -> None:
+    if not gate_of(word):  # else it may be personal data itself
+        keep_seen(words, word, MOST_KEYS)
 
 
 def _remember(classes: dict[str, KeyClass], key: str, found: KeyClass) -> None:

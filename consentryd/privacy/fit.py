@@ -12,6 +12,14 @@ from consentryd.privacy.detect.phone import is_phone_like
 _DIGIT: Final = re.compile(r"\d")
 _WORD: Final = re.compile(r"[^\W_]")
 _AT: Final = re.compile("@|\\bat\\b|%40|&#|\\uff20|\\ufe6b|&commat;", re.IGNORECASE)
+#: What becomes of permissions, banners and forms, and is nobody's password: `authorization: "granted"`, `cookies: "accepted"`.
+_STATES: Final = frozenset(
+    [
+        "accept", "accepted", "all", "allowed", "authorised", "authorized", "declined", "denied", "disabled", "dismissed", "enabled",
+        "essential", "expired", "false", "functional", "granted", "invalid", "missing", "necessary", "no", "none", "notdetermined", "null",
+        "refused", "rejected", "required", "restricted", "true", "undefined", "undetermined", "valid", "yes",
+    ]
+)  # fmt: skip
 _LEAST_NUMBER: Final = 4
 _AGE: Final = re.compile(AGE, re.IGNORECASE)
 _MOST_AGE: Final = 5
@@ -35,7 +43,7 @@ _FITS: Final[dict[str, Callable[[str], bool]]] = {
     "phone": is_phone_like,
     "age": lambda text: (len(text) <= _MOST_AGE and _DIGIT.search(text) is not None) or _AGE.fullmatch(text.strip()) is not None,
     "name": _is_word,
-    "secret": _is_word,
+    "secret": lambda text: _is_word(text) and text.strip().lower().replace("_", "").replace(" ", "") not in _STATES,
     "click_id": _is_word,
     "birth_date": lambda text: _DIGIT.search(text) is not None,
     "url_id": _is_word,

@@ -29,6 +29,9 @@ _ESCAPE: Final = re.compile(
     rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]"
     rb"|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
     rb"|clients?|contacts?)%2[fF]"
+    rb"|%(?:0[9aAdD]|2[1246789aAcC]|3[b-eB-E]|5[bBdDeE]|60|7[bBcCdD])(?:[0-9]{3}|[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9+/_.-]{14})"
+    rb"|%2[fF](?:[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9_]{20})"
+    rb"|%[0-7][0-9A-Fa-f]\+[0-9(]|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
 )
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
@@ -43,7 +46,9 @@ _KEY: Final = re.compile(
 )
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
 _PERSON: Final = re.compile(
-    rb"/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
+    rb"/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?"
+    rb"|(?:[a-z]{1,16}[-_]){0,2}(?:reset|password|verify|verification|confirm|confirmation|activate|activation|invite|invitations?|unsubscribe"
+    rb"|opt-?out|link|token|login|sso|auth)(?:[-_][a-z]{1,16}){0,2})/"
 )
 _AGENT: Final = re.compile(rb"/[0-9][0-9A-Za-z_.-]{0,40}[ +]\(")
 _SHAPES_OF_IDS: Final = (b"a0000000a", b"-0000000a", b"00000000a", b"aa000000a", b"000000a000")

@@ -44,14 +44,17 @@ _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QU
 
 class Harmless:
     """`texts` are known to hold nothing and no digits; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name,
-    `tells_key` whether a key in what looks like JSON has.
+    `tells_key` whether a key in what looks like JSON has, `tells_label` whether a label has.
     """
 
-    def __init__(self, tells: Callable[[bytes], bool], tells_key: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, tells: Callable[[bytes], bool], tells_key: Callable[[bytes], bool], tells_label: Callable[[bytes], bool]
+    ) -> None:
         self.texts: Final[set[str]] = set()
         self._shapes: Final[set[int]] = set()  # by their hash: the shape of a text without digits is the text
         self._tells: Final = tells
         self._tells_key: Final = tells_key
+        self._tells_label: Final = tells_label
 
     def clear(self, fresh: list[str]) -> bool:
         """Whether nothing can be in any of these texts, by what is remembered of their like or by looking. False is no finding."""
@@ -95,7 +98,7 @@ class Harmless:
             self._remember_shape(text.encode())
 
     def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
-        if bytes_may_be_json(raw) and self._tells_key(raw):
+        if self._tells_label(raw) or (bytes_may_be_json(raw) and self._tells_key(raw)):
             return False
         gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
         if not gate & ~Gate.QUERY:

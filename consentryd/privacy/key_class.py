@@ -15,6 +15,11 @@ _ID_LIKE: Final = re.compile(
     r"|time|at|date|epoch|ms|millis|seq|sequence|serial|tracking_number|invoice|invoice_number|ticket|batch|lot|count|total|amount|size|bytes|seed"
     r"|build|version|snowflake|cursor|offset|position)"
 )
+#: Under these keys stand goods, whose numbers look like anything.
+_GOODS: Final = re.compile(
+    r"(?:.*_)?(?:skus?|upc|ean|gtin|isbn|issn|mpn|asin|barcode|(?:part|product|item|article|artikel|model|style|variant|lot|batch|tracking|catalogue?)"
+    r"_?(?:no|nr|num|number|id|code|ref)|tracking|lot|batch)"
+)
 _VERSION: Final = re.compile(r"(?:.*_)?(?:version|ver|release|build|firmware|sdk|library|lib)(?:_(?:number|name|string|code))?")
 _LOCATION: Final = re.compile(r"(?:.*_)?(?:path|page|url|uri|href|link|route|location|referrer|referer|screen|endpoint|pathname)")
 
@@ -42,8 +47,20 @@ _ASIDE: Final = re.compile(
 #: Keys of objects that tell about a person, whose own keys say less: `customer: {"name": ...}` is a `customer_name`.
 _HOLDER: Final = re.compile(
     r"(?:.*_)?(?P<holder>user|customer|person|visitor|member|patient|guest|passenger|buyer|recipient|sender|contact|employee|student|card_?holder"
-    r"|account_?holder|attendee|participant|author|owner|subscriber|travell?er|applicant)s?|(?P<name>name)s?"
+    r"|account_?holder|attendee|participant|author|owner|subscriber|travell?er|applicant|payer|payee|assignee|reviewer|commenter)s?|(?P<name>name)s?"
+    r"|(?:.*_)?(?P<person>(?:shipping|billing|delivery)_(?:details|info|contact)|(?:ship|bill|sold|deliver)_to"
+    r"|(?:user|person|customer)_(?:data|info|details|properties|attributes|traits|profile))"
 )
+
+#: Keys that analytics libraries reserve, as others that say the same; without its sign none of them would say so.
+_RESERVED: Final = {
+    "$name": "person_name",
+    "$set": "person_traits",
+    "$set_once": "person_traits",
+    "_ga": "ga_client_id",
+    "_gid": "ga_client_id",
+    "_gl": "ga_client_id",
+}
 
 #: Keys of objects in a person's object that are about the same person.
 _SAME: Final = re.compile(r"(?:.*_)?(?:profile|details?|info|data|attributes|traits|personal|identity|account)")
@@ -51,12 +68,14 @@ _SAME: Final = re.compile(r"(?:.*_)?(?:profile|details?|info|data|attributes|tra
 
 class KeyClass(NamedTuple):
     """`hint` names the detector that a key's whole value belongs to; `rules` are the rules for the key; `quiet` has neither, and
-    `token` stands for what a rule takes out. Under a `plural` key a number is a count. `holder` is whose person's object the key has, by a
-    word; `aside` is what is no datum in an object whose key tells; under the `same` key a person's object goes on."""
+    `token` stands for what a rule takes out. `goods` have numbers of any form. Under a `plural` key a number is a count. `holder` is whose
+    person's object the key has, by a word; `aside` is what is no datum in an object whose key tells; under the `same` key a person's object
+    goes on."""
 
     hint: str | None = None
     rules: tuple[KeyRule, ...] = ()
     id_like: bool = False
+    goods: bool = False
     version: bool = False
     location: bool = False
     quiet: bool = True
@@ -94,23 +113,25 @@ def classify(key: str, hints: Sequence[Hint], rules: Sequence[KeyRule], paramete
 
     Of a URL's parameter also by `parameters`. A key that no hint fits may be a plural, or have a number behind it.
     """
-    words = words_of(key)
+    words = _RESERVED.get(key) or words_of(key)
     hint = _first(words, (*hints, *parameters))
     plural = False
     if hint is None:
         hint, plural = _variant(words, hints)
     fitting = tuple(rule for rule in rules if rule.pattern.fullmatch(words))
     holder = _HOLDER.fullmatch(words)
+    is_goods = _GOODS.fullmatch(words) is not None
     return KeyClass(
         hint,
         fitting,
-        _ID_LIKE.fullmatch(words) is not None,
+        is_goods or _ID_LIKE.fullmatch(words) is not None,
+        is_goods,
         _VERSION.fullmatch(words) is not None,
         _LOCATION.fullmatch(words) is not None,
         quiet=hint is None and not fitting,
         token=hint or _NOT_LETTERS.sub("_", words).strip("_") or "removed",
         plural=plural,
-        holder=None if holder is None or hint is not None else holder["holder"] or holder["name"],
+        holder=None if holder is None or hint is not None else holder["holder"] or holder["name"] or "person",
         aside=_ASIDE.fullmatch(words) is not None,
         same=_SAME.fullmatch(words) is not None,
     )

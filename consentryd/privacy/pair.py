@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 #: Under these keys stands a value, and under those what it is called.
-VALUES: Final = frozenset({"value", "Value", "val", "v", "fieldValue", "field_value", "answer"})
+VALUES: Final = frozenset({"value", "Value", "val", "v", "fieldValue", "field_value", "answer", "attr__value"})
 NAMES: Final = (
     "name", "Name", "key", "Key", "k", "field", "fieldName", "field_name", "label", "property", "attribute", "param", "parameter", "header",
-    "id", "type", "system",
+    "id", "type", "system", "elementName", "element_name", "inputName", "input_name", "fieldLabel", "field_label", "question", "attr__name",
 )  # fmt: skip
 _NAMED: Final = frozenset(NAMES)
 

@@ -98,9 +98,10 @@ _Fitting = tuple[tuple[str, ...], tuple[tuple[re.Pattern[str], Action], ...], Ac
 
 
 class Scope:
-    """The rules that hold for one site and event."""
+    """The rules that hold for one site and `event`."""
 
-    def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule]) -> None:
+    def __init__(self, rules: Iterable[Rule], keys: Iterable[KeyRule], event: str = "") -> None:
+        self.event: Final = event
         self._rules: Final = tuple(rules)
         self._fitting: Final[dict[tuple[str, str], _Fitting]] = {}
         self.keys: Final = frozenset(keys)
@@ -154,7 +155,7 @@ class RuleTable:
         scope = self._scopes.get((site, event))
         if scope is None:
             rules = (rule for rule in self._rules if rule.covers(site, event))
-            scope = Scope(rules, (key for key in self.keys if key.rule.covers(site, event)))
+            scope = Scope(rules, (key for key in self.keys if key.rule.covers(site, event)), event)
             keep(self._scopes, (site, event), scope, _MOST_SCOPES)
         return scope
 

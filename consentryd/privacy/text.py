@@ -17,6 +17,7 @@ from consentryd.privacy.gate import gate_of
 from consentryd.privacy.harmless import LEAST
 from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
+from consentryd.privacy.label import labels_in
 from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
 from consentryd.privacy.work import Work
@@ -36,6 +37,9 @@ _DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
 #: Parameters of a query, and of what looks like one, in a text before which a `&` is put.
 PARAMETER: Final = re.compile(r"[?&#;\s](?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
+
+#: What stands beside a value where programs write objects: `User(name='...')`.
+_AROUND_VALUES: Final = "'(){},"
 
 _ENCODERS: Final = frozenset("%&\\")
 #: A plus sign in a query that is no calling code's.
@@ -138,7 +142,7 @@ class TextCleaner:
                 if cleaned != decoded:
                     return cleaned, True
         cleaned = self._search(text, gate, path, about, depth, work)
-        if cleaned == text and gate & Gate.PLUS and gate & Gate.QUERY:
+        if cleaned == text and gate & Gate.PLUS and (gate & Gate.QUERY or (" " not in text and text.count("+") > 1)):
             return self._spaced(text, path, about, depth, work), True
         return cleaned, False
 
@@ -177,14 +181,18 @@ class TextCleaner:
 
     def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text
-        if gate & Gate.QUERY and self._finder.has_telling_parameter(text.encode("utf-8", "replace")):
-            cleaned = self._parameters(text, path, work)
+        raw = text.encode("utf-8", "replace")
+        is_labelled = self._finder.has_telling_label(raw)
+        if is_labelled:
+            cleaned = self._labels(cleaned, path, work)
+        if gate & Gate.QUERY and self._finder.has_telling_parameter(raw):
+            cleaned = self._parameters(cleaned, path, work)
         found = self._finder.find(cleaned, gate, about)
         if found:
             if not work.finds(len(found)):
                 return work.beyond(path)
             cleaned = self._spans(cleaned, found, path, work)
-        elif not (gate & _DEEPER or about.version or about.location):
+        elif not (gate & _DEEPER or is_labelled or about.version or about.location):
             self._harmless.settle(text)
         if cleaned is not DROPPED and gate & Gate.RUN:
             cleaned = self._base64(cleaned, path, depth, work)
@@ -195,7 +203,7 @@ class TextCleaner:
         text = f"&{text}"  # which the first parameter begins with like all others
         for match in PARAMETER.finditer(text):
             value = match["value"]
-            if not value or is_output(value):
+            if not value or is_output(value.strip(_AROUND_VALUES)) or is_output(value):
                 continue
             hint = self._finder.parameter_class(match["name"]).hint
             if hint is None or not fits(hint, value):
@@ -207,6 +215,25 @@ class TextCleaner:
             work.record(path, hint, action)
             pieces += [text[last : match.start("value")], "" if treated is DROPPED else str(treated)]
             last = match.end()
+        return "".join([*pieces, text[last:]])
+
+    def _labels(self, text: str, path: str, work: Work) -> str:
+        """What is left where labels tell. In a sentence only those of secrets do, of what has a digit."""
+        pieces, last = [], 0
+        for name, start, end, is_bare in labels_in(text):
+            value, about = text[start:end], self._finder.key_class(name)
+            hint = about.hint
+            if start < last or hint is None or (is_bare and hint != "secret") or is_output(value) or not fits(hint, value):
+                continue
+            if about.plural and value.isdecimal():
+                continue
+            action = work.scope.action(hint, "", path)
+            treated = self._treatment.apply(action, hint, "", value, path, work)
+            if treated == value:
+                continue
+            work.record(path, hint, action)
+            pieces += [text[last:start], "" if treated is DROPPED else str(treated)]
+            last = end
         return "".join([*pieces, text[last:]])
 
     def _spans(self, text: str, found: list[Finding], path: str, work: Work) -> Any:
@@ -237,10 +264,10 @@ class TextCleaner:
 
 
 def _decoded(text: str) -> str | None:
-    """The text without its encodings; None when there are more than anyone has reason for."""
+    """The text without its encodings, or JSON as soon as it is any; None when there are more than anyone has reason for."""
     for _ in range(MOST_DECODINGS):
         decoded = plain(text)
-        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)):
+        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)) or (decoded and may_be_json(decoded)):
             return decoded
         text = decoded
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,19 @@ from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.text import TextCleaner
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_outputs
 from consentryd.privacy.work import MOST_NESTING, Work
+
+_NAMES: Final = frozenset({"name", "Name"})
+_ADDRESSES: Final = frozenset({"email", "phone", "postal_address"})
+#: In these a name beside a telephone number or an address is a person's, too; else it is that of a way to send things.
+_DELIVERIES: Final = (".shipping", ".billing", ".delivery")
+_GROUP: Final = "group"
+#: Objects whose name beside an e-mail address is no person's.
+_NOBODY: Final = re.compile(
+    r"(?i:.*(?:compan(?:y|ies)|organi[sz]ations?|orgs?|accounts?|stores?|shops?|merchants?|vendors?|sellers?|brands?|business|suppliers?|hotels?|restaurants?"
+    r"|locations?|branch|venues?|products?|forms?|campaigns?|lists?|templates?|newsletters?|teams?|groups?|workspaces?|tenants?|projects?|plans?|pages?"
+    r"|apps?|sites?|devices?))"
+)
+_LAST_KEY: Final = re.compile(r"\A.*\.|\[[0-9]+\]")
 
 #: Numbers with fewer digits are nobody's, and so are times.
 _LEAST_NUMBER: Final = 10**8
@@ -45,6 +59,7 @@ class Walk:
         names: dict[str, str] = {}
         told = PLAIN if VALUES.isdisjoint(value) else self._called(value)
         valued = () if told.quiet else VALUES
+        has_address = False
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
@@ -74,6 +89,8 @@ class Walk:
                 if raw in valued and of.quiet:
                     of = told
                 kept = self._value(inner, here, of, depth + 1, work)
+                if of.hint in _ADDRESSES and not has_address:
+                    has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
             if kept is not inner:
                 if result is value:
                     result = value.copy()
@@ -83,7 +100,22 @@ class Walk:
                 result[raw] = kept
             if name is not None and name != raw:
                 names[raw] = name
+        if has_address and not _NAMES.isdisjoint(result):
+            result = self._without_name(result, path, depth, work)
         return _renamed(result, names) if names else result
+
+    def _without_name(self, box: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
+        """What is left of an object with somebody's e-mail address: `name` is that person's, but for a company's, a shop's or a form's."""
+        if ("." not in path and work.scope.event == _GROUP) or _NOBODY.fullmatch(_LAST_KEY.sub("", path)):
+            return box
+        left = box.copy()
+        for key in _NAMES & box.keys():
+            about = self._finder.key_class(key)
+            if about.hint is None:
+                left[key] = self._value(box[key], f"{path}.{key}" if path else key, _name_like(about), depth + 1, work)
+                if left[key] is DROPPED:
+                    del left[key]
+        return left
 
     def _called(self, box: dict[str, Any]) -> KeyClass:
         """What an object with a value says it is."""
@@ -196,6 +228,15 @@ class Walk:
         here = path if name is None else f"{path}.{name}" if path else name
         work.redactions[before:] = [redaction._replace(path=here) for redaction in work.redactions[before:]]
         return name
+
+
+def _is_of_somebody(hint: str, name: str, path: str) -> bool:
+    """Whether what a key holds is an address of the person whose name stands beside it."""
+    return not _NOBODY.match(name) if hint == "email" else path.endswith(_DELIVERIES)
+
+
+def _name_like(about: KeyClass) -> KeyClass:
+    return about._replace(hint="name", quiet=False)
 
 
 def _renamed(value: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def words_of(key: str) -> str:
 
 
 def without_accents(text: str) -> str:
-    """The letters of a key, or of a pattern for keys, as they are compared."""
+    """The letters of a key, or of a pattern for keys, as they are compared: without accents and vowel signs, which are no letters."""
     apart = unicodedata.normalize("NFKD", text.translate(_LETTERS))
-    bare = "".join(character for character in apart if not unicodedata.combining(character))
+    bare = "".join(character for character in apart if not unicodedata.category(character).startswith("M"))
     return unicodedata.normalize("NFC", bare)

@@ -117,6 +117,10 @@ def _read_file(path: Path) -> MasterKey:
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"The master key file {path} does not exist. A path of keys.master begins in the data directory if it is relative."
+        ) from None
     except OSError as error:
         raise ConfigError(f"The master key file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -68,7 +68,7 @@ def test_every_mistake_is_a_line(run, here):
         ("[sites.a.retention]\nregions = { mars = 30 }\n", "sites.a.retention.regions names mars; the regions are eu, us"),
         ('[storage]\ndata_dir = ""\n', "storage.data_dir: allowed is path"),
         ('[keys]\nmaster = "vault:x"\n', "keys.master must be file:PATH, env:NAME or command:ARGV."),
-        ('[keys]\nmaster = "file:none"\n', "none cannot be read: No such file or directory."),
+        ('[keys]\nmaster = "file:none"\n', "data/none does not exist. A path of keys.master begins in the data directory"),
         ('[keys]\nmaster = "command:no-such-program --now"\n', "The command of keys.master is not found: no-such-program."),
     ],
 )

@@ -110,6 +110,39 @@ def test_a_file_that_is_not_there_is_said(run):
     assert run("privacy", "try", "nowhere").code == 1
 
 
+def test_the_line_that_is_no_json_is_named_and_a_file_without_events_is_none(run, here):
+    (here / "events").write_text('{"type": "page", "anonymousId": "s3cret"}\n\n{"s3cret\n')
+    told = run("privacy", "try", "events")
+    assert (told.code, told.err.strip()) == (1, "events cannot be read: line 3 is no JSON.")
+    (here / "events").write_text("\n")
+    assert "events holds no event." in run("privacy", "try", "events").err
+
+
+def test_settings_that_are_not_there_are_not_taken_for_the_defaults(run, here):
+    (here / "events").write_text('{"type": "page", "anonymousId": "a"}')
+    assert "nowhere.toml does not exist" in run("privacy", "try", "events", "--config", "nowhere.toml").err
+
+
+def test_events_that_are_refused_are_not_said_to_hold_nothing(run, here):
+    (here / "events").write_text(
+        '{"type": "track", "event": "Ordered", "anonymousId": "a", "properties": {"note": "x@y.example"}}'
+    )
+    told = run("privacy", "try", "events", "--count").out
+    assert "Nothing was found" not in told
+    assert "1 of 1 events (1 not_allowed_anonymously)" in told
+    assert "--granted" in told
+    assert "not searched" not in run("privacy", "try", "events", "--count", "--granted").out
+
+
+def test_what_is_found_in_log_files_only_is_not_said_to_go_by_an_erasure(run, here, installed):
+    (here / "logs").mkdir()
+    (here / "logs" / "app.log").write_text("GET /x?email=anna@example.com\n")
+    told = run("privacy", "audit", "--logs", "logs")
+    assert told.code == 1
+    assert "have them log less" in told.out
+    assert "privacy erase" not in told.out
+
+
 def test_the_default_master_key_is_turned(run, here, installed):
     data = here / "data"
     old = load_master(None, data, {})

@@ -146,6 +146,7 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
         ),
         ("[server]\nport = S3CRET", "is not TOML: at line 2"),
         ("a = 1\na = ", "is not TOML: at "),
+        ("[server]\n[privacy]\n[server]\n", "[server] stands in it twice; write its settings under the first"),
     ],
 )
 def test_a_wrong_value_is_told_by_what_is_allowed_and_never_repeated(write, text, says):

@@ -36,6 +36,13 @@ OPENINGS = {
     "base64": "QWxhZGRpbg ",
     "colons": "::",
     "token": "xoxb-",
+    "label": 'password: "',
+    "escaped label": '\\"a\\":\\"',
+    "tag": "<password>",
+    "field": "(a=",
+    "card of a contact": "BEGIN:VCARD N:",
+    "link": "/reset/",
+    "hexadecimal": "0x41414141414141 ",
 }
 
 

@@ -48,6 +48,20 @@ KEYS = {
     "Mailgun": ("key-", "x32"),
     "Twilio": ("SK", "x32"),
     "Shopify": ("shpat_", "x32"),
+    "Notion": ("ntn_", "a46"),
+    "Linear": ("lin_api_", "a40"),
+    "Databricks": ("dapi", "x32"),
+    "Grafana": ("glsa_", "a32", "_", "x8"),
+    "New Relic": ("NRAK-", "A27"),
+    "Postman": ("PMAK-", "x24", "-", "x34"),
+    "Supabase": ("sbp_", "x40"),
+    "Groq": ("gsk_", "a52"),
+    "Replicate": ("r8_", "a37"),
+    "Brevo": ("xkeysib-", "x64", "-", "a16"),
+    "RubyGems": ("rubygems_", "x48"),
+    "Pulumi": ("pul-", "x40"),
+    "Slack hook": ("hooks.slack.com/services/T0", "A8", "/B0", "A8", "/", "a24"),
+    "Telegram": ("bot", "910", ":AA", "a33"),
 }
 
 WRAPPERS = (

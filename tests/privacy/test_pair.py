@@ -34,6 +34,12 @@ def stored(properties: dict[str, Any], using: Scrubber | None = None) -> Any:
             {"key": "user.first_name", "value": {"stringValue": "Anna"}},
             {"key": "user.first_name", "value": {"stringValue": "[name]"}},
         ),
+        ({"elementName": "last_name", "value": "Anna"}, {"elementName": "last_name", "value": "[name]"}),
+        ({"attr__name": "full_name", "attr__value": "Anna"}, {"attr__name": "full_name", "attr__value": "[name]"}),
+        (
+            {"question": "What is your first name?", "answer": "Anna"},
+            {"question": "What is your first name?", "answer": "[name]"},
+        ),
         ({"deep": [{"k": "otp", "v": "123456"}]}, {"deep": [{"k": "otp", "v": "[secret]"}]}),
         ({"key": "password2", "value": "hunter2"}, {"key": "password2", "value": "[secret]"}),
         ([["plan", "pro"], ["password", "hunter2"]], [["plan", "pro"], ["password", "[secret]"]]),

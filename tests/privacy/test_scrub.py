@@ -113,6 +113,24 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
     [
         ("аnnа@exаmple.com", "[email]"),  # noqa: RUF001  Cyrillic letters are the point
         ("anna@exämple.de", "[email]"),
+        ("a\\n4111 1111 1111 1111\\nb", "a [card]\\nb"),
+        ("a\\nDE89 3704 0044 0532 0130 00", "a [iban]"),
+        ("mac:00:1b:44:11:3a:b7 ip:2001:db8:85a3::8a2e:370:7334", "mac:[mac] ip:[ip]"),
+        ("session_+4915123456789_x", "session_[phone]_x"),
+        ("token_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLWJ5dGVz", "token_[jwt]"),
+        ("6d617269612e67617263696140636f7272656f2e6573", "[email]"),
+        ("0x6D617269612E67617263696140636F7272656F2E6573", "[email]"),
+        ("\\x6d\\x61\\x72\\x69\\x61\\x40\\x63\\x2e\\x65\\x73", "[email]"),
+        ("maria%u0040correo.es", "[email]"),
+        ("https://a.example/?q=%22378282246310005%22&p=1", 'https://a.example/?q="[card]"&p=1'),
+        ("https://a.example/?q=%5BDE89370400440532013000%5D", "https://a.example/?q=[[iban]]"),
+        ("https://a.example/?q=x%3Dghp_16C7e42F292c6912E7710c838347Ae178B4a", "https://a.example/?q=x=[provider_key]"),
+        ("%2B91+98765+43210", "[phone]"),
+        ("to%3A+4915123456789", "to:[phone]"),
+        (quote(json.dumps({"x": "\\u002b49 30 901820"}), safe=""), '{"x":"[phone]"}'),
+        (quote(json.dumps({"x": json.dumps({"password": "\u00fc"})}), safe=""), '{"x":"{\\"password\\":\\"[secret]\\"}"}'),
+        ("https://a.example/reset-password/a8f5f167f44f4964e6c998dee827110c", "https://a.example/reset-password/[secret]"),
+        ("https://a.example/?_ga=2.1.2345.6789-123.456&p=1", "https://a.example/?_ga=&p=1"),
         ("anna@xn--exmple-cua.de", "[email]"),
         ("o'brien@example.ie", "[email]"),
         ("mailto:anna@example.com", "mailto:[email]"),
@@ -306,6 +324,33 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("bday", "1985-03-21", "1985"),
         ("user_agent", "okhttp/4.12.0", "[user_agent]"),
         ("http_user_agent", "curl/8.5.0", "[user_agent]"),
+        ("$name", "Anna", "[name]"),
+        ("$set", {"name": "Anna", "plan": "pro"}, {"name": "[name]", "plan": "pro"}),
+        ("user_properties", {"name": "Anna"}, {"name": "[name]"}),
+        ("billing_details", {"name": "Anna"}, {"name": "[name]"}),
+        ("ship_to", {"name": "Anna"}, {"name": "[name]"}),
+        ("shipping", {"name": "Anna", "address": {"line1": "x 1"}}, {"name": "[name]", "address": {"line1": "[postal_address]"}}),
+        ("lead", {"name": "Anna", "email": EMAIL}, {"name": "[name]", "email": "[email]"}),
+        ("contacts", [{"email": EMAIL, "Name": "Anna"}], [{"email": "[email]", "Name": "[name]"}]),
+        ("_ga", "GA1.2.1234.5678", None),
+        ("รหัสผ่าน", "x1", "[secret]"),
+        ("पता नाम", "राम", "[name]"),
+        ("kundenname", "Anna", "[name]"),
+        ("прізвище", "Шевченко", "[name]"),
+        ("收货地址", "北京市1号", "[postal_address]"),
+        ("Anschrift", "Lindenweg 1", "[postal_address]"),
+        ("reisepassnummer", "C01X00T47", "[national_id]"),
+        ("kennitala", "1201743399", "[national_id]"),
+        ("AHV-Nummer", "7564231426358", "[national_id]"),
+        ("pan_number", "X1234567", "[national_id]"),
+        ("contactNo", "0151 2345678", "[phone]"),
+        ("year_of_birth", 1985, "1985"),
+        ("tanggal_lahir", "12-04-1985", "1985"),
+        ("nameOnCard", "Anna", "[name]"),
+        ("old_pass", "hunter2", "[secret]"),
+        ("courriel", "anna at x.example", "[email]"),
+        ("sokak", "Lale 5", "[postal_address]"),
+        ("user", {"screen_name": "anna"}, {"screen_name": "[name]"}),
         ("ua", "Chrome 120 on Windows", "[user_agent]"),
     ],
 )
@@ -410,6 +455,20 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("route", "/users/:id/orders/{order}"),
         ("url", "/contact/form.php"),
         ("stamp", "https://h.example/?ts=1763000000&states=CA&key2=blue"),
+        ("screen_name", "HomeScreen"),
+        ("authorization", "granted"),
+        ("cookies", "accepted"),
+        ("note", "iOS 17.1.2.3, Section 12.3.4.5, Windows 10.0.19045.3570"),
+        ("note", "Feed::Ad"),
+        ("sku", "309-595-635"),
+        ("shipping", {"name": "Express", "price": 4.9}),
+        ("part_number", "AB123456C"),
+        ("tracking_number", "02734646S"),
+        ("item_no", "4111111111111111"),
+        ("url", "https://h.example/verify/email-address-in-three-steps-2024"),
+        ("url", "https://h.example/reset-password/"),
+        ("note", "C:\\new\\readme\\x64"),
+        ("digest", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     ],
 )
 def test_looks_like_personal_data_and_is_none(key: str, value: Any) -> None:
@@ -451,6 +510,37 @@ def test_an_identify_call_names_a_person_and_no_other_call_does() -> None:
     for _ in range(2):  # what is remembered of one call is not taken for the other
         assert scrub.scrub("identify", "shop", fields).fields == {"properties": {"name": "[name]"}}
         assert scrub.scrub("Product Viewed", "shop", fields).fields == fields
+
+
+@pytest.mark.parametrize("holder", ["company", "store", "form", "organization", "products"])
+def test_what_is_no_person_keeps_its_name_beside_an_address(holder: str) -> None:
+    assert stored({"name": "Acme", "email": EMAIL}, holder) == {"name": "Acme", "email": "[email]"}
+    group = scrubber().scrub("group", "shop", {"properties": {"name": "Acme", "email": EMAIL}})
+    assert group.fields["properties"] == {"name": "Acme", "email": "[email]"}
+
+
+def test_an_address_of_a_company_is_of_nobody() -> None:
+    fields = {"properties": {"name": "Footer", "company_email": EMAIL}}
+    assert scrubber().scrub("x", "shop", fields).fields["properties"] == {"name": "Footer", "company_email": "[email]"}
+
+
+def test_a_name_beside_an_address_is_that_persons() -> None:
+    fields = {"properties": {"name": "Max Muster", "email": EMAIL, "form": "contact"}}
+    once = scrubber().scrub("Lead Submitted", "shop", fields)
+    assert once.fields["properties"] == {"name": "[name]", "email": "[email]", "form": "contact"}
+    assert ("properties.name", "name", Action.TYPE) in once.redactions
+    again = scrubber().scrub("Lead Submitted", "shop", once.fields)
+    assert (again.fields, again.redactions) == (once.fields, ())
+
+
+def test_digests_of_addresses_are_hashed_again() -> None:
+    for key in ("hashed_email", "email_sha256", "sha256_email_address", "phone_number_hash"):
+        assert str(stored("55502f40dc8b7c769880b10874abc9d0", key)).startswith("[user_id:")
+    assert str(stored({"em": ["55502f40dc8b7c769880b10874abc9d0"]}, "user_data")["em"][0]).startswith("[user_id:")
+
+
+def test_cards_in_groups_are_cards_under_keys_of_goods_too() -> None:
+    assert stored("4111-1111-1111-1111", "sku") == "[card]"
 
 
 def test_a_company_keeps_its_name() -> None:

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="consentry", standalone_mode=False)
     except typer.TyperException as error:
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().split()).replace("Value error, ", "")
         complain(f"{message} `consentry --help` and `consentry COMMAND --help` tell more.")
         return error.exit_code
     except BrokenPipeError:

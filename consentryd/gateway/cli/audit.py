@@ -14,6 +14,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 
 #: Kinds of findings that are shown to people; `--json` has all.
 SHOWN: Final = 50
+_LOGS: Final = "log files"
 _COLUMNS: Final = ("place", "region", "site", "event", "path", "detector", "shape")
 
 
@@ -60,6 +61,9 @@ def _say(report: dict[str, Any]) -> None:
     show(table)
     if len(report["hits"]) > SHOWN:
         say(f"... and {len(report['hits']) - SHOWN} kinds more; --json shows all.")
-    say(
-        "docs/scrubbing.md tells how rules and `privacy.allow` keep it out from now on, and `consentry privacy erase` how it goes."
-    )
+    if any(hit["place"] != _LOGS for hit in report["hits"]):
+        say(
+            "docs/scrubbing.md tells how rules and `privacy.allow` keep it out from now on, and `consentry privacy erase` how it goes."
+        )
+    if any(hit["place"] == _LOGS for hit in report["hits"]):
+        say("Log files are written by other programs: have them log less, and delete these.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
@@ -20,11 +21,14 @@ from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.protocols.segment import read_envelope
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
-from consentryd.model.outcome import DESCRIPTION
+from consentryd.model.outcome import DESCRIPTION, Reason
 from consentryd.privacy.redaction import Redaction
 
 if TYPE_CHECKING:
     from consentryd.gateway.rehearsal import Fate
+
+#: Why an event is refused that a grant would let in.
+_OF_CONSENT: Final = frozenset({Reason.NOT_ALLOWED_ANONYMOUSLY, Reason.NO_CONSENT})
 
 app = typer.Typer(help="See what is taken off events, and act on people's requests.")
 app.command("audit")(audit.audit)
@@ -61,7 +65,7 @@ def try_(
     """
     from consentryd.gateway.rehearsal import Rehearsal  # noqa: PLC0415 -- aiohttp and the stages take half a second to load
 
-    settings = load_settings(config if config.exists() else None, os.environ)
+    settings = load_settings(config if config.exists() or config != DEFAULT_CONFIG else None, os.environ)
     rehearsal = Rehearsal(settings, SystemClock().now(), country, granted=granted)
     fates = [fate for envelope in _envelopes(file) for fate in rehearsal.of(envelope, site)]
     counts = sorted(rehearsal.counts.items())
@@ -73,8 +77,15 @@ def try_(
         show(_coloured(fate))
     for (rule, action), count in counts:
         say(f"{count:>6}  {rule} ({action})")
-    if not counts:
+    refused = Counter(fate.reason for fate in fates if fate.reason is not None)
+    stored = len(fates) - refused.total()
+    if stored and not counts:
         say("Nothing was found.")
+    if refused:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
+        say(f"Not stored, and so not searched: {refused.total():,} of {len(fates):,} events ({reasons}).")
+        if not granted and not _OF_CONSENT.isdisjoint(refused):
+            say("--granted shows what would be stored of them if their people agreed.")
 
 
 def _envelopes(file: str) -> Iterator[Envelope]:
@@ -99,11 +110,25 @@ def _values(raw: bytes, file: str) -> list[Any]:
     try:
         whole = orjson.loads(raw)
     except orjson.JSONDecodeError:
+        values = list(_lines(raw, file))
+    else:
+        values = whole if isinstance(whole, list) else [whole]
+    if not values:
+        raise ConfigError(f"{file} holds no event.")
+    return values
+
+
+def _lines(raw: bytes, file: str) -> Iterator[Any]:
+    has_one = False
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if not line.strip():
+            continue
         try:
-            return [orjson.loads(line) for line in raw.splitlines() if line.strip()]
+            yield orjson.loads(line)
         except orjson.JSONDecodeError:
-            raise ConfigError(f"{file} holds neither a JSON document nor JSON Lines.") from None
-    return whole if isinstance(whole, list) else [whole]
+            problem = f"line {number} is no JSON" if has_one else "it is neither a JSON document nor JSON Lines"
+            raise ConfigError(f"{file} cannot be read: {problem}.") from None
+        has_one = True
 
 
 def _as_data(fate: Fate) -> dict[str, Any]:

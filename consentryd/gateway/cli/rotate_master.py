@@ -21,7 +21,8 @@ def rotate(
         str | None,
         typer.Option(
             "--to",
-            help="Where the new master key is: `file:PATH`, `env:NAME` or `command:ARGV`. Default: a new key in the default file.",
+            help="Where the new master key is: `file:PATH` (from the data directory), `env:NAME` or `command:ARGV`. "
+            "Default: a new key in the default file.",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -7,7 +7,7 @@ from typing import Final
 from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret, user_agent
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
-__all__ = ["DETECTORS", "FOR_IDS", "Detector", "Finding", "Gate"]
+__all__ = ["DETECTORS", "FOR_GOODS", "FOR_IDS", "Detector", "Finding", "Gate"]
 
 DETECTORS: Final[tuple[Detector, ...]] = (
     *secret.DETECTORS,
@@ -28,3 +28,6 @@ FOR_IDS: Final[tuple[Detector, ...]] = (
     *(detector for detector in DETECTORS if not detector.id_like),
     *national_id.FOR_IDS,
 )
+
+#: For numbers of goods that are not of digits only: part numbers have the forms of national ones.
+FOR_GOODS: Final[tuple[Detector, ...]] = tuple(detector for detector in DETECTORS if detector not in national_id.DETECTORS)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
+from consentryd.privacy.segment import is_sensitive
 
 _NOBODY: Final = frozenset({"shared", "public", "default", "runner", "node", "app", "root", "user", "www-data"})
 
@@ -104,6 +105,20 @@ URL_ID: Final = _UrlIds(
     group="id",
 )
 
+#: What follows in a link that was sent to somebody, and is nothing that a person would write.
+URL_TOKEN: Final = Detector(
+    name="secret",
+    gate=Gate.FILE_PATH,
+    sign="/",
+    pattern=re.compile(
+        r"/(?:[a-z]{1,16}[-_]){0,2}(?:reset|password|verify|verification|confirm|confirmation|activate|activation|invite|invitations?|unsubscribe"
+        r"|opt-?out|link|token|login|sso|auth)(?:[-_][a-z]{1,16}){0,2}/(?P<token>[A-Za-z0-9_.~=-]{16,512})(?![\w%])",
+        re.ASCII | re.IGNORECASE,
+    ),
+    check=lambda match: is_sensitive(match["token"]),
+    group="token",
+)
+
 URL_FRAGMENT: Final = Detector(
     name="url_fragment",
     gate=Gate.FRAGMENT,
@@ -125,4 +140,4 @@ COORDINATE: Final = Detector(
     group="pair",
 )
 
-DETECTORS: Final = (COORDINATE, URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID)
+DETECTORS: Final = (COORDINATE, URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID, URL_TOKEN)

@@ -18,8 +18,8 @@ _LEAST_DIGITS: Final = 6
 _MOST_DIGITS: Final = 15
 #: A link, a line of a contact's card or a word that says what number follows.
 LINK: Final = r"(?:tel|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?"
-#: A word ends here, or an extension begins.
-_END: Final = r"(?!(?!x[0-9]{1,6}(?!\w))\w)"
+#: A word ends here, or an extension begins, or an underscore parts it from the next.
+_END: Final = r"(?!(?!x[0-9]{1,6}(?!\w)|_(?![0-9]))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
 #: The zero that is dialled inside a country, where it has no place.
 _TRUNK: Final = re.compile(r"(?<=[0-9)])([ ./-]{1,2})\(?0\)?")
@@ -80,7 +80,7 @@ PHONE: Final = Detector(
     gate=Gate.PLUS,
     sign="+",
     pattern=re.compile(
-        rf"(?<![\w+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))(?:[ ./-]{{0,2}}(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))(?:[ ./-]{{0,2}}(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
     check=_is_international,

@@ -33,7 +33,7 @@ JWT: Final = Detector(
     name="jwt",
     gate=Gate.RUN,
     sign="eyj",
-    pattern=re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}", re.ASCII),
+    pattern=re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}", re.ASCII),
     check=_is_jwt,
 )
 PEM: Final = Detector(
@@ -71,10 +71,26 @@ PROVIDER: Final = Detector(
         r"|gl(?:pat|ptt|dt|rt)-[A-Za-z0-9_-]{20,}"  # GitLab
         r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{64}"
         r"|sk-(?:proj-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,}"  # OpenAI, Anthropic
+        r"|ntn_[A-Za-z0-9]{40,}|lin_api_[A-Za-z0-9]{40}|dapi[a-f0-9]{32}"  # Notion, Linear, Databricks
+        r"|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}|NRAK-[A-Z0-9]{27}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}"  # Grafana, New Relic, Postman
+        r"|sbp_[a-f0-9]{40}|gsk_[A-Za-z0-9]{50,}|r8_[A-Za-z0-9]{37}"  # Supabase, Groq, Replicate
+        r"|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}"  # Brevo
+        r"|rubygems_[a-f0-9]{48}|pul-[a-f0-9]{40}"  # RubyGems, Pulumi
+        r"|hooks\.slack\.com/services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{20,}"
         r"|key-[a-f0-9]{32}|SK[a-f0-9]{32}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"  # Mailgun, Twilio, Shopify
         r")(?![A-Za-z0-9])",
         re.ASCII,
     ),
 )
 
-DETECTORS: Final = (JWT, PEM, BEARER, BASIC, PROVIDER)
+#: Keys that begin with what anything may begin with, which `sole` need not try everywhere.
+PROVIDER_BEHIND: Final = Detector(
+    name="provider_key",
+    gate=Gate.RUN,
+    pattern=re.compile(
+        r"(?<![A-Za-z0-9])(?:(?:bot)?[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}|[a-f0-9]{32}-us[0-9]{1,2})(?![A-Za-z0-9])",  # Telegram, Mailchimp
+        re.ASCII,
+    ),
+)
+
+DETECTORS: Final = (JWT, PEM, BEARER, BASIC, PROVIDER, PROVIDER_BEHIND)
