@@ -151,7 +151,7 @@ def test_a_master_that_cannot_be_had_is_a_refusal_that_tells_nothing(tmp_path: P
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("file:missing", "No such file or directory"),
+        ("file:missing", "does not exist"),
         ("command:false", "false, failed with exit code 1"),
         ("command:/no/such/program", "is not found: /no/such/program"),
         ("command:'", "quotation mark"),
