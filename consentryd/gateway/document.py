@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from consentryd.model.error import BadRequest
 
 #: What stands in an event for an object that is still unread: its JSON, the syntax checked, the text UTF-8. No JSON value is of this class.
 Unread: Final = bytes
+
+#: Where a record has room for JSON that did not come.
+ABSENT: Final = msgspec.Raw()
 
 #: What stands for JSON that says nothing usable, such as a number beyond all bounds.
 UNREADABLE: Final = object()

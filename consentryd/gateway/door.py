@@ -34,7 +34,6 @@ class Door:
         self._consents = RateLimit(
             limits.consents_per_second_per_network, limits.consents_per_second_per_network * _NETWORK_BURST
         )
-
         self._metrics = RateLimit(_METRICS_RATE, _METRICS_RATE * _NETWORK_BURST)
 
     def find_secret(self, request: web.BaseRequest) -> str | None:

@@ -29,14 +29,17 @@ class TrackingPlans:
         self._plans = {name: _load(site.tracking_plan) for name, site in settings.sites.items()}
 
     def fits(self, site: str, event: str, properties: Mapping[str, Any]) -> bool:
-        schema = self._plans.get(site, self._default).get(event)
+        schema = self._schema(site, event)
         return schema is None or schema.is_valid(dict(properties))
 
     def violation(self, site: str, event: str, properties: Mapping[str, Any]) -> Violation | None:
         """The first place where the properties do not fit, None if they do. It costs a millisecond where 10,000 values are allowed."""
-        schema = self._plans.get(site, self._default).get(event)
+        schema = self._schema(site, event)
         error = None if schema is None else next(iter(schema.iter_errors(dict(properties))), None)
         return None if error is None else _violation(error)
+
+    def _schema(self, site: str, event: str) -> Any:
+        return self._plans.get(site, self._default).get(event)
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:

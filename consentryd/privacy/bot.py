@@ -63,9 +63,9 @@ def _crawlers() -> _Crawlers:
     texts: dict[str, list[str]] = defaultdict(list)
     expressions = list(_WORDS)
     for pattern in (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA):
-        text = re.sub(r"\\(.)", r"\1", pattern)
         if pattern in LIBRARIES:
             continue
+        text = re.sub(r"\\(.)", r"\1", pattern)
         if _TEXT.fullmatch(pattern) and len(text) >= _HEAD:
             texts[text[:_HEAD]].append(text)
         else:

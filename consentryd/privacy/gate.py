@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.detect.location import PEOPLE, SENT
 from consentryd.privacy.detect.phone import LINK
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -45,11 +46,7 @@ _KEY: Final = re.compile(
     rb"(?<![A-Za-z0-9])(?:xox[a-z]-|xapp-|whsec_|AIza|ya[0-9]{2}\.|SG\.|gl[a-z]{2,3}-|github_pat_|pypi-|sk-)[A-Za-z0-9_+/-]{10}"
 )
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
-_PERSON: Final = re.compile(
-    rb"/(?:home|users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?"
-    rb"|(?:[a-z]{1,16}[-_]){0,2}(?:reset|password|verify|verification|confirm|confirmation|activate|activation|invite|invitations?|unsubscribe"
-    rb"|opt-?out|link|token|login|sso|auth)(?:[-_][a-z]{1,16}){0,2})/"
-)
+_PERSON: Final = re.compile(rf"/(?:home|{PEOPLE}|{SENT})/".encode())
 _AGENT: Final = re.compile(rb"/[0-9][0-9A-Za-z_.-]{0,40}[ +]\(")
 _SHAPES_OF_IDS: Final = (b"a0000000a", b"-0000000a", b"00000000a", b"aa000000a", b"000000a000")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
@@ -47,6 +47,14 @@ _SPACE: Final = re.compile(r"(?<=[\w).])\+|\+(?![0-9(])")
 
 #: Walks JSON found in a text: (value, path, depth, work) -> value.
 Nested = Callable[[Any, str, int, Work], Any]
+
+
+class _Told(NamedTuple):
+    """A detector's value between two places of a text, as what stands before it says."""
+
+    hint: str
+    start: int
+    end: int
 
 
 class TextCleaner:
@@ -184,7 +192,7 @@ class TextCleaner:
         raw = text.encode("utf-8", "replace")
         is_labelled = self._finder.has_telling_label(raw)
         if is_labelled:
-            cleaned = self._labels(cleaned, path, work)
+            cleaned = self._replaced(text, self._telling_labels(text), path, work)
         if gate & Gate.QUERY and self._finder.has_telling_parameter(raw):
             cleaned = self._parameters(cleaned, path, work)
         found = self._finder.find(cleaned, gate, about)
@@ -199,37 +207,37 @@ class TextCleaner:
         return cleaned
 
     def _parameters(self, text: str, path: str, work: Work) -> str:
-        pieces, last = [], 1
         text = f"&{text}"  # which the first parameter begins with like all others
+        return self._replaced(text, self._telling_parameters(text), path, work)[1:]
+
+    def _telling_parameters(self, text: str) -> Iterator[_Told]:
         for match in PARAMETER.finditer(text):
             value = match["value"]
             if not value or is_output(value.strip(_AROUND_VALUES)) or is_output(value):
                 continue
             hint = self._finder.parameter_class(match["name"]).hint
-            if hint is None or not fits(hint, value):
-                continue
-            action = work.scope.action(hint, "", path)
-            treated = self._treatment.apply(action, hint, "", value, path, work)
-            if treated == value:
-                continue
-            work.record(path, hint, action)
-            pieces += [text[last : match.start("value")], "" if treated is DROPPED else str(treated)]
-            last = match.end()
-        return "".join([*pieces, text[last:]])
+            if hint is not None and fits(hint, value):
+                yield _Told(hint, *match.span("value"))
 
-    def _labels(self, text: str, path: str, work: Work) -> str:
-        """What is left where labels tell. In a sentence only those of secrets do, of what has a digit."""
-        pieces, last = [], 0
+    def _telling_labels(self, text: str) -> Iterator[_Told]:
+        """In a sentence only those of secrets tell, of what has a digit."""
         for name, start, end, is_bare in labels_in(text):
             value, about = text[start:end], self._finder.key_class(name)
             hint = about.hint
-            if start < last or hint is None or (is_bare and hint != "secret") or is_output(value) or not fits(hint, value):
+            if hint is None or (is_bare and hint != "secret") or (about.plural and value.isdecimal()):
                 continue
-            if about.plural and value.isdecimal():
+            if not is_output(value) and fits(hint, value):
+                yield _Told(hint, start, end)
+
+    def _replaced(self, text: str, told: Iterable[_Told], path: str, work: Work) -> str:
+        """What is left of a text where something tells what its values are."""
+        pieces, last = [], 0
+        for hint, start, end in told:
+            if start < last:
                 continue
             action = work.scope.action(hint, "", path)
-            treated = self._treatment.apply(action, hint, "", value, path, work)
-            if treated == value:
+            treated = self._treatment.apply(action, hint, "", text[start:end], path, work)
+            if treated == text[start:end]:
                 continue
             work.record(path, hint, action)
             pieces += [text[last:start], "" if treated is DROPPED else str(treated)]

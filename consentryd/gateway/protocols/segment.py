@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from consentryd.gateway import document
-from consentryd.gateway.document import Unread, look_into
+from consentryd.gateway.document import ABSENT, Unread, look_into
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
@@ -24,7 +24,6 @@ NO_EVENT: Final = RawEvent(type="track")
 
 _PAGES: Final = ("page", "screen")  # a tuple: a type may be anything, also what cannot be hashed
 _NOTHING: Final[dict[str, Any]] = {}
-_ABSENT: Final = msgspec.Raw()
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -53,29 +52,30 @@ class _Event(msgspec.Struct, gc=False):
     sent_at: Any = None
     name: Any = None
     category: Any = None
-    properties: msgspec.Raw = _ABSENT
-    traits: msgspec.Raw = _ABSENT
-    context: msgspec.Raw = _ABSENT
+    properties: msgspec.Raw = ABSENT
+    traits: msgspec.Raw = ABSENT
+    context: msgspec.Raw = ABSENT
 
 
-class _Body(_Event, gc=False):
+class _Around(_Event, gc=False):
+    """One event, or what stands around a batch."""
+
+    writeKey: Any = None
+    write_key: Any = None
+    region: Any = None
+    dropped: Any = None
+
+
+class _Body(_Around, gc=False):
     """A batch, or one event."""
 
     batch: list[_Event] | None = None
-    writeKey: Any = None
-    write_key: Any = None
-    region: Any = None
-    dropped: Any = None
 
 
-class _Loose(_Event, gc=False):
+class _Loose(_Around, gc=False):
     """A batch whose events are looked into one by one."""
 
     batch: list[msgspec.Raw] | None = None
-    writeKey: Any = None
-    write_key: Any = None
-    region: Any = None
-    dropped: Any = None
 
 
 _E = TypeVar("_E", bound=_Event)
@@ -161,7 +161,7 @@ def read_event(item: Any, call: str | None) -> RawEvent:
             return NO_EVENT
         item = _told_of(_Event, item)
     type_ = item.type or call
-    context, traits = _unread(item.context), None if item.traits is _ABSENT else _unread(item.traits)
+    context, traits = _unread(item.context), _unread(item.traits)
     session_id = item.sessionId or item.session_id
     user_id = item.user_id if item.userId is None else item.userId
     anonymous_id = item.anonymous_id if item.anonymousId is None else item.anonymousId

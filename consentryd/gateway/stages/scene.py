@@ -15,7 +15,7 @@ import orjson
 
 from consentryd.consent.policy import Policy
 from consentryd.consent.signals.reading import Signals
-from consentryd.gateway.document import Unread, look_into, parse
+from consentryd.gateway.document import ABSENT, Unread, look_into, parse
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.view import View, Views
@@ -41,7 +41,6 @@ _CAMPAIGN: Final = {
 _CAMPAIGN_CHARS: Final = 255
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
-_ABSENT: Final = msgspec.Raw()
 
 
 class _Context(msgspec.Struct, gc=False):
@@ -50,10 +49,10 @@ class _Context(msgspec.Struct, gc=False):
     ip: str | None = None
     userAgent: str | None = None  # noqa: N815 - the sender's spelling
     user_agent: str | None = None
-    page: msgspec.Raw = _ABSENT
-    campaign: msgspec.Raw = _ABSENT
-    consent: msgspec.Raw = _ABSENT
-    consentManagement: msgspec.Raw = _ABSENT  # noqa: N815 - the sender's spelling
+    page: msgspec.Raw = ABSENT
+    campaign: msgspec.Raw = ABSENT
+    consent: msgspec.Raw = ABSENT
+    consentManagement: msgspec.Raw = ABSENT  # noqa: N815 - the sender's spelling
 
 
 _CONTEXT: Final = msgspec.json.Decoder(_Context)
@@ -155,7 +154,7 @@ class Scenes:
 
     def _page(self, told: msgspec.Raw) -> View | None:
         """Raises `BadRequest`."""
-        if told is _ABSENT:
+        if told is ABSENT:
             return None
         raw = bytes(told)
         key = hash(raw)

@@ -76,11 +76,11 @@ URL_USER: Final = Detector(
 )
 #: In a text a segment ends with a word, in a path with the next slash. What begins with a colon or a bracket stands for an id,
 #: in a route or after scrubbing.
-_PERSON: Final = r"/(?:users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?)/"
+PEOPLE: Final = "users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?"
 
 
 def _ids_until(ends: str) -> re.Pattern[str]:
-    return re.compile(rf"{_PERSON}(?P<id>[^/?#\"\s\[{{<:*$][^{ends}]{{0,127}})(?=[{ends}]|\Z)", re.IGNORECASE)
+    return re.compile(rf"/(?:{PEOPLE})/(?P<id>[^/?#\"\s\[{{<:*$][^{ends}]{{0,127}})(?=[{ends}]|\Z)", re.IGNORECASE)
 
 
 _IN_PATH: Final = _ids_until(r"/?#\"\\")
@@ -105,16 +105,17 @@ URL_ID: Final = _UrlIds(
     group="id",
 )
 
-#: What follows in a link that was sent to somebody, and is nothing that a person would write.
+#: Segments of links that are sent to somebody.
+SENT: Final = (
+    r"(?:[a-z]{1,16}[-_]){0,2}(?:reset|password|verify|verification|confirm|confirmation|activate|activation|invite|invitations?|unsubscribe"
+    r"|opt-?out|link|token|login|sso|auth)(?:[-_][a-z]{1,16}){0,2}"
+)
+#: What follows in such a link, and is nothing that a person would write.
 URL_TOKEN: Final = Detector(
     name="secret",
     gate=Gate.FILE_PATH,
     sign="/",
-    pattern=re.compile(
-        r"/(?:[a-z]{1,16}[-_]){0,2}(?:reset|password|verify|verification|confirm|confirmation|activate|activation|invite|invitations?|unsubscribe"
-        r"|opt-?out|link|token|login|sso|auth)(?:[-_][a-z]{1,16}){0,2}/(?P<token>[A-Za-z0-9_.~=-]{16,512})(?![\w%])",
-        re.ASCII | re.IGNORECASE,
-    ),
+    pattern=re.compile(rf"/{SENT}/(?P<token>[A-Za-z0-9_.~=-]{{16,512}})(?![\w%])", re.ASCII | re.IGNORECASE),
     check=lambda match: is_sensitive(match["token"]),
     group="token",
 )
