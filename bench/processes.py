@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -16,10 +17,12 @@ def family(pid: int) -> list[int]:
         pid = queue.pop()
         try:
             tasks = list(Path(f"/proc/{pid}/task").iterdir())
-            queue += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except OSError:
             continue
         found.append(pid)
+        for task in tasks:
+            with suppress(OSError):  # threads come and go
+                queue += [int(child) for child in (task / "children").read_text().split()]
     return found
 
 

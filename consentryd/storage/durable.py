@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def sync_folder(folder: Path) -> None:
@@ -14,6 +17,39 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def place(path: Path, content: bytes) -> None:
+    """A file that is whole from the moment it has its name. Raises `FileExistsError` where another has it."""
+    fresh = _beside(path)
+    try:
+        with _written(fresh) as file:
+            file.write(content)
+        os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """What is written takes the place of what was at `path`: old or new but never half."""
+    fresh = _beside(path)
+    try:
+        with _written(fresh) as file:
+            yield file
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def make_private(path: Path) -> None:

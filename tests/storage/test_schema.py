@@ -24,12 +24,3 @@ print("pandas" in sys.modules, len(pa.table({{"n": [1]}}).to_pandas()))
 def test_pandas_is_imported_by_whoever_asks_for_it_and_not_by_arrow(kept: bool) -> None:
     out = subprocess.run([sys.executable, "-c", PROGRAM.format(kept=kept)], capture_output=True, text=True, check=True).stdout
     assert out.split() == [str(not kept), "1"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the Delta library has an allocator of its own on Linux")
-def test_the_allocator_of_the_delta_library_does_as_it_is_told() -> None:
-    asked = "import os, consentryd; os.environ['_RJEM_MALLOC_CONF'] += ',confirm_conf:true'; import deltalake"
-    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stderr
-    assert all(
-        f"Set conf value: {each}" in told for each in ("narenas:1", "tcache:false", "dirty_decay_ms:0", "muzzy_decay_ms:0")
-    )

@@ -181,16 +181,10 @@ class DyingLake(DeltaLake):
         state = super().commit(added, removed, sealed=sealed)
         if self._step == "after the commit":
             raise Crash
-        if self._step == "after the commit, unsynced and torn":
-            newest = max((self.folder / "_delta_log").glob("*.json"))
-            newest.write_bytes(newest.read_bytes()[:200])
-            raise Crash
         return state
 
 
-@pytest.mark.parametrize(
-    "step", ["in the middle of writing", "before the commit", "after the commit", "after the commit, unsynced and torn"]
-)
+@pytest.mark.parametrize("step", ["in the middle of writing", "before the commit", "after the commit"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_crash_while_sealing_loses_and_doubles_nothing(region: Path, append: Append, step: str, first: bool) -> None:
     before = [] if first else [event(number) for number in range(5000, 5100)]
@@ -201,8 +195,7 @@ def test_a_crash_while_sealing_loses_and_doubles_nothing(region: Path, append: A
     with pytest.raises(Crash):
         Sealer(region, DyingLake(region, step)).run()
     lake = DeltaLake(region)
-    if "torn" not in step:
-        assert seen_ids(region, lake) == ids([*before, *ROWS])
+    assert seen_ids(region, lake) == ids([*before, *ROWS])
     Sealer(region, lake).run()
     assert seen_ids(region, lake) == lake_ids(lake) == ids([*before, *ROWS])
     files = {str(path.relative_to(lake.folder)) for path in lake.folder.glob("month=*/*/*")}
