@@ -97,9 +97,6 @@ def index_people(root: Path, house: House, subjects: np.ndarray) -> None:
     connection = open_database(root / "region.db", "region")
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO subject (id, known, created_at) VALUES (?, 1, 0)", [(int(subject),) for subject in subjects]
-    )
-    connection.executemany(
         "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, 1, 0)",
         sorted((digest("shop", IdentityKind.USER_ID, user(number)), int(subject)) for number, subject in enumerate(subjects)),
     )

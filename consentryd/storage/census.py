@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+_PEOPLE: Final = "SELECT count(*) FROM (SELECT max(known) AS known FROM identity GROUP BY subject) "
+
 #: What is counted, in plain words, and how.
 _COUNTS: Final = {
-    "people with a user id": "SELECT count(*) FROM subject WHERE known = 1",
-    "people without one": "SELECT count(*) FROM subject WHERE known = 0",
+    "people with a user id": _PEOPLE + "WHERE known",
+    "people without one": _PEOPLE + "WHERE NOT known",
     "keyed digests of identifiers": "SELECT count(*) FROM identity",
     "keyed digests of e-mail addresses": "SELECT count(*) FROM email",
     "keys of single people": "SELECT count(*) FROM subject_key",

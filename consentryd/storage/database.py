@@ -37,10 +37,10 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA foreign_keys = ON")
         if not readonly:
             migrate(connection, schema)
+        connection.execute("PRAGMA temp_store = MEMORY")  # only now: an index that a migration makes may be larger than memory
     except sqlite3.DatabaseError as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from consentryd.storage.bloom import FilterChain, Hashes
-from consentryd.storage.seen import is_in_run, runs
+from consentryd.storage.seen import in_runs, runs
 
 _FIRST_ROOM: Final = 1 << 14
 _CHUNKS_AT_ONCE: Final = 128
+_FEW: Final = 8
+_LOW_BITS: Final = np.uint64(0xFFFF)
 
 
 class Recent:
@@ -43,8 +45,16 @@ class Recent:
         self._seqs.append(seq)
         self._ends.append(end)
 
-    def holds(self, wanted: int) -> bool:
-        return bool(self._ends) and bool((self._hashes[: self._ends[-1]] == np.uint64(wanted)).any())
+    def held(self, wanted: set[int]) -> set[int]:
+        """Those of the ids that are there. Many are looked for at once, a few faster by themselves."""
+        if not wanted or not self._ends:
+            return set()
+        hashes = self._hashes[: self._ends[-1]]
+        if len(wanted) <= _FEW:
+            return {each for each in wanted if (hashes == np.uint64(each)).any()}
+        marked = np.zeros(1 << 16, np.bool_)
+        marked[as_hashes(list(wanted)) & _LOW_BITS] = True
+        return wanted.intersection(hashes[marked[hashes & _LOW_BITS]].tolist())
 
     def forget(self, upto: int) -> None:
         """Rows up to this one are sealed."""
@@ -81,8 +91,10 @@ class Dedup:
     def known(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """For each hash whether it was stored within the window."""
         found = self._chain.contains(hashes)
-        for position in np.flatnonzero(found):
-            found[position] = self._is_known(int(hashes[position]))
+        places = np.flatnonzero(found).tolist()
+        if places:
+            stored = self._stored(hashes[places].tolist())
+            found[places] = [wanted in stored for wanted in hashes[places].tolist()]
         return found
 
     def note(self, seq: int, hashes: Hashes, now: int) -> None:
@@ -107,15 +119,20 @@ class Dedup:
                 self._chain.add(hashes, run, max(newest_at for newest_at, _ in chunks))
             self._last_seq = run
 
-    def _is_known(self, wanted: int) -> bool:
-        """Whether the one hash that a filter has a notion of was stored, by a look at the rows that this filter is about."""
+    def _stored(self, maybe: Iterable[int]) -> set[int]:
+        """Those of the hashes that a filter has a notion of which were stored, by a look at the rows that this filter is about."""
         sealed = self._runs[-1] if self._runs else 0
-        for first, last in self._chain.spans(wanted):
-            if last > sealed and self._recent.holds(wanted):
-                return True
-            if any(is_in_run(self.connection, run, wanted) for run in self._runs_between(first, last)):
-                return True
-        return False
+        spans = {wanted: self._chain.spans(wanted) for wanted in maybe}
+        recent = {wanted for wanted, found in spans.items() if any(last > sealed for _, last in found)}
+        stored = self._recent.held(recent)
+        looks = {
+            (run, wanted)
+            for wanted, found in spans.items()
+            if wanted not in stored
+            for first, last in found
+            for run in self._runs_between(first, last)
+        }
+        return stored | in_runs(self.connection, sorted(looks))
 
     def _runs_between(self, first: int, last: int) -> list[int]:
         """Runs with ids of log rows first to last, newest first. A run begins where the one before it ends."""

@@ -11,6 +11,7 @@ import orjson
 from consentryd.storage.change import Feed, announce
 from consentryd.storage.choice import Choices
 from consentryd.storage.index import Owner
+from consentryd.storage.subject import check_free
 
 CACHED: Final = 10_000
 #: The places of digests which stand one behind the other in the parameter, 16 bytes each. Lists are asked for and written by one statement
@@ -25,13 +26,14 @@ _FIND: Final = f"""
 SELECT (SELECT data_version FROM pragma_data_version) || coalesce(group_concat(',' || place || ',' || subject || ',' || known, ''), '')
 FROM {THERE}
 """  # noqa: S608 - our own names
-#: Subjects as JSON numbers, below zero where no user id belongs to them.
-_CREATE: Final = "INSERT INTO subject (id, known, created_at) SELECT abs(value), value > 0, ?2 FROM json_each(?1)"
-#: Digests one behind the other, and the subject of each.
+#: Digests one behind the other, and the subject of each as a JSON number, below zero where no user id belongs to it.
 _BIND: Final = """
 INSERT INTO identity (digest, subject, known, created_at)
 SELECT substr(?1, key * 16 + 1, 16), abs(value), value > 0, ?3 FROM json_each(?2)
 """
+_NAME: Final = (
+    "INSERT OR IGNORE INTO email (digest, subject, created_at) SELECT substr(?1, key * 16 + 1, 16), value, ?3 FROM json_each(?2)"
+)
 
 
 class SqliteIdentityTable:
@@ -50,7 +52,8 @@ class SqliteIdentityTable:
         self._new_by_subject: dict[int, list[bytes]] = {}
         self._feed = Feed()
         self._feed.skip(connection)
-        self._new_subjects: dict[int, bool] = {}
+        self._new_subjects: set[int] = set()
+        self._new_emails: set[tuple[bytes, int]] = set()
         self._absent: set[bytes] = set()
 
     def prepare(self, digests: AbstractSet[bytes]) -> int:
@@ -83,32 +86,35 @@ class SqliteIdentityTable:
                 self._remember(digest, owner)
         return owner
 
-    def create(self, subject: int, *, known: bool) -> bool:
+    def create(self, subject: int) -> bool:
         """False if the id was given a moment ago. Were it given earlier (one in 10^12 at ten million), the commit fails whole."""
         if subject in self._new_subjects:
             return False
-        self._new_subjects[subject] = known
+        self._new_subjects.add(subject)
         return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
         if digest in self._absent or digest in self._new_digests or self.find(digest) is None:
             self._put(digest, owner)
         else:
+            self._admit(owner.subject)
             self._connection.execute(
                 "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
             )
             announce(self._connection, [digest], now)
         self._remember(digest, owner)
 
+    def note_email(self, digest: bytes, subject: int) -> None:
+        """The subject named this e-mail address."""
+        self._new_emails.add((digest, subject))
+
     def claim(self, subject: int) -> None:
-        if subject in self._new_subjects:
-            self._new_subjects[subject] = True
-        else:
-            self._connection.execute("UPDATE subject SET known = 1 WHERE id = ?", (subject,))
         self._hand_over(subject, Owner(subject, known=True), now=0)
 
     def merge(self, loser: int, winner: Owner, now: int) -> None:
+        self._admit(winner.subject)
         self._hand_over(loser, winner, now)
+        self._new_subjects.discard(loser)
         self._choices.merge(loser, winner.subject, now)
         self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
         self._connection.execute(
@@ -117,10 +123,9 @@ class SqliteIdentityTable:
         )
 
     def flush(self, now: int) -> None:
-        """Write the subjects made and the identities bound since the last flush. Raises `sqlite3.IntegrityError` for an id given before."""
+        """Write the identities bound and the addresses named since the last flush. Raises `SubjectTaken`."""
         if self._new_subjects:
-            subjects = orjson.dumps(sorted(_signed(*new) for new in self._new_subjects.items()))
-            self._connection.execute(_CREATE, (subjects.decode(), now))
+            check_free(self._connection, self._new_subjects)
             self._new_subjects.clear()
         if self._new_digests:
             digests = sorted(self._new_digests)
@@ -128,6 +133,11 @@ class SqliteIdentityTable:
             self._connection.execute(_BIND, (b"".join(digests), subjects.decode(), now))
             self._new_digests.clear()
             self._new_by_subject.clear()
+        if self._new_emails:
+            named = sorted(self._new_emails)
+            subjects = orjson.dumps([subject for _, subject in named])
+            self._connection.execute(_NAME, (b"".join(digest for digest, _ in named), subjects.decode(), now))
+            self._new_emails.clear()
 
     def refresh(self) -> list[bytes] | None:
         """Forget what other connections changed since the last look; what it was, None if anything may have been."""
@@ -147,6 +157,7 @@ class SqliteIdentityTable:
         self._new_digests.clear()
         self._new_by_subject.clear()
         self._new_subjects.clear()
+        self._new_emails.clear()
         self._absent.clear()
 
     def _read(self, digest: bytes) -> Owner | None:
@@ -159,6 +170,12 @@ class SqliteIdentityTable:
         if len(self._young) >= CACHED:
             self._young, self._old = {}, self._young
         self._young[digest] = owner
+
+    def _admit(self, subject: int) -> None:
+        """Rows may name the subject before the next flush. Raises `SubjectTaken`."""
+        if subject in self._new_subjects:
+            check_free(self._connection, [subject])
+            self._new_subjects.discard(subject)
 
     def _put(self, digest: bytes, owner: Owner) -> None:
         """The identity is new, and written at the next flush."""

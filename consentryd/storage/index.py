@@ -28,8 +28,8 @@ class IdentityTable(Protocol):
 
     def find(self, digest: bytes) -> Owner | None: ...
 
-    def create(self, subject: int, *, known: bool) -> bool:
-        """Hand out a subject id; False if it is taken."""
+    def create(self, subject: int) -> bool:
+        """Hand out a subject id, for an identity to be bound to; False if it is taken."""
         ...
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
@@ -97,7 +97,7 @@ class SubjectIndex:
 
     def _create(self, digest: bytes, *, known: bool, now: int) -> Owner:
         subject = self._new_subject()
-        while not self._table.create(subject, known=known):
+        while not self._table.create(subject):
             subject = self._new_subject()
         owner = made(Owner, (subject, known))
         self._table.bind(digest, owner, now)
@@ -122,14 +122,12 @@ class MemoryIdentityTable:
         subject = self.identities.get(digest)
         return None if subject is None else Owner(subject, self.subjects[subject])
 
-    def create(self, subject: int, *, known: bool) -> bool:
-        if subject in self.subjects:
-            return False
-        self.subjects[subject] = known
-        return True
+    def create(self, subject: int) -> bool:
+        return subject not in self.subjects
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:  # noqa: ARG002 - the double keeps no times
         self.identities[digest] = owner.subject
+        self.subjects[owner.subject] = owner.known
 
     def claim(self, subject: int) -> None:
         self.subjects[subject] = True

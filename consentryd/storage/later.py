@@ -32,7 +32,6 @@ TELLING: Final = (
     "legal_hold",
     "restriction",
     "alias",
-    "subject",
     "identity",
     "withdrawal",
     "choice",
@@ -57,10 +56,6 @@ _CARRIED: Final = (
     "DELETE FROM restriction",
     "INSERT INTO restriction SELECT * FROM later.restriction",
     "INSERT OR REPLACE INTO alias SELECT * FROM later.alias",
-    (
-        "INSERT OR IGNORE INTO subject SELECT * FROM later.subject "
-        "WHERE id IN (SELECT subject FROM later.choice UNION SELECT subject FROM later.restriction)"
-    ),
     (
         "INSERT OR REPLACE INTO identity SELECT * FROM later.identity "
         "WHERE subject IN (SELECT subject FROM later.choice UNION SELECT subject FROM later.restriction)"

@@ -11,6 +11,7 @@ import orjson
 
 from consentryd.storage.change import announce
 from consentryd.storage.ledger import Ledger
+from consentryd.storage.subject import check_free
 
 
 class Person(NamedTuple):
@@ -69,7 +70,7 @@ def _behind(connection: sqlite3.Connection, table: str, digests: Iterable[bytes]
 
 
 def _has_user_id(connection: sqlite3.Connection, subject: int) -> bool:
-    return connection.execute("SELECT 1 FROM subject WHERE id = ? AND known", (subject,)).fetchone() is not None
+    return connection.execute("SELECT 1 FROM identity WHERE subject = ? AND known LIMIT 1", (subject,)).fetchone() is not None
 
 
 def register(
@@ -85,9 +86,9 @@ def register(
     """Somebody of whom nothing is stored gets a subject, so that what they chose holds when they come. `known`: a user id is among them.
     `since` is the same in every region, so that none of them is the person's home for it.
 
-    Raises `sqlite3.IntegrityError` if the subject is taken. Call within a transaction.
+    Raises `SubjectTaken`. Call within a transaction.
     """
-    connection.execute("INSERT INTO subject (id, known, created_at) VALUES (?, ?, ?)", (subject, known, since))
+    check_free(connection, [subject])
     connection.executemany(
         "INSERT INTO identity (digest, subject, known, created_at) VALUES (?, ?, ?, ?)",
         [(digest, subject, known, since) for digest in identities],
@@ -130,7 +131,6 @@ def delete_rows(connection: sqlite3.Connection, person: Person, now: int) -> Non
         for table in _BY_SUBJECT:
             connection.execute(f"DELETE FROM {table} WHERE subject = ?", (subject,))  # noqa: S608 - our own names
         connection.execute("DELETE FROM alias WHERE subject = ?1 OR becomes = ?1", (subject,))
-        connection.execute("DELETE FROM subject WHERE id = ?", (subject,))
     for digest in person.digests:
         for table in _BY_DIGEST:
             connection.execute(f"DELETE FROM {table} WHERE digest = ?", (digest,))  # noqa: S608 - our own names

@@ -24,12 +24,13 @@ from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.seal import finish, last_row
+from consentryd.storage.subject import SUBJECTS
 from consentryd.storage.tenancy import vacated
 
 WAIT_S: Final = 60.0
 _LAST: Final = (
     "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM log UNION ALL SELECT max(at) FROM ledger "
-    "UNION ALL SELECT max(created_at) FROM subject UNION ALL SELECT max(created_at) FROM change)"
+    "UNION ALL SELECT max(created_at) FROM identity UNION ALL SELECT max(created_at) FROM change)"
 )
 
 
@@ -92,8 +93,7 @@ def _assess(connection: sqlite3.Connection, folder: Path, lake: DeltaLake) -> tu
 
 def _orphans(connection: sqlite3.Connection, lake: DeltaLake) -> Iterator[int]:
     """Subjects of the lake that the database never heard of."""
-    rows = connection.execute("SELECT id FROM subject UNION SELECT subject FROM identity UNION SELECT subject FROM alias")
-    known = np.fromiter((subject for (subject,) in rows), np.int64)
+    known = np.fromiter((subject for (subject,) in connection.execute(SUBJECTS)), np.int64)
     strange: set[int] = set()
     for file in lake.state().files:
         for table in lake.read(file, ["subject"]):

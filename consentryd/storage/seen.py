@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import orjson
 
 from consentryd.storage.bloom import Hashes
 
@@ -14,10 +16,17 @@ CHUNK: Final = 512
 FEW: Final = 8
 _SMALL_CHUNKS: Final = 512
 
-_LOOK: Final = (
-    "SELECT hashes FROM (SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1) "
-    "WHERE instr(hashes, ?) > 0"
-)
+#: Of the looks asked for, whose runs are JSON and whose ids stand one behind the other in the parameters (as they are sorted by, and as they
+#: are kept), those whose bytes stand somewhere in the chunk that would hold the id, and where.
+_LOOK: Final = """
+SELECT group_concat(place || ',' || at) FROM (
+    SELECT look.key AS place, (
+        SELECT instr(hashes, substr(?3, look.key * 8 + 1, 8))
+        FROM seen WHERE run = look.value AND first <= substr(?2, look.key * 8 + 1, 8) ORDER BY first DESC LIMIT 1
+    ) AS at FROM json_each(?1) AS look
+) WHERE at > 0
+"""
+_CHUNK_OF: Final = "SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 
 
 def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at: int) -> None:
@@ -32,10 +41,25 @@ def add_run(connection: sqlite3.Connection, upto: int, hashes: Hashes, newest_at
     )
 
 
-def is_in_run(connection: sqlite3.Connection, run: int, wanted: int) -> bool:
-    """Whether a run has this id. SQLite looks for its bytes; only a chunk that has them somewhere is unpacked."""
-    row = connection.execute(_LOOK, (run, wanted.to_bytes(8, "big"), wanted.to_bytes(8, "little"))).fetchone()
-    return row is not None and bool(np.uint64(wanted) in np.frombuffer(row[0], "<u8"))
+def in_runs(connection: sqlite3.Connection, looks: Sequence[tuple[int, int]]) -> set[int]:
+    """The ids that are in the run in which they are looked for; a look is a run and an id. All looks are one statement."""
+    if not looks:
+        return set()
+    ids = np.array([wanted for _, wanted in looks], np.uint64)
+    parameters = (orjson.dumps([run for run, _ in looks]).decode(), ids.astype(">u8").tobytes(), ids.astype("<u8").tobytes())
+    (found,) = connection.execute(_LOOK, parameters).fetchone()
+    numbers = map(int, found.split(",") if found else ())
+    return {
+        looks[place][1]
+        for place, at in zip(numbers, numbers, strict=True)
+        if (at - 1) % 8 == 0 or _is_in_chunk(connection, *looks[place])
+    }
+
+
+def _is_in_chunk(connection: sqlite3.Connection, run: int, wanted: int) -> bool:
+    """Where the bytes were found between two ids."""
+    (chunk,) = connection.execute(_CHUNK_OF, (run, wanted.to_bytes(8, "big"))).fetchone()
+    return bool(np.uint64(wanted) in np.frombuffer(chunk, "<u8"))
 
 
 def runs(connection: sqlite3.Connection) -> list[int]:

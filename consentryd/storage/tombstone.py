@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from consentryd.storage.subject import SUBJECTS
+
 HIDDEN_SCHEMA: Final = pa.schema([("subject", pa.int64())])
 
 
@@ -65,7 +67,7 @@ def returned(connection: sqlite3.Connection, key: bytes) -> Iterator[tuple[int, 
     marks = dict(connection.execute("SELECT mark, request FROM erased"))
     if not marks:
         return
-    for (subject,) in connection.execute("SELECT id FROM subject UNION SELECT subject FROM alias"):
+    for (subject,) in connection.execute(SUBJECTS):
         request = marks.get(mark_of(subject, key))
         if request is not None:
             yield subject, request

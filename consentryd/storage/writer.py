@@ -24,7 +24,6 @@ from consentryd.storage.database import BUSY_TIMEOUT_MS, open_database
 from consentryd.storage.dedup import Dedup, as_hashes
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import NewSubject, SubjectIndex
-from consentryd.storage.person import note_email
 from consentryd.storage.rejected import Letter
 
 #: Looked up once: through their classes, members of an enum cost a search each time.
@@ -240,7 +239,7 @@ class Writer:
             return refusal
         row[_SUBJECT] = subject
         if event.email is not None:
-            note_email(self._connection, event.email, subject, now)
+            self._table.note_email(event.email, subject)
         return _STORED
 
     def _is_suppressed(self, event: CleanEvent, now: int) -> bool:

@@ -113,7 +113,7 @@ async def prove(tmp_path: Path, others: int) -> None:
         subjects = {row["subject"] for row in estate.rows() if row["event_id"].startswith("own-")}
         subjects |= {subject for (subject,) in query(estate, "SELECT subject FROM alias")}
         before, left, counts = traces(estate.path, subjects), content(estate, subjects), shares(estate.rows())
-        for store in ("lake/", ".rollup", "(log)", "(rejected)", "(identity)", "(subject)", "-wal"):
+        for store in ("lake/", ".rollup", "(log)", "(rejected)", "(identity)", "(email)", "-wal"):
             assert any(store in trace for trace in before), f"nothing was planted in {store}"
         mine = shares([row for row in estate.rows() if row["subject"] in subjects])
 

@@ -60,7 +60,6 @@ def test_no_cache_outlives_a_change_of_another_process(
     database: sqlite3.Connection, other: sqlite3.Connection, region: Path, trimmed: bool
 ) -> None:
     """`trimmed`: the feed names the identity no longer."""
-    database.execute("INSERT INTO subject VALUES (1, 0, 0), (2, 0, 0)")
     database.execute("INSERT INTO identity VALUES (?, 1, 0, 0)", (ANN,))
     table, standings, keys = (
         SqliteIdentityTable(other, Choices(other)),

@@ -1,5 +1,6 @@
 """Ids are recognised exactly, however rows were sealed, runs put together, filters outgrown and processes started anew."""
 
+import json
 from contextlib import closing
 
 import numpy as np
@@ -109,8 +110,22 @@ def test_an_id_is_looked_for_only_where_the_filter_that_knows_it_has_rows_of(sto
     asked = []
     store.connection.set_trace_callback(asked.append)
     assert store.dedup.known(ids[:200]).all()
-    looks = sum("instr" in statement for statement in asked)
-    assert looks < 4 * 200  # each in the one run of its filter, but for what later filters err in; there are fifteen runs
+    (look,) = (statement for statement in asked if "instr" in statement)
+    runs = json.loads(look.partition("json_each('")[2].partition("'")[0])
+    assert len(runs) < 4 * 200  # each in the one run of its filter, but for what later filters err in; there are fifteen runs
+
+
+def test_an_id_whose_bytes_stand_between_two_others_is_not_taken_for_one_of_them(store):
+    low, high = 0x1111_1111_2222_2222, 0x3333_3333_4444_4444
+    between = int.from_bytes((low.to_bytes(8, "little") + high.to_bytes(8, "little"))[4:12], "little")
+    store.note([low, high, 5])
+    store.seal()
+    (run,) = seen.runs(store.connection)
+    looks = [(run, wanted) for wanted in (low, between, high, 6, 5)]
+    assert seen.in_runs(store.connection, looks) == {low, high, 5}
+    store.note([between])
+    store.seal()
+    assert seen.in_runs(store.connection, [(seen.runs(store.connection)[-1], between)]) == {between}
 
 
 def test_of_the_room_for_ids_two_fifths_are_empty_at_the_most(monkeypatch):

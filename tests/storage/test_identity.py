@@ -20,6 +20,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import MemoryIdentityTable, Owner, SubjectIndex
 from consentryd.storage.person import release, suppress
+from consentryd.storage.subject import SubjectTaken
 from consentryd.storage.writer import Task, Writer
 
 NOW = 1_790_000_000_000_000
@@ -87,9 +88,7 @@ def test_commits_of_any_size_tell_the_same_people_apart(writer: Writer, region: 
     subjects, table = by_the_rules(events)
     assert subjects_of(events) == subjects
     reader = open_database(region / "region.db", "region", readonly=True)
-    known = {number: bool(known) for number, known in reader.execute("SELECT id, known FROM subject")}
     assert dict(reader.execute("SELECT digest, subject FROM identity")) == table.identities
-    assert known == table.subjects
     assert dict(reader.execute("SELECT subject, becomes FROM alias")) == table.aliases
     owners = reader.execute("SELECT subject, known FROM identity").fetchall()
     assert all(bool(flag) == table.subjects[subject] for subject, flag in owners)
@@ -129,7 +128,7 @@ def test_an_identity_that_was_bound_anew_stays_when_its_first_subject_is_merged(
     table = SqliteIdentityTable(database, Choices(database))
     first, second, third = (Owner(number, known=number > 1) for number in (1, 2, 3))
     for owner in (first, second, third):
-        table.create(owner.subject, known=owner.known)
+        table.create(owner.subject)
     table.bind(digest("a"), first, NOW)
     table.bind(digest("b"), first, NOW)
     if flushed:
@@ -147,9 +146,25 @@ def test_all_that_is_new_is_written_whatever_its_number(database: sqlite3.Connec
     table = SqliteIdentityTable(database, Choices(database))
     people = [Owner(2**63 - 1 - number, known=number % 3 == 0) for number in range(count)]
     for number, owner in enumerate(people):
-        table.create(owner.subject, known=owner.known)
+        table.create(owner.subject)
         table.bind(digest(str(number)), owner, NOW)
     table.flush(NOW)
-    assert set(database.execute("SELECT id, known, created_at FROM subject")) == {(*owner, NOW) for owner in people}
     stored = database.execute("SELECT digest, subject, known, created_at FROM identity").fetchall()
     assert set(stored) == {(digest(str(number)), *owner, NOW) for number, owner in enumerate(people)}
+
+
+@pytest.mark.parametrize("taken", ["identity", "email", "alias"])
+def test_no_newcomer_gets_the_subject_of_another(region: Path, database: sqlite3.Connection, taken: str) -> None:
+    rows = {
+        "identity": "INSERT INTO identity VALUES (x'00', 7, 0, 0)",
+        "email": "INSERT INTO email VALUES (x'00', 7, 0)",
+        "alias": "INSERT INTO alias VALUES (7, 8, 0)",
+    }
+    database.execute(rows[taken])
+    numbers = iter([7, 9])
+    writer = Writer(region / "region.db", Storage(min_free_bytes=0), ManualClock(NOW), lambda: next(numbers))
+    with pytest.raises(SubjectTaken):
+        writer.commit([Task(events=[event(1, None, digest("a"))])])
+    assert database.execute("SELECT count(*) FROM log").fetchone() == (0,)
+    assert writer.commit([Task(events=[event(1, None, digest("a"))])]) == [[Outcome.STORED]]
+    writer.close()
