@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from consentryd.model.memory import keep_seen
 from consentryd.privacy.confirm import confirm
@@ -42,6 +42,14 @@ _NUMBERED_PARAMETER: Final = re.compile(rb"0[^?&#;\"\s]*=")
 _CONFIRMED: Final = Gate.DIGITS | Gate.SHAPE | Gate.RUN | Gate.FOREIGN | Gate.QUERY
 
 
+class Signs(NamedTuple):
+    """A text as UTF-8, what `gate_of` says of it, and whether a label in it tells."""
+
+    raw: bytes
+    gate: int
+    labelled: bool
+
+
 class Harmless:
     """`texts` are known to hold nothing and no digits; `tells` says whether a parameter in a text (quoted, as UTF-8) has a telling name,
     `tells_key` whether a key in what looks like JSON has, `tells_label` whether a label has.
@@ -65,7 +73,7 @@ class Harmless:
                 if len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID:
                     continue
                 shape = raw.translate(_ZEROS)
-                if hash(shape) not in shapes and not self._is_harmless(raw, shape):
+                if hash(shape) not in shapes and self._signs(raw, shape) is not None:
                     return False
                 if shape == raw:
                     self.remember(text)
@@ -86,6 +94,21 @@ class Harmless:
             return True
         return len(raw) == _UUID_LENGTH and raw.translate(_HEX_ZEROS) == _UUID
 
+    def signs(self, text: str) -> Signs | None:
+        """What a closer look is due for; None where nothing can be in the text, by what is remembered or by looking."""
+        try:
+            raw = text.encode()
+        except UnicodeEncodeError:
+            raw = text.encode("utf-8", "replace")
+            return Signs(raw, gate_of(raw), self._tells_label(raw))
+        if self.knows(text):
+            return None
+        shape = raw.translate(_ZEROS)
+        signs = self._signs(raw, shape)
+        if signs is None and shape == raw:
+            self.remember(text)
+        return signs
+
     def remember(self, text: str) -> None:
         """Keep a text that shows no sign. Ids and numbers come once, and would drive out the words. URLs are nobody's words, and one with a
         query may name a person to whoever knows the site."""
@@ -97,19 +120,21 @@ class Harmless:
         if text.isascii() and not any(map(str.isdecimal, text)):
             self._remember_shape(text.encode())
 
-    def _is_harmless(self, raw: bytes, shape: bytes) -> bool:
-        if self._tells_label(raw) or (bytes_may_be_json(raw) and self._tells_key(raw)):
-            return False
+    def _signs(self, raw: bytes, shape: bytes) -> Signs | None:
+        is_labelled = self._tells_label(raw)
+        if is_labelled or (bytes_may_be_json(raw) and self._tells_key(raw)):
+            return Signs(raw, gate_of(raw), is_labelled)
         gate = gate_of(raw) if len(raw) >= SHORTEST_TEXT else 0
+        signs = Signs(raw, gate, labelled=False)
         if not gate & ~Gate.QUERY:
             if gate and self._tells(raw):
-                return False
+                return signs
             self._remember_shape(shape)
-            return True
+            return None
         data = b'"%b"' % raw
         if gate & ~_CONFIRMED or confirm(data, gate) & ~Gate.QUERY:
-            return False
-        return not (gate & Gate.QUERY and self._tells(data))
+            return signs
+        return signs if gate & Gate.QUERY and self._tells(data) else None
 
     def _remember_shape(self, shape: bytes) -> None:
         if len(shape) > LONGEST or b"%" in shape or (b"=" in shape and _NUMBERED_PARAMETER.search(shape)):

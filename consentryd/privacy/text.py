@@ -13,8 +13,7 @@ from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
-from consentryd.privacy.gate import gate_of
-from consentryd.privacy.harmless import LEAST
+from consentryd.privacy.harmless import LEAST, Signs
 from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.label import labels_in
@@ -82,9 +81,10 @@ class TextCleaner:
         for _ in range(MOST_PASSES):
             if not work.takes(len(text), depth):
                 return work.beyond(path)
-            if self._is_harmless(text) or is_output(text):
+            signs = None if text in self._harmless.texts else self._harmless.signs(text)
+            if signs is None or is_output(text):
                 return text
-            cleaned, settled = self._decode(text, path, about, depth, work)
+            cleaned, settled = self._decode(text, signs, path, about, depth, work)
             if settled or cleaned is DROPPED or cleaned == text:
                 return cleaned
             text = cleaned
@@ -131,17 +131,18 @@ class TextCleaner:
     def _is_harmless(self, rest: str) -> bool:
         return rest in self._harmless.texts or self._harmless.knows(rest) or self._harmless.clear([rest])
 
-    def _decode(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
+    def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
         if may_be_json(text):  # it looks like JSON and is none, as long as it is encoded
             readable = _decoded(text) or text
             cleaned = text if readable == text else self.clean(readable, path, about, depth + 1, work)
             if cleaned not in {text, readable}:
                 return cleaned, True
-            return self._search(readable, Gate.ALL, path, about, depth, work), False
-        raw = text.encode("utf-8", "replace")
-        gate = gate_of(raw)
-        if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(raw)):
+            raw = readable.encode("utf-8", "replace")
+            found = Signs(raw, Gate.ALL, self._finder.has_telling_label(raw))
+            return self._search(readable, found, path, about, depth, work), False
+        gate = signs.gate
+        if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(signs.raw)):
             decoded = _decoded(text)
             if decoded is None:
                 return work.beyond(path), True
@@ -149,7 +150,7 @@ class TextCleaner:
                 cleaned = self.clean(decoded, path, about, depth + 1, work)
                 if cleaned != decoded:
                     return cleaned, True
-        cleaned = self._search(text, gate, path, about, depth, work)
+        cleaned = self._search(text, signs, path, about, depth, work)
         if cleaned == text and gate & Gate.PLUS and (gate & Gate.QUERY or (" " not in text and text.count("+") > 1)):
             return self._spaced(text, path, about, depth, work), True
         return cleaned, False
@@ -187,10 +188,9 @@ class TextCleaner:
         cleaned = [self.clean(line, path, PLAIN, depth + 1, work) for line in lines]
         return DROPPED if DROPPED in cleaned else "".join(cleaned)
 
-    def _search(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+    def _search(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         cleaned: Any = text
-        raw = text.encode("utf-8", "replace")
-        is_labelled = self._finder.has_telling_label(raw)
+        raw, gate, is_labelled = signs
         if is_labelled:
             cleaned = self._replaced(text, self._telling_labels(text), path, work)
         if gate & Gate.QUERY and self._finder.has_telling_parameter(raw):
