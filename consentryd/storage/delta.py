@@ -85,6 +85,7 @@ class DeltaLake:
         draft = self.folder / f"{name}.draft"
         self._make_folders(draft.parent)
         size = write_parquet(draft, map(noted, filter(len, tables)), ROW_GROUP_ROWS, promoted)
+        pa.default_memory_pool().release_unused()  # what was freed lies between what the gateway keeps, and would stay
         if not seen:
             draft.unlink()
             return None
