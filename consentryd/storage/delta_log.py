@@ -6,6 +6,7 @@ An entry is on the disk before it has its name, and gets it only where no other 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -34,7 +35,6 @@ _PARTITION: Final = ["month", "bucket"]
 _TYPES: Final = {"string": "string", "int64": "long", "int32": "integer", "int16": "short", "timestamp[us, tz=UTC]": "timestamp"}
 _READER: Final = 1
 _WRITER: Final = 2
-_COUNTED: Final = {"add": "numAddedFiles", "remove": "numRemovedFiles"}
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -109,14 +109,15 @@ class DeltaLog:
         """Make the next version, durably; the first makes the table. Raises `FileExistsError` where another was made meanwhile."""
         number = self._read().number + 1
         now = _now()
-        actions: list[Action] = [_commit_info(number, len(added), len(removed), now)]
+        actions: list[Action] = []
         if not number:
             actions += [{"protocol": _protocol()}, {"metaData": _metadata(now)}]
         actions += [{"add": _add(file, now, changes=not removed)} for file in added]
         actions += [{"remove": _remove(file, now, changes=not added)} for file in removed]
         if sealed is not None:
             actions.append({"txn": {"appId": APPLICATION, "version": sealed, "lastUpdated": now}})
-        place(self.folder / f"{number:020}.json", b"".join(orjson.dumps(action) + b"\n" for action in actions))
+        written = b"".join(orjson.dumps(action) + b"\n" for action in actions)
+        place(self.folder / f"{number:020}.json", orjson.dumps(_commit_info(number, _digest(written), now)) + b"\n" + written)
 
     def trim(self) -> None:
         """Write a checkpoint if the log grew, and drop the entries before the newest. Only while nobody reads."""
@@ -135,7 +136,8 @@ class DeltaLog:
         actions.append({"txn": {"appId": APPLICATION, "version": known.sealed}})
         path = self.folder / f"{known.number:020}.checkpoint.parquet"
         with replacing(path) as sink:
-            pq.write_table(pa.Table.from_pylist(actions, _CHECKPOINT), sink, compression="zstd", write_statistics=False)
+            table = pa.Table.from_pylist(actions, _CHECKPOINT)
+            pq.write_table(table, sink, compression="zstd", write_statistics=False, write_page_checksum=True)
         told = {
             "version": known.number,
             "size": len(actions),
@@ -172,21 +174,18 @@ class DeltaLog:
         return known
 
     def _from_checkpoint(self, number: int) -> _Version:
-        rows = pq.read_table(self.folder / f"{number:020}.checkpoint.parquet", columns=["protocol", "metaData", "add", "txn"])
-        actions = [
-            {name: action for name, action in row.items() if action is not None}
-            for row in rows.to_pylist(maps_as_pydicts="strict")
-        ]
-        return _applied(_NONE, number, actions)
+        path = self.folder / f"{number:020}.checkpoint.parquet"
+        table = pq.read_table(path, columns=["protocol", "metaData", "add", "txn"], page_checksum_verification=True)
+        rows = table.to_pylist(maps_as_pydicts="strict")
+        return _applied(_NONE, number, ({kind: told for kind, told in row.items() if told is not None} for row in rows))
 
     def _actions(self, number: int) -> list[Action]:
-        """What an entry holds. Raises `ValueError` where it holds less than it says."""
-        actions: list[Action] = [orjson.loads(line) for line in (self.folder / f"{number:020}.json").read_bytes().splitlines()]
-        info: Action = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
-        told = info.get("operationMetrics") or {}
-        held = {name: sum(kind in action for action in actions) for kind, name in _COUNTED.items()}
-        if not actions or any(int(told.get(name, count)) != count for name, count in held.items()):
-            raise ValueError(f"entry {number} is not whole")
+        """What an entry holds. Raises `ValueError` for one of ours that is not what was written."""
+        first, _, rest = (self.folder / f"{number:020}.json").read_bytes().partition(b"\n")
+        actions: list[Action] = [orjson.loads(line) for line in (first, *rest.splitlines())]
+        told = actions[0].get("commitInfo", {}).get("digest")
+        if told not in {None, _digest(rest)}:
+            raise ValueError(f"entry {number} is not what was written")
         return actions
 
 
@@ -214,16 +213,20 @@ def _last_checkpoint(entries: Sequence[tuple[int, str]]) -> int:
     return max((version for version, kind in entries if kind != "json"), default=-1)
 
 
-def _commit_info(number: int, added: int, removed: int, now: int) -> Action:
+def _commit_info(number: int, digest: str, now: int) -> Action:
     return {
         "commitInfo": {
             "timestamp": now,
             "operation": "WRITE" if number else "CREATE TABLE",
             "operationParameters": {"mode": "Append", "partitionBy": json.dumps(_PARTITION)},
-            "operationMetrics": {_COUNTED["add"]: str(added), _COUNTED["remove"]: str(removed)},
             "engineInfo": f"consentry/{__version__}",
+            "digest": digest,
         }
     }
+
+
+def _digest(written: bytes) -> str:
+    return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
 def _protocol() -> Action:
