@@ -7,6 +7,7 @@ library's driver on a dedicated thread and not one hop per statement.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from consentryd.storage.durable import make_private
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _MOST_PARAMETERS: Final = 500
+_RETRY_S: Final = 0.001
 
 
 def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3.Connection:
@@ -47,6 +49,22 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
             raise
         raise CorruptStore(f"{path} is not a readable SQLite database: {error}. {CURE}") from error
     return connection
+
+
+def begin(connection: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_MS / 1000) -> None:
+    """Take the write lock, on a connection whose `busy_timeout` is 0: SQLite's own waiting sleeps up to 0.1 s between two tries, and beside
+    a worker that commits without a pause it may go without the lock for seconds. Raises `sqlite3.OperationalError` after `wait_s`.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def select_among(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

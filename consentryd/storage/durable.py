@@ -19,6 +19,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Make the file's bytes durable, whoever wrote them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def place(path: Path, content: bytes) -> None:
     """A file that is whole from the moment it has its name. Raises `FileExistsError` where another has it."""
     fresh = _beside(path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,6 +47,7 @@ class _Head:
     def __init__(self, source: Source) -> None:
         self._tables, self._left = source
         self._rows: pa.Table | None = None
+        self._start = 0
 
     @property
     def has_more(self) -> bool:
@@ -56,34 +58,39 @@ class _Head:
         """Whether there are rows, after reading on if there were none."""
         while self._rows is None and (table := next(self._tables, None)) is not None:
             self._left -= table.num_rows
-            self._rows = table.combine_chunks() if table.num_rows else None
+            if table.num_rows:
+                self._rows, self._start = table.combine_chunks(), 0
+                self._subjects, self._times = (_numbers(self._rows[name]) for name in ("subject", "time"))
         return self._rows is not None
 
     def last(self) -> Key:
         assert self._rows is not None
-        end = self._rows.num_rows - 1
-        return int(_subjects(self._rows)[end]), int(_times(self._rows)[end]), self._rows["event_id"][end].as_py()
+        return int(self._subjects[-1]), int(self._times[-1]), self._rows["event_id"][len(self._times) - 1].as_py()
 
     def take(self, cut: Key | None) -> pa.Table:
         """Give away the rows up to and including `cut`; all of them if None."""
+        rows, start = self._rows, self._start
+        assert rows is not None
+        self._start = rows.num_rows if cut is None else self._end(cut)
+        if self._start == rows.num_rows:
+            self._rows = None
+        return rows.slice(start, self._start - start)
+
+    def _end(self, cut: Key) -> int:
+        """Behind the last row that is not behind `cut`."""
+        subject, time, event_id = cut
+        low = bisect_left(self._subjects, subject, self._start)
+        high = bisect_right(self._subjects, subject, low)
+        first = bisect_left(self._times, time, low, high)
+        last = bisect_right(self._times, time, first, high)
         assert self._rows is not None
-        rows, count = self._rows, self._rows.num_rows if cut is None else _count_upto(self._rows, cut)
-        self._rows = rows.slice(count) if count < rows.num_rows else None
-        return rows.slice(0, count)
+        return first + bisect_right(self._rows["event_id"].slice(first, last - first).to_pylist(), event_id)
 
 
-def _count_upto(rows: pa.Table, cut: Key) -> int:
-    subject, time, event_id = cut
-    subjects, times = _subjects(rows), _times(rows)
-    low, high = (int(np.searchsorted(subjects, subject, side)) for side in ("left", "right"))
-    first, last = (low + int(np.searchsorted(times[low:high], time, side)) for side in ("left", "right"))
-    return first + bisect_right(rows["event_id"].slice(first, last - first).to_pylist(), event_id)
-
-
-def _subjects(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Nulls (a file of the anonymous lane has nothing else) count as one subject."""
-    return pc.fill_null(rows["subject"], -1).to_numpy()  # type: ignore[no-any-return]
-
-
-def _times(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return rows["time"].cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The 64-bit values of a column of one chunk, as they are in memory. Nulls (the anonymous lane has no other subjects) count as one."""
+    chunk = column.chunk(0)
+    if chunk.null_count:
+        chunk = chunk.fill_null(-1)
+    numbers: npt.NDArray[np.int64] = np.frombuffer(chunk.buffers()[1], np.int64, len(chunk), chunk.offset * 8)
+    return numbers

@@ -6,7 +6,6 @@ ids or properties would leave personal data in clear in the footer, where a rewr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from consentryd.model.error import CorruptStore
+from consentryd.storage.durable import sync_file
 from consentryd.storage.promoted import fields, promote, texts
 from consentryd.storage.schema import EVENT_SCHEMA
 
@@ -63,19 +63,21 @@ def _write_full(
 ) -> pa.Table | None:
     """Write row groups, with columns of `names` that the first has no null in declared never null. Returns the first group that has one
     there, which is not written, or None."""
-    with path.open("xb") as sink:
-        with ExitStack() as closing:
-            writer, full = None, list[str]()
-            for group in groups:
-                if writer is None:
-                    full = _full(group, names)
-                    writer = closing.enter_context(_writer(sink, group.schema, promoted, full))
-                elif len(_full(group, full)) < len(full):
-                    return group
-                writer.write_table(_declaring(promote(group, promoted), full), row_group_size=rows)
-                del group  # the next one is put together before this name is given away
-        sink.flush()
-        os.fsync(sink.fileno())
+    path.touch(exist_ok=False)
+    with ExitStack() as closing:
+        sink = closing.enter_context(
+            pa.OSFile(str(path), "wb")
+        )  # into a file of Python's, Arrow takes the interpreter for each page
+        writer, full = None, list[str]()
+        for group in groups:
+            if writer is None:
+                full = _full(group, names)
+                writer = closing.enter_context(_writer(sink, group.schema, promoted, full))
+            elif len(_full(group, full)) < len(full):
+                return group
+            writer.write_table(_declaring(promote(group, promoted), full), row_group_size=rows)
+            del group  # the next one is put together before this name is given away
+    sync_file(path)
     return None
 
 
@@ -137,7 +139,8 @@ def _writer(
 
 
 def _declared(schema: pa.Schema, full: Collection[str]) -> pa.Schema:
-    return pa.schema([field.with_nullable(field.name not in full) for field in schema])
+    """The fields are nullable as they come."""
+    return pa.schema([field.with_nullable(False) if field.name in full else field for field in schema])
 
 
 def _declaring(events: pa.Table, full: Collection[str]) -> pa.Table:
@@ -173,9 +176,15 @@ def read_parquet(path: Path, columns: Sequence[str] | None, rows: int, coded: Co
             names = EVENT_SCHEMA.names if columns is None else list(columns)
             schema = pa.schema([_field(name, name in coded) for name in names])
             for batch in file.iter_batches(rows, columns=names, use_threads=False):
-                yield pa.Table.from_batches([batch]).select(names).cast(schema)
+                yield _typed(batch, schema)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+
+
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema; what is of its type is not converted, which takes the interpreter for each column."""
+    columns = [(batch.column(field.name), field.type) for field in schema]
+    return pa.Table.from_arrays([each if each.type == kind else each.cast(kind) for each, kind in columns], schema=schema)
 
 
 def _field(name: str, coded: bool) -> pa.Field:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import json
 
@@ -64,7 +66,8 @@ class _Absent(MetaPathFinder):
 
 
 def read_lines(lines: Sequence[bytes], names: Sequence[str] = EVENT_SCHEMA.names) -> pa.Table:
-    """Some columns of lines of JSON as the log keeps them (`storage/block.py`): a row for each line, a list of values in each column.
+    """Some columns of lines of JSON as the log keeps them (`storage/block.py`): a row for each line, a list of values in each column, all in
+    one chunk.
 
     Raises `pyarrow.ArrowException` for what is no such JSON, or holds a value of the wrong type.
     """
@@ -80,6 +83,19 @@ def read_lines(lines: Sequence[bytes], names: Sequence[str] = EVENT_SCHEMA.names
 
 
 def to_events(lists: pa.Table) -> pa.Table:
-    """The events of such lists, one behind the other, as an Arrow table of `EVENT_SCHEMA`."""
-    columns = [pa.chunked_array([chunk.flatten() for chunk in column.chunks]) for column in lists.columns]
-    return pa.table([column.cast(field.type) for column, field in zip(columns, EVENT_SCHEMA, strict=True)], schema=EVENT_SCHEMA)
+    """The events of such lists, one behind the other, as an Arrow table of `EVENT_SCHEMA`. No list is null."""
+    columns = [column.chunk(0).values for column in lists.columns]
+    return pa.Table.from_arrays(
+        [
+            values if values.type == field.type else values.cast(field.type)
+            for values, field in zip(columns, EVENT_SCHEMA, strict=True)
+        ],
+        schema=EVENT_SCHEMA,
+    )
+
+
+def offsets_of(lists: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Where each of such lists begins, and the last one ends; as Arrow keeps them, without a copy."""
+    chunk = lists.chunk(0)
+    offsets: npt.NDArray[np.int32] = np.frombuffer(chunk.buffers()[1], np.int32, len(chunk) + 1, chunk.offset * 4)
+    return offsets

@@ -19,7 +19,7 @@ import pyarrow as pa
 from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import load_aliases
 from consentryd.storage.damage import CURE
-from consentryd.storage.database import open_database
+from consentryd.storage.database import begin, open_database
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
 from consentryd.storage.parquet import regroup
@@ -30,6 +30,23 @@ from consentryd.storage.tail import read_log
 
 SLICE_EVENTS: Final = 100_000
 _DELETE_BYTES: Final = 512 * 1024
+_DELETE_ROWS: Final = 1024
+#: What is asked of many rows is one row: the driver gives the interpreter away for each, and gets it back a millisecond later.
+#: The first row at which a slice has enough events, null if none has.
+_ENOUGH: Final = """
+SELECT min(seq) FROM (SELECT seq, sum(events) OVER (ORDER BY seq) AS total FROM log WHERE seq > ? AND seq <= ?) WHERE total >= ?
+"""
+#: The hashes of rows, one behind the other, and the time of the last commit.
+_HASHES: Final = (
+    "SELECT CAST(group_concat(CAST(hashes AS TEXT), '') AS BLOB), max(committed_at) FROM log WHERE seq > ? AND seq <= ?"
+)
+#: The last of some of the first rows: so many that they are enough bytes, or one.
+_SOME: Final = """
+SELECT max(seq) FROM (
+    SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before
+    FROM (SELECT seq, length(body) + length(hashes) AS size FROM log WHERE seq <= ? ORDER BY seq LIMIT ?)
+) WHERE before < ?
+"""
 #: Events sorted at once. Every run is cut by month and bucket, at a fixed price a piece; and more at once is more memory: 32,768 cost 20 MB.
 _RUN_EVENTS: Final = 12_288
 
@@ -61,6 +78,7 @@ class Sealer:
         started = time.perf_counter()
         with self._lake.writing(wait_s):
             connection = open_database(self._path, "region")
+            connection.execute("PRAGMA busy_timeout = 0")
             try:
                 events, files, upto = self._run(connection)
                 if self._zone is not None:
@@ -89,14 +107,8 @@ class Sealer:
 
     def _slice(self, connection: sqlite3.Connection, sealed: int, goal: int) -> int:
         """The last row of the next slice."""
-        total = 0
-        rows = connection.execute("SELECT seq, events FROM log WHERE seq > ? AND seq <= ? ORDER BY seq", (sealed, goal))
-        for seq, events in rows:
-            total += events
-            if total >= self._slice_events:
-                rows.close()
-                return int(seq)
-        return goal
+        (enough,) = connection.execute(_ENOUGH, (sealed, goal, self._slice_events)).fetchone()
+        return goal if enough is None else int(enough)
 
     def _write(self, connection: sqlite3.Connection, sealed: int, upto: int) -> list[LakeFile]:
         aliases = load_aliases(connection)
@@ -118,13 +130,13 @@ def finish(connection: sqlite3.Connection, sealed: int) -> None:
 
 
 def _move_hashes(connection: sqlite3.Connection, done: int, sealed: int) -> None:
-    rows = connection.execute("SELECT hashes, committed_at FROM log WHERE seq > ? AND seq <= ?", (done, sealed)).fetchall()
-    if not rows:
+    packed, newest_at = connection.execute(_HASHES, (done, sealed)).fetchone()
+    if packed is None:
         return
-    hashes = np.sort(np.frombuffer(b"".join(packed for packed, _ in rows), "<u8")).astype(np.uint64)
-    connection.execute("BEGIN IMMEDIATE")
+    hashes = np.sort(np.frombuffer(packed, "<u8")).astype(np.uint64)
+    begin(connection)
     try:
-        add_run(connection, sealed, hashes, max(committed_at for _, committed_at in rows))
+        add_run(connection, sealed, hashes, newest_at)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -133,16 +145,17 @@ def _move_hashes(connection: sqlite3.Connection, done: int, sealed: int) -> None
 
 def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
     """Delete about half a megabyte of rows, in one transaction; whether there was any."""
-    last, size = None, 0
-    rows = connection.execute("SELECT seq, length(body) + length(hashes) FROM log WHERE seq <= ? ORDER BY seq", (sealed,))
-    for seq, row_bytes in rows:
-        last, size = seq, size + row_bytes
-        if size >= _DELETE_BYTES:
-            break
-    rows.close()
-    if last is not None:
+    (last,) = connection.execute(_SOME, (sealed, _DELETE_ROWS, _DELETE_BYTES)).fetchone()
+    if last is None:
+        return False
+    begin(connection)
+    try:
         connection.execute("DELETE FROM log WHERE seq <= ?", (last,))
-    return last is not None
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return True
 
 
 def check_continuity(connection: sqlite3.Connection, path: Path, state: LakeState) -> None:

@@ -48,10 +48,13 @@ class Spill:
         self._file.close()
 
     def _write(self, table: pa.Table) -> _Run:
-        start = self._file.seek(0, 2)
-        with pa.ipc.new_stream(self._file, table.schema, options=_OPTIONS) as writer:
+        sink = pa.BufferOutputStream()  # into a file of Python's, Arrow takes the interpreter for each buffer of each column
+        with pa.ipc.new_stream(sink, table.schema, options=_OPTIONS) as writer:
             writer.write_table(table, max_chunksize=_BATCH_ROWS)
-        return _Run(start, self._file.tell() - start, table.num_rows)
+        written = sink.getvalue()
+        start = self._file.seek(0, 2)
+        self._file.write(written)
+        return _Run(start, written.size, table.num_rows)
 
     def _read(self, run: _Run) -> Iterator[pa.Table]:
         self._file.seek(run.start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from consentryd.model.event import POSITION, CleanEvent
 from consentryd.model.outcome import Outcome, Reason, Verdict
 from consentryd.storage import block, rejected
 from consentryd.storage.choice import Choices
-from consentryd.storage.database import BUSY_TIMEOUT_MS, open_database
+from consentryd.storage.database import BUSY_TIMEOUT_MS, begin, open_database
 from consentryd.storage.dedup import Dedup, as_hashes
 from consentryd.storage.identity import SqliteIdentityTable
 from consentryd.storage.index import NewSubject, SubjectIndex
@@ -39,7 +38,6 @@ _BROKEN: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite
 _TRIM_EVERY: Final = 256
 #: Letters after which others are let go of without waiting for that.
 _TRIM_LETTERS: Final = 1000
-_RETRY_S: Final = 0.001
 #: Free disk below which the store is not called writable, however little `min_free_bytes` asks for: a batch would not fit.
 _LEAST_ROOM: Final = 1024 * 1024
 
@@ -108,7 +106,7 @@ class Writer:
         if self._broken:
             self._connect()
         try:
-            self._begin()
+            begin(self._connection, self._lock_wait_s)
             # taken under the lock: times of commits are in the order of commits, whichever worker makes them
             now = self._clock.now()
             results, accepted = self._do(tasks, now)
@@ -124,20 +122,6 @@ class Writer:
         if seq:
             self._dedup.note(seq, as_hashes(accepted.hashes), now)
         return results
-
-    def _begin(self) -> None:
-        """Take the write lock. SQLite's own waiting sleeps up to 0.1 s between two tries, and beside a worker that commits without
-        a pause it may go without the lock for seconds."""
-        deadline = time.monotonic() + self._lock_wait_s
-        while True:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_RETRY_S)
-            else:
-                return
 
     def _connect(self) -> None:
         self._connection = open_database(self._path, "region")
