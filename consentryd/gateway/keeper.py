@@ -34,7 +34,6 @@ from consentryd.storage.writer import Transaction
 T = TypeVar("T")
 
 TICK_S: Final = 1.0
-_SEALS_PER_COMPACTION: Final = 4
 #: When the daily work is done again if the store took no commit: to find what is past its time may mean reading much.
 _RETRY: Final = 5 * MINUTE
 #: More than clocks are corrected by in the course of things, and less than matters to what is kept for days.
@@ -64,7 +63,6 @@ class Keeper:
         self._ahead: float | None = None
         self._lakes = {name: DeltaLake(store.root, promoted=settings.analytics.promoted) for name, store in stores.items()}
         self._zone = ZoneInfo(settings.analytics.timezone)
-        self._seals = dict.fromkeys(stores, 0)
         self._retained_at = 0
         self._unnoted: dict[str, list[RetentionReport]] = {name: [] for name in stores}
         self._thread = ThreadPoolExecutor(1, "keeper", initializer=step_back)
@@ -120,13 +118,18 @@ class Keeper:
     def _seal(self, name: str, store: RegionStore) -> None:
         report = Sealer(store.root, self._lakes[name], zone=self._zone).run()
         self._logger.info("sealed", region=name, events=report.events, files=report.files, seconds=round(report.seconds, 3))
-        self._seals[name] += 1
-        if self._seals[name] % _SEALS_PER_COMPACTION == 0:
-            merged = compact(store.root, self._lakes[name], files=self._settings.storage.compact_files, zone=self._zone)
-            if merged.merged:
-                self._logger.info(
-                    "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)
-                )
+        settings = self._settings.storage
+        merged = compact(
+            store.root,
+            self._lakes[name],
+            files=settings.compact_files,
+            zone=self._zone,
+            enough=lambda: store.depth()[0] >= settings.seal_events,
+        )
+        if merged.merged:
+            self._logger.info(
+                "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)
+            )
 
     def _leapt(self) -> bool:
         """Whether the clock went ahead since the last look by more than the time that passed. For a day nothing is deleted for its age then:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +46,19 @@ class CompactionReport:
 
 
 def compact(
-    region: Path, lake: Lake, *, files: int = 8, everything: bool = False, wait_s: float = 0.0, zone: ZoneInfo | None = None
+    region: Path,
+    lake: Lake,
+    *,
+    files: int = 8,
+    everything: bool = False,
+    wait_s: float = 0.0,
+    zone: ZoneInfo | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> CompactionReport:
     """Merge where `files` files of about one size came together; `everything` leaves one file per month and bucket.
 
-    With a `zone`, files get their rollups by its days. Raises `Busy`, `CorruptStore`, `OSError`.
+    Each of these is merged by a commit of its own, until there is `enough` for this time. With a `zone`, files get their rollups by its
+    days. Raises `Busy`, `CorruptStore`, `OSError`.
     """
     started = time.perf_counter()
     merged: list[LakeFile] = []
@@ -59,13 +67,16 @@ def compact(
         lake.heal()
         aliases = _aliases(region)
         for group in choose(lake.state().files, 2 if everything else files, everything=everything):
+            fresh = _rewrite(lake, group, aliases)
+            lake.commit(fresh, group)
             merged += group
-            written += _rewrite(lake, group, aliases)
+            written += fresh
+            if enough():
+                break
         if merged:
-            lake.commit(written, merged)
-        _clean(lake)
-        if zone is not None:
-            roll_up(lake, zone)
+            _clean(lake)
+            if zone is not None:
+                roll_up(lake, zone)
     pa.default_memory_pool().release_unused()
     before, after = (sum(file.size for file in side) for side in (merged, written))
     events = sum(file.events for file in merged)

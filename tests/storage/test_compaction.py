@@ -57,6 +57,17 @@ def test_fewer_files_than_the_setting_are_left_alone(region: Path, lake: Lake, a
     assert lake.state() == before
 
 
+def test_merging_ends_after_a_file_where_something_else_is_due(region: Path, lake: Lake, append: Append) -> None:
+    """A log that fills up meanwhile is sealed first: merging all there was to merge had kept it waiting for minutes."""
+    seal_in_parts(region, lake, append, 4)
+    merged, version = [], lake.state().version
+    while (report := compact(region, lake, files=4, enough=lambda: True)).merged:
+        merged.append((report.merged, report.written))
+        assert whole(lake).equals(sort(table(ROWS)))
+    assert merged == [(4, 1)] * 3
+    assert lake.state().version == version + 3
+
+
 def test_everything_can_be_merged_at_once(region: Path, lake: Lake, append: Append) -> None:
     seal_in_parts(region, lake, append, 3)
     assert compact(region, lake, files=100, everything=True).merged == 9
