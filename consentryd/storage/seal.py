@@ -95,9 +95,10 @@ class Sealer:
         finish(connection, state.sealed)
         remove_orphans(self._lake)
         goal = last_row(connection)
+        slice_events = self._slice_of(connection, state.sealed, goal)
         events = files = 0
         while state.sealed < goal:
-            upto = self._slice(connection, state.sealed, goal)
+            upto = self._upto(connection, state.sealed, goal, slice_events)
             added = self._write(connection, state.sealed, upto)
             state = self._lake.commit(added, sealed=upto)
             finish(connection, state.sealed)
@@ -105,9 +106,15 @@ class Sealer:
             files += len(added)
         return events, files, state.sealed
 
-    def _slice(self, connection: sqlite3.Connection, sealed: int, goal: int) -> int:
+    def _slice_of(self, connection: sqlite3.Connection, sealed: int, goal: int) -> int:
+        """Events of a slice, so that all are of about one size: what a short one leaves is as many files."""
+        (events,) = connection.execute("SELECT sum(events) FROM log WHERE seq > ? AND seq <= ?", (sealed, goal)).fetchone()
+        slices = max(1, round((events or 0) / self._slice_events))
+        return -(-(events or 0) // slices)
+
+    def _upto(self, connection: sqlite3.Connection, sealed: int, goal: int, slice_events: int) -> int:
         """The last row of the next slice."""
-        (enough,) = connection.execute(_ENOUGH, (sealed, goal, self._slice_events)).fetchone()
+        (enough,) = connection.execute(_ENOUGH, (sealed, goal, slice_events)).fetchone()
         return goal if enough is None else int(enough)
 
     def _write(self, connection: sqlite3.Connection, sealed: int, upto: int) -> list[LakeFile]:

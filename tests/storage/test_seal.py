@@ -94,6 +94,14 @@ def test_a_long_log_is_sealed_in_slices(region: Path, lake: Lake, append: Append
     assert (lake.state().sealed, lake_ids(lake)) == (6, ids(ROWS))
 
 
+def test_slices_are_of_one_size(region: Path, lake: Lake, append: Append) -> None:
+    """A short last one would be as many files as a whole one."""
+    append([event(number) for number in range(240)], commit=20)
+    Sealer(region, lake, slice_events=100).run()
+    assert lake.state().version == 1
+    assert sum(file.events for file in lake.state().files) == 240
+
+
 def test_hashes_of_sealed_events_become_one_sorted_run(
     region: Path, lake: Lake, append: Append, database: sqlite3.Connection
 ) -> None:
