@@ -89,6 +89,44 @@ async def test_an_erased_person_does_not_come_back_and_stays_suppressed_and_a_wi
             assert verify_ledger(Ledger(book.connection), [key.verifier for key in office.signing.public()]) is None
 
 
+async def test_who_was_erased_and_came_again_and_chose_comes_back_with_no_backup(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event(None, "phone"), estate.event("u-2"))
+        estate.seal()
+        erased = {row["subject"] for row in estate.rows() if row["event_id"] == "m-1"}
+        back_up(path, backup, estate.clock)
+        estate.finish(estate.ask("erasure", anonymous_id="phone", block="no")["id"])
+        assert await estate.send(estate.event(None, "phone")) == ["stored"]
+        estate.finish(estate.ask("objection", anonymous_id="phone")["id"])
+    report = await asyncio.to_thread(brought_back, path, backup)
+    assert [(each.subjects, each.events) for each in report.regions] == [(1, 1), (0, 0)]
+    with opened(path) as estate:
+        assert [row["event_id"] for row in estate.rows(restricted=False)] == ["m-2"]
+        assert estate.bytes_with(*(form for subject in erased for form in forms_of(subject))) == []
+        assert await estate.send(estate.event(None, "phone")) == ["withdrawn"]
+
+
+async def test_a_backup_made_in_the_middle_of_an_erasure_brings_nothing_back(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1", "phone"), estate.event("u-2"))
+        estate.seal()
+
+        def at_step(step: str) -> None:
+            if step == "hidden" and not backup.exists():
+                back_up(path, backup, estate.clock)
+
+        done = estate.finish(estate.ask("erasure", user_id="u-1")["id"], at_step=at_step)
+        assert done["status"] == "completed"
+    report = await asyncio.to_thread(brought_back, path, backup)
+    assert [(each.subjects, each.events) for each in report.regions] == [(1, 1), (0, 0)]
+    with opened(path) as estate:
+        stored = [estate.offices["eu"].lake.read(file, ["event_id"]) for file in estate.offices["eu"].lake.state().files]
+        assert [row["event_id"] for tables in stored for table in tables for row in table.to_pylist()] == ["m-2"]
+    assert one(path / "eu" / "region.db", "SELECT count(*) FROM tombstone") == 0
+
+
 async def test_after_a_lost_disk_a_later_copy_of_the_database_tells_who_was_erased(tmp_path: Path) -> None:
     path, backup = tmp_path / "data", tmp_path / "backup"
     left, _ = await lived(path, backup)
