@@ -296,6 +296,27 @@ def test_a_full_disk_leaves_no_entry_behind(tmp_path: Path, monkeypatch: pytest.
     assert lake.commit([file]).version == state.version + 1
 
 
+def test_what_nothing_lists_goes_although_the_disk_is_too_full_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = DeltaLake(tmp_path)
+    for number in range(CHECKPOINT_EVERY + 2):
+        lake.commit([put(lake, number * 10)], lake.state().files, sealed=number + 1)
+    state = lake.state()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("consentryd.storage.durable.os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            lake.vacuum()
+    assert [str(path.relative_to(lake.folder)) for path in lake.folder.glob("month=*/*/*")] == [file.path for file in state.files]
+    lake.vacuum()
+    assert len(list((lake.folder / "_delta_log").glob("*.parquet"))) == 1
+    assert DeltaLake(tmp_path).state() == state
+
+
 def test_an_entry_tells_nothing_of_the_machine(tmp_path: Path) -> None:
     lake = DeltaLake(tmp_path)
     grown(lake, CHECKPOINT_EVERY + 3)
