@@ -174,6 +174,29 @@ async def test_a_backup_made_beside_writers_and_a_sealer_is_one_moment(tmp_path:
             assert len({row["event_id"] for row in rows}) == len(rows)
 
 
+async def test_what_a_crash_left_of_an_entry_is_in_no_backup_and_in_no_ones_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may go at the next seal, while the lake's files are copied."""
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+        draft = path / "eu" / "lake" / "_delta_log" / f"{2:020}.json.0badcafe"
+        draft.write_bytes(b"{")
+        plainly, sealed = shutil.copy2, []
+
+        def copy(source: Path, target: Path) -> None:
+            if source.suffix == ".parquet" and not sealed:
+                sealed.append(estate.seal())
+            plainly(source, target)
+
+        monkeypatch.setattr("consentryd.storage.backup.shutil.copy2", copy)
+        back_up(path, tmp_path / "backup", estate.clock)
+        assert sealed
+    assert list((tmp_path / "backup").rglob("*.0badcafe")) == []
+
+
 def test_a_backup_that_was_changed_or_exists_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path / "data") as estate:
         backup = tmp_path / "backup"
