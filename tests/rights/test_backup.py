@@ -19,9 +19,11 @@ from consentryd.model.key import KeyKind
 from consentryd.rights.demand import NamedIdentity
 from consentryd.storage.backup import back_up, check_backup
 from consentryd.storage.control import ControlStore
+from consentryd.storage.database import open_database
 from consentryd.storage.keys import retire_masters, rotate_master
 from consentryd.storage.ledger import Ledger, verify_ledger
 from consentryd.storage.master import DEFAULT_FILE, MasterKey, load_master, write_master
+from consentryd.storage.member import read_members, record_members
 from consentryd.storage.restore import RestoreReport, place_for_old, restore
 from consentryd.storage.scan import forms_of
 from consentryd.storage.tenancy import serving
@@ -125,6 +127,30 @@ async def test_a_backup_made_in_the_middle_of_an_erasure_brings_nothing_back(tmp
         stored = [estate.offices["eu"].lake.read(file, ["event_id"]) for file in estate.offices["eu"].lake.state().files]
         assert [row["event_id"] for tables in stored for table in tables for row in table.to_pylist()] == ["m-2"]
     assert one(path / "eu" / "region.db", "SELECT count(*) FROM tombstone") == 0
+
+
+async def test_who_was_merged_after_a_backup_into_somebody_it_does_not_know_can_be_erased_for_good(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "data", tmp_path / "first", tmp_path / "second"
+    with opened(path) as estate:
+        await estate.send(estate.event(None, "phone"))
+        back_up(path, first, estate.clock)
+        await estate.send(estate.event("u-1"), estate.event("u-1", "phone"))
+        (into,) = {row["subject"] for row in estate.rows()}
+    await asyncio.to_thread(brought_back, path, first)
+    shutil.rmtree(tmp_path / "data.before-restore")
+    with opened(path) as estate:
+        estate.seal()
+        assert [row["subject"] for row in estate.rows()] == [into]
+        with closing(open_database(path / "eu" / "region.db", "region")) as connection:
+            record_members(connection, "buyers", 1, [into], estate.clock.now())
+            assert read_members(connection, "buyers") == {into}
+        back_up(path, second, estate.clock)
+        estate.finish(estate.ask("erasure", anonymous_id="phone")["id"])
+        assert estate.rows() == []
+    report = await asyncio.to_thread(brought_back, path, second)
+    assert [each.events for each in report.regions] == [1, 0]
+    with opened(path) as estate:
+        assert estate.rows(restricted=False) == []
 
 
 async def test_after_a_lost_disk_a_later_copy_of_the_database_tells_who_was_erased(tmp_path: Path) -> None:

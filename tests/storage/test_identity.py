@@ -157,6 +157,7 @@ SOMEBODY_SEVEN = {
     "identity": "INSERT INTO identity VALUES (x'00', 7, 0, 0)",
     "email": "INSERT INTO email VALUES (x'00', 7, 0)",
     "alias": "INSERT INTO alias VALUES (7, 8, 0)",
+    "merge": "INSERT INTO alias VALUES (6, 7, 0)",
 }
 
 
