@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.error import CorruptStore, Unavailable
+from consentryd.storage.subject import SubjectTaken
 
 #: At most one line for a region and cause in so many seconds; the next says how many failed without one.
 SILENCE_S: Final = 10.0
@@ -86,7 +87,7 @@ def cause_of(error: Exception) -> Cause:
         return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, Cause.OTHER)
     if isinstance(error, OSError):
         return _OF_SYSTEM.get(error.errno or 0, Cause.IO)
-    if isinstance(error, Unavailable):  # the writer raises it where too little of the disk is left
+    if isinstance(error, Unavailable) and not isinstance(error, SubjectTaken):  # raised where too little of the disk is left
         return Cause.DISK_FULL
     return Cause.DAMAGED if isinstance(error, CorruptStore) else Cause.OTHER
 

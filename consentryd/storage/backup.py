@@ -133,6 +133,7 @@ def _copy_region(root: Path, target: Path) -> None:
     target.mkdir(mode=0o700)
     with lake.reading():
         with lake.writing(WAIT_S):
+            lake.heal()  # what is listed now stays; drafts a crash left would be gone at the next seal, before they are copied
             copy_database(root / "region.db", target / "region.db", "region")
             state = lake.state()
             files = [lake.folder / file.path for file in state.files]

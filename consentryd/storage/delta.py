@@ -194,10 +194,11 @@ class DeltaLake:
 
     def vacuum(self, wait_s: float = 0.0) -> list[str]:
         with self._lease.deleting(wait_s):
-            self._log.trim()
             if self.scratch is not None:
                 shutil.rmtree(self.scratch, ignore_errors=True)
-            return self._delete_unlisted()
+            deleted = self._delete_unlisted()
+            self._log.trim()  # last: on a full disk a checkpoint finds no room before something went
+            return deleted
 
     def writing(self, wait_s: float = 0.0) -> AbstractContextManager[None]:
         return self._lease.writing(wait_s)

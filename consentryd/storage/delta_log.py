@@ -28,6 +28,7 @@ from consentryd.storage.schema import EVENT_SCHEMA
 
 APPLICATION: Final = "consentry-log"
 CHECKPOINT_EVERY: Final = 20
+_LOOKS: Final = 10
 
 _ENTRY: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 _LAST_CHECKPOINT: Final = "_last_checkpoint"
@@ -37,6 +38,10 @@ _READER: Final = 1
 _WRITER: Final = 2
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+#: What of a checkpoint is read, and the key in its footer under which stands the digest of that.
+_READ: Final = ["protocol", "metaData", "add", "txn"]
+_DIGEST: Final = b"digest"
 
 _MAP: Final = pa.map_(pa.string(), pa.string())
 _CHECKPOINT: Final = pa.schema(
@@ -135,8 +140,9 @@ class DeltaLog:
         actions += [{"add": _add(file, _now(), changes=False)} for file in known.files.values()]
         actions.append({"txn": {"appId": APPLICATION, "version": known.sealed}})
         path = self.folder / f"{known.number:020}.checkpoint.parquet"
+        table = pa.Table.from_pylist(actions, _CHECKPOINT)
+        table = table.replace_schema_metadata({_DIGEST: _digest_of(_rows(table.select(_READ)))})
         with replacing(path) as sink:
-            table = pa.Table.from_pylist(actions, _CHECKPOINT)
             pq.write_table(table, sink, compression="zstd", write_statistics=False, write_page_checksum=True)
         told = {
             "version": known.number,
@@ -157,26 +163,41 @@ class DeltaLog:
         return sorted((int(found[1]), found[2]) for found in map(_ENTRY.fullmatch, names) if found)
 
     def _read(self) -> _Version:
-        entries = self._entries()
-        newest = entries[-1][0] if entries else -1
-        known = self._known
-        if newest == known.number:
+        known, entries = self._known, self._entries()
+        if entries and entries[-1][0] == known.number:
             return known
-        checkpoint = _last_checkpoint(entries)
-        try:
-            if not checkpoint <= known.number <= newest:
-                known = _NONE if checkpoint < 0 else self._from_checkpoint(checkpoint)
-            for number in range(known.number + 1, newest + 1):
-                known = _applied(known, number, self._actions(number))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise CorruptStore(f"the lake's table log {self.folder} cannot be read: {_said(error)}") from error
-        self._known = known
+        for _ in range(_LOOKS):
+            try:
+                known = self._read_on(known, entries)
+            except FileNotFoundError as error:
+                before, entries = entries, self._entries()
+                if entries == before:
+                    raise self._unreadable(error) from error
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+                raise self._unreadable(error) from error
+            else:
+                self._known = known
+                return known
+        raise CorruptStore(f"the lake's table log {self.folder} cannot be read: its entries go faster than they are read")
+
+    def _read_on(self, known: _Version, entries: Sequence[tuple[int, str]]) -> _Version:
+        """Raises `FileNotFoundError` also where entries were trimmed meanwhile, as happens to who looks without a lease."""
+        newest, checkpoint = entries[-1][0] if entries else -1, _last_checkpoint(entries)
+        if not checkpoint <= known.number <= newest:
+            known = _NONE if checkpoint < 0 else self._from_checkpoint(checkpoint)
+        for number in range(known.number + 1, newest + 1):
+            known = _applied(known, number, self._actions(number))
         return known
+
+    def _unreadable(self, error: BaseException) -> CorruptStore:
+        return CorruptStore(f"the lake's table log {self.folder} cannot be read: {_said(error)}")
 
     def _from_checkpoint(self, number: int) -> _Version:
         path = self.folder / f"{number:020}.checkpoint.parquet"
-        table = pq.read_table(path, columns=["protocol", "metaData", "add", "txn"], page_checksum_verification=True)
-        rows = table.to_pylist(maps_as_pydicts="strict")
+        table = pq.read_table(path, columns=_READ, page_checksum_verification=True)
+        rows = _rows(table)
+        if (table.schema.metadata or {}).get(_DIGEST) not in {None, _digest_of(rows)}:
+            raise ValueError(f"checkpoint {number} is not what was written")
         return _applied(_NONE, number, ({kind: told for kind, told in row.items() if told is not None} for row in rows))
 
     def _actions(self, number: int) -> list[Action]:
@@ -207,6 +228,16 @@ def _applied(before: _Version, number: int, actions: Iterable[Action]) -> _Versi
     if not table:
         raise ValueError(f"it begins at entry {number}, which makes no table")
     return _Version(number, table, sealed, files)
+
+
+def _rows(checkpoint: pa.Table) -> list[Action]:
+    rows: list[Action] = checkpoint.to_pylist(maps_as_pydicts="strict")
+    return rows
+
+
+def _digest_of(rows: list[Action]) -> bytes:
+    """Pages have checksums, but nothing guards their headers and the footer: they say how many rows there are, and of which type."""
+    return _digest(orjson.dumps(rows, option=orjson.OPT_SORT_KEYS)).encode()
 
 
 def _last_checkpoint(entries: Sequence[tuple[int, str]]) -> int:
@@ -304,7 +335,7 @@ def _file(add: Action) -> LakeFile:
 
 
 def _timestamp(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds // 1000 / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + timedelta(milliseconds=microseconds // 1000)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _microseconds(timestamp: str) -> int:

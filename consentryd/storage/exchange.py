@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,9 @@ from consentryd.storage.lake import Change, LakeFile, Subjects, holds
 from consentryd.storage.parquet import CODED, better_plain, group_of
 from consentryd.storage.promoted import fields, pointers_in
 from consentryd.storage.schema import EVENT_SCHEMA
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def groups_with(path: Path, subjects: Subjects) -> list[int]:
@@ -53,7 +57,7 @@ def described(path: Path, name: str, old: LakeFile) -> LakeFile | None:
     if not metadata.num_rows:
         return None
     times, sites = _bounds(metadata, "time"), _bounds(metadata, "site")
-    low, high = (int(bound.timestamp()) * 1_000_000 + bound.microsecond for bound in times)
+    low, high = ((bound - _EPOCH) // _MICROSECOND for bound in times)
     return old._replace(
         path=name,
         events=metadata.num_rows,

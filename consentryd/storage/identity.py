@@ -114,7 +114,7 @@ class SqliteIdentityTable:
     def merge(self, loser: int, winner: Owner, now: int) -> None:
         self._admit(winner.subject)
         self._hand_over(loser, winner, now)
-        self._new_subjects.discard(loser)
+        self._admit(loser)
         self._choices.merge(loser, winner.subject, now)
         self._connection.execute("UPDATE alias SET becomes = ? WHERE becomes = ?", (winner.subject, loser))
         self._connection.execute(

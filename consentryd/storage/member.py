@@ -120,7 +120,8 @@ def _enter(connection: sqlite3.Connection, cohort: str, subjects: Sequence[int],
     for part in _parts(subjects):
         statement = (
             "INSERT INTO cohort_spell (subject, cohort, entered_at) SELECT ?1, ?2, ?3 "
-            "WHERE (EXISTS (SELECT 1 FROM identity WHERE subject = ?1) OR EXISTS (SELECT 1 FROM email WHERE subject = ?1)) "
+            "WHERE (EXISTS (SELECT 1 FROM identity WHERE subject = ?1) OR EXISTS (SELECT 1 FROM email WHERE subject = ?1) "
+            "OR EXISTS (SELECT 1 FROM alias WHERE becomes = ?1)) "
             "AND NOT EXISTS (SELECT 1 FROM cohort_spell WHERE subject = ?1 AND cohort = ?2 AND left_at IS NULL) "
             "ON CONFLICT DO UPDATE SET left_at = NULL"
         )

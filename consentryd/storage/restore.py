@@ -38,7 +38,7 @@ from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
 from consentryd.storage.seal import Sealer
 from consentryd.storage.tenancy import vacated
-from consentryd.storage.tombstone import bury, forget_tombstones, returned
+from consentryd.storage.tombstone import bury, forget_tombstones, present, returned
 
 WAIT_S: Final = 120.0
 
@@ -149,8 +149,9 @@ def _restore_region(
     folder, keys = staging / region, open_region_keys(staging, region, master)
     with closing(open_database(folder / "region.db", "region")) as connection:
         size = Ledger(connection).size
+        there = present(connection)  # before who came again after an erasure, and chose, takes the place of who they were
         carry(connection, later, region)
-        back = [subject for subject, _ in returned(connection, keys.identity)]
+        back = returned(connection, there, keys.identity)
         events = _erase_again(connection, folder, back, keys.identity, clock.now())
         connection.execute("BEGIN IMMEDIATE")
         rectified = hide_refused(connection, size, keeps)

@@ -10,11 +10,15 @@ import orjson
 
 from consentryd.model.error import Unavailable
 
-SUBJECTS: Final = "SELECT subject FROM identity UNION SELECT subject FROM email UNION SELECT subject FROM alias"
+#: After a restore a merge that was carried over may lead to somebody whom nothing else leads to.
+SUBJECTS: Final = (
+    "SELECT subject FROM identity UNION SELECT subject FROM email UNION SELECT subject FROM alias UNION SELECT becomes FROM alias"
+)
 #: Of ids as JSON numbers, how many are somebody's.
 _TAKEN: Final = """
 SELECT count(*) FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM identity WHERE subject = value)
 OR EXISTS (SELECT 1 FROM email WHERE subject = value) OR EXISTS (SELECT 1 FROM alias WHERE subject = value)
+OR EXISTS (SELECT 1 FROM alias WHERE becomes = value)
 """
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from consentryd.storage.subject import SUBJECTS
@@ -62,12 +63,13 @@ def mark_of(subject: int, key: bytes) -> bytes:
     return hashlib.blake2b(subject.to_bytes(8, "big"), digest_size=16, key=key, person=b"erased").digest()
 
 
-def returned(connection: sqlite3.Connection, key: bytes) -> Iterator[tuple[int, str]]:
-    """Subjects of the index that were erased before, with the request that did it: a restored backup brought them back."""
-    marks = dict(connection.execute("SELECT mark, request FROM erased"))
-    if not marks:
-        return
-    for (subject,) in connection.execute(SUBJECTS):
-        request = marks.get(mark_of(subject, key))
-        if request is not None:
-            yield subject, request
+def present(connection: sqlite3.Connection) -> npt.NDArray[np.int64]:
+    """Whoever may have events: the subjects of the index, and those whose erasure is under way, who left it first."""
+    rows = connection.execute(f"{SUBJECTS} UNION SELECT subject FROM tombstone")  # noqa: S608 - our own names
+    return np.fromiter((subject for (subject,) in rows), np.int64)
+
+
+def returned(connection: sqlite3.Connection, subjects: npt.NDArray[np.int64], key: bytes) -> list[int]:
+    """Those of the subjects who were erased: a restored backup brought them back."""
+    marks = {mark for (mark,) in connection.execute("SELECT mark FROM erased")}
+    return [subject for subject in map(int, subjects) if mark_of(subject, key) in marks] if marks else []

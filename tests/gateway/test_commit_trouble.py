@@ -12,6 +12,7 @@ from consentryd.gateway.commit_trouble import SILENCE_S, Cause, CommitTrouble, c
 from consentryd.gateway.logs import open_logger
 from consentryd.gateway.metrics import Metrics
 from consentryd.model.error import CorruptStore, Unavailable
+from consentryd.storage.subject import SubjectTaken
 
 
 def of_sqlite(code, text="it failed", kind=sqlite3.OperationalError):
@@ -26,6 +27,7 @@ def of_sqlite(code, text="it failed", kind=sqlite3.OperationalError):
         (of_sqlite(sqlite3.SQLITE_FULL), Cause.DISK_FULL),
         (OSError(errno.ENOSPC, "No space left on device"), Cause.DISK_FULL),
         (Unavailable("store_unavailable", "The disk is nearly full."), Cause.DISK_FULL),
+        (SubjectTaken("store_unavailable", "A new subject drew the id of another."), Cause.OTHER),
         (of_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT), Cause.LOCKED),
         (of_sqlite(sqlite3.SQLITE_READONLY_DIRECTORY), Cause.READ_ONLY),
         (OSError(errno.EROFS, "Read-only file system"), Cause.READ_ONLY),

@@ -19,9 +19,11 @@ from consentryd.model.key import KeyKind
 from consentryd.rights.demand import NamedIdentity
 from consentryd.storage.backup import back_up, check_backup
 from consentryd.storage.control import ControlStore
+from consentryd.storage.database import open_database
 from consentryd.storage.keys import retire_masters, rotate_master
 from consentryd.storage.ledger import Ledger, verify_ledger
 from consentryd.storage.master import DEFAULT_FILE, MasterKey, load_master, write_master
+from consentryd.storage.member import read_members, record_members
 from consentryd.storage.restore import RestoreReport, place_for_old, restore
 from consentryd.storage.scan import forms_of
 from consentryd.storage.tenancy import serving
@@ -89,6 +91,68 @@ async def test_an_erased_person_does_not_come_back_and_stays_suppressed_and_a_wi
             assert verify_ledger(Ledger(book.connection), [key.verifier for key in office.signing.public()]) is None
 
 
+async def test_who_was_erased_and_came_again_and_chose_comes_back_with_no_backup(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event(None, "phone"), estate.event("u-2"))
+        estate.seal()
+        erased = {row["subject"] for row in estate.rows() if row["event_id"] == "m-1"}
+        back_up(path, backup, estate.clock)
+        estate.finish(estate.ask("erasure", anonymous_id="phone", block="no")["id"])
+        assert await estate.send(estate.event(None, "phone")) == ["stored"]
+        estate.finish(estate.ask("objection", anonymous_id="phone")["id"])
+    report = await asyncio.to_thread(brought_back, path, backup)
+    assert [(each.subjects, each.events) for each in report.regions] == [(1, 1), (0, 0)]
+    with opened(path) as estate:
+        assert [row["event_id"] for row in estate.rows(restricted=False)] == ["m-2"]
+        assert estate.bytes_with(*(form for subject in erased for form in forms_of(subject))) == []
+        assert await estate.send(estate.event(None, "phone")) == ["withdrawn"]
+
+
+async def test_a_backup_made_in_the_middle_of_an_erasure_brings_nothing_back(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1", "phone"), estate.event("u-2"))
+        estate.seal()
+
+        def at_step(step: str) -> None:
+            if step == "hidden" and not backup.exists():
+                back_up(path, backup, estate.clock)
+
+        done = estate.finish(estate.ask("erasure", user_id="u-1")["id"], at_step=at_step)
+        assert done["status"] == "completed"
+    report = await asyncio.to_thread(brought_back, path, backup)
+    assert [(each.subjects, each.events) for each in report.regions] == [(1, 1), (0, 0)]
+    with opened(path) as estate:
+        stored = [estate.offices["eu"].lake.read(file, ["event_id"]) for file in estate.offices["eu"].lake.state().files]
+        assert [row["event_id"] for tables in stored for table in tables for row in table.to_pylist()] == ["m-2"]
+    assert one(path / "eu" / "region.db", "SELECT count(*) FROM tombstone") == 0
+
+
+async def test_who_was_merged_after_a_backup_into_somebody_it_does_not_know_can_be_erased_for_good(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "data", tmp_path / "first", tmp_path / "second"
+    with opened(path) as estate:
+        await estate.send(estate.event(None, "phone"))
+        back_up(path, first, estate.clock)
+        await estate.send(estate.event("u-1"), estate.event("u-1", "phone"))
+        (into,) = {row["subject"] for row in estate.rows()}
+    await asyncio.to_thread(brought_back, path, first)
+    shutil.rmtree(tmp_path / "data.before-restore")
+    with opened(path) as estate:
+        estate.seal()
+        assert [row["subject"] for row in estate.rows()] == [into]
+        with closing(open_database(path / "eu" / "region.db", "region")) as connection:
+            record_members(connection, "buyers", 1, [into], estate.clock.now())
+            assert read_members(connection, "buyers") == {into}
+        back_up(path, second, estate.clock)
+        estate.finish(estate.ask("erasure", anonymous_id="phone")["id"])
+        assert estate.rows() == []
+    report = await asyncio.to_thread(brought_back, path, second)
+    assert [each.events for each in report.regions] == [1, 0]
+    with opened(path) as estate:
+        assert estate.rows(restricted=False) == []
+
+
 async def test_after_a_lost_disk_a_later_copy_of_the_database_tells_who_was_erased(tmp_path: Path) -> None:
     path, backup = tmp_path / "data", tmp_path / "backup"
     left, _ = await lived(path, backup)
@@ -134,6 +198,29 @@ async def test_a_backup_made_beside_writers_and_a_sealer_is_one_moment(tmp_path:
             rows = restored.rows()
             assert len(rows) % 20 == 1
             assert len({row["event_id"] for row in rows}) == len(rows)
+
+
+async def test_what_a_crash_left_of_an_entry_is_in_no_backup_and_in_no_ones_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may go at the next seal, while the lake's files are copied."""
+    path = tmp_path / "data"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+        draft = path / "eu" / "lake" / "_delta_log" / f"{2:020}.json.0badcafe"
+        draft.write_bytes(b"{")
+        plainly, sealed = shutil.copy2, []
+
+        def copy(source: Path, target: Path) -> None:
+            if source.suffix == ".parquet" and not sealed:
+                sealed.append(estate.seal())
+            plainly(source, target)
+
+        monkeypatch.setattr("consentryd.storage.backup.shutil.copy2", copy)
+        back_up(path, tmp_path / "backup", estate.clock)
+        assert sealed
+    assert list((tmp_path / "backup").rglob("*.0badcafe")) == []
 
 
 def test_a_backup_that_was_changed_or_exists_is_refused(tmp_path: Path) -> None:

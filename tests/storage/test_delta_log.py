@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.transaction import AddAction, RemoveAction
@@ -143,6 +144,26 @@ def test_what_others_commit_is_read_on_from_what_is_known(tmp_path: Path, monkey
     assert mine.state() == other.state() == DeltaLake(tmp_path).state()
 
 
+def test_who_looks_without_a_lease_while_entries_go_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = DeltaLake(tmp_path)
+    state = grown(lake, CHECKPOINT_EVERY + 2)
+    plainly = DeltaLog._entries
+
+    def before_they_went(log: DeltaLog) -> list[tuple[int, str]]:
+        monkeypatch.setattr(DeltaLog, "_entries", plainly)
+        seen = log._entries()
+        lake.vacuum()
+        assert log._entries() != seen
+        return seen
+
+    monkeypatch.setattr(DeltaLog, "_entries", before_they_went)
+    assert DeltaLog(lake.folder).state() == state
+    entry(lake, state.version - 1).touch()
+    (lake.folder / "_delta_log" / f"{state.version:020}.checkpoint.parquet").unlink()
+    with pytest.raises(CorruptStore, match="cannot be read"):
+        DeltaLog(lake.folder).state()
+
+
 def without(kind: str) -> Callable[[Path], None]:
     def drop(path: Path) -> None:
         path.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in actions(path) if kind not in each))
@@ -199,6 +220,32 @@ def test_a_checkpoint_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
             DeltaLake(tmp_path).state()
 
 
+def test_a_checkpoint_is_what_was_written_whatever_its_pages_and_footer_say(tmp_path: Path) -> None:
+    """A flipped bit in the footer, or in a page's header, gave fewer files, or said that nothing was sealed, and no checksum differed."""
+    lake = DeltaLake(tmp_path)
+    state = grown(lake, CHECKPOINT_EVERY + 2)
+    lake.vacuum()
+    (checkpoint,) = (lake.folder / "_delta_log").glob("*.parquet")
+    whole = pq.read_table(checkpoint)
+    actions = whole.to_pylist()
+    assert DeltaLake(tmp_path).state() == state
+    for fewer in (actions[:-1], [*actions[:3], *actions[4:]], [*actions[:-1], {"txn": {**actions[-1]["txn"], "version": 3}}]):
+        pq.write_table(pa.Table.from_pylist(fewer, whole.schema), checkpoint, write_page_checksum=True)
+        with pytest.raises(CorruptStore, match="is not what was written"):
+            DeltaLake(tmp_path).state()
+    pq.write_table(whole.replace_schema_metadata(None), checkpoint)  # as it was until there were digests
+    assert DeltaLake(tmp_path).state() == state
+
+
+@pytest.mark.parametrize("at", [-62_135_596_799_999, -1_500, -1, 0, 1_700_000_000_001, 16_725_225_600_123, 253_402_300_799_999])
+def test_bounds_of_times_are_told_to_the_millisecond(tmp_path: Path, at: int) -> None:
+    log = DeltaLog(tmp_path)
+    log.folder.mkdir()
+    file = LakeFile("one.parquet", "2026-01", 3, 1, 1, at * 1000, at * 1000, ("a", "a"))
+    log.append([file], [], 1)
+    assert DeltaLog(tmp_path).state().files == (file,)
+
+
 def test_a_table_of_a_later_protocol_is_refused(tmp_path: Path) -> None:
     lake = DeltaLake(tmp_path)
     lake.commit([put(lake)])
@@ -247,6 +294,27 @@ def test_a_full_disk_leaves_no_entry_behind(tmp_path: Path, monkeypatch: pytest.
     assert sorted(path.name for path in (lake.folder / "_delta_log").iterdir()) == [f"{0:020}.json", f"{1:020}.json"]
     assert lake.state() == state
     assert lake.commit([file]).version == state.version + 1
+
+
+def test_what_nothing_lists_goes_although_the_disk_is_too_full_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = DeltaLake(tmp_path)
+    for number in range(CHECKPOINT_EVERY + 2):
+        lake.commit([put(lake, number * 10)], lake.state().files, sealed=number + 1)
+    state = lake.state()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("consentryd.storage.durable.os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            lake.vacuum()
+    assert [str(path.relative_to(lake.folder)) for path in lake.folder.glob("month=*/*/*")] == [file.path for file in state.files]
+    lake.vacuum()
+    assert len(list((lake.folder / "_delta_log").glob("*.parquet"))) == 1
+    assert DeltaLake(tmp_path).state() == state
 
 
 def test_an_entry_tells_nothing_of_the_machine(tmp_path: Path) -> None:

@@ -133,6 +133,18 @@ def declared(path: Path) -> set[str]:
     return {field.name for field in pq.read_schema(path) if not field.nullable}
 
 
+@pytest.mark.parametrize("start", [-2_000_000, -61_555_507_200_000_000, 16_725_225_600_000_000])
+def test_bounds_of_a_rewritten_file_hold_its_times_also_before_1970(tmp_path: Path, start: int) -> None:
+    times = [start + number * 1_499 for number in range(1_000)]
+    rows = sort(table([event(number, subject=number, lane="consented", time=time) for number, time in enumerate(times)]))
+    lake = DeltaLake(tmp_path)
+    file = lake.write("1969-12", 0, [rows])
+    assert file is not None
+    fresh = lake.rewrite(file, np.array([500], np.int64), leaving_out(500))
+    assert fresh is not None
+    assert (fresh.first, fresh.last) == (file.first, file.last) == (times[0], -(-times[-1] // 1000) * 1000)
+
+
 def test_the_lake_rewrites_only_what_holds_the_subjects_and_says_what_the_new_file_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,18 +153,37 @@ def test_all_that_is_new_is_written_whatever_its_number(database: sqlite3.Connec
     assert set(stored) == {(digest(str(number)), *owner, NOW) for number, owner in enumerate(people)}
 
 
-@pytest.mark.parametrize("taken", ["identity", "email", "alias"])
+SOMEBODY_SEVEN = {
+    "identity": "INSERT INTO identity VALUES (x'00', 7, 0, 0)",
+    "email": "INSERT INTO email VALUES (x'00', 7, 0)",
+    "alias": "INSERT INTO alias VALUES (7, 8, 0)",
+    "merge": "INSERT INTO alias VALUES (6, 7, 0)",
+}
+
+
+@pytest.mark.parametrize("taken", SOMEBODY_SEVEN)
 def test_no_newcomer_gets_the_subject_of_another(region: Path, database: sqlite3.Connection, taken: str) -> None:
-    rows = {
-        "identity": "INSERT INTO identity VALUES (x'00', 7, 0, 0)",
-        "email": "INSERT INTO email VALUES (x'00', 7, 0)",
-        "alias": "INSERT INTO alias VALUES (7, 8, 0)",
-    }
-    database.execute(rows[taken])
+    database.execute(SOMEBODY_SEVEN[taken])
     numbers = iter([7, 9])
     writer = Writer(region / "region.db", Storage(min_free_bytes=0), ManualClock(NOW), lambda: next(numbers))
     with pytest.raises(SubjectTaken):
         writer.commit([Task(events=[event(1, None, digest("a"))])])
     assert database.execute("SELECT count(*) FROM log").fetchone() == (0,)
     assert writer.commit([Task(events=[event(1, None, digest("a"))])]) == [[Outcome.STORED]]
+    writer.close()
+
+
+@pytest.mark.parametrize("taken", SOMEBODY_SEVEN)
+def test_nobody_is_merged_because_a_newcomer_drew_their_subject(region: Path, database: sqlite3.Connection, taken: str) -> None:
+    database.execute(SOMEBODY_SEVEN[taken])
+    numbers = iter([5, 7, 9])
+    writer = Writer(region / "region.db", Storage(min_free_bytes=0), ManualClock(NOW), lambda: next(numbers))
+    writer.commit([Task(events=[event(1, digest("u"), None)])])
+    before = database.execute("SELECT * FROM alias").fetchall()
+    met = [event(2, None, digest("a")), event(3, digest("u"), digest("a"))]
+    with pytest.raises(SubjectTaken):
+        writer.commit([Task(events=met)])
+    assert database.execute("SELECT * FROM alias").fetchall() == before
+    assert writer.commit([Task(events=met)]) == [[Outcome.STORED, Outcome.STORED]]
+    assert (9, 5) in database.execute("SELECT subject, becomes FROM alias").fetchall()
     writer.close()
