@@ -86,10 +86,21 @@ def _following(start: datetime, first: int, interval: Interval, zone: ZoneInfo) 
             past = timedelta(minutes=shown.minute % _MINUTES[interval], seconds=shown.second, microseconds=shown.microsecond)
             edge += (timedelta(minutes=_MINUTES[interval]) - past) // MICROSECOND
             yield edge
-    count = 0
+    yield from starts(start, interval, zone, 1)
+
+
+def starts(local: datetime, interval: Interval, zone: ZoneInfo, stride: int) -> Iterator[int]:
+    """Instants at which the buckets begin that follow one by its local start, or with a stride of -1 precede it.
+
+    A day that clocks skip whole, as Apia did the 30th of December 2011, is no bucket.
+    """
+    last, count = instant_of(local, zone), 0
     while True:
-        count += 1
-        yield instant_of(step(start, interval, count), zone)
+        count += stride
+        start = instant_of(step(local, interval, count), zone)
+        if start != last:
+            yield start
+        last = start
 
 
 def index_sql(time: str, bounds: Sequence[int]) -> str:

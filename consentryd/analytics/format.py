@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -19,8 +20,8 @@ CSV: Final = "text/csv"
 ARROW: Final = "application/vnd.apache.arrow.stream"
 PARQUET: Final = "application/vnd.apache.parquet"
 
-#: A cell that begins so is a formula to a spreadsheet.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: A cell that begins so is a formula to a spreadsheet; money below 0 is a number.
+_FORMULA: Final = re.compile(r"[=+@\t\r]|-(?!\d+(\.\d+)?\Z)", re.ASCII)
 
 
 def encode(result: Envelope, media_type: str) -> bytes:
@@ -69,7 +70,7 @@ def _defused(column: Any) -> Any:
         column = pa.chunked_array([[None if each is None else _json(each) for each in column.to_pylist()]], pa.string())
     if not pa.types.is_string(column.type):
         return column.cast(pa.string()) if pa.types.is_null(column.type) else column
-    texts = [f"'{text}" if text is not None and text.startswith(_FORMULA) else text for text in column.to_pylist()]
+    texts = [f"'{text}" if text is not None and _FORMULA.match(text) else text for text in column.to_pylist()]
     return pa.array(texts, pa.string())
 
 

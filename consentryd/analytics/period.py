@@ -6,12 +6,13 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field
 
-from consentryd.analytics.calendar import Interval, add_months, edges, floor, instant_of, label_of, local_of, step
+from consentryd.analytics.calendar import Interval, add_months, edges, floor, instant_of, label_of, local_of, starts, step
 from consentryd.analytics.shape import Shape
 from consentryd.model.error import Unprocessable
 
@@ -104,7 +105,7 @@ def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, 
     local_now = local_of(now, zone)
     start, named_end = _parse(wanted.from_, local_now, week_start)
     end = _end(wanted.to, None if _DAY.fullmatch(wanted.from_) else named_end, local_now, week_start)
-    if end <= start:
+    if end <= start or instant_of(end, zone) == instant_of(start, zone):
         raise Unprocessable("invalid", "The range ends before it begins.", field="range")
     first = floor(start, interval, week_start)
     bounds = edges(first, end, interval, zone, MAX_BUCKETS)
@@ -128,9 +129,7 @@ def previous(period: Period) -> Period:
     if period.interval in {"minute", "hour"} or not (_begins(period, period.since) and _begins(period, period.until)):
         width = period.until - period.since
         return _moved(period, tuple(edge - width for edge in period.edges))
-    first = step(_civil(period, period.since), period.interval, -period.buckets)
-    inner = tuple(instant_of(step(first, period.interval, count), period.zone) for count in range(period.buckets))
-    return _moved(period, (*inner, period.since))
+    return earlier(period, period.buckets)
 
 
 def year_before(period: Period) -> Period:
@@ -171,9 +170,10 @@ def elapsed(period: Period, moved: Period, now: int) -> Period:
 
 def by_day(period: Period, before: int = 0) -> Period:
     """The local days that a period touches, and `before` days ahead of it."""
-    first = floor(local_of(period.since, period.zone), "day", 1) - timedelta(days=before)
+    first = floor(local_of(period.since, period.zone), "day", 1)
     last = local_of(period.until - 1, period.zone) + timedelta(microseconds=1)
-    return Period(edges(first, last, "day", period.zone, 2 * MAX_BUCKETS), "day", period.zone, period.week_start)
+    days = Period(edges(first, last, "day", period.zone, 2 * MAX_BUCKETS), "day", period.zone, period.week_start)
+    return _moved(days, (*earlier(days, before).edges[:-1], *days.edges))
 
 
 def days_of(period: Period) -> Range:
@@ -190,9 +190,8 @@ def exactly(period: Period) -> Range:
 
 def earlier(period: Period, buckets: int) -> Period:
     """The whole buckets immediately before."""
-    first = step(floor(local_of(period.since, period.zone), period.interval, period.week_start), period.interval, -buckets)
-    starts = [instant_of(step(first, period.interval, count), period.zone) for count in range(buckets)]
-    return _moved(period, (*starts, period.since))
+    before = islice(starts(_floor(period, period.since), period.interval, period.zone, -1), buckets)
+    return _moved(period, (*reversed(list(before)), period.since))
 
 
 def later(period: Period, buckets: int) -> Period:

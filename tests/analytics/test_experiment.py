@@ -142,6 +142,17 @@ def test_means_are_welchs_test_also_where_outliers_are_brought_down(lab, rows, s
     assert arm.detectable == pytest.approx(close, rel=0.02)
 
 
+def test_a_retention_that_ends_after_the_window_is_counted_to_its_end(shop):
+    shop.add(
+        (1, "2026-02-14", "exposed", {"variant": "old"}),
+        (2, "2026-02-14", "exposed", {"variant": "new"}),
+        (2, "2026-02-20", "viewed"),
+    )
+    metrics = [{"name": "back", "type": "retention", "event": {"event": "viewed"}, "from_days": 1, "to_days": 8}]
+    for window in (None, 1):
+        assert shop.ask(NOW, **BASE, metrics=metrics, window_days=window).arms[0].total == 1
+
+
 def test_a_retention_that_cannot_be_known_yet_leaves_the_subject_out(shop):
     shop.add(
         (1, "2026-02-02", "exposed", {"variant": "old"}),

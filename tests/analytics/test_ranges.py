@@ -10,6 +10,7 @@ import pytest
 from consentryd.analytics.calendar import label_of
 from consentryd.analytics.period import Range, resolve
 from consentryd.model.clock import HOUR
+from consentryd.model.error import Unprocessable
 from tests.analytics.site import NOW, Shop, instant, values
 
 TRENDS = {"kind": "trends", "series": [{}]}
@@ -39,6 +40,25 @@ def test_a_range_begins_and_ends_with_the_days_it_names(wanted, first, last):
     days = [label[:10] for label in period.labels()]
     assert (days[0], days[-1]) == (first, last)
     assert label_of(period.since, period.zone)[10:16] == label_of(period.until, period.zone)[10:16] == "T00:00"
+
+
+def test_a_day_that_clocks_skip_is_no_bucket(shop):
+    """Apia had no 30th of December 2011: the 31st follows the 29th, and who is here on both returns."""
+    days = ["2011-12-25", "2011-12-28", "2011-12-29", "2011-12-31"]
+    shop.add(*((1, f"{day}T{'12:00:00-10:00' if day < '2011-12-30' else '12:00:00+14:00'}") for day in days))
+    apia = {"timezone": "Pacific/Apia", "now": "2012-01-20T12:00:00"}
+    wanted = {"from": "2011-12-28", "to": "2011-12-31"}
+    line = shop.ask(**apia, **TRENDS, range=wanted, compare="previous").series[0]
+    assert [(point.start[:10], point.value) for point in line.values] == [("2011-12-28", 1), ("2011-12-29", 1), ("2011-12-31", 1)]
+    assert [(point.start[:10], point.value) for point in line.compared_to] == [
+        (f"2011-12-{day}", day == 25) for day in (25, 26, 27)
+    ]
+    last = shop.ask(**apia, kind="lifecycle", range={"from": "2011-12-31", "to": "2011-12-31"}).buckets
+    assert [(each.returning, each.resurrecting, each.dormant) for each in last] == [(1, 0, 0)]
+    week = {"kind": "trends", "series": [{"math": "weekly_active"}], "range": {"from": "2012-01-01", "to": "2012-01-08"}}
+    assert values(shop.ask(**apia, **week).series[0]) == [1] * 6 + [0] * 2
+    with pytest.raises(Unprocessable):
+        shop.ask(**apia, **TRENDS, range={"from": "2011-12-30", "to": "2011-12-30"})
 
 
 def test_hours_are_instants():

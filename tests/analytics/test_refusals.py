@@ -39,6 +39,7 @@ PLAN = {"property": "plan"}
         ({"kind": "retention", "breakdown": [{"property": "browser_major", "of": "session", "bins": 2}]}, "breakdown"),
         ({"kind": "kpi", "conversion": [{"event": "viewed", "optional": True}, {"event": "bought"}]}, "query"),
         ({"kind": "prediction", "outcome": "churn", "categories": ["device", "device"]}, "query"),
+        ({"kind": "cohorts", "cohorts": ["a"], "where": {**PLAN, "value": "pro"}}, "query"),
         ([], "query"),
         (1, "query"),
     ],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
+from consentryd.analytics.format import CSV, PARQUET, encode
 from consentryd.model.clock import DAY
 from consentryd.model.error import Unprocessable
 from tests.analytics.site import Shop, instant
@@ -185,6 +189,15 @@ def test_retention_of_revenue_follows_the_accounts_of_a_year_ago(shop):
     short = shop.ask(LATER, **MRR, retention_buckets=1, range={"from": "2025-12-01", "to": "2025-12-31"}).recurring
     assert (short[0].net_retention, short[0].account_churn) == (pytest.approx(124 / 154), pytest.approx(1 / 3))
     assert short[0].accounts_by == {"new": 0, "reactivation": 0, "expansion": 0, "contraction": 0, "churn": 1}
+
+
+def test_money_below_0_is_a_number_in_every_form(shop):
+    charges(shop, *monthly(1, [30] * 13 + [10] * 4))
+    found = shop.ask(LATER, **MRR, range={"from": "2025-11-01", "to": "2025-11-30"})
+    assert found.rows()[0]["contraction"] == "-20.0000"
+    (line,) = csv.DictReader(io.StringIO(encode(found, CSV).decode()))
+    (row,) = pq.read_table(io.BytesIO(encode(found, PARQUET))).to_pylist()
+    assert line["contraction"] == row["contraction"] == "-20.0000"
 
 
 def test_an_accounts_subjects_pay_together(shop):

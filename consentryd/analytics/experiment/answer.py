@@ -71,7 +71,9 @@ def _framed(question: ExperimentQuery, asked: Asked) -> tuple[Frame, Span]:
     """The range of exposures, and the time of all events that count."""
     period = asked.period("day")
     window = None if question.window_days is None else round(question.window_days * DAY)
-    span = Span(period.since - round(question.look_back_days * DAY), None if window is None else period.until + window)
+    after = max([0, *(round(metric.to_days * DAY) for metric in question.metrics if metric.to_days is not None)])
+    until = None if window is None else period.until + max(window, after)
+    span = Span(period.since - round(question.look_back_days * DAY), until)
     return Frame(question, window, period.since, period.until, asked.now - asked.late), span
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.condition import Condition, InCohort, seen_lately
@@ -29,6 +29,12 @@ class CohortsQuery(Question):
         le=3_650,
         description="Of subjects with an event of any kind in so many days before now; default: all ever seen.",
     )
+
+    @model_validator(mode="after")
+    def _of_subjects(self) -> Self:
+        if self.where is not None:
+            raise ValueError("a cohort's definition says which events count: `where` has no place beside it")
+        return self
 
     def definitions(self) -> list[Condition]:
         """Each as a condition."""
