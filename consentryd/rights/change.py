@@ -47,6 +47,8 @@ class Clerk:
         lifted = bool(row.terms.get("lift"))
         with book.transaction() as connection:
             now = self.clock.now()
+            if book.take_up(row, now) is None:
+                return
             person = self._person(book, row, now)
             if lifted:
                 people.unrestrict(connection, person)
@@ -60,6 +62,8 @@ class Clerk:
         names = row.terms.get("purposes") or sorted(self.policy.purposes.by_name)
         with book.transaction() as connection:
             now = self.clock.now()
+            if book.take_up(row, now) is None:
+                return
             person = self._person(book, row, now)
             entry = Ledger(connection).append(now, EntryKind.OBJECTION, {"request": row.id, "purposes": list(names)})
             for subject in person.subjects:
@@ -76,11 +80,14 @@ class Clerk:
 
         The old values are gone from every file afterwards, so that it waits while the law holds the person's data. Repeatable.
         """
-        person = book.person(row)
-        if (reason := held(book.connection, person)) is not None:
-            with book.transaction():
-                book.update(row.id, self.clock.now(), status=RequestStatus.ON_HOLD, result={"held": reason})
-            return
+        with book.transaction():
+            now = self.clock.now()
+            if book.take_up(row, now) is None:
+                return
+            person = book.person(row)
+            if (reason := held(book.connection, person)) is not None:
+                book.update(row.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})
+                return
         assert row.sealed is not None
         corrections = book.unseal(row.id, row.sealed)["corrections"]
         changed = 0
