@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,9 @@ from consentryd.storage.lake import Change, LakeFile, Subjects, holds
 from consentryd.storage.parquet import CODED, better_plain, group_of
 from consentryd.storage.promoted import fields, pointers_in
 from consentryd.storage.schema import EVENT_SCHEMA
+
+#: What writing fails with, however whole the file is that is read.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def groups_with(path: Path, subjects: Subjects) -> list[int]:
@@ -29,7 +33,7 @@ def groups_with(path: Path, subjects: Subjects) -> list[int]:
 def exchange(path: Path, draft: Path, groups: Sequence[int], change: Change) -> bool:
     """Write `draft` as the file at `path` with these row groups passed through `change`; durable when this returns.
 
-    False, with nothing written, if the file cannot be taken apart. Raises `CorruptStore`.
+    False, with nothing written, if the file cannot be taken apart. Raises `CorruptStore`, and `OSError` where the disk is full.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=CODED) as file:
@@ -39,6 +43,8 @@ def exchange(path: Path, draft: Path, groups: Sequence[int], change: Change) -> 
         draft.unlink(missing_ok=True)
         return False
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
     return True
 
