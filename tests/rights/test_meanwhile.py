@@ -8,12 +8,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from consentryd.model.error import Conflict
 from consentryd.rights.change import Clerk
 from consentryd.rights.demand import RequestStatus
+from consentryd.storage.backup import back_up
 from consentryd.storage.request import Casebook, RequestRow
 from tests.rights.estate import OFFICER, Estate
 
@@ -104,3 +107,13 @@ async def test_a_region_whose_store_fails_keeps_no_other_from_its_peoples_reques
     told = estate.desk.get(request, OFFICER)["regions"]
     assert told["us"]["status"] == "completed"
     assert told["eu"]["result"] == {"waiting_for": "database or disk is full"}
+
+
+def test_a_backup_that_waits_for_a_sweep_does_not_keep_the_sweep_waiting(estate: Estate, tmp_path: Path) -> None:
+    lake = estate.offices["eu"].lake
+    with ThreadPoolExecutor(1) as pool:
+        with lake.writing():
+            copying = pool.submit(back_up, estate.path, tmp_path / "backup", estate.clock)
+            time.sleep(0.3)  # by now it waits for this lock
+            lake.vacuum()
+        assert copying.result(10).regions == ("eu", "us")
