@@ -145,7 +145,7 @@ class Keeper:
         self._retained_at = now = self._clock.now()
         for name, lake in self._lakes.items():
             try:
-                held = held_subjects(self._stores[name].reader)
+                held = partial(held_subjects, self._stores[name].reader)
                 report = await self._beside(retain, lake, self._settings, now, region=name, held=held)
                 if report.events:
                     self._unnoted[name].append(report)

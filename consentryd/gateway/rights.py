@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -13,8 +15,12 @@ from consentryd.rights.demand import Demand, RequestStatus
 from consentryd.rights.desk import Caller, Desk
 from consentryd.rights.runner import Runner
 
+T = TypeVar("T")
+
 TICK_S: Final = 2.0
 POLL_S: Final = 0.05
+#: Calls worked on at once. Where a region's database is locked each waits for up to a minute, and nobody else is to wait for them.
+_THREADS: Final = 8
 _SETTLED: Final = frozenset({RequestStatus.COMPLETED, RequestStatus.CANCELLED, RequestStatus.ON_HOLD})
 
 
@@ -28,10 +34,11 @@ class Rights:
         self._tick_s = TICK_S if ticks else None
         self._wake = asyncio.Event()
         self._told: dict[str, str] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, "rights")
 
     async def accept(self, demand: Demand, caller: Caller, wait_s: float = 0.0, **extra: Any) -> dict[str, Any]:
         """Record a request; its state after at most `wait_s` seconds of work on it."""
-        told = await asyncio.to_thread(self.desk.accept, demand, caller, extra)
+        told = await self._beside(self.desk.accept, demand, caller, extra)
         self._wake.set()
         nonce = {name: told[name] for name in ("commitment_nonce",) if name in told}
         with contextlib.suppress(TimeoutError):
@@ -44,10 +51,13 @@ class Rights:
     async def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Call a method of the desk, in a thread; then see whether it made work."""
         try:
-            return await asyncio.to_thread(method, *arguments, **options)
+            return await self._beside(method, *arguments, **options)
         finally:
             if method.__name__ in {"hold", "cancel"}:
                 self._wake.set()
+
+    async def _beside(self, method: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(method, *arguments, **options))
 
     async def keep(self) -> None:
         """Works for ever; cancelling it lets the work in hand finish."""
@@ -59,7 +69,7 @@ class Rights:
 
     async def _run(self) -> None:
         try:
-            problems = await asyncio.to_thread(self._runner.run)
+            problems = await self._beside(self._runner.run)
         except Exception as error:  # noqa: BLE001 - requests are kept and tried again; the operator reads of it
             problems = {"": type(error).__name__}
         for region, problem in problems.items():

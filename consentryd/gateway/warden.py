@@ -90,6 +90,6 @@ class Warden:
         for name, sweeper in self._sweepers.items():
             due = sweeper.due()
             if due:
-                swept = await asyncio.to_thread(sweeper.take, due)
-                await sweeper.settle(due, swept)
+                taken, swept = await asyncio.to_thread(sweeper.take, due)
+                await sweeper.settle(taken, swept)
                 self._logger.info("withdrawals applied", region=name, erased=swept.erased, anonymised=swept.anonymised)

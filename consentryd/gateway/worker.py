@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
@@ -21,6 +23,9 @@ from consentryd.gateway.exposition import Worker, publish
 from consentryd.gateway.listener import listen
 from consentryd.gateway.logs import adopt_libraries, open_logger
 from consentryd.gateway.services import Services
+
+#: What closing may take beyond `server.shutdown_timeout_s`; the supervisor kills after twice as long.
+_CLOSING_S: Final = 0.5
 
 
 class OpenServices(Protocol):
@@ -61,11 +66,26 @@ def run_worker(
                 ready()
                 await stop.wait()
                 logger.info("stopping", worker=worker.number)
+                _leave_in(settings.server.shutdown_timeout_s + _CLOSING_S, worker, logger)
 
     try:
         uvloop.run(serve())
     finally:
         gc.unfreeze()  # else libraries that count what is left at exit report all of it as leaked
+
+
+def _leave_in(seconds: float, worker: Worker, logger: FilteringBoundLogger) -> None:
+    """End the process by then, whatever its threads still do: sealing or erasing may take minutes and cannot be broken off, and Python would
+    wait for it. All of it stands a `kill -9`, and the next start goes on with it."""
+
+    def leave() -> None:
+        logger.warning("stopped in the middle of work beside the requests; the next start goes on with it", worker=worker.number)
+        sys.stdout.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def settle() -> None:

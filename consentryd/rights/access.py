@@ -97,8 +97,11 @@ class Collector:
     clock: Clock
     progress: Callable[[str, int, int], None] = lambda _step, _done, _of: None
 
-    def run(self, book: Casebook, row: RequestRow) -> int:
-        """Write the export of a request and record it; how many events are in it. Repeatable: the file is written anew."""
+    def run(self, book: Casebook, row: RequestRow) -> None:
+        """Write the export of a request and record it. Repeatable: the file is written anew."""
+        with book.transaction():
+            if book.take_up(row, self.clock.now()) is None:
+                return
         person = book.person(row)
         key = secrets.token_bytes(32)
         profile = Profile()
@@ -116,7 +119,6 @@ class Collector:
             wrapped = book.seal(row.id, base64.b64encode(key).decode())
             book.add_artifact(row.id, wrapped, profile.events, expires)
             book.update(row.id, now, status="completed", step="collected", sealed=None, result=result, done_at=now)
-        return profile.events
 
     def _events(self, book: Casebook, person: Person) -> Iterator[list[dict[str, Any]]]:
         """In order of time, some at once, encrypted values given back."""

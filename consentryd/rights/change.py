@@ -47,6 +47,8 @@ class Clerk:
         lifted = bool(row.terms.get("lift"))
         with book.transaction() as connection:
             now = self.clock.now()
+            if book.take_up(row, now) is None:
+                return
             person = self._person(book, row, now)
             if lifted:
                 people.unrestrict(connection, person)
@@ -60,6 +62,8 @@ class Clerk:
         names = row.terms.get("purposes") or sorted(self.policy.purposes.by_name)
         with book.transaction() as connection:
             now = self.clock.now()
+            if book.take_up(row, now) is None:
+                return
             person = self._person(book, row, now)
             entry = Ledger(connection).append(now, EntryKind.OBJECTION, {"request": row.id, "purposes": list(names)})
             for subject in person.subjects:
@@ -76,18 +80,21 @@ class Clerk:
 
         The old values are gone from every file afterwards, so that it waits while the law holds the person's data. Repeatable.
         """
-        person = book.person(row)
-        if (reason := held(book.connection, person)) is not None:
-            with book.transaction():
-                book.update(row.id, self.clock.now(), status=RequestStatus.ON_HOLD, result={"held": reason})
-            return
+        with book.transaction():
+            if book.take_up(row, self.clock.now()) is None:
+                return
+            person = book.person(row)
         assert row.sealed is not None
         corrections = book.unseal(row.id, row.sealed)["corrections"]
         changed = 0
+        if self._waits(book, row, person):
+            return
         if person.subjects:
             lake = self.office.lake
             Sealer(self.office.root, lake).run(wait_s=WAIT_S)
             with lake.writing(WAIT_S):
+                if self._waits(book, row, person):
+                    return
                 correct = self._corrector(row.terms["sites"][0], person, corrections)
                 changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
                 rewrite(lake, person.subjects, correct)
@@ -99,6 +106,14 @@ class Clerk:
             Ledger(connection).append(now, EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)})
             self._done(book, row, {"events": changed})
         empty_wal(book.connection, WAIT_S)
+
+    def _waits(self, book: Casebook, row: RequestRow, person: Person) -> bool:
+        """Whether the law holds the person. With the lake's lock the answer lasts: who sets a hold waits for that."""
+        with book.transaction() as connection:
+            reason = held(connection, person)
+            if reason is not None:
+                book.update(row.id, self.clock.now(), status=RequestStatus.ON_HOLD, result={"held": reason})
+        return reason is not None
 
     def _readdress(self, connection: sqlite3.Connection, sites: Iterable[str], person: Person, address: Any, now: int) -> None:
         """The wrong e-mail address finds the person no more; the right one, if there is one, does."""

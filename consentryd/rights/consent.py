@@ -74,9 +74,11 @@ class ConsentDesk:
         A refusal also binds every other region that knows one of the identities, and a grant lifts what was refused there: they are on
         record there too (`also`).
         """
-        told = [(name, self._of_other(name, statement)) for name in self._stores if name != region]
-        also = [await self._record_in(name, replace(statement, choices=choices)) for name, choices in told if choices]
-        return {**await self._record_in(region, statement), "also": also}
+        # first at home: a region that comes to know the person after that is none where their events go
+        told = await self._record_in(region, statement)
+        others = ((name, self._of_other(name, statement)) for name in self._stores if name != region)
+        also = [await self._record_in(name, replace(statement, choices=choices)) for name, choices in others if choices]
+        return {**told, "also": also}
 
     def _of_other(self, region: str, statement: Statement) -> dict[str, ChoiceState]:
         """What of a statement concerns another region than the person's own: refusals, and the grants of what is refused there."""

@@ -9,7 +9,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -38,6 +38,7 @@ from consentryd.storage.vault import read_lines
 
 EXPORTS: Final = frozenset({RequestType.ACCESS, RequestType.PORTABILITY})
 _OPEN: Final = (RequestStatus.PENDING, RequestStatus.ON_HOLD)
+_HOLD_WAIT_S: Final = 60.0
 
 #: Of several regions' statuses the first of these that occurs is the request's.
 _ORDER: Final = (
@@ -155,12 +156,17 @@ class Desk:
     def hold(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller, *, lift: bool = False) -> None:
         """Keep people from being erased, for `reason` (free of personal data), or no longer for this one.
 
-        Requests that wait are looked at anew. Raises `NotFound` if nothing of theirs is held for that reason.
+        Requests that wait are looked at anew. Whatever is rewriting files, and looked before who is held, ends first. Raises `NotFound` if
+        nothing of theirs is held for that reason, `Busy` if rewriting takes long.
         """
         if lift and not any(self._holds_for(office, identities, reason, caller) for office in self.offices.values()):
             raise NotFound("not_found", "They are not held for this reason. GET /v1/privacy/holds lists the reasons.")
         for office in self.offices.values():
-            with office.casebook() as book, book.transaction() as connection:
+            with (
+                nullcontext() if lift else office.lake.writing(_HOLD_WAIT_S),
+                office.casebook() as book,
+                book.transaction() as connection,
+            ):
                 now = self.clock.now()
                 if lift:
                     holding.lift(connection, office.digests(caller.sites, identities), reason)

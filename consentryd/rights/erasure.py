@@ -132,6 +132,8 @@ class Eraser:
 
     def _hide_one(self, book: Casebook, case: Case) -> None:
         connection, now = book.connection, self.clock.now()
+        if book.take_up(case.row, now) is None:
+            return
         person = book.person(case.row)
         if (reason := held(connection, person)) is not None:
             book.update(case.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from consentryd.config.settings import Settings
 from consentryd.consent.policy import Policy
 from consentryd.model.clock import Clock
-from consentryd.model.error import CorruptStore
+from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.privacy.scrub import Scrubber
 from consentryd.rights.access import Collector
 from consentryd.rights.change import Clerk
@@ -62,9 +63,10 @@ class Runner:
             try:
                 with _alone(office, lock_wait_s), office.casebook() as book:
                     self._work(office, book, Messenger(self.settings, self.clock, self.post, processor))
-            except (Busy, CorruptStore, OSError) as error:
+            except (Unavailable, CorruptStore, OSError, sqlite3.Error) as error:
                 problems[name] = str(error)
-                self._note_problem(office, str(error))
+                with suppress(Unavailable, CorruptStore, OSError, sqlite3.Error):
+                    self._note_problem(office, str(error))
         if self.settings.rights.callbacks and Herald(desk).report():
             self._deliver(processor)
         return problems
@@ -72,11 +74,14 @@ class Runner:
     def _note_problem(self, office: Office, problem: str) -> None:
         """Let the requests that wait say what for."""
         told = {"waiting_for": problem}
+
+        def uninformed() -> list[str]:
+            return [row.id for row in book.due(self.clock.now(), BATCH) if row.result != told]
+
         with office.casebook() as book:
-            waiting = [row.id for row in book.due(self.clock.now(), BATCH) if row.result != told]
-            if waiting:
+            if uninformed():
                 with book.transaction():
-                    for request in waiting:
+                    for request in uninformed():  # of those, others may have finished some before this transaction began
                         book.update(request, self.clock.now(), result=told)
 
     def _deliver(self, processor: Processor | None) -> None:

@@ -41,27 +41,34 @@ class Sweeper:
 
     def due(self) -> list[Withdrawal]:
         """Refusals whose events still have to go, and may."""
-        held = set(held_subjects(self._store.reader))
-        return [each for each in load_withdrawals(self._store.reader) if self._fate(each) != "keep" and each.subject not in held]
+        return self._free([each for each in load_withdrawals(self._store.reader) if self._fate(each) != "keep"])
 
-    def take(self, due: list[Withdrawal], *, wait_s: float = 0.0) -> Swept:
-        """Take the events of `due` out of every file. Not for the event loop. Raises `Busy`, `CorruptStore`, `OSError`."""
+    def _free(self, withdrawals: list[Withdrawal]) -> list[Withdrawal]:
+        """Those of people whom no law holds."""
+        held = set(held_subjects(self._store.reader))
+        return [each for each in withdrawals if each.subject not in held]
+
+    def take(self, due: list[Withdrawal], *, wait_s: float = 0.0) -> tuple[list[Withdrawal], Swept]:
+        """Take the events of `due` out of every file, but of nobody who is held by now: what was taken. Not for the event loop.
+
+        Raises `Busy`, `CorruptStore`, `OSError`.
+        """
         Sealer(self._store.root, self._lake).run(wait_s=wait_s)
         with closing(open_database(self._store.root / DATABASE, "region")) as connection:
             empty_wal(connection, _WAL_WAIT_S)
-        aliases = load_aliases(self._store.reader)
-        erase, anonymise = (
-            Targets([each for each in due if self._fate(each) == fate], aliases) for fate in ("erase", "anonymise")
-        )
         with self._lake.writing(wait_s):
+            taken, aliases = self._free(due), load_aliases(self._store.reader)
+            erase, anonymise = (
+                Targets([each for each in taken if self._fate(each) == fate], aliases) for fate in ("erase", "anonymise")
+            )
             swept = sweep(self._lake, erase, anonymise, self._may_count)
             self._lake.vacuum(_DELETION_WAIT_S)
-        return swept
+        return taken, swept
 
-    async def settle(self, due: list[Withdrawal], swept: Swept) -> None:
+    async def settle(self, taken: list[Withdrawal], swept: Swept) -> None:
         """Forget what waited, and tell the ledger how much went: not whose. Raises `Unavailable`."""
         signer = self._store.signing.signer()
-        await self._store.log.transact(partial(_settle, due=due, swept=swept, signer=signer))
+        await self._store.log.transact(partial(_settle, taken=taken, swept=swept, signer=signer))
 
     def _fate(self, withdrawal: Withdrawal) -> str:
         purpose = self._purposes.by_name.get(withdrawal.purpose)
@@ -71,11 +78,11 @@ class Sweeper:
         return event in self._settings.site_of(site).anonymous_events and not self._purposes.of_event(event).sensitive
 
 
-def _settle(transaction: Transaction, due: list[Withdrawal], swept: Swept, signer: Signer) -> None:
-    forget_withdrawals(transaction.connection, due)
+def _settle(transaction: Transaction, taken: list[Withdrawal], swept: Swept, signer: Signer) -> None:
+    forget_withdrawals(transaction.connection, taken)
     if swept.files:
         ledger = Ledger(transaction.connection)
-        purposes = dict(sorted(Counter(each.purpose for each in due).items()))
+        purposes = dict(sorted(Counter(each.purpose for each in taken).items()))
         facts = {"withdrawals": purposes, "events_erased": swept.erased, "events_anonymised": swept.anonymised}
         ledger.append(transaction.now, EntryKind.WITHDRAWAL_APPLIED, facts)
         ledger.keep_checkpoint(ledger.checkpoint(signer), transaction.now)

@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -128,11 +128,15 @@ def copy_pages(source: Path, target: Path, schema: str) -> None:
 
 
 def _copy_region(root: Path, target: Path) -> None:
-    """Nothing is sealed between database and table version, and no file is deleted before it was copied."""
+    """Nothing is sealed between database and table version, and no file is deleted before it was copied.
+
+    The writer's lock comes first: who has it may wait for all readers to end.
+    """
     lake = DeltaLake(root)
     target.mkdir(mode=0o700)
-    with lake.reading():
+    with ExitStack() as leases:
         with lake.writing(WAIT_S):
+            leases.enter_context(lake.reading())
             lake.heal()  # what is listed now stays; drafts a crash left would be gone at the next seal, before they are copied
             copy_database(root / "region.db", target / "region.db", "region")
             state = lake.state()

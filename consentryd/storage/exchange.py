@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from consentryd.storage.schema import EVENT_SCHEMA
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+#: What writing fails with, however whole the file is that is read.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def groups_with(path: Path, subjects: Subjects) -> list[int]:
@@ -33,7 +36,7 @@ def groups_with(path: Path, subjects: Subjects) -> list[int]:
 def exchange(path: Path, draft: Path, groups: Sequence[int], change: Change) -> bool:
     """Write `draft` as the file at `path` with these row groups passed through `change`; durable when this returns.
 
-    False, with nothing written, if the file cannot be taken apart. Raises `CorruptStore`.
+    False, with nothing written, if the file cannot be taken apart. Raises `CorruptStore`, and `OSError` where the disk is full.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=CODED) as file:
@@ -43,6 +46,8 @@ def exchange(path: Path, draft: Path, groups: Sequence[int], change: Change) -> 
         draft.unlink(missing_ok=True)
         return False
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
     return True
 

@@ -69,21 +69,22 @@ def retain(
     now: int,
     *,
     region: str = "",
-    held: Collection[int] = (),
+    held: Callable[[], Collection[int]] = tuple,
     dry_run: bool = False,
     wait_s: float = 0.0,
 ) -> RetentionReport:
     """Delete what is past its limit from the lake; its bytes are gone when this returns. `dry_run` only counts.
 
-    Events of subjects that are `held` by law stay. Running readers are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
+    Events of subjects that are `held` by law stay: those of when the lake's lock is had, which who sets a hold waits for. Running readers
+    are waited for. Raises `Busy`, `CorruptStore`, `OSError`.
     """
-    limits = _Limits(limits_of(settings, now, region), pa.array(held, pa.int64()))
     latest_limit = now - min(_all_days(settings)) * DAY
     found: dict[tuple[str, str], int] = {}
     dropped: list[LakeFile] = []
     shared: list[LakeFile] = []
     with lake.writing(wait_s):
         lake.heal()
+        limits = _Limits(limits_of(settings, now, region), pa.array(held(), pa.int64()))
         for file in (file for file in lake.state().files if file.first < latest_limit):
             expired = _count(lake, file, limits)
             if expired:

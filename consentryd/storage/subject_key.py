@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import CorruptStore
 from consentryd.storage.change import Feed
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, select_among
 
 KEY_BYTES: Final = 32
 CACHED: Final = 50_000
@@ -52,26 +52,33 @@ class SqliteSubjectKeys:
             return key
 
     def flush(self, connection: sqlite3.Connection, now: int) -> Callable[[], None] | None:
-        """Write new keys within the transaction at hand; call what is returned once it is committed."""
+        """Write new keys within the transaction at hand; call what is returned once it is committed.
+
+        Nothing is stored of who is suppressed, so no key either.
+        """
         if not self._fresh:
             return None
         with self._lock:
             written = dict(self._fresh)
+        suppressions = select_among(connection, "SELECT digest, until FROM suppression WHERE digest IN", list(written))
+        suppressed = {digest for digest, until in suppressions if until is None or now < until}
         connection.executemany(
             "INSERT OR IGNORE INTO subject_key (digest, wrapped, created_at) VALUES (?, ?, ?)",
-            [(handle, wrapped, now) for handle, wrapped in written.items()],
+            [(handle, wrapped, now) for handle, wrapped in written.items() if handle not in suppressed],
         )
-        return lambda: self._settle(written)
+        return lambda: self._settle(written, suppressed)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _settle(self, written: dict[bytes, bytes]) -> None:
+    def _settle(self, written: Iterable[bytes], suppressed: Iterable[bytes]) -> None:
         with self._lock:
             for handle in written:
                 self._fresh.pop(handle, None)
+            for handle in suppressed:
+                self._keys.pop(handle, None)
 
     def _refresh(self) -> None:
         """Forget the keys of identities that another commit changed or erased."""

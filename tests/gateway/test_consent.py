@@ -339,7 +339,7 @@ async def test_of_a_suppressed_person_no_choice_is_stored_either(house):
     for action in ("grant", "withdraw"):
         status, answer = await house.post("/v1/consent", {"anonymousId": "a-1", "action": action, "purposes": ["analytics"]})
         assert (status, answer["error"]["code"]) == (409, "suppressed")
-    for table in ("identity", "subject", "choice", "ledger"):
+    for table in ("identity", "choice", "ledger"):
         assert store.reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
@@ -357,6 +357,33 @@ async def test_a_refusal_binds_every_region_that_knows_the_person(tmp_path):
             _, told = await house.post("/v1/track", {**event, "region": region})
             assert told["results"][0]["reason"] == "withdrawn"
         assert (await house.choose(anonymousId="a-2", purposes={"analytics": False}))["also"] == []
+
+
+async def test_who_was_placed_elsewhere_by_another_worker_is_refused_there_too(tmp_path):
+    regions, american = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}, {"ip": "73.12.7.0"}
+    async with open_house(tmp_path, regions=regions) as one, open_house(tmp_path, regions=regions) as other:
+        ann = {"key": "server", "userId": "u-1"}
+        assert await other.track(consent={"analytics": False}, context=american, **ann) == "consent_denied"
+        assert (await one.choose(action="withdraw", purposes=["analytics"], **ann))["region"] == "eu"
+        assert await other.track(consent=ANALYTICS, context=american, **ann) == "withdrawn"
+
+
+async def test_a_refusal_binds_a_region_that_learns_of_the_person_while_it_is_recorded(tmp_path, monkeypatch):
+    regions, american = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}, {"ip": "73.12.7.0"}
+    async with open_house(tmp_path, regions=regions) as one, open_house(tmp_path, regions=regions) as other:
+        desk, ann = one.house.proving.desk, {"key": "server", "userId": "u-1"}
+        record = desk._record_in
+
+        async def overtaken(region, statement):
+            if region == "eu":
+                assert await other.track(consent=ANALYTICS, context=american, **ann) == "stored"
+                one.house.clock.advance(1)
+            return await record(region, statement)
+
+        monkeypatch.setattr(desk, "_record_in", overtaken)
+        answer = await one.choose(action="withdraw", purposes=["analytics"], **ann)
+        assert (answer["region"], [each["region"] for each in answer["also"]]) == ("eu", ["us"])
+        assert await other.track(consent=ANALYTICS, context=american, **ann) == "withdrawn"
 
 
 async def test_a_grant_lifts_what_was_refused_in_every_region(tmp_path):

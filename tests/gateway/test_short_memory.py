@@ -29,7 +29,7 @@ def test_digests_made_of_a_person_are_forgotten_and_made_again_alike():
 
 
 def test_the_place_of_a_person_is_asked_for_again():
-    home = Home()
+    home = Home("a")
     place = Place(REGIONS, {"eu": home, "us": home}, Persons(200))
     place.put_regions([event("DE")], passage())
     asked = home.asked

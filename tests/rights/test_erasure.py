@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from consentryd.model.clock import SECOND
+from consentryd.model.clock import HOUR, SECOND
 from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import BadCertificate, is_about, verify
 from consentryd.rights.demand import read_demand
@@ -140,6 +142,24 @@ async def test_somebody_who_never_came_is_refused_by_the_hash_of_their_id(estate
     body = {"type": "erasure", "identities": [{"type": "user_id", "value": hashed, "format": "sha256"}]}
     estate.finish(estate.desk.accept(read_demand(body), OFFICER)["id"])
     assert await estate.send(estate.event("later"), estate.event("other")) == ["suppressed", "stored"]
+
+
+async def test_late_events_of_an_erased_person_make_no_key_of_theirs_until_they_are_let_in(tmp_path: Path) -> None:
+    rules = [{"key": "wish", "action": "encrypt"}]
+    with opened(tmp_path / "data", privacy={"rules": rules}) as estate:
+        wish = {"properties": {"wish": "a red bicycle"}}
+        await estate.send(estate.event("ann", **wish), estate.event("bob", **wish))
+        estate.finish(estate.ask("erasure", user_id="ann", block="until", block_until="2026-11-22T00:00:00Z")["id"])
+        assert await estate.send(estate.event("ann", **wish), estate.event("bob", **wish)) == ["suppressed", "stored"]
+        keys = estate.house.stores["eu"].reader.execute("SELECT count(*) FROM subject_key")
+        assert keys.fetchone() == (1,)
+        estate.clock.advance(5 * HOUR)
+        assert await estate.send(estate.event("ann", **wish)) == ["stored"]
+        request = estate.ask("access", user_id="ann")["id"]
+        estate.finish(request)
+        sink = io.BytesIO()
+        estate.desk.write_export(request, sink)
+        assert b"a red bicycle" in zipfile.ZipFile(sink).read("events.jsonl")
 
 
 async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) -> None:

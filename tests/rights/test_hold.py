@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from consentryd.model.identity import IdentityKind
 from consentryd.rights.demand import NamedIdentity
 from consentryd.rights.desk import Caller
 from consentryd.storage.hold import held_subjects
+from consentryd.storage.seal import Sealer, SealReport
 from tests.rights.estate import OFFICER, Estate, opened
 
 ANN = NamedIdentity(IdentityKind.USER_ID, "ann")
@@ -78,3 +80,30 @@ async def test_what_is_held_is_not_corrected_until_the_hold_is_lifted(estate: Es
     estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
     assert estate.finish(request)["status"] == "completed"
     assert [row["properties"] for row in estate.rows()] == ['{"plan":"right"}']
+
+
+async def test_a_hold_is_answered_when_nothing_rewrites_files_that_did_not_know_of_it(estate: Estate) -> None:
+    await estate.send(estate.event("ann"))
+    with ThreadPoolExecutor(1) as pool:
+        with estate.offices["us"].lake.writing():
+            setting = pool.submit(estate.desk.hold, [ANN], "case 7", OFFICER)
+            with pytest.raises(TimeoutError):
+                setting.result(0.3)
+        setting.result(10)
+    assert [each["region"] for each in estate.desk.holds(OFFICER)] == ["eu", "us"]
+
+
+async def test_a_hold_set_before_the_files_are_rewritten_keeps_them_from_a_correction(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await estate.send(estate.event("ann", properties={"plan": "free"}))
+    seal = Sealer.run
+
+    def hold_first(sealer: Sealer, **options: float) -> SealReport:
+        estate.desk.hold([ANN], "case 7", OFFICER)
+        return seal(sealer, **options)
+
+    monkeypatch.setattr(Sealer, "run", hold_first)
+    request = estate.ask("rectification", user_id="ann", corrections={"plan": "pro"})["id"]
+    assert estate.finish(request)["status"] == "on_hold"
+    assert [row["properties"] for row in estate.rows()] == ['{"plan":"free"}']

@@ -43,8 +43,8 @@ class Region:
 
     async def sweep(self):
         due = self.sweeper.due()
-        swept = self.sweeper.take(due)
-        await self.sweeper.settle(due, swept)
+        taken, swept = self.sweeper.take(due)
+        await self.sweeper.settle(taken, swept)
         return swept
 
     def bodies(self):
@@ -201,7 +201,7 @@ async def test_a_withdrawal_renewed_during_a_sweep_waits_for_the_next(region):
     region.house.clock.advance(1)
     await region.house.choose(anonymousId="a-1", action="grant", purposes=["analytics"])
     await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
-    await region.sweeper.settle(due, region.sweeper.take(due))
+    await region.sweeper.settle(*region.sweeper.take(due))
     assert [each.until for each in region.sweeper.due()] == [due[0].until + 1]
 
 
@@ -250,3 +250,18 @@ async def test_events_under_a_legal_hold_are_out_of_queries_and_stay_on_the_disk
         lift(connection, [digest], "case 7")
     assert (await region.sweep()).erased == 1
     assert region.seen(restricted=False) == ["others"]
+
+
+async def test_a_hold_that_is_set_while_a_sweep_begins_is_kept(region):
+    await region.send("mine", "a-1")
+    digest = region.house.house.pseudonyms["eu"].identity("shop", IdentityKind.ANONYMOUS_ID, "a-1")
+    await region.house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    due = region.sweeper.due()
+    assert len(due) == 1
+    with closing(open_database(region.store.root / "region.db", "region")) as connection:
+        hold(connection, "shop", [digest], "case 7", NOW)
+        taken, swept = region.sweeper.take(due)
+        await region.sweeper.settle(taken, swept)
+        assert (taken, swept.erased) == ([], 0)
+        lift(connection, [digest], "case 7")
+    assert region.sweeper.due() == due

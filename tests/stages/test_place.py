@@ -89,11 +89,19 @@ def test_a_new_subject_stays_where_its_first_event_was_placed():
 
 
 def test_a_home_is_asked_for_once():
-    homes = {"us": Home(), "eu": Home()}
+    homes = {"us": Home(), "eu": Home("a")}
     place = Place(REGIONS, homes, Persons(200))
     for _ in range(5):
         place.put_regions([event("US")], passage())
     assert [home.asked for home in homes.values()] == [1, 1]
+
+
+def test_where_somebody_unknown_was_placed_counts_until_a_store_knows_them():
+    homes = {"us": Home(), "eu": Home()}
+    place = Place(REGIONS, homes, Persons(200))
+    assert place.put_regions([event("US")], passage())[0].region == "us"
+    homes["eu"].values.add("a")  # by another process
+    assert place.put_regions([event("US")], passage())[0].region == "eu"
 
 
 def test_of_several_regions_that_know_a_subject_the_first_to_know_it_is_its_home():

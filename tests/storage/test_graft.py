@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -221,6 +223,19 @@ def test_whatever_a_column_holds_everybody_elses_values_stay_as_they_are(tmp_pat
 
 def leaving_out(gone: int) -> Callable[[pa.Table], pa.Table]:
     return lambda part: part.filter(pa.array(part["subject"].to_numpy() != gone))
+
+
+def test_a_full_disk_is_not_told_as_damage_of_the_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = DeltaLake(tmp_path)
+    file = lake.write("2026-11", 5, [table([event(number, subject=5) for number in range(50)])])
+    assert file is not None
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("consentryd.storage.graft.os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        lake.rewrite(file, np.array([5], np.int64), leaving_out(5))
 
 
 def test_footers_survive_decoding_and_encoding(tmp_path: Path) -> None:

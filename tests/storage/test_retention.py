@@ -13,6 +13,7 @@ from consentryd.config.settings import Retention, Settings, Site
 from consentryd.model.clock import DAY
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake
+from consentryd.storage.lease import Busy
 from consentryd.storage.reader import verify
 from consentryd.storage.retention import retain
 from consentryd.storage.seal import Sealer
@@ -106,16 +107,25 @@ def test_a_purpose_and_a_region_may_be_kept_for_a_shorter_time(lake, append, reg
     assert left == {"analytics"}
 
 
+def test_who_is_held_is_asked_when_no_one_can_become_held_any_more(lake: Lake) -> None:
+    def held() -> list[int]:
+        with pytest.raises(Busy), lake.writing():
+            pass
+        return []
+
+    retain(lake, SETTINGS, NOW, held=held)
+
+
 def test_what_the_law_holds_stays(lake: Lake) -> None:
     held = {row[9] for row in ROWS if row[9] is not None and not is_kept(row)}
     kept = held.pop()
     assert held, "somebody else's events go"
     own = [row for row in ROWS if row[9] == kept]
     assert any(not is_kept(row) for row in own)
-    retain(lake, SETTINGS, NOW, held=[kept])
+    retain(lake, SETTINGS, NOW, held=lambda: [kept])
     assert stored(lake) == ids([row for row in ROWS if is_kept(row) or row[9] == kept])
     version = lake.state().version
-    assert retain(lake, SETTINGS, NOW, held=[kept]).events == {}
+    assert retain(lake, SETTINGS, NOW, held=lambda: [kept]).events == {}
     assert lake.state().version == version
     retain(lake, SETTINGS, NOW)
     assert stored(lake) == ids([row for row in ROWS if is_kept(row)])

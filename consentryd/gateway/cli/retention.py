@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -35,12 +36,13 @@ def retention(
     found, waiting = [], 0
     for folder in installation.regions(settings):
         with closing(open_database(folder.database, "region", readonly=True)) as connection:
-            held = held_subjects(connection)
             waiting += connection.execute("SELECT coalesce(sum(events), 0) FROM log").fetchone()[0]
         lake = DeltaLake(folder.root, promoted=settings.analytics.promoted)
         if not dry_run:
             Sealer(folder.root, lake, zone=ZoneInfo(settings.analytics.timezone)).run(wait_s=60.0)
-        report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
+        with closing(open_database(folder.database, "region", readonly=True)) as connection:
+            held = partial(held_subjects, connection)
+            report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
         if report.events and not dry_run:
             with closing(open_database(folder.database, "region")) as connection:
                 connection.execute("BEGIN IMMEDIATE")

@@ -54,6 +54,7 @@ class Place:
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
         self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
         self._known_homes: dict[tuple[str, IdentityKind], dict[str, str]] = {}
+        self._guests: dict[Named, str] = {}
         self._room = REMEMBERED
 
     def put_regions(self, events: Sequence[ValidEvent], passage: Passage) -> list[PlacedEvent | Reason]:
@@ -101,12 +102,12 @@ class Place:
                 self._remember(identity, names[0])
 
     def _settle(self, event: ValidEvent, passage: Passage) -> str:
-        """The home of an event's person, who is known to live there from now on where that does not follow from the country alone."""
+        """The home of an event's person, who is known to live there from now on if a store knows them."""
         person, site = event.person, passage.intake.key.site
         region = self._remembered(site, person) or self.of_person(
             site, _identities(person), event.scene.client.country, passage.strangers
         )
-        if len(self._homes) > 1:
+        if len(self._homes) > 1 and self._remembered(site, person) is not None:
             person.home = region
         return region
 
@@ -142,22 +143,35 @@ class Place:
         self._persons.forget()
         for known in self._known_homes.values():
             known.clear()
+        self._guests.clear()
         self._room = REMEMBERED
 
     def of_person(
         self, site: str, identities: Identities, country: str | None, strangers: Collection[Named] = frozenset()
     ) -> str:
-        """The home of the identities, which is from now on where the country puts them if no store knows them.
+        """The home of the identities; where the country puts them if no store knows them. There they stay until one does: another process
+        may put them elsewhere, and what they choose there counts here.
 
-        `strangers` are those of whom that is known already.
+        `strangers` are those of whom that no store knows them is known already.
         """
         if len(self._homes) == 1:
             return self.of_country(country)
         named = [(site, kind, value) for kind, value in identities if value is not None]
         local = self.of_country(country)
-        home = next((found for each in named if (found := self._home(each, strangers, local))), local)
+        home = next((found for each in named if (found := self._home(each, strangers, local))), None)
+        if home is None:
+            return self._receive(named, local)
         for each in named:
             self._remember(each, home)
+        return home
+
+    def _receive(self, named: Sequence[Named], local: str) -> str:
+        """Where people whom no store knows were placed before, else `local`."""
+        home = next((self._guests[each] for each in named if each in self._guests), local)
+        for each in named:
+            if each not in self._guests:
+                self._make_room()
+                self._guests[each] = home
         return home
 
     def _known_of(self, site: str, kind: IdentityKind) -> dict[str, str]:
@@ -165,13 +179,16 @@ class Place:
 
     def _remember(self, identity: Named, home: str) -> None:
         site, kind, value = identity
-        if self._room <= 0:
-            self.forget()
-        self._room -= 1
+        self._make_room()
         known = self._known_of(site, kind)
         if known.setdefault(value, home) != home:
             known[value] = home
             self._persons.forget()
+
+    def _make_room(self) -> None:
+        if self._room <= 0:
+            self.forget()
+        self._room -= 1
 
     def _remembered(self, site: str, person: Person) -> str | None:
         """Where the person's identities were placed before, the user's first; None if one of them was not."""
