@@ -62,7 +62,11 @@ class Place:
         declared = self.declared(passage.intake.key.region, passage.intake.region)
         if declared is None:
             self._look_ahead(events, passage)
-            regions = [event.person.home or self._settle(event, passage) for event in events]
+            settled: dict[Person, str] = {}
+            regions = [
+                event.person.home or settled.get(event.person) or settled.setdefault(event.person, self._settle(event, passage))
+                for event in events
+            ]
         else:
             regions = [declared] * len(events)
         served = self._homes
