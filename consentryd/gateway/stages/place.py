@@ -64,8 +64,7 @@ class Place:
             self._look_ahead(events, passage)
             settled: dict[Person, str] = {}
             regions = [
-                event.person.home or settled.get(event.person) or settled.setdefault(event.person, self._settle(event, passage))
-                for event in events
+                event.person.home or settled.get(event.person) or self._settle(event, passage, settled) for event in events
             ]
         else:
             regions = [declared] * len(events)
@@ -105,14 +104,16 @@ class Place:
             if len(names) == 1:
                 self._remember(identity, names[0])
 
-    def _settle(self, event: ValidEvent, passage: Passage) -> str:
-        """The home of an event's person, who is known to live there from now on if a store knows them."""
+    def _settle(self, event: ValidEvent, passage: Passage, settled: dict[Person, str]) -> str:
+        """The home of an event's person, who is known to live there from now on if a store knows them, else for this request."""
         person, site = event.person, passage.intake.key.site
         region = self._remembered(site, person) or self.of_person(
             site, _identities(person), event.scene.client.country, passage.strangers
         )
-        if len(self._homes) > 1 and self._remembered(site, person) is not None:
-            person.home = region
+        if len(self._homes) > 1:
+            settled[person] = region
+            if self._remembered(site, person) is not None:
+                person.home = region
         return region
 
     def declared(self, pinned: str | None, told: Any) -> str | None:
