@@ -1,6 +1,7 @@
 """Finding single subjects in lake files: which row group they stand in is looked up once a file, and only that is read.
 
-Files are in order of subject, but say nothing of subjects in their statistics. The bounds found here stay in memory, as long as the file.
+Files are in order of subject, but say nothing of subjects in their statistics. The bounds found here stay in memory, as long as the file and
+for a bounded number of files.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consentryd.model.error import CorruptStore
+from consentryd.model.memory import keep
 from consentryd.storage.coded import UNCODED
 from consentryd.storage.schema import EVENT_SCHEMA
 
 _CODED = tuple(field.name for field in EVENT_SCHEMA if pa.types.is_string(field.type) and field.name not in UNCODED)
 
+#: Files known at once: a footer takes 0.1 MB, and a lake may have thousands.
+MOST_FILES: Final = 256
 #: Of more columns than that, two are decoded at once.
 _FEW: Final = 8
 
@@ -50,7 +54,7 @@ class Seeker:
         try:
             known = self._known.get(path)
             if known is None:
-                known = self._known[path] = _look(path)
+                known = keep(self._known, path, _look(path), MOST_FILES)
             with _open(path, metadata=known.metadata, read_dictionary=list(_CODED)) as file:
                 parts = [_taken(file, group, subjects, schema, constants) for group in _groups(known, subjects)]
         except (OSError, pa.ArrowException) as error:
