@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from consentryd.model.clock import micros_of, moment_of
+
 Interval = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 
 MICROSECOND: Final = timedelta(microseconds=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final[dict[str, int]] = {"month": 1, "quarter": 3, "year": 12}
 _DAYS: Final[dict[str, int]] = {"day": 1, "week": 7}
 _MINUTES: Final[dict[str, int]] = {"minute": 1, "hour": 60}
@@ -23,17 +24,17 @@ _MINUTES: Final[dict[str, int]] = {"minute": 1, "hour": 60}
 
 def instant_of(local: datetime, zone: ZoneInfo) -> int:
     """The instant of a local time without zone: the first, if clocks show it twice; the change itself, if they skip it."""
-    return (local.replace(tzinfo=zone).astimezone(UTC) - _EPOCH) // MICROSECOND
+    return micros_of(local.replace(tzinfo=zone).astimezone(UTC))
 
 
 def local_of(instant: int, zone: ZoneInfo) -> datetime:
     """The local time, without zone, that clocks show at an instant."""
-    return (_EPOCH + instant * MICROSECOND).astimezone(zone).replace(tzinfo=None)
+    return moment_of(instant).astimezone(zone).replace(tzinfo=None)
 
 
 def label_of(instant: int, zone: ZoneInfo) -> str:
     """ISO 8601 with the zone's offset: `2026-03-29T00:00:00+01:00`."""
-    return (_EPOCH + instant * MICROSECOND).astimezone(zone).isoformat()
+    return moment_of(instant).astimezone(zone).isoformat()
 
 
 def floor(local: datetime, interval: Interval, week_start: int) -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -25,6 +24,7 @@ from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
 from consentryd.gateway.stages.view import Views
 from consentryd.model.client import UNKNOWN_CLIENT
+from consentryd.model.clock import moment_of
 from consentryd.model.decision import Lane
 from consentryd.model.event import COLUMNS, CleanEvent
 from consentryd.model.key import ApiKey, KeyKind
@@ -39,7 +39,6 @@ from consentryd.privacy.seal import MemorySubjectKeys
 from consentryd.storage.choice import NO_STANDING, Standing
 
 _KEY_BYTES: Final = 32
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON: Final = ("properties", "redactions")
 
 
@@ -131,4 +130,4 @@ def _fate(item: CleanEvent | Reason) -> Fate:
 
 
 def _shown(kind: str, value: Any) -> Any:
-    return (_EPOCH + timedelta(microseconds=value)).isoformat() if kind == "time" else value
+    return moment_of(value).isoformat() if kind == "time" else value

@@ -96,13 +96,13 @@ class Harmless:
 
     def signs(self, text: str) -> Signs | None:
         """What a closer look is due for; None where nothing can be in the text, by what is remembered or by looking."""
+        if text in self.texts or self.knows(text):
+            return None
         try:
             raw = text.encode()
         except UnicodeEncodeError:
             raw = text.encode("utf-8", "replace")
             return Signs(raw, gate_of(raw), self._tells_label(raw))
-        if self.knows(text):
-            return None
         shape = raw.translate(_ZEROS)
         signs = self._signs(raw, shape)
         if signs is None and shape == raw:

@@ -10,14 +10,16 @@ NAMES: Final = (
     "name", "Name", "key", "Key", "k", "field", "fieldName", "field_name", "label", "property", "attribute", "param", "parameter", "header",
     "id", "type", "system", "elementName", "element_name", "inputName", "input_name", "fieldLabel", "field_label", "question", "attr__name",
 )  # fmt: skip
-_PLACES: Final = {name: place for place, name in enumerate(NAMES)}
+_NAMED: Final = frozenset(NAMES)
 
 _LENGTH: Final = 2
 
 
 def names_in(box: dict[str, Any]) -> list[str]:
     """What an object with a value may call it."""
-    return [box[key] for key in sorted(_PLACES.keys() & box.keys(), key=_PLACES.__getitem__) if type(box[key]) is str]
+    if _NAMED.isdisjoint(box):
+        return []
+    return [box[key] for key in NAMES if key in box and type(box[key]) is str]
 
 
 def are_pairs(box: list[Any]) -> bool:

@@ -81,7 +81,7 @@ class TextCleaner:
         for _ in range(MOST_PASSES):
             if not work.takes(len(text), depth):
                 return work.beyond(path)
-            signs = None if text in self._harmless.texts else self._harmless.signs(text)
+            signs = self._harmless.signs(text)
             if signs is None or is_output(text):
                 return text
             cleaned, settled = self._decode(text, signs, path, about, depth, work)
@@ -103,7 +103,7 @@ class TextCleaner:
         cleaned = self._parameters(text, path, work)
         if cleaned == text:
             return None
-        return cleaned if self._is_harmless(cleaned) else self.clean(cleaned, path, about, depth + 1, work)
+        return cleaned if self._harmless.signs(cleaned) is None else self.clean(cleaned, path, about, depth + 1, work)
 
     def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
@@ -117,7 +117,7 @@ class TextCleaner:
             return None
         start, end, name, kind = found
         before, after = text[:start], text[end:]
-        if (before or after) and not self._is_harmless(f"{before}0{after}"):
+        if (before or after) and self._harmless.signs(f"{before}0{after}") is not None:
             return None
         action = work.scope.action(name, kind, path)
         if action is KEEP:
@@ -127,9 +127,6 @@ class TextCleaner:
         treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
         return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
-
-    def _is_harmless(self, rest: str) -> bool:
-        return rest in self._harmless.texts or self._harmless.knows(rest) or self._harmless.clear([rest])
 
     def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""

@@ -34,9 +34,6 @@ _LAST_KEY: Final = re.compile(r"\A.*\.|\[[0-9]+\]")
 
 #: Numbers with fewer digits are nobody's, and so are times.
 _LEAST_NUMBER: Final = 10**8
-_MOST_NEGATIVE: Final = -_LEAST_NUMBER
-
-_NO_KEYS: Final[frozenset[str]] = frozenset()
 
 
 class Walk:
@@ -64,15 +61,15 @@ class Walk:
         valued = () if told.quiet else VALUES
         has_address = False
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
-        keys, texts, knows = _NO_KEYS if tells else plain.known, self._finder.harmless.texts, self._finder.harmless.knows
+        keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if raw in keys or not (tells or raw in valued or not plain.take(raw)):
+            if not tells and raw not in valued and (raw in keys or plain.take(raw)):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
                         continue
                 elif kind is int or kind is float:
-                    if _MOST_NEGATIVE < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME:
+                    if -_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME:
                         continue
                 elif kind is dict or kind is list:
                     if path and raw not in plain.holders and self._is_harmless(inner, plain, depth):
@@ -142,7 +139,7 @@ class Walk:
                 if inner not in texts and not knows(inner):
                     return False
             elif kind is int or kind is float:
-                if not (_MOST_NEGATIVE < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME):
+                if not (-_LEAST_NUMBER < inner < _LEAST_NUMBER or FIRST_TIME <= inner < LAST_TIME):
                     return False
             elif kind is dict or kind is list:
                 if (may_hold and plain.holds(box)) or not self._is_harmless(inner, plain, depth + 1):
@@ -176,15 +173,12 @@ class Walk:
         work.nodes -= 1
         if work.nodes < 0 or depth > MOST_NESTING:
             return work.beyond(path)
-        if about.quiet:
-            if type(value) is str:
-                return self._texts.clean(value, path, about, depth, work)
-            if value is None or value is True or value is False:
-                return value
-        elif value is None or value is True or value is False:
+        if value is None or value is True or value is False:
             return value
-        elif (told := self._by_key(value, path, about, work)) is not None:
-            return told
+        if not about.quiet:
+            told = self._by_key(value, path, about, work)
+            if told is not None:
+                return told
         if isinstance(value, str):
             return self._texts.clean(value, path, about, depth, work)
         if isinstance(value, dict):
@@ -216,7 +210,7 @@ class Walk:
         return value
 
     def _number(self, value: float, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        if not _MOST_NEGATIVE < value < _LEAST_NUMBER and (isinstance(value, int) or value.is_integer()):
+        if not -_LEAST_NUMBER < value < _LEAST_NUMBER and (isinstance(value, int) or value.is_integer()):
             text = str(abs(int(value)))
             treated = self._texts.clean(text, path, about, depth, work)
             return value if treated == text else treated

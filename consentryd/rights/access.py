@@ -100,7 +100,7 @@ class Collector:
     def run(self, book: Casebook, row: RequestRow) -> None:
         """Write the export of a request and record it. Repeatable: the file is written anew."""
         with book.transaction():
-            if book.take_up(row, self.clock.now()) is None:
+            if not book.take_up(row, self.clock.now()):
                 return
         person = book.person(row)
         key = secrets.token_bytes(32)

@@ -47,7 +47,7 @@ class Clerk:
         lifted = bool(row.terms.get("lift"))
         with book.transaction() as connection:
             now = self.clock.now()
-            if book.take_up(row, now) is None:
+            if not book.take_up(row, now):
                 return
             person = self._person(book, row, now)
             if lifted:
@@ -62,7 +62,7 @@ class Clerk:
         names = row.terms.get("purposes") or sorted(self.policy.purposes.by_name)
         with book.transaction() as connection:
             now = self.clock.now()
-            if book.take_up(row, now) is None:
+            if not book.take_up(row, now):
                 return
             person = self._person(book, row, now)
             entry = Ledger(connection).append(now, EntryKind.OBJECTION, {"request": row.id, "purposes": list(names)})
@@ -81,7 +81,7 @@ class Clerk:
         The old values are gone from every file afterwards, so that it waits while the law holds the person's data. Repeatable.
         """
         with book.transaction():
-            if book.take_up(row, self.clock.now()) is None:
+            if not book.take_up(row, self.clock.now()):
                 return
             person = book.person(row)
         assert row.sealed is not None

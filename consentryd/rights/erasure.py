@@ -132,7 +132,7 @@ class Eraser:
 
     def _hide_one(self, book: Casebook, case: Case) -> None:
         connection, now = book.connection, self.clock.now()
-        if book.take_up(case.row, now) is None:
+        if not book.take_up(case.row, now):
             return
         person = book.person(case.row)
         if (reason := held(connection, person)) is not None:

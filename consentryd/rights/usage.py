@@ -18,7 +18,7 @@ from consentryd.model.clock import Clock
 from consentryd.model.error import BadRequest
 from consentryd.model.identity import MAX_SUBJECT
 from consentryd.storage import person as people
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 from consentryd.storage.ledger import EntryKind, Ledger
 
 #: Up to so many people an entry names each by a commitment; of more it holds one digest over all of theirs.
@@ -56,8 +56,7 @@ class UsageRecord:
 
     def _note(self, connection: sqlite3.Connection, subjects: list[int], facts: dict[str, Any]) -> None:
         """Each has a nonce of their own: with one person's, another's commitment cannot be opened, and an erasure takes it away."""
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             known = {subject: digests for subject in subjects if (digests := _digests(connection, subject))}
             if known:
                 nonces = {subject: bytes.fromhex(self.nonce()) for subject in known}
@@ -65,10 +64,6 @@ class UsageRecord:
                 entry = Ledger(connection).append(self.clock.now(), EntryKind.PERSONAL_USE, {**facts, **_committed(commitments)})
                 for subject, digests in known.items():
                     people.note_use(connection, digests, entry.number, nonces[subject])
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
 
     def _of(self, name: str, sites: Sequence[str], before: int | None) -> Iterator[dict[str, Any]]:
         path = self.regions[name] / "region.db"

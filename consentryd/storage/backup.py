@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.damage import CURE, explain, is_damage
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
-from consentryd.storage.durable import make_private, sync_folder, write_private
+from consentryd.storage.durable import make_private, sync_file, sync_folder, write_private
 from consentryd.storage.keys import RING, check_ring
 from consentryd.storage.lake import LakeState
 from consentryd.storage.ledger import iso
@@ -84,7 +83,7 @@ def _fill(
     manifest = {"version": VERSION, "made_at": iso(at), "regions": regions, "files": files}
     write_private(draft / MANIFEST, json.dumps(manifest, indent=1))
     for path in draft.rglob("*"):
-        _sync(path)
+        sync_file(path)
     draft.rename(target)
     sync_folder(target.parent)
     return BackupReport(tuple(regions), len(files), sum(each["size"] for each in files.values()))
@@ -174,11 +173,3 @@ def _keys(root: Path) -> Iterator[Path]:
 def _described(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +68,23 @@ def begin(connection: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_MS / 1000
             return
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, durable at the end."""
+    begin(connection)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def joined(column: str) -> str:
+    """SQL for the blobs of many rows, one behind the other: for each row that it reads the driver gives the interpreter away five times."""
+    return f"CAST(group_concat(CAST({column} AS TEXT), '') AS BLOB)"
+
+
 def select_among(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement that ends with `IN`, for values of any number."""
     for start in range(0, len(values), _MOST_PARAMETERS):
@@ -83,16 +101,11 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
             f"The {schema} database is of version {version}, newer than this Consentry knows ({len(scripts)}). Upgrade Consentry."
         )
     for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if connection.execute("PRAGMA user_version").fetchone()[0] < number:
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
 
 
 def migrations(schema: str) -> list[str]:

@@ -93,8 +93,9 @@ class Dedup:
         found = self._chain.contains(hashes)
         places = np.flatnonzero(found).tolist()
         if places:
-            stored = self._stored(hashes[places].tolist())
-            found[places] = [wanted in stored for wanted in hashes[places].tolist()]
+            maybe = hashes[places].tolist()
+            stored = self._stored(maybe)
+            found[places] = [wanted in stored for wanted in maybe]
         return found
 
     def note(self, seq: int, hashes: Hashes, now: int) -> None:

@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consentryd import __version__
+from consentryd.model.clock import micros_of, moment_of
 from consentryd.model.error import CorruptStore
 from consentryd.storage.durable import place, replacing
 from consentryd.storage.lake import EMPTY, LakeFile, LakeState
@@ -36,8 +37,6 @@ _PARTITION: Final = ["month", "bucket"]
 _TYPES: Final = {"string": "string", "int64": "long", "int32": "integer", "int16": "short", "timestamp[us, tz=UTC]": "timestamp"}
 _READER: Final = 1
 _WRITER: Final = 2
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 #: What of a checkpoint is read, and the key in its footer under which stands the digest of that.
 _READ: Final = ["protocol", "metaData", "add", "txn"]
@@ -328,18 +327,14 @@ def _file(add: Action) -> LakeFile:
         int(partition["bucket"]),
         stats["numRecords"],
         add["size"],
-        _microseconds(low["time"]),
-        _microseconds(high["time"]),
+        micros_of(datetime.fromisoformat(low["time"])),
+        micros_of(datetime.fromisoformat(high["time"])),
         (low["site"], high["site"]),
     )
 
 
 def _timestamp(microseconds: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=microseconds // 1000)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _microseconds(timestamp: str) -> int:
-    return (datetime.fromisoformat(timestamp) - _EPOCH) // _MICROSECOND
+    return moment_of(microseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _now() -> int:

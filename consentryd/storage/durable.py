@@ -7,33 +7,35 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
+
+_PRIVATE: Final = 0o600
+_ANYBODYS: Final = 0o666  # but for what the umask takes
 
 
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync(folder, os.O_DIRECTORY)
 
 
 def sync_file(path: Path) -> None:
     """Make the file's bytes durable, whoever wrote them."""
-    handle = os.open(path, os.O_RDONLY)
+    _sync(path, 0)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def place(path: Path, content: bytes) -> None:
+def place(path: Path, content: bytes, *, private: bool = False) -> None:
     """A file that is whole from the moment it has its name. Raises `FileExistsError` where another has it."""
     fresh = _beside(path)
     try:
-        with _written(fresh) as file:
-            file.write(content)
+        _write(fresh, content, private=private)
         os.link(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -41,11 +43,11 @@ def place(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """What is written takes the place of what was at `path`: old or new but never half."""
     fresh = _beside(path)
     try:
-        with _written(fresh) as file:
+        with _written(fresh, private=private) as file:
             yield file
         fresh.replace(path)
     finally:
@@ -53,47 +55,42 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     sync_folder(path.parent)
 
 
-@contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def make_private(path: Path) -> None:
     """An empty private file at `path` if there is none: who opens it after that gives it no other mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE))
 
 
 def write_private(path: Path, text: str) -> None:
     """A new private file. Raises `FileExistsError`; its folder's entry is the caller's to sync."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    _write(path, text.encode(), private=True)
 
 
 def place_private(path: Path, text: str) -> None:
     """A private file at `path` unless another process was first, whose file then stays."""
-    fresh = _beside(path)
-    write_private(fresh, text)
     try:
-        os.link(fresh, path)
+        place(path, text.encode(), private=True)
     except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def replace_private(path: Path, text: str) -> None:
     """A private file in the place of what was there, old or new but never half."""
-    fresh = _beside(path)
-    write_private(fresh, text)
-    fresh.replace(path)
-    sync_folder(path.parent)
+    with replacing(path, private=True) as file:
+        file.write(text.encode())
+
+
+def _write(path: Path, content: bytes, *, private: bool) -> None:
+    with _written(path, private=private) as file:
+        file.write(content)
+
+
+@contextmanager
+def _written(path: Path, *, private: bool) -> Iterator[IO[bytes]]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE if private else _ANYBODYS)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _beside(path: Path) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from consentryd.model.clock import micros_of
 from consentryd.model.error import CorruptStore
 from consentryd.storage.graft import NotGraftable, graft
 from consentryd.storage.lake import Change, LakeFile, Subjects, holds
@@ -18,8 +18,6 @@ from consentryd.storage.parquet import CODED, better_plain, group_of
 from consentryd.storage.promoted import fields, pointers_in
 from consentryd.storage.schema import EVENT_SCHEMA
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 #: What writing fails with, however whole the file is that is read.
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -62,7 +60,7 @@ def described(path: Path, name: str, old: LakeFile) -> LakeFile | None:
     if not metadata.num_rows:
         return None
     times, sites = _bounds(metadata, "time"), _bounds(metadata, "site")
-    low, high = ((bound - _EPOCH) // _MICROSECOND for bound in times)
+    low, high = map(micros_of, times)
     return old._replace(
         path=name,
         events=metadata.num_rows,

@@ -14,7 +14,7 @@ from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.backup import copy_pages
 from consentryd.storage.choice import ChoiceState, read_choices, standing_of
 from consentryd.storage.damage import is_damage
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 from consentryd.storage.keys import RING, is_wrapped_by
 from consentryd.storage.ledger import EntryKind
 from consentryd.storage.master import MasterKey
@@ -130,13 +130,8 @@ def _attached(connection: sqlite3.Connection, later: Path) -> Iterator[None]:
     """As `later`, within one transaction."""
     connection.execute("ATTACH DATABASE ? AS later", (str(later),))
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             yield
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
     finally:
         connection.execute("DETACH DATABASE later")
 

@@ -9,6 +9,8 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from consentryd.storage.alias import load_aliases
+from consentryd.storage.database import transaction
+from consentryd.storage.subject import IS_SOMEBODY
 
 #: Rows of one transaction, so that events that arrive meanwhile wait for milliseconds only.
 CHUNK: Final = 2_000
@@ -119,9 +121,7 @@ def _enter(connection: sqlite3.Connection, cohort: str, subjects: Sequence[int],
     """The index of subjects knows who was erased since the members were looked up."""
     for part in _parts(subjects):
         statement = (
-            "INSERT INTO cohort_spell (subject, cohort, entered_at) SELECT ?1, ?2, ?3 "
-            "WHERE (EXISTS (SELECT 1 FROM identity WHERE subject = ?1) OR EXISTS (SELECT 1 FROM email WHERE subject = ?1) "
-            "OR EXISTS (SELECT 1 FROM alias WHERE becomes = ?1)) "
+            f"INSERT INTO cohort_spell (subject, cohort, entered_at) SELECT ?1, ?2, ?3 WHERE {IS_SOMEBODY} "  # noqa: S608 - our own names
             "AND NOT EXISTS (SELECT 1 FROM cohort_spell WHERE subject = ?1 AND cohort = ?2 AND left_at IS NULL) "
             "ON CONFLICT DO UPDATE SET left_at = NULL"
         )
@@ -135,11 +135,6 @@ def _parts(subjects: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _in_one(connection: sqlite3.Connection, work: Iterable[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for statement, rows in work:
             connection.executemany(statement, rows)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

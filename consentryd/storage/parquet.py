@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from consentryd.model.error import CorruptStore
 from consentryd.storage.durable import sync_file
 from consentryd.storage.promoted import fields, promote, texts
-from consentryd.storage.schema import EVENT_SCHEMA
+from consentryd.storage.schema import EVENT_SCHEMA, typed
 
 STATISTICS: Final = ["site", "time", "received_at", "lane", "purpose"]
 _DELTA_ENCODED: Final = {"time": "DELTA_BINARY_PACKED", "received_at": "DELTA_BINARY_PACKED"}
@@ -64,10 +64,9 @@ def _write_full(
     """Write row groups, with columns of `names` that the first has no null in declared never null. Returns the first group that has one
     there, which is not written, or None."""
     path.touch(exist_ok=False)
+    file = pa.OSFile(str(path), "wb")  # into a file of Python's, Arrow takes the interpreter for each page
     with ExitStack() as closing:
-        sink = closing.enter_context(
-            pa.OSFile(str(path), "wb")
-        )  # into a file of Python's, Arrow takes the interpreter for each page
+        sink = closing.enter_context(file)
         writer, full = None, list[str]()
         for group in groups:
             if writer is None:
@@ -176,15 +175,9 @@ def read_parquet(path: Path, columns: Sequence[str] | None, rows: int, coded: Co
             names = EVENT_SCHEMA.names if columns is None else list(columns)
             schema = pa.schema([_field(name, name in coded) for name in names])
             for batch in file.iter_batches(rows, columns=names, use_threads=False):
-                yield _typed(batch, schema)
+                yield typed([batch.column(name) for name in names], schema)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
-
-
-def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
-    """The columns of a schema; what is of its type is not converted, which takes the interpreter for each column."""
-    columns = [(batch.column(field.name), field.type) for field in schema]
-    return pa.Table.from_arrays([each if each.type == kind else each.cast(kind) for each, kind in columns], schema=schema)
 
 
 def _field(name: str, coded: bool) -> pa.Field:

@@ -18,7 +18,7 @@ import numpy as np
 from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.damage import CURE
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
@@ -120,8 +120,7 @@ def _keep_evidence(root: Path, region: str) -> Path:
 
 def _go_on(connection: sqlite3.Connection, loss: Loss, now: int) -> None:
     """In one transaction: the next log row comes after all that are sealed, and the ledger says what happened."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'log'")
         connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (loss.sealed,))
         facts = {
@@ -131,7 +130,3 @@ def _go_on(connection: sqlite3.Connection, loss: Loss, now: int) -> None:
             "events_taken_out": loss.events,
         }
         Ledger(connection).append(now, EntryKind.REPAIRED, facts)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

@@ -129,13 +129,13 @@ class Casebook:
         )
         return [_row(row) for row in rows]
 
-    def take_up(self, row: RequestRow, now: int) -> RequestRow | None:
-        """The request as it is by now, in progress from here on, too late to be taken back; None if it was. Call within a transaction."""
+    def take_up(self, row: RequestRow, now: int) -> bool:
+        """Have the request in progress from here on, too late to be taken back; False if it was. Call within a transaction."""
         found = self.get(row.id)
         if found is None or found.status not in ("pending", "in_progress"):
-            return None
+            return False
         self.update(row.id, now, status="in_progress")
-        return found._replace(status="in_progress", changed_at=now)
+        return True
 
     def with_callbacks(self) -> list[RequestRow]:
         """Requests whose end was not reported to their callbacks yet."""

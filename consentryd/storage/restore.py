@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.backup import MANIFEST, check_backup
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
@@ -171,15 +171,10 @@ def _erase_again(connection: sqlite3.Connection, folder: Path, subjects: list[in
         for subject in subjects
         for (digest,) in connection.execute("SELECT digest FROM identity WHERE subject = ?", (subject,))
     ]
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.execute("DELETE FROM rejected")  # shapes of what they sent may be among them, and nothing tells which
         bury(connection, subjects, "restore", key, now)
         delete_rows(connection, Person(tuple(subjects), tuple(digests)), now)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     lake = DeltaLake(folder)
     Sealer(folder, lake).run(wait_s=WAIT_S)
     events = sum(counts.total() for counts in count_events(lake, subjects).values())

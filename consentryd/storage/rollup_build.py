@@ -12,13 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from consentryd.model.clock import micros_of, moment_of
 from consentryd.model.decision import Lane
 from consentryd.storage.rollup import Days, Rollup, Section, width_of
 
 #: What of an event a rollup is made from.
 READ: Final = ("site", "time", "received_at", "lane", "purpose", "event", "subject")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 Ints = npt.NDArray[np.int64]
 
@@ -50,11 +49,11 @@ def day_edges(first: int, last: int, zone: ZoneInfo) -> tuple[int, ...]:
     day, end = _local_day(first, zone), _local_day(last, zone) + timedelta(days=1)
     days = [day + timedelta(days=number) for number in range((end - day).days + 1)]
     starts = [datetime.combine(each, datetime.min.time(), zone).astimezone(UTC) for each in days]
-    return tuple(sorted({(start - _EPOCH) // _MICROSECOND for start in starts}))
+    return tuple(sorted(set(map(micros_of, starts))))
 
 
 def _local_day(instant: int, zone: ZoneInfo) -> date:
-    return (_EPOCH + instant * _MICROSECOND).astimezone(zone).date()
+    return moment_of(instant).astimezone(zone).date()
 
 
 class _Collected:

@@ -84,14 +84,13 @@ def read_lines(lines: Sequence[bytes], names: Sequence[str] = EVENT_SCHEMA.names
 
 def to_events(lists: pa.Table) -> pa.Table:
     """The events of such lists, one behind the other, as an Arrow table of `EVENT_SCHEMA`. No list is null."""
-    columns = [column.chunk(0).values for column in lists.columns]
-    return pa.Table.from_arrays(
-        [
-            values if values.type == field.type else values.cast(field.type)
-            for values, field in zip(columns, EVENT_SCHEMA, strict=True)
-        ],
-        schema=EVENT_SCHEMA,
-    )
+    return typed([column.chunk(0).values for column in lists.columns], EVENT_SCHEMA)
+
+
+def typed(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
+    """Columns as a table of the schema. What is of its type is not converted: that takes the interpreter for each column."""
+    fitting = [each if each.type == kind else each.cast(kind) for each, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(fitting, schema=schema)
 
 
 def offsets_of(lists: pa.ChunkedArray) -> npt.NDArray[np.int32]:

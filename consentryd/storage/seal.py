@@ -5,6 +5,7 @@ Files -> one commit that names the last log row they hold -> the rows' hashes as
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from contextlib import closing
@@ -19,7 +20,7 @@ import pyarrow as pa
 from consentryd.model.error import CorruptStore
 from consentryd.storage.alias import load_aliases
 from consentryd.storage.damage import CURE
-from consentryd.storage.database import begin, open_database
+from consentryd.storage.database import joined, open_database, transaction
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
 from consentryd.storage.parquet import regroup
@@ -31,15 +32,12 @@ from consentryd.storage.tail import read_log
 SLICE_EVENTS: Final = 100_000
 _DELETE_BYTES: Final = 512 * 1024
 _DELETE_ROWS: Final = 1024
-#: What is asked of many rows is one row: the driver gives the interpreter away for each, and gets it back a millisecond later.
 #: The first row at which a slice has enough events, null if none has.
 _ENOUGH: Final = """
 SELECT min(seq) FROM (SELECT seq, sum(events) OVER (ORDER BY seq) AS total FROM log WHERE seq > ? AND seq <= ?) WHERE total >= ?
 """
 #: The hashes of rows, one behind the other, and the time of the last commit.
-_HASHES: Final = (
-    "SELECT CAST(group_concat(CAST(hashes AS TEXT), '') AS BLOB), max(committed_at) FROM log WHERE seq > ? AND seq <= ?"
-)
+_HASHES: Final = f"SELECT {joined('hashes')}, max(committed_at) FROM log WHERE seq > ? AND seq <= ?"  # noqa: S608 - our own names
 #: The last of some of the first rows: so many that they are enough bytes, or one.
 _SOME: Final = """
 SELECT max(seq) FROM (
@@ -108,9 +106,10 @@ class Sealer:
 
     def _slice_of(self, connection: sqlite3.Connection, sealed: int, goal: int) -> int:
         """Events of a slice, so that all are of about one size: what a short one leaves is as many files."""
-        (events,) = connection.execute("SELECT sum(events) FROM log WHERE seq > ? AND seq <= ?", (sealed, goal)).fetchone()
-        slices = max(1, round((events or 0) / self._slice_events))
-        return -(-(events or 0) // slices)
+        asked = "SELECT coalesce(sum(events), 0) FROM log WHERE seq > ? AND seq <= ?"
+        events: int = connection.execute(asked, (sealed, goal)).fetchone()[0]
+        slices = max(1, round(events / self._slice_events))
+        return math.ceil(events / slices)
 
     def _upto(self, connection: sqlite3.Connection, sealed: int, goal: int, slice_events: int) -> int:
         """The last row of the next slice."""
@@ -141,13 +140,8 @@ def _move_hashes(connection: sqlite3.Connection, done: int, sealed: int) -> None
     if packed is None:
         return
     hashes = np.sort(np.frombuffer(packed, "<u8")).astype(np.uint64)
-    begin(connection)
-    try:
+    with transaction(connection):
         add_run(connection, sealed, hashes, newest_at)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
 
 
 def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
@@ -155,13 +149,8 @@ def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
     (last,) = connection.execute(_SOME, (sealed, _DELETE_ROWS, _DELETE_BYTES)).fetchone()
     if last is None:
         return False
-    begin(connection)
-    try:
+    with transaction(connection):
         connection.execute("DELETE FROM log WHERE seq <= ?", (last,))
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return True
 
 

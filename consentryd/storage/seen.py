@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from consentryd.storage.bloom import Hashes
-from consentryd.storage.database import begin
+from consentryd.storage.database import joined, transaction
 
 CHUNK: Final = 512
 #: So many small runs in a row are put together. A run is looked into for 10 us an id, so there must not be hundreds.
@@ -27,7 +27,7 @@ SELECT group_concat(place || ',' || at) FROM (
     ) AS at FROM json_each(?1) AS look
 ) WHERE at > 0
 """
-_PACKED: Final = "SELECT CAST(group_concat(CAST(hashes AS TEXT), '') AS BLOB) FROM seen WHERE run BETWEEN ? AND ?"
+_PACKED: Final = f"SELECT {joined('hashes')} FROM seen WHERE run BETWEEN ? AND ?"  # noqa: S608 - our own names
 _CHUNK_OF: Final = "SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 
 
@@ -85,8 +85,7 @@ def merge_small_runs(connection: sqlite3.Connection) -> bool:
     if len(small) < FEW:
         return False
     newest, oldest = small[0], small[-1]
-    begin(connection)
-    try:
+    with transaction(connection):
         (newest_at,) = connection.execute(
             "SELECT max(newest_at) FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest)
         ).fetchone()
@@ -94,10 +93,6 @@ def merge_small_runs(connection: sqlite3.Connection) -> bool:
         hashes = np.sort(np.frombuffer(packed, "<u8")).astype(np.uint64, copy=False)
         connection.execute("DELETE FROM seen WHERE run BETWEEN ? AND ?", (oldest, newest))
         add_run(connection, newest, hashes, newest_at)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return True
 
 

@@ -15,6 +15,7 @@ import zstandard
 from consentryd.model.error import CorruptStore
 from consentryd.model.event import COLUMNS
 from consentryd.storage import block
+from consentryd.storage.database import joined
 from consentryd.storage.schema import EVENT_SCHEMA, offsets_of, read_lines, to_events
 
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field("seq", pa.int64()))
@@ -22,12 +23,11 @@ CHUNK_EVENTS: Final = 4_096
 #: Events parsed at once: 4,096 cost 8 MB more.
 _PARSED_EVENTS: Final = 2_048
 _PAGE_ROWS: Final = 32
-#: Rows as one: their numbers, events and sizes, and their bodies one behind the other. The driver gives the interpreter away five times and
-#: more for each row that it reads.
-_PAGE: Final = """
-SELECT group_concat(seq || ',' || events || ',' || length(body)), CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
+#: Rows as one: their numbers, events and sizes, and their bodies.
+_PAGE: Final = f"""
+SELECT group_concat(seq || ',' || events || ',' || length(body)), {joined("body")}
 FROM (SELECT seq, events, body FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
-"""
+"""  # noqa: S608 - our own names
 
 
 class _Row(NamedTuple):
