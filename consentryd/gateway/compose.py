@@ -45,7 +45,7 @@ from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
-from consentryd.model.chance import Chance
+from consentryd.storage.newcomer import Newcomers
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.privacy.agent import AgentClassifier
@@ -156,7 +156,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:
         keys = open_region_keys(root, name, master)
-        store = RegionStore(root / name, keys, settings.storage, clock, Chance().number)
+        store = RegionStore(root / name, keys, settings.storage, clock, Newcomers().draw)
         try:
             store.open()
         except BaseException as error:
