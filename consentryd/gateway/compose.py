@@ -45,7 +45,6 @@ from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
-from consentryd.storage.newcomer import Newcomers
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.privacy.agent import AgentClassifier
@@ -63,6 +62,7 @@ from consentryd.storage.control import ControlStore
 from consentryd.storage.damage import explain
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
+from consentryd.storage.newcomer import Newcomers
 from consentryd.storage.region import DATABASE, RegionStore
 from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.schema import keep_pandas_out, use_system_memory

@@ -21,7 +21,8 @@ _SMALL: Final = 1 << 18
 #: Chunks of ids that stand one behind the other, each under its first one, as they are sorted by and as they are kept.
 _ADD: Final = f"""
 WITH RECURSIVE chunk (start) AS (SELECT 0 UNION ALL SELECT start + {CHUNK * 8} FROM chunk WHERE start + {CHUNK * 8} < length(?3))
-INSERT INTO seen (run, first, newest_at, hashes) SELECT ?1, substr(?2, start / {CHUNK} + 1, 8), ?4, substr(?3, start + 1, {CHUNK * 8}) FROM chunk
+INSERT INTO seen (run, first, newest_at, hashes)
+SELECT ?1, substr(?2, start / {CHUNK} + 1, 8), ?4, substr(?3, start + 1, {CHUNK * 8}) FROM chunk
 """  # noqa: S608 - our own numbers
 #: Of the looks asked for, whose runs are JSON and whose ids stand one behind the other in the parameters (as they are sorted by, and as they
 #: are kept), those whose bytes stand somewhere in the chunk that would hold the id, and where.
