@@ -1,4 +1,7 @@
-"""Ids of newcomers: random, but near each other for a while, so that those of one commit share a page of the index."""
+"""Ids of newcomers: random, but near each other for a while, so that those of one commit share a page of the index.
+
+The low 24 bits of each are random by themselves: samples of subjects are taken by them.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import pytest
+
 from consentryd.model.identity import BUCKETS, bucket_of
 from consentryd.storage.newcomer import Newcomers
 
@@ -21,6 +23,13 @@ def test_ids_are_spread_over_all_buckets() -> None:
     counts = Counter(bucket_of(newcomers.draw()) for _ in range(100_000))
     assert len(counts) == BUCKETS
     assert max(counts.values()) < 2 * 100_000 / BUCKETS
+
+
+@pytest.mark.parametrize("shift", [0, 8, 16])
+def test_a_sample_by_low_bits_is_fair(shift: int) -> None:
+    newcomers = Newcomers()
+    parts = Counter((newcomers.draw() >> shift) % 8 for _ in range(80_000))
+    assert all(9_500 < count < 10_500 for count in parts.values())
 
 
 def test_those_of_one_commit_stand_beside_each_other() -> None:
