@@ -24,6 +24,7 @@ from consentryd.gateway.commit_trouble import CommitTrouble
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
+from consentryd.gateway.foresight import Foresight
 from consentryd.gateway.forgetting import Forgetter
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import frames_of
@@ -115,7 +116,10 @@ class House:
         self.proving = Proving(desk, self.registrar, self.policy, self.place, stores)
         self.querying = Querying(settings, {name: store.root for name, store in stores.items()}, clock)
         logs = {name: store.log for name, store in stores.items()}
-        self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers, self.registrar.note_region_refused)
+        foresight = Foresight(self.place, persons)
+        self.collector = Collector(
+            settings, self.pipeline, self.place, foresight, logs, self.scrubbers, self.registrar.note_region_refused
+        )
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
 
