@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.place import Named, Place
 from consentryd.model.event import RawEvent
+
+
+#: More events of a request are worth statements of their own.
+FEW: Final = 16
 
 
 class _Wanted(NamedTuple):
@@ -31,8 +35,10 @@ class Foresight:
         self._waiting: list[_Wanted] = []
 
     async def foresee(self, events: Sequence[RawEvent], passage: Passage) -> None:
-        """Note in `passage` whom of its people no store knows, and that choices are as of now. Raises what `put_regions` raises."""
-        passage.foreseen = True
+        """Of few events note in `passage` whom of its people no store knows, and that choices are as of now. Raises what `put_regions` raises."""
+        passage.foreseen = len(events) <= FEW
+        if not passage.foreseen:
+            return
         site = passage.intake.key.site
         named = {self._persons.of(site, raw.user_id, raw.anonymous_id) for raw in events}
         newcomers, regions = self._place.expected([each for each in named if isinstance(each, Person)], passage)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from consentryd.gateway.foresight import Foresight
+from consentryd.gateway.foresight import FEW, Foresight
 from consentryd.gateway.stages.person import Persons
 from consentryd.gateway.stages.place import Named, Place
 from consentryd.model.error import Misdirected, Unavailable
@@ -119,3 +119,10 @@ async def test_a_request_that_is_given_up_leaves_the_others_answered() -> None:
     gone.cancel()
     await stays
     assert "b" in {identity[2] for identity in way.strangers}
+
+
+async def test_a_request_of_many_events_is_left_to_the_stages() -> None:
+    us, eu = Home(), Home()
+    way = passage()
+    await foresight(us=us, eu=eu).foresee(of(*map(str, range(FEW + 1))), way)
+    assert (us.asked, eu.asked, way.foreseen) == ([], [], False)
