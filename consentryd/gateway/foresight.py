@@ -14,7 +14,6 @@ from consentryd.gateway.stages.person import Person, Persons
 from consentryd.gateway.stages.place import Named, Place
 from consentryd.model.event import RawEvent
 
-
 #: More events of a request are worth statements of their own.
 FEW: Final = 16
 
@@ -35,7 +34,7 @@ class Foresight:
         self._waiting: list[_Wanted] = []
 
     async def foresee(self, events: Sequence[RawEvent], passage: Passage) -> None:
-        """Of few events note in `passage` whom of its people no store knows, and that choices are as of now. Raises what `put_regions` raises."""
+        """Of few events note in `passage` whom of their people no store knows, and what choices are as of now. Raises as `put_regions` does."""
         passage.foreseen = len(events) <= FEW
         if not passage.foreseen:
             return
