@@ -34,7 +34,10 @@ class Foresight:
         self._waiting: list[_Wanted] = []
 
     async def foresee(self, events: Sequence[RawEvent], passage: Passage) -> None:
-        """Of few events note in `passage` whom of their people no store knows, and what choices are as of now. Raises as `put_regions` does."""
+        """Of few events note in `passage` whom of their people no store knows, and what choices are as of now.
+
+        Raises what `put_regions` raises.
+        """
         passage.foreseen = len(events) <= FEW
         if not passage.foreseen:
             return
