@@ -25,8 +25,8 @@ import uvloop
 from corpus import Body, bodies, shop_events
 from gateway import Gateway, free_port
 from load import Report, drive, fsync_ms
-from processes import cpu_seconds, rss_bytes, threads
-from stored import count
+from processes import cpu_seconds, rss_bytes, threads, written_bytes
+from stored import count, let_know
 
 HERE = Path(__file__).resolve().parent
 MILLION = 1_000_000
@@ -64,7 +64,7 @@ class Watch:
 
 
 def measure(port: int, ready: list[Body], events: int, connections: int, watch: Watch, first_round: int) -> dict[str, Any]:
-    before = cpu_seconds(watch.pid)
+    before, written = cpu_seconds(watch.pid), written_bytes(watch.pid)
     report = uvloop.run(drive(port, ready, events, connections, first_round, watch))
     watch(report)
     used = cpu_seconds(watch.pid) - before
@@ -76,6 +76,7 @@ def measure(port: int, ready: list[Body], events: int, connections: int, watch: 
         "p50_ms": report.quantile(0.5),
         "p99_ms": report.quantile(0.99),
         "cpu_s_per_million": used / report.sent * MILLION,
+        "written_bytes_per_event": (written_bytes(watch.pid) - written) / report.sent,
         "loader_cpu_s_per_million": report.cpu_seconds / report.sent * MILLION,
         "peak_rss_mb": watch.peak / 1e6,
         "paces": watch.paces,
@@ -110,7 +111,7 @@ def show(name: str, result: dict[str, Any], against: dict[str, Any] | None = Non
     print(
         f"{name}: {result['events_per_s']:,.0f} events/s, p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms a request, "
         f"{result['cpu_s_per_million']:.1f} CPU s a million (loader {result['loader_cpu_s_per_million']:.1f}), "
-        f"peak {result['peak_rss_mb']:.0f} MB"
+        f"{result['written_bytes_per_event'] / 1e3:.1f} KB written an event, peak {result['peak_rss_mb']:.0f} MB"
     )
     if result["refused"]:
         print(f"  refused by status: {result['refused']}")
@@ -128,6 +129,10 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         f"{len(events):,} events of {size:.0f} bytes ready; fsync of this disk {fsync_ms(directory):.2f} ms; {os.cpu_count()} cores"
     )
     gateway = Gateway(directory / "gateway", workers=options.workers, environ=dict(pair.split("=", 1) for pair in options.set))
+    if options.people:
+        gateway.start()
+        gateway.stop(60)
+        let_know(gateway.data / "eu", options.people)
     gateway.start(*(["-m", "cProfile", "-o", str(directory / "profile")] if options.profile else []))
     results: dict[str, Any] = {"event_bytes": size, "options": vars(options)}
     try:
@@ -196,6 +201,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--mix", choices=["granted", "shop"], default="granted", help="every event with a grant, or as people choose"
     )
+    parser.add_argument("--people", type=int, default=0, help="so many whom the store knows already (default %(default)s)")
     parser.add_argument("--long", action="store_true", help="twenty million events, nothing else")
     parser.add_argument("--profile", action="store_true", help="run the gateway under cProfile and print its dearest functions")
     parser.add_argument("--no-baseline", action="store_true", help="the gateway only")

@@ -55,3 +55,13 @@ def rss_bytes(pid: int) -> int:
         except OSError:
             continue
     return total
+
+
+def written_bytes(pid: int) -> int:
+    """What the processes that live gave to be written to a disk, since each began."""
+    total = 0
+    for member in family(pid):
+        with suppress(OSError):
+            told = dict(line.split(": ") for line in Path(f"/proc/{member}/io").read_text().splitlines())
+            total += int(told["write_bytes"])
+    return total

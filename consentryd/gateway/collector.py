@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from consentryd.config.settings import Settings
+from consentryd.gateway.foresight import Foresight
 from consentryd.gateway.health import Check
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.letters import letter
@@ -43,6 +44,7 @@ class Collector:
         settings: Settings,
         pipeline: Pipeline,
         place: Place,
+        foresight: Foresight,
         logs: Mapping[str, Log],
         scrubbers: Mapping[str, Scrubber],
         note_refusal: NoteRefusal | None = None,
@@ -50,6 +52,7 @@ class Collector:
         self._settings = settings
         self._pipeline = pipeline
         self._place = place
+        self._foresight = foresight
         self._logs = logs
         self._scrubbers = scrubbers
         self._note_refusal = note_refusal
@@ -87,6 +90,7 @@ class Collector:
         for part in turns(events, passage.intake.size):
             if items:
                 await asyncio.sleep(0)
+            await self._foresight.foresee(part, passage)
             items += self._pipeline.run(part, passage)
         return items
 

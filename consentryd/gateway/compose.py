@@ -24,6 +24,7 @@ from consentryd.gateway.commit_trouble import CommitTrouble
 from consentryd.gateway.day_keys import DayKeys
 from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
+from consentryd.gateway.foresight import Foresight
 from consentryd.gateway.forgetting import Forgetter
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import frames_of
@@ -45,7 +46,6 @@ from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
-from consentryd.model.chance import Chance
 from consentryd.model.clock import Clock, SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.privacy.agent import AgentClassifier
@@ -63,6 +63,7 @@ from consentryd.storage.control import ControlStore
 from consentryd.storage.damage import explain
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
+from consentryd.storage.newcomer import Newcomers
 from consentryd.storage.region import DATABASE, RegionStore
 from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
@@ -115,7 +116,10 @@ class House:
         self.proving = Proving(desk, self.registrar, self.policy, self.place, stores)
         self.querying = Querying(settings, {name: store.root for name, store in stores.items()}, clock)
         logs = {name: store.log for name, store in stores.items()}
-        self.collector = Collector(settings, self.pipeline, self.place, logs, self.scrubbers, self.registrar.note_region_refused)
+        foresight = Foresight(self.place, persons)
+        self.collector = Collector(
+            settings, self.pipeline, self.place, foresight, logs, self.scrubbers, self.registrar.note_region_refused
+        )
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
 
@@ -156,7 +160,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:
         keys = open_region_keys(root, name, master)
-        store = RegionStore(root / name, keys, settings.storage, clock, Chance().number)
+        store = RegionStore(root / name, keys, settings.storage, clock, Newcomers().draw)
         try:
             store.open()
         except BaseException as error:

@@ -16,6 +16,7 @@ Subjects = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 ALIAS_SCHEMA: Final = pa.schema([("subject", pa.int64()), ("becomes", pa.int64())])
 _MOST_ROUNDS: Final = 64
+_NOBODY: Final = -2  # events without a subject are looked for as -1
 
 
 class Aliases:
@@ -35,6 +36,7 @@ class Aliases:
         order = np.argsort(subjects)
         self.subjects = subjects[order]
         self.becomes = _followed(self.subjects, becomes[order])
+        self._ended = np.append(self.subjects, _NOBODY)
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -48,7 +50,8 @@ class Aliases:
         """Which events belong to a merged subject."""
         column = table["subject"].combine_chunks()
         values = column.fill_null(-1).to_numpy(zero_copy_only=False)
-        return np.isin(values, self.subjects) if len(self) else np.zeros(len(values), np.bool_)
+        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = self._ended[np.searchsorted(self.subjects, values)] == values
+        return found
 
     def apply(self, table: pa.Table) -> pa.Table:
         """The events with merged subjects replaced."""

@@ -48,6 +48,7 @@ class _Head:
         self._tables, self._left = source
         self._rows: pa.Table | None = None
         self._start = 0
+        self._usual = 0
 
     @property
     def has_more(self) -> bool:
@@ -55,13 +56,22 @@ class _Head:
         return self._left > 0
 
     def fill(self) -> bool:
-        """Whether there are rows, after reading on if there were none."""
-        while self._rows is None and (table := next(self._tables, None)) is not None:
+        """Whether there are rows, after reading on if few were left: between heads that end far apart the steps would be small."""
+        while self._has_few() and (table := next(self._tables, None)) is not None:
             self._left -= table.num_rows
             if table.num_rows:
-                self._rows, self._start = table.combine_chunks(), 0
-                self._subjects, self._times = (_numbers(self._rows[name]) for name in ("subject", "time"))
+                self._add(table)
         return self._rows is not None
+
+    def _has_few(self) -> bool:
+        return self._rows is None or 2 * (self._rows.num_rows - self._start) < self._usual
+
+    def _add(self, table: pa.Table) -> None:
+        self._usual = max(self._usual, table.num_rows)
+        if self._rows is not None:
+            table = pa.concat_tables([self._rows.slice(self._start), table])
+        self._rows, self._start = table.combine_chunks(), 0
+        self._subjects, self._times = (_numbers(self._rows[name]) for name in ("subject", "time"))
 
     def last(self) -> Key:
         assert self._rows is not None

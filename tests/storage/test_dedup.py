@@ -92,7 +92,7 @@ def test_small_runs_are_put_together_so_that_there_are_never_many(store):
 
 
 def test_large_runs_are_left_as_they_are(store, monkeypatch):
-    monkeypatch.setattr(seen, "_SMALL_CHUNKS", 2)
+    monkeypatch.setattr(seen, "_SMALL", 1_000)
     for number in range(seen.FEW):
         store.note(range(number * 1_000, (number + 1) * 1_000))
         store.seal()
@@ -143,3 +143,24 @@ def test_of_the_room_for_ids_two_fifths_are_empty_at_the_most(monkeypatch):
         chain.add(ids[start : start + 16], count + 1, 0)
         assert sum(rooms) <= 64 + (start + 16) * 5 / 3
     assert chain.contains(ids).all()
+
+
+def test_a_chunk_stands_in_a_page_of_the_tree(store):
+    ids = np.sort(np.random.default_rng(3).integers(0, 2**64 - 1, 40 * seen.CHUNK, np.uint64))
+    (before,) = store.connection.execute("PRAGMA page_count").fetchone()
+    seen.add_run(store.connection, 1, ids, 0)
+    (after,) = store.connection.execute("PRAGMA page_count").fetchone()
+    assert after - before < 0.5 * 40
+    assert seen.in_runs(store.connection, [(1, int(each)) for each in ids]) == set(ids.tolist())
+
+
+def test_runs_with_larger_chunks_are_looked_into_and_put_together(store):
+    ids = np.sort(np.random.default_rng(3).integers(0, 2**64 - 1, 2_000, np.uint64))
+    for number in range(1, seen.FEW + 1):
+        own = ids[number - 1 :: seen.FEW]
+        row = (number, int(own[0]).to_bytes(8, "big"), 0, own.astype("<u8").tobytes())
+        store.connection.execute("INSERT INTO seen (run, first, newest_at, hashes) VALUES (?, ?, ?, ?)", row)
+    asked = [(number, int(each)) for number in range(1, seen.FEW + 1) for each in ids]
+    assert seen.in_runs(store.connection, asked[:2_000]) == set(ids[0 :: seen.FEW].tolist())
+    assert seen.merge_small_runs(store.connection)
+    assert seen.in_runs(store.connection, [(seen.FEW, int(each)) for each in ids]) == set(ids.tolist())

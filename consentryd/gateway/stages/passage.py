@@ -18,9 +18,10 @@ class Passage:
     `scenery` is a number for all of the request that bears on its events' scenes.
 
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now, and
-    whether there are any; `strangers` are identities that no store knew when the request came. `decisions` holds what consent decided for
-    equal events of this request, `tallied` what was counted of their signals. `violations` tells, by their positions,
-    where events do not fit their tracking plan; `taken` is how many events have been through all stages.
+    whether there are any; `strangers` are identities that no store knew when the request came, `foreseen` whether the stores were asked for
+    all of its people. `decisions` holds what consent decided for equal events of this request, `tallied` what was counted of their signals.
+    `violations` tells, by their positions, where events do not fit their tracking plan; `taken` is how many events have been through all
+    stages.
     """
 
     intake: Intake
@@ -31,6 +32,7 @@ class Passage:
     misdirected: str | None = None
     looked: dict[str, bool] = field(default_factory=dict)
     strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)
+    foreseen: bool = False
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)
     violations: dict[int, Violation] = field(default_factory=dict)

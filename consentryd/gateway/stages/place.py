@@ -77,29 +77,52 @@ class Place:
         ]
 
     def _look_ahead(self, events: Iterable[ValidEvent], passage: Passage) -> None:
-        """Ask the stores about all newcomers at once. What is not known by then is found out event by event."""
-        if len(self._homes) == 1:
-            return
-        site, newcomers = passage.intake.key.site, set()
-        users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
-        for person in {event.person for event in events if event.person.home is None}:
-            user, anonymous = person.user_id, person.anonymous_id
-            if user is not None and user not in users:
-                newcomers.add((site, IdentityKind.USER_ID, user))
-            if anonymous is not None and anonymous not in devices:
-                newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
-        if newcomers:
-            passage.strangers.update(newcomers)
-            self._welcome(newcomers, passage)
+        """Ask the stores about all newcomers at once, if nobody did before. What is not known by then is found out event by event."""
+        if not passage.foreseen:
+            newcomers, regions = self.expected({event.person for event in events}, passage)
+            if newcomers:
+                self.welcome(newcomers, regions, [passage])
 
-    def _welcome(self, newcomers: Collection[Named], passage: Passage) -> None:
-        """Remember where those live whom one region knows; of several which it is is found out event by event."""
+    def expected(self, people: Iterable[Person], passage: Passage) -> tuple[set[Named], Collection[str]]:
+        """The ids of which stores must be asked whether they know them, and the regions whose stores will be asked about people.
+
+        Raises `Misdirected` for a declared region that there is not.
+        """
+        declared = self.declared(passage.intake.key.region, passage.intake.region)
+        if declared is not None or len(self._homes) == 1:
+            return set(), self._homes.keys() if declared is None else self._homes.keys() & {declared}
+        site, newcomers, regions = passage.intake.key.site, set(), set()
+        users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
+        for person in people:
+            if person.home is not None:
+                regions.add(person.home)
+                continue
+            user, anonymous = person.user_id, person.anonymous_id
+            if user in users:
+                regions.add(users[user])
+            elif user is not None:
+                newcomers.add((site, IdentityKind.USER_ID, user))
+            if anonymous in devices:
+                regions.add(devices[anonymous])
+            elif anonymous is not None:
+                newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
+        return newcomers, self._homes.keys() if newcomers else regions
+
+    def welcome(self, newcomers: Collection[Named], regions: Collection[str], passages: Iterable[Passage]) -> None:
+        """Ask the stores of `regions` about the newcomers of some requests at once, and what was chosen there up to now.
+
+        Remember where those live whom one region knows; of several which it is is found out event by event.
+        """
         found: dict[Named, list[str]] = {}
-        for name, home in self._homes.items():
-            known, passage.looked[name] = home.look(list(newcomers))
+        for name in regions:
+            known, chosen = self._homes[name].look(list(newcomers))
+            for passage in passages:
+                passage.looked[name] = chosen
             for identity in known:
                 found.setdefault(identity, []).append(name)
-        passage.strangers.difference_update(found)
+        strangers = set(newcomers) - found.keys()
+        for passage in passages:
+            passage.strangers |= strangers
         for identity, names in found.items():
             if len(names) == 1:
                 self._remember(identity, names[0])
