@@ -19,6 +19,7 @@ from consentryd.privacy.label import holds_card, words_before
 from consentryd.privacy.pair import VALUES
 from consentryd.privacy.plain import LONGEST_KEY, MOST_KEYS, PlainKeys
 from consentryd.privacy.rules import KeyRule, RuleTable, detector_names
+from consentryd.privacy.treatment import without_outputs
 from consentryd.privacy.work import MOST_FINDINGS
 
 _MOST_PARTS: Final = 1024
@@ -65,7 +66,10 @@ class Finder:
         return found
 
     def named(self, name: str) -> KeyClass:
-        """The class of what a text says it is, as a key would. A number under a word for a name or a secret is a count."""
+        """The class of what a text says it is, as a key would. A number under a word for a name or a secret is a count. What stands in the
+        place of data says nothing: a second look would take more than the first."""
+        if "[" in name and without_outputs(name) != name:
+            return PLAIN
         found = self._names.get(name)
         if found is None:
             if hash(name) in self._quiet or not _NAME.fullmatch(name.rstrip(_ASKED)):

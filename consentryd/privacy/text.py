@@ -10,14 +10,15 @@ from typing import Any, Final, NamedTuple
 
 from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
 from consentryd.privacy.detect import Finding, Gate
-from consentryd.privacy.detect.sole import sole
+from consentryd.privacy.detect.placed import placed
+from consentryd.privacy.detect.sole import KEY_BEGINS, sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.fit import fits
 from consentryd.privacy.harmless import LEAST, Signs
 from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.label import labels_in
-from consentryd.privacy.redaction import KEEP, Action
+from consentryd.privacy.redaction import KEEP, TYPE, Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
 from consentryd.privacy.work import Work
 
@@ -70,10 +71,10 @@ class TextCleaner:
             return text
         if may_be_json(text):
             left = self._json(text, path, depth, work)
-        elif about.id_like or about.version or len(text) > LONGEST:
+        elif about.id_like or about.version or (len(text) > LONGEST and not text.startswith(KEY_BEGINS)):
             left = None
         else:
-            left = self._at_once(text, path, depth, work)
+            left = self._at_once(text, path, about, depth, work)
             if left is None and " " not in text:
                 left = self._of_one_word(text, path, about, depth, work)
         if left is not None:
@@ -105,16 +106,17 @@ class TextCleaner:
             return None
         return cleaned if self._harmless.signs(cleaned) is None else self.clean(cleaned, path, about, depth + 1, work)
 
-    def _at_once(self, text: str, path: str, depth: int, work: Work) -> Any:
+    def _at_once(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left of a text with one datum between harmless words; None where a closer look is due."""
-        if not text.isascii() or "%" in text or "&" in text:
-            decoded = _decoded(text) if is_encoded(text) or may_hide(text.encode("utf-8", "replace")) else text
+        is_ascii = text.isascii()
+        if not is_ascii or "%" in text or "&" in text:
+            decoded = _decoded(text) if is_encoded(text) or (not is_ascii and may_hide(text.encode("utf-8", "replace"))) else text
             if decoded is None:
                 return None
             text = decoded
         found = sole(text)
         if found is None:
-            return None
+            return None if about.location else self._placed(text, path, depth, work)
         start, end, name, kind = found
         before, after = text[:start], text[end:]
         if (before or after) and self._harmless.signs(f"{before}0{after}") is not None:
@@ -127,6 +129,23 @@ class TextCleaner:
         treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
         return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
+
+    def _placed(self, text: str, path: str, depth: int, work: Work) -> Any:
+        """What is left of a path or a link with one name in it, of which it is known that nothing else is there; else None."""
+        found = placed(text)
+        if found is None:
+            return None
+        start, end, name, kind = found
+        action = work.scope.action(name, kind, path)
+        if action is not TYPE:
+            return None
+        left = f"{text[:start]}{self._treatment.apply(action, name, kind, text[start:end], path, work)}{text[end:]}"
+        if left not in self._harmless.texts and not self._harmless.knows(left):
+            return None
+        if not work.takes(len(text), depth):
+            return work.beyond(path)
+        work.record(path, name, action)
+        return left
 
     def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""
@@ -147,6 +166,7 @@ class TextCleaner:
                 cleaned = self.clean(decoded, path, about, depth + 1, work)
                 if cleaned != decoded:
                     return cleaned, True
+            signs = signs._replace(gate=gate & ~(Gate.ENCODED | Gate.FOREIGN))
         cleaned = self._search(text, signs, path, about, depth, work)
         if cleaned == text and gate & Gate.PLUS and (gate & Gate.QUERY or (" " not in text and text.count("+") > 1)):
             return self._spaced(text, path, about, depth, work), True
@@ -209,11 +229,11 @@ class TextCleaner:
 
     def _telling_parameters(self, text: str) -> Iterator[_Told]:
         for match in PARAMETER.finditer(text):
-            value = match["value"]
-            if not value or is_output(value.strip(_AROUND_VALUES)) or is_output(value):
+            name, value = match.groups()
+            if not value:
                 continue
-            hint = self._finder.parameter_class(match["name"]).hint
-            if hint is not None and fits(hint, value):
+            hint = self._finder.parameter_class(name).hint
+            if hint is not None and fits(hint, value) and not (is_output(value.strip(_AROUND_VALUES)) or is_output(value)):
                 yield _Told(hint, *match.span("value"))
 
     def _telling_labels(self, text: str) -> Iterator[_Told]:
@@ -223,7 +243,7 @@ class TextCleaner:
             hint = about.hint
             if hint is None or (is_bare and hint != "secret") or (about.plural and value.isdecimal()):
                 continue
-            if not is_output(value) and fits(hint, value):
+            if not (is_output(value) or is_output(f"[{name}:{value}]")) and fits(hint, value):
                 yield _Told(hint, start, end)
 
     def _replaced(self, text: str, told: Iterable[_Told], path: str, work: Work) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consentryd.config.settings import Privacy
 from consentryd.privacy.detect import Gate
+from consentryd.privacy.detect.placed import placed
 from consentryd.privacy.detect.sole import sole
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.key_class import PLAIN
@@ -92,6 +93,39 @@ RARE = {
 BEFORE = ("", "see ", "x: ", "(", "id=", "\n", "\u201c", "/")
 AFTER = ("", ".", ". Then", ",", ")", " and", "\u201d", "?", "&x=1", "...")
 
+#: Credentials and names in paths, and what only looks like them.
+SAID = {
+    "bearer": "Bearer mF9B5f41JqM0a9b8c7d6e5",
+    "bearer with a token of another kind": "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    "bearer with a key": "Bearer sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "bearer and a dot": "Bearer mF9B5f41JqM0a9b8.7d6e5.",
+    "bearer of words": "bearer of-some-certificates",
+    "basic": "Basic YW5uYTpzZWNyZXQtc2VjcmV0",
+    "padded basic": "Basic YW5uYTpzZWNyZXQtc2VjcmU=",
+    "padding in a sentence": "Basic YW5uYTpzZWNyZXQtc2VjcmU= Accept=x",
+    "basic English": "basic introductionary course",
+    "private key": "-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----",
+    "padded private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIBVAIBADANBgkqhkiG9w0BAQE=\n-----END RSA PRIVATE KEY-----",
+    "private key and more": "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY----- anna@example.com",
+    "cut private key": "-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBgkqhkiG9w0BAQEF",
+    "home": "/home/anna/project/main.py",
+    "Users": "/Users/anna/Documents/plan.pdf",
+    "nobody's home": "/home/runner/project/main.py",
+    "homes": "/home/anna/copy/home/jane/main.py",
+    "Windows": "C:\\Users\\anna\\Desktop\\plan.docx",
+    "everybody's Windows": "C:\\Users\\Public\\Desktop\\plan.docx",
+    "Windows with an escape": "C:\\Users\\anna\\x40\\u0041.docx",
+    "user": "https://shop.example/users/31415926/orders",
+    "user of a path": "/users/anna/orders",
+    "page of users": "https://shop.example/users/settings/orders",
+    "user with a fragment": "https://shop.example/users/31415926/orders#anna",
+    "user with an address": "https://shop.example/users/31415926/orders?to=anna@example.com",
+    "user with a page": "https://shop.example/users/31415926/orders?page=2",
+    "two users": "https://shop.example/users/31415926/members/271828/x",
+    "address for a user": "https://shop.example/users/anna@example.com/orders",
+    "user with a date in it": "https://shop.example/users/20260101/orders/4111111111111111",
+}
+
 _FINDER = Finder(load_rules())
 _WARM = Scrubber(load_rules(), b"k" * 32, "eu", Privacy())
 
@@ -115,6 +149,40 @@ def test_what_the_detectors_find_no_quick_look_passes(form: str) -> None:
 def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
     found = {text: sole(text) for text in texts(VALUES[form])}
     assert all(finding is None or finding in _FINDER.find(text, Gate.ALL, PLAIN) for text, finding in found.items())
+
+
+@pytest.mark.parametrize("form", sorted(SAID))
+def test_credentials_and_names_in_paths_become_the_same_at_once_as_by_a_closer_look(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = [
+        SAID[form],
+        f"Authorization: {SAID[form]}",
+        f"{SAID[form]}, and",
+        f"({SAID[form]})",
+        f"{SAID[form]}?x=1",
+        f"x {SAID[form]}",
+    ]
+    _scrubbed(about)  # what stands around names is known from now on
+    at_once = _scrubbed(about)
+    monkeypatch.setattr("consentryd.privacy.text.sole", lambda _: None)
+    monkeypatch.setattr("consentryd.privacy.text.placed", lambda _: None)
+    assert at_once == _scrubbed(about)
+
+
+def _scrubbed(texts: list[str]) -> list[tuple[object, ...]]:
+    found = [_WARM.scrub("x", "shop", {"properties": {"note": text}}) for text in texts]
+    return [(each.properties, *each.redactions) for each in found]
+
+
+@pytest.mark.parametrize("form", ["bearer", "basic", "padded basic", "private key"])
+def test_credentials_are_found_at_once(form: str) -> None:
+    assert sole(SAID[form]) is not None
+
+
+@pytest.mark.parametrize("form", ["home", "Users", "Windows", "user", "user of a path"])
+def test_names_between_slashes_are_found_at_once(form: str) -> None:
+    assert placed(SAID[form]) in _FINDER.find(SAID[form], Gate.ALL, PLAIN)
 
 
 @given(st.text('ab=&?#; .[]-\n"', max_size=24))

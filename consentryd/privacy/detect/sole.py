@@ -22,6 +22,15 @@ _AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
 _LOOK_BEHIND: Final = re.compile(r"\(\?<!\[[^]:]*\]\)")
 
 
+#: A run that no word of a sentence is, and in which no JSON web token begins.
+_LONG: Final = r"(?=[^\s]*[A-Za-z0-9]{14})(?![^\s]*eyJ)"
+#: A private key and nothing else, without the padding that looks like a parameter.
+_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}-----[A-Za-z0-9+/\s]{0,20000}-----END [A-Z0-9 ]{0,40}-----")
+KEY_BEGINS: Final = "-----BEGIN "
+#: Nothing that is looked for begins so.
+_URLS: Final = ("http://", "https://")
+
+
 #: A `Finding`, but for its name: nobody keeps it.
 _Found = tuple[int, int, str, str]
 
@@ -50,6 +59,18 @@ def _iban_form() -> _Form:
     return _Form(_form(iban.IBAN).pattern, read)
 
 
+def _credential_form(detector: Detector, form: str) -> _Form:
+    """Of an Authorization value that is long enough to be told by its length, and holds no token of another kind."""
+
+    def read(match: re.Match[str]) -> _Found | None:
+        whole = detector.pattern.match(match.string, match.start())
+        if whole is None or whole.end() != match.end() or not detector.check(whole):
+            return None
+        return (*whole.span(detector.group), detector.name, detector.kind)
+
+    return _Form(form, read)
+
+
 def _number_form(number: Number) -> _Form:
     def read(match: re.Match[str]) -> _Found | None:
         name = name_of(match[0], number.name)
@@ -65,6 +86,8 @@ _OF_LETTERS: Final = (
     _iban_form(),
     *(_number_form(number) for number in NUMBERS if number.name in _LETTERED),
     *map(_form, (network.MAC, network.IPV6)),
+    _credential_form(secret.BEARER, rf"(?i:bearer) {_LONG}[A-Za-z0-9._~+/-]{{16,}}"),
+    _credential_form(secret.BASIC, rf"(?i:basic) {_LONG}[A-Za-z0-9+/][a-z]*[A-Z0-9+/][A-Za-z0-9+/]*(?:={{1,2}}(?=\Z))?"),
 )
 _NUMBERS_OF_DIGITS: Final = tuple(_number_form(number) for number in NUMBERS if number.name not in _LETTERED)
 _OF_DIGITS: Final = (
@@ -97,7 +120,9 @@ _number, _NUMBER_READERS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
 
 def sole(text: str) -> _Found | None:
     """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
-    match = _sole(text) or _after(text, 0)
+    if text.startswith(KEY_BEGINS):
+        return (0, len(text), secret.PEM.name, secret.PEM.kind) if _KEY.fullmatch(text) else None
+    match = (None if text.startswith(_URLS) else _sole(text)) or _after(text, 0)
     if match is None or ("://" in text and _USER_INFO.search(text, 0, match.start())):
         return None
     found = _READERS[match.lastindex or 0](match)
