@@ -180,7 +180,9 @@ class Walk:
             if told is not None:
                 return told
         if isinstance(value, str):
-            return self._texts.clean(value, path, about, depth, work)
+            left = self._texts.clean(value, path, about, depth, work)
+            told = None if left is value or about.quiet or not isinstance(left, str) else self._by_key(left, path, about, work)
+            return left if told is None else told  # what is left may be what the key tells of: a second look would find it
         if isinstance(value, dict):
             return self._object(value, path, about, depth, work)
         if isinstance(value, list):

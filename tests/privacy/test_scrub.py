@@ -822,6 +822,14 @@ def test_a_token_before_a_number_is_not_taken_for_a_secret_that_has_it() -> None
     assert scrub.scrub("x", "shop", once.fields).fields == once.fields
 
 
+@pytest.mark.parametrize(("key", "left"), [("dateOfBirth", "\u00b2:"), ("age", "0:")])
+def test_what_a_key_tells_of_is_found_at_the_first_look_beside_other_data(key: str, left: str) -> None:
+    scrub = scrubber(PiiRule(detector="*", action=Action.HASH))
+    once = scrub.scrub("x", "shop", {"properties": {key: f"{left}anna.smith@example.co.uk"}})
+    assert once.redactions[-1].rule in {"birth_date", "age"}
+    assert scrub.scrub("x", "shop", once.fields).fields == once.fields
+
+
 @pytest.mark.parametrize("box", [[["001-01-0001", -100]], [{"name": "001-01-0001", "value": -100}]])
 def test_what_stands_in_the_place_of_a_name_says_nothing_of_the_value_beside_it(box: object) -> None:
     scrub = scrubber()

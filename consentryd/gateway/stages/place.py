@@ -106,7 +106,7 @@ class Place:
                 regions.add(devices[anonymous])
             elif anonymous is not None:
                 newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
-        return newcomers, self._homes.keys() if newcomers else regions
+        return newcomers, self._homes.keys() if newcomers else self._homes.keys() & regions
 
     def welcome(self, newcomers: Collection[Named], regions: Collection[str], passages: Iterable[Passage]) -> None:
         """Ask the stores of `regions` about the newcomers of some requests at once, and what was chosen there up to now.
