@@ -6,7 +6,8 @@ A statement gives the interpreter away ten times, and beside threads that commit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from consentryd.gateway.stages.passage import Passage
@@ -20,7 +21,7 @@ FEW: Final = 16
 
 class _Wanted(NamedTuple):
     newcomers: set[Named]
-    regions: Collection[str]
+    regions: AbstractSet[str]
     passage: Passage
     told: asyncio.Future[None]
 
@@ -45,7 +46,7 @@ class Foresight:
         named = {self._persons.of(site, raw.user_id, raw.anonymous_id) for raw in events}
         newcomers, regions = self._place.expected([each for each in named if isinstance(each, Person)], passage)
         newcomers -= passage.strangers
-        if not newcomers and passage.looked.keys() >= set(regions):
+        if not newcomers and regions <= passage.looked.keys():
             return
         loop = asyncio.get_running_loop()
         if not self._waiting:

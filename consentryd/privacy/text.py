@@ -18,7 +18,7 @@ from consentryd.privacy.harmless import LEAST, Signs
 from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
 from consentryd.privacy.key_class import PLAIN, KeyClass
 from consentryd.privacy.label import labels_in
-from consentryd.privacy.redaction import KEEP, TYPE, Action
+from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output
 from consentryd.privacy.work import Work
 
@@ -114,13 +114,10 @@ class TextCleaner:
             if decoded is None:
                 return None
             text = decoded
-        found = sole(text)
+        found = self._only(text, about)
         if found is None:
-            return None if about.location else self._placed(text, path, depth, work)
-        start, end, name, kind = found
-        before, after = text[:start], text[end:]
-        if (before or after) and self._harmless.signs(f"{before}0{after}") is not None:
             return None
+        start, end, name, kind = found
         action = work.scope.action(name, kind, path)
         if action is KEEP:
             return None
@@ -128,24 +125,21 @@ class TextCleaner:
             return work.beyond(path)
         treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
-        return DROPPED if treated is DROPPED else f"{before}{treated}{after}"
+        return DROPPED if treated is DROPPED else f"{text[:start]}{treated}{text[end:]}"
 
-    def _placed(self, text: str, path: str, depth: int, work: Work) -> Any:
-        """What is left of a path or a link with one name in it, of which it is known that nothing else is there; else None."""
-        found = placed(text)
+    def _only(self, text: str, about: KeyClass) -> tuple[int, int, str, str] | None:
+        """The one datum of a text, if nothing else can be there: by a look at the rest, or, as paths look like somebody's also without
+        the name, because the rest is known."""
+        found = sole(text)
+        if found is not None:
+            start, end, _, _ = found
+            is_all = start == 0 and end == len(text)
+            return found if is_all or self._harmless.signs(f"{text[:start]}0{text[end:]}") is None else None
+        found = None if about.location else placed(text)
         if found is None:
             return None
-        start, end, name, kind = found
-        action = work.scope.action(name, kind, path)
-        if action is not TYPE:
-            return None
-        left = f"{text[:start]}{self._treatment.apply(action, name, kind, text[start:end], path, work)}{text[end:]}"
-        if left not in self._harmless.texts and not self._harmless.knows(left):
-            return None
-        if not work.takes(len(text), depth):
-            return work.beyond(path)
-        work.record(path, name, action)
-        return left
+        start, end, name, _ = found
+        return found if self._harmless.knows(f"{text[:start]}[{name}]{text[end:]}") else None
 
     def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""

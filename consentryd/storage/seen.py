@@ -14,7 +14,7 @@ from consentryd.storage.database import joined, transaction
 
 #: As many as stand in a page of the tree itself: what does not is in a page of its own, and to look there takes three times as long.
 CHUNK: Final = 120
-#: So many small runs in a row are put together. A run is looked into for 5 us an id, so there must not be hundreds.
+#: So many small runs in a row are put together. A run is looked into for 10 us an id, so there must not be hundreds.
 FEW: Final = 8
 _SMALL: Final = 1 << 18
 

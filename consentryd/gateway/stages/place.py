@@ -7,6 +7,7 @@ that is declared and not known is refused: to put its events elsewhere would be 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 from consentryd.config.countries import expand
@@ -83,7 +84,7 @@ class Place:
             if newcomers:
                 self.welcome(newcomers, regions, [passage])
 
-    def expected(self, people: Iterable[Person], passage: Passage) -> tuple[set[Named], Collection[str]]:
+    def expected(self, people: Iterable[Person], passage: Passage) -> tuple[set[Named], AbstractSet[str]]:
         """The ids of which stores must be asked whether they know them, and the regions whose stores will be asked about people.
 
         Raises `Misdirected` for a declared region that there is not.
@@ -108,19 +109,19 @@ class Place:
                 newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
         return newcomers, self._homes.keys() if newcomers else self._homes.keys() & regions
 
-    def welcome(self, newcomers: Collection[Named], regions: Collection[str], passages: Iterable[Passage]) -> None:
+    def welcome(self, newcomers: AbstractSet[Named], regions: AbstractSet[str], passages: Sequence[Passage]) -> None:
         """Ask the stores of `regions` about the newcomers of some requests at once, and what was chosen there up to now.
 
         Remember where those live whom one region knows; of several which it is is found out event by event.
         """
-        found: dict[Named, list[str]] = {}
+        asked, found = list(newcomers), dict[Named, list[str]]()
         for name in regions:
-            known, chosen = self._homes[name].look(list(newcomers))
+            known, chosen = self._homes[name].look(asked)
             for passage in passages:
                 passage.looked[name] = chosen
             for identity in known:
                 found.setdefault(identity, []).append(name)
-        strangers = set(newcomers) - found.keys()
+        strangers = newcomers - found.keys()
         for passage in passages:
             passage.strangers |= strangers
         for identity, names in found.items():

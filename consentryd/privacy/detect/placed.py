@@ -16,7 +16,7 @@ _WHO: Final = r"(?:[A-Za-z]{1,20}|[0-9]{1,8})"
 _PLACED: Final = re.compile(
     rf"\A/(?:Users|home)/(?P<path>{_WHO})(?=/|\Z)"
     rf"|\A[A-Za-z]:\\Users\\(?P<windows>{_WHO})(?=\\[^\\/\s\"])"
-    rf"|/(?:{PEOPLE})/(?P<url>(?i:{_WHO}))(?=/|\Z)",
+    rf"|/(?:{PEOPLE})/(?P<url>{_WHO})(?=/|\Z)",
     re.ASCII,
 )
 _DETECTORS: Final[dict[str, Detector]] = {"path": USER_PATH, "windows": WINDOWS_PATH, "url": URL_ID}
