@@ -121,7 +121,7 @@ def classify(key: str, hints: Sequence[Hint], rules: Sequence[KeyRule], paramete
     fitting = tuple(rule for rule in rules if rule.pattern.fullmatch(words))
     holder = _HOLDER.fullmatch(words)
     is_goods = _GOODS.fullmatch(words) is not None
-    return KeyClass(
+    found = KeyClass(
         hint,
         fitting,
         is_goods or _ID_LIKE.fullmatch(words) is not None,
@@ -129,12 +129,13 @@ def classify(key: str, hints: Sequence[Hint], rules: Sequence[KeyRule], paramete
         _VERSION.fullmatch(words) is not None,
         _LOCATION.fullmatch(words) is not None,
         quiet=hint is None and not fitting,
-        token=hint or _NOT_LETTERS.sub("_", words).strip("_") or "removed",
+        token=hint or (_NOT_LETTERS.sub("_", words).strip("_") if fitting else "") or PLAIN.token,
         plural=plural,
         holder=None if holder is None or hint is not None else holder["holder"] or holder["name"] or "person",
         aside=_ASIDE.fullmatch(words) is not None,
         same=_SAME.fullmatch(words) is not None,
     )
+    return PLAIN if found == PLAIN else found  # most are, and to compare with one object is cheapest
 
 
 def _first(words: str, hints: Sequence[Hint]) -> str | None:

@@ -17,9 +17,10 @@ _LENGTH: Final = 2
 
 def names_in(box: dict[str, Any]) -> list[str]:
     """What an object with a value may call it."""
-    if _NAMED.isdisjoint(box):
-        return []
-    return [box[key] for key in NAMES if key in box and type(box[key]) is str]
+    named = _NAMED.intersection(box)
+    if len(named) > 1:
+        return [box[key] for key in NAMES if key in named and type(box[key]) is str]
+    return [box[key] for key in named if type(box[key]) is str]
 
 
 def are_pairs(box: list[Any]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from consentryd.privacy.finder import Finder
+from consentryd.privacy.habit import ENOUGH, Habits
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.prefilter import Prefilter
 from consentryd.privacy.redaction import ALLOW_RULE, URL_RULE, USER_ID, Action, Redaction, Scrubbed
@@ -66,6 +67,7 @@ class Scrubber:
         self._prefilter: Final = Prefilter(finder)
         self._treatment: Final = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
         self._walk: Final = Walk(finder, self._treatment)
+        self._habits: Final = Habits()
         self._allow: Final = {
             site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
         }
@@ -90,18 +92,26 @@ class Scrubber:
         """
         narrowed, dropped = self._narrow(event, site, fields) if self._allow else (fields, ())
         properties = narrowed.get("properties")
-        if body is None or properties is not fields["properties"]:
-            body = None if properties is None else _dumps(properties)
+        if properties is not fields.get("properties"):
+            body = None
         scope = self._rules.scope(site, event)
-        is_clear = self._prefilter.clears(narrowed, scope, body)
+        in_a_row = self._habits.in_a_row(event)
+        is_clear = False
+        if in_a_row < ENOUGH:
+            if body is None and properties is not None:
+                body = _dumps(properties)
+            is_clear = self._prefilter.clears(narrowed, scope, body)
+            if is_clear and in_a_row:
+                self._habits.was_not(event)
         if is_clear and (identifiers is None or not identifiers.stand_in(narrowed, body)):
             if not dropped:
                 return Scrubbed(narrowed, (), body)
             return self._result(fields, narrowed, dropped, body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope, identifiers)), handle)
-        cleaned = narrowed if is_clear else self._walk.fields(narrowed, work)
-        if cleaned.get("properties") is not properties:
-            body = _dumps(cleaned["properties"])
+        cleaned = narrowed if is_clear else self._walked(event, narrowed, work)
+        left = cleaned.get("properties")
+        if body is None or left is not properties:
+            body = None if left is None else _dumps(left)
         if identifiers is not None and identifiers.stand_in(cleaned, body):
             cleaned = identifiers.taken_out(cleaned, partial(self._treat_id, work))
             body = _dumps(cleaned["properties"]) if "properties" in cleaned else None
@@ -116,6 +126,14 @@ class Scrubber:
     def scrub_text(self, event: str, site: str, text: str) -> str:
         """Clean one text, such as a line of a log; what must go altogether leaves an empty one."""
         return str(self.scrub(event, site, {"text": text}).fields.get("text", ""))
+
+    def _walked(self, event: str, fields: dict[str, Any], work: Work) -> dict[str, Any]:
+        cleaned = self._walk.fields(fields, work)
+        if cleaned is fields:
+            self._habits.was_not(event)
+        else:
+            self._habits.was_dense(event)
+        return cleaned
 
     def _narrow(self, event: str, site: str, fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
         """What an allow-list lets pass, if the site has one, and what was left out."""

@@ -61,9 +61,9 @@ class Walk:
         valued = () if told.quiet else VALUES
         has_address = False
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
-        keys, texts, knows = plain.known, self._finder.harmless.texts, self._finder.harmless.knows
+        keys, texts, knows = () if tells else plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
-            if not tells and raw not in valued and (raw in keys or plain.take(raw)):
+            if raw in keys or (not tells and raw not in valued and plain.take(raw)):
                 kind = type(inner)
                 if kind is str:
                     if inner in texts or knows(inner):
@@ -89,7 +89,7 @@ class Walk:
                 if raw in valued and of.quiet:
                     of = told
                 kept = self._value(inner, here, of, depth + 1, work)
-                if of.hint in _ADDRESSES and not has_address:
+                if of is not PLAIN and of.hint in _ADDRESSES and not has_address:
                     has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
             if kept is not inner:
                 if result is value:
@@ -175,13 +175,15 @@ class Walk:
             return work.beyond(path)
         if value is None or value is True or value is False:
             return value
-        if not about.quiet:
+        if about is not PLAIN and not about.quiet:
             told = self._by_key(value, path, about, work)
             if told is not None:
                 return told
         if isinstance(value, str):
             left = self._texts.clean(value, path, about, depth, work)
-            told = None if left is value or about.quiet or not isinstance(left, str) else self._by_key(left, path, about, work)
+            if left is value or about is PLAIN or about.quiet or not isinstance(left, str):
+                return left
+            told = self._by_key(left, path, about, work)
             return left if told is None else told  # what is left may be what the key tells of: a second look would find it
         if isinstance(value, dict):
             return self._object(value, path, about, depth, work)

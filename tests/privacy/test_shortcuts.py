@@ -151,6 +151,21 @@ def test_what_is_found_at_once_is_what_the_detectors_find(form: str) -> None:
     assert all(finding is None or finding in _FINDER.find(text, Gate.ALL, PLAIN) for text, finding in found.items())
 
 
+@pytest.mark.parametrize("words", ["Contact: ", "my data was ", "the id of X and AB was ", "Grundst\u00fcck von ", "see: to: "])
+def test_words_before_a_datum_hide_nothing_of_it(words: str) -> None:
+    for text in VALUES.values():
+        alone, behind = sole(text), sole(f"{words}{text}")
+        if alone is not None and alone[:2] == (0, len(text)) and alone[2] != "pem":
+            assert behind == (len(words), len(words) + len(text), *alone[2:]), text
+
+
+@pytest.mark.parametrize("text", ["DE 89370400440532013000", "AB 12 34 56 C", "Bearer mF9B5f41JqM0a9b8c7d6e5", "face::12 "])
+def test_what_begins_with_a_word_is_found_from_there(text: str) -> None:
+    found = sole(text)
+    assert found is not None
+    assert found in _FINDER.find(text, Gate.ALL, PLAIN)
+
+
 @pytest.mark.parametrize("form", sorted(SAID))
 def test_credentials_and_names_in_paths_become_the_same_at_once_as_by_a_closer_look(
     form: str, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,8 @@ from consentryd.privacy.detect.detector import Detector
 from consentryd.privacy.detect.national_id import KIND, NUMBERS, Number, loose, name_of
 
 _BEFORE: Final = re.compile(r"[ =:(<](?=[\w+:])")
+#: Words that end with a space, with which no form begins: an account number and a national one may begin with two letters before digits.
+_WORDS: Final = re.compile(r"(?:(?!(?i:bearer|basic) )(?:[A-Za-z]{3,12}:? |[A-Za-z]{1,2}:? (?![0-9])))*", re.ASCII)
 #: In the user-info of a URL a password before the host looks like an address.
 _USER_INFO: Final = re.compile(r"://[^/?#\s\"]*\Z")
 _AFTER: Final = r"(?=\Z|[ ,;!?)>&]|\.(?:\Z| ))"
@@ -122,7 +124,8 @@ def sole(text: str) -> _Found | None:
     """The first datum of a text, if it stands at its beginning, after a space or the like, and ends with a word."""
     if text.startswith(KEY_BEGINS):
         return (0, len(text), secret.PEM.name, secret.PEM.kind) if _KEY.fullmatch(text) else None
-    match = (None if text.startswith(_URLS) else _sole(text)) or _after(text, 0)
+    start = _WORDS.match(text).end() if " " in text and text[0].isalpha() else 0  # type: ignore[union-attr]  # it matches nothing, too
+    match = (None if text.startswith(_URLS) else _sole(text, start)) or _after(text, start)
     if match is None or ("://" in text and _USER_INFO.search(text, 0, match.start())):
         return None
     found = _READERS[match.lastindex or 0](match)
