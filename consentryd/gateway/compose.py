@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -26,6 +26,7 @@ from consentryd.gateway.dry_run import DryRun
 from consentryd.gateway.exposition import Worker
 from consentryd.gateway.foresight import Foresight
 from consentryd.gateway.forgetting import Forgetter
+from consentryd.gateway.homes import Homes
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
@@ -38,7 +39,7 @@ from consentryd.gateway.services import Services
 from consentryd.gateway.short_memory import ShortMemory
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.person import Persons
-from consentryd.gateway.stages.place import Named, Place
+from consentryd.gateway.stages.place import Place
 from consentryd.gateway.stages.scene import Scenes
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
@@ -99,8 +100,8 @@ class House:
         }
         self.metrics.watch_redactions(scrubber.counts for scrubber in self.scrubbers.values())
         persons = Persons(settings.limits.id_chars)
-        homes = {name: _Home(store, self.pseudonyms[name]) for name, store in stores.items()}
-        self.place = Place(settings.regions, homes, persons)
+        self.homes = Homes(stores, self.pseudonyms)
+        self.place = Place(settings.regions, self.homes, persons)
         self.visitors = Visitors(settings, day_keys, daily_lanes(self.policy))
         self.tally = Tally(stores, clock)
         views = Views(settings.privacy.query_parameters, settings.privacy.titles)
@@ -122,22 +123,6 @@ class House:
         )
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
-
-
-class _Home:
-    """A region's index, asked by raw identity."""
-
-    def __init__(self, store: RegionStore, pseudonyms: Pseudonymiser) -> None:
-        self._store = store
-        self._pseudonyms = pseudonyms
-
-    def since(self, identity: Named) -> int | None:
-        return self._store.since(self._pseudonyms.identity(*identity))
-
-    def look(self, identities: Sequence[Named]) -> tuple[Collection[Named], bool]:
-        digests = {self._pseudonyms.identity(*identity): identity for identity in identities}
-        standings = self._store.standings
-        return [digests[digest] for digest in standings.look(list(digests))], standings.any
 
 
 class _Rejections:
@@ -204,6 +189,7 @@ async def _open_services(
 ) -> AsyncIterator[Services]:
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
+    house: House | None = None
     try:
         house = House(settings, stores, clock, worker.keys)
         trouble = CommitTrouble(house.metrics, logger)
@@ -247,6 +233,8 @@ async def _open_services(
                 await asyncio.to_thread(house.querying.close)
     finally:
         control.close()
+        if house is not None:
+            house.homes.close()
         for store in stores.values():
             await asyncio.to_thread(store.close)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,7 +19,7 @@ from consentryd.gateway.plan import TrackingPlans
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.stages.consent import Consent
 from consentryd.gateway.stages.person import Persons
-from consentryd.gateway.stages.place import Named, Place
+from consentryd.gateway.stages.place import Named, Place, Told
 from consentryd.gateway.stages.scene import Scenes
 from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
@@ -74,7 +75,7 @@ class Rehearsal:
         clients = Clients(CountryDatabase(privacy.country_database, city=privacy.city), AgentClassifier())
         self._pipeline = Pipeline(
             Validate(settings.limits, persons, Scenes(clients, policy, views), TrackingPlans(settings), privacy.bots),
-            Place(regions, dict.fromkeys(regions, _NoHome()), persons),
+            Place(regions, _NoHomes(regions.keys()), persons),
             Consent(policy, pseudonyms, dict.fromkeys(regions, _NoStandings())),
             Scrub(pseudonyms, self._scrubbers, views),
         )
@@ -93,14 +94,17 @@ class Rehearsal:
         return [_fate(item) for item in self._pipeline.run(envelope.events, prepare(intake, self._settings))]
 
 
-class _NoHome:
-    """A region in which nobody is known."""
+class _NoHomes:
+    """Regions in which nobody is known."""
 
-    def since(self, identity: Named) -> int | None:  # noqa: ARG002  as a store is asked
+    def __init__(self, regions: AbstractSet[str]) -> None:
+        self.regions = regions
+
+    def since(self, region: str, identity: Named) -> int | None:  # noqa: ARG002  as a store is asked
         return None
 
-    def look(self, identities: Sequence[Named]) -> tuple[Sequence[Named], bool]:  # noqa: ARG002  as a store is asked
-        return (), False
+    def look(self, regions: Collection[str], identities: Sequence[Named]) -> Mapping[str, Told]:  # noqa: ARG002  as stores are asked
+        return dict.fromkeys(regions, ((), False))
 
 
 class _NoStandings:

@@ -71,7 +71,9 @@ class TextCleaner:
             return text
         if may_be_json(text):
             left = self._json(text, path, depth, work)
-        elif (about is not PLAIN and (about.id_like or about.version)) or (len(text) > LONGEST and not text.startswith(KEY_BEGINS)):
+        elif (about is not PLAIN and (about.id_like or about.version)) or (
+            len(text) > LONGEST and not text.startswith(KEY_BEGINS)
+        ):
             left = None
         else:
             left = self._at_once(text, path, about, depth, work)

@@ -14,17 +14,26 @@ from consentryd.storage.index import Owner
 from consentryd.storage.subject import check_free
 
 CACHED: Final = 10_000
-#: The places of digests which stand one behind the other in the parameter, 16 bytes each. Lists are asked for and written by one statement
-#: and answered by one text: the driver gives the interpreter to another thread for each row and column too, and waits to have it back.
-WANTED: Final = (
-    "WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM wanted WHERE place + 1 < length(?1) / 16)"
-)
-THERE: Final = "wanted CROSS JOIN identity ON digest = substr(?1, place * 16 + 1, 16)"
+
+
+def wanted(digests: str = "?1") -> str:
+    """SQL for the places of digests which stand one behind the other in a parameter, 16 bytes each. Lists are asked for and written by one
+    statement and answered by one text: the driver gives the interpreter to another thread for each row and column too, and waits to have it
+    back."""
+    next_one = f"SELECT place + 1 FROM wanted WHERE place + 1 < length({digests}) / 16"  # noqa: S608 - a parameter's name
+    return f"WITH RECURSIVE wanted (place) AS (SELECT 0 UNION ALL {next_one})"
+
+
+def there(digests: str = "?1", identities: str = "identity") -> str:
+    """And for those of them which the identities have."""
+    return f"wanted CROSS JOIN {identities} ON digest = substr({digests}, place * 16 + 1, 16)"
+
+
 #: The number that changes with other connections' commits, and of the digests that are there place, subject, known.
 _FIND: Final = f"""
-{WANTED}
+{wanted()}
 SELECT (SELECT data_version FROM pragma_data_version) || coalesce(group_concat(',' || place || ',' || subject || ',' || known, ''), '')
-FROM {THERE}
+FROM {there()}
 """  # noqa: S608 - our own names
 #: Digests one behind the other, and the subject of each as a JSON number, below zero where no user id belongs to it.
 _BIND: Final = """

@@ -9,14 +9,20 @@ from typing import Final
 from consentryd.model.memory import keep
 from consentryd.storage.change import Feed
 from consentryd.storage.choice import CACHED, NO_STANDING, Choice, Standing, read_choices, standing_of
-from consentryd.storage.identity import THERE, WANTED
+from consentryd.storage.identity import there, wanted
 
-#: The newest change announced, whether anybody has chosen anything, and which digests stand for a subject.
-_LOOK: Final = f"""
-{WANTED}
-SELECT (SELECT coalesce(max(seq), 0) FROM change) || ',' || EXISTS (SELECT 1 FROM choice) || coalesce(group_concat(',' || place, ''), '')
-FROM {THERE}
-"""  # noqa: S608 - our own names
+
+def look_sql(digests: str = "?1", schema: str = "main") -> str:
+    """One text: the newest change announced, whether anybody has chosen anything, and the places of the digests that stand for a subject."""
+    return f"""
+        {wanted(digests)}
+        SELECT (SELECT coalesce(max(seq), 0) FROM {schema}.change) || ',' || EXISTS (SELECT 1 FROM {schema}.choice)
+            || coalesce(group_concat(',' || place, ''), '')
+        FROM {there(digests, f"{schema}.identity")}
+    """  # noqa: S608 - our own names
+
+
+_LOOK: Final = look_sql()
 
 
 class Standings:
@@ -34,9 +40,19 @@ class Standings:
         self._feed.skip(connection)
         self.any = False
 
+    @property
+    def database(self) -> str:
+        """The path of the database."""
+        path: str = self._connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+        return path
+
     def look(self, digests: Sequence[bytes] = ()) -> list[bytes]:
         """Take in what was committed since the last look. Those of the digests that stand for a subject."""
         (found,) = self._connection.execute(_LOOK, (b"".join(digests),)).fetchone()
+        return self.learn(found, digests)
+
+    def learn(self, found: str, digests: Sequence[bytes]) -> list[bytes]:
+        """What a look (`look_sql`) has found."""
         newest, chosen, *places = map(int, found.split(","))
         self.any = bool(chosen)
         if newest != self._feed.last:

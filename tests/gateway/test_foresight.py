@@ -12,7 +12,7 @@ from consentryd.gateway.stages.person import Persons
 from consentryd.gateway.stages.place import Named, Place
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import RawEvent
-from tests.stages.test_place import REGIONS, passage
+from tests.stages.test_place import REGIONS, Homes, passage
 
 
 class Home:
@@ -40,7 +40,7 @@ def of(*devices: str) -> list[RawEvent]:
 
 def foresight(**homes: Home) -> Foresight:
     persons = Persons(255)
-    return Foresight(Place({name: REGIONS[name] for name in ("us", "eu")}, homes, persons), persons)
+    return Foresight(Place({name: REGIONS[name] for name in ("us", "eu")}, Homes(homes), persons), persons)
 
 
 async def test_requests_that_come_together_ask_each_store_once() -> None:

@@ -10,7 +10,7 @@ from consentryd.gateway.stages.place import Place
 from consentryd.model.identity import IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
 from tests.house import open_house
-from tests.stages.test_place import REGIONS, Home, event, passage
+from tests.stages.test_place import REGIONS, Home, Homes, event, passage
 
 
 def dictionaries_with(marker):
@@ -30,7 +30,7 @@ def test_digests_made_of_a_person_are_forgotten_and_made_again_alike():
 
 def test_the_place_of_a_person_is_asked_for_again():
     home = Home("a")
-    place = Place(REGIONS, {"eu": home, "us": home}, Persons(200))
+    place = Place(REGIONS, Homes({"eu": home, "us": home}), Persons(200))
     place.put_regions([event("DE")], passage())
     asked = home.asked
     place.put_regions([event("DE")], passage())

@@ -37,6 +37,20 @@ class Home:
         return [identity for identity in identities if identity[2] in self.values], False
 
 
+class Homes(dict):
+    """Homes by region, asked one after the other."""
+
+    @property
+    def regions(self):
+        return self.keys()
+
+    def since(self, region, identity):
+        return self[region].since(identity)
+
+    def look(self, regions, identities):
+        return {region: self[region].look(identities) for region in regions}
+
+
 def event(country=None, user=None, anonymous="a"):
     scene = Scene(Client(country=country), None, {}, NO_SIGNALS, "", 0)
     return ValidEvent("track", "x", Person(user, anonymous), "1", None, None, None, 0, {}, b"{}", {}, {}, scene)
@@ -63,7 +77,7 @@ def passage(declared=None, pinned=None):
     ],
 )
 def test_declared_then_country_then_strictest(country, declared, pinned, expected):
-    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    place = Place(REGIONS, Homes({"us": Home(), "eu": Home()}), Persons(200))
     assert place.put_regions([event(country)], passage(declared, pinned))[0].region == expected
 
 
@@ -71,7 +85,7 @@ def test_declared_then_country_then_strictest(country, declared, pinned, expecte
     ("declared", "pinned"), [("nowhere", None), ("usa", None), (["us"], None), (7, None), ("us", "gone"), (None, "gone")]
 )
 def test_a_declared_region_that_there_is_not_is_refused(declared, pinned):
-    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    place = Place(REGIONS, Homes({"us": Home(), "eu": Home()}), Persons(200))
     with pytest.raises(Misdirected) as refusal:
         place.put_regions([event("US")], passage(declared, pinned))
     assert refusal.value.code == "unknown_region"
@@ -79,17 +93,17 @@ def test_a_declared_region_that_there_is_not_is_refused(declared, pinned):
 
 
 def test_a_known_subject_stays_at_home_wherever_it_travels():
-    place = Place(REGIONS, {"us": Home(), "eu": Home("a")}, Persons(200))
+    place = Place(REGIONS, Homes({"us": Home(), "eu": Home("a")}), Persons(200))
     assert place.put_regions([event("US")], passage())[0].region == "eu"
 
 
 def test_a_new_subject_stays_where_its_first_event_was_placed():
-    place = Place(REGIONS, {"us": Home(), "eu": Home()}, Persons(200))
+    place = Place(REGIONS, Homes({"us": Home(), "eu": Home()}), Persons(200))
     assert [place.put_regions([event(country)], passage())[0].region for country in ("US", "DE")] == ["us", "us"]
 
 
 def test_a_home_is_asked_for_once():
-    homes = {"us": Home(), "eu": Home("a")}
+    homes = Homes({"us": Home(), "eu": Home("a")})
     place = Place(REGIONS, homes, Persons(200))
     for _ in range(5):
         place.put_regions([event("US")], passage())
@@ -97,7 +111,7 @@ def test_a_home_is_asked_for_once():
 
 
 def test_where_somebody_unknown_was_placed_counts_until_a_store_knows_them():
-    homes = {"us": Home(), "eu": Home()}
+    homes = Homes({"us": Home(), "eu": Home()})
     place = Place(REGIONS, homes, Persons(200))
     assert place.put_regions([event("US")], passage())[0].region == "us"
     homes["eu"].values.add("a")  # by another process
@@ -105,19 +119,19 @@ def test_where_somebody_unknown_was_placed_counts_until_a_store_knows_them():
 
 
 def test_of_several_regions_that_know_a_subject_the_first_to_know_it_is_its_home():
-    place = Place(REGIONS, {"us": Home("a", at=2), "eu": Home("a", at=1)}, Persons(200))
+    place = Place(REGIONS, Homes({"us": Home("a", at=2), "eu": Home("a", at=1)}), Persons(200))
     assert [each.region for each in place.put_regions([event("US"), event("US")], passage())] == ["eu", "eu"]
 
 
 def test_a_subject_that_every_region_learnt_of_at_one_time_is_at_home_where_its_country_is():
-    homes = {"us": Home("a", "b", at=1), "eu": Home("a", "b", at=1)}
+    homes = Homes({"us": Home("a", "b", at=1), "eu": Home("a", "b", at=1)})
     for country, anonymous, home in (("DE", "a", "eu"), ("US", "b", "us")):
         place = Place(REGIONS, homes, Persons(200))
         assert place.put_regions([event(country, anonymous=anonymous)], passage())[0].region == home
 
 
 def test_a_region_that_is_not_served_is_refused_and_named():
-    place = Place(REGIONS, {"eu": Home()}, Persons(200))
+    place = Place(REGIONS, Homes({"eu": Home()}), Persons(200))
     way = passage()
     assert place.put_regions([event("JP")], way)[0] is Reason.WRONG_REGION
     assert (way.misdirected, place.endpoint("asia")) == ("asia", "https://asia.example")
@@ -125,7 +139,7 @@ def test_a_region_that_is_not_served_is_refused_and_named():
 
 
 def test_a_requests_newcomers_are_asked_about_at_once():
-    homes = {"us": Home(), "eu": Home("b")}
+    homes = Homes({"us": Home(), "eu": Home("b")})
     place, way = Place(REGIONS, homes, Persons(200)), passage()
     placed = place.put_regions([event("US", anonymous=value) for value in "abc"], way)
     assert [each.region for each in placed] == ["us", "eu", "us"]

@@ -30,27 +30,35 @@ Identities = Iterable[tuple[IdentityKind, str | None]]
 Named = tuple[str, IdentityKind, str]
 
 
-class Home(Protocol):
-    """A region's store, asked whether it knows an identity."""
+#: Those of some identities that a store knows, and whether anybody in its region has chosen anything.
+Told = tuple[Collection[Named], bool]
 
-    def since(self, identity: Named) -> int | None:
-        """When it came to know the identity, UTC microseconds; None if it does not."""
+
+class Homes(Protocol):
+    """The stores of the regions that this process serves, asked whether they know identities."""
+
+    @property
+    def regions(self) -> AbstractSet[str]: ...
+
+    def since(self, region: str, identity: Named) -> int | None:
+        """When the region's store came to know the identity, UTC microseconds; None if it does not."""
         ...
 
-    def look(self, identities: Sequence[Named]) -> tuple[Collection[Named], bool]:
-        """Those of the identities that it knows, and whether anybody in the region has chosen anything; what they chose is as of now."""
+    def look(self, regions: Collection[str], identities: Sequence[Named]) -> Mapping[str, Told]:
+        """What each of some regions' stores says of the identities; what people chose there is as of now."""
         ...
 
 
 class Place:
-    """The stage. `regions` is all that is configured, `served` what this process keeps, `homes` the stores of those served.
+    """The stage. `regions` is all that is configured.
 
     The region named `*` in its countries (the first one, if none is) takes what nothing else claims: the strictest.
     """
 
-    def __init__(self, regions: Mapping[str, Region], homes: Mapping[str, Home], persons: Persons) -> None:
+    def __init__(self, regions: Mapping[str, Region], homes: Homes, persons: Persons) -> None:
         self._persons = persons
         self._homes = homes
+        self._served = homes.regions
         self._regions = regions
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
         self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
@@ -69,8 +77,8 @@ class Place:
             ]
         else:
             regions = [declared] * len(events)
-        served = self._homes
-        if not served.keys() >= set(regions):
+        served = self._served
+        if not served >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
         return [
             PlacedEvent(event, region) if region in served else Reason.WRONG_REGION
@@ -90,8 +98,8 @@ class Place:
         Raises `Misdirected` for a declared region that there is not.
         """
         declared = self.declared(passage.intake.key.region, passage.intake.region)
-        if declared is not None or len(self._homes) == 1:
-            return set(), self._homes.keys() if declared is None else self._homes.keys() & {declared}
+        if declared is not None or len(self._served) == 1:
+            return set(), self._served if declared is None else self._served & {declared}
         site, newcomers, regions = passage.intake.key.site, set(), set()
         users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
         for person in people:
@@ -107,7 +115,7 @@ class Place:
                 regions.add(devices[anonymous])
             elif anonymous is not None:
                 newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
-        return newcomers, self._homes.keys() if newcomers else self._homes.keys() & regions
+        return newcomers, self._served if newcomers else self._served & regions
 
     def welcome(self, newcomers: AbstractSet[Named], regions: AbstractSet[str], passages: Sequence[Passage]) -> None:
         """Ask the stores of `regions` about the newcomers of some requests at once, and what was chosen there up to now.
@@ -115,8 +123,7 @@ class Place:
         Remember where those live whom one region knows; of several which it is is found out event by event.
         """
         asked, found = list(newcomers), dict[Named, list[str]]()
-        for name in regions:
-            known, chosen = self._homes[name].look(asked)
+        for name, (known, chosen) in self._homes.look(regions, asked).items():
             for passage in passages:
                 passage.looked[name] = chosen
             for identity in known:
@@ -134,7 +141,7 @@ class Place:
         region = self._remembered(site, person) or self.of_person(
             site, _identities(person), event.scene.client.country, passage.strangers
         )
-        if len(self._homes) > 1:
+        if len(self._served) > 1:
             settled[person] = region
             if self._remembered(site, person) is not None:
                 person.home = region
@@ -183,7 +190,7 @@ class Place:
 
         `strangers` are those of whom that no store knows them is known already.
         """
-        if len(self._homes) == 1:
+        if len(self._served) == 1:
             return self.of_country(country)
         named = [(site, kind, value) for kind, value in identities if value is not None]
         local = self.of_country(country)
@@ -235,7 +242,7 @@ class Place:
         known = self._known_of(site, kind).get(value)
         if known is not None or identity in strangers:
             return known
-        since = {name: at for name, home in self._homes.items() if (at := home.since(identity)) is not None}
+        since = {name: at for name in self._served if (at := self._homes.since(name, identity)) is not None}
         first = min(since.values(), default=None)
         oldest = [name for name, at in since.items() if at == first]
         return local if local in oldest else next(iter(oldest), None)
