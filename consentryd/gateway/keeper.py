@@ -1,5 +1,8 @@
 """The housekeeping of a serving process: seals the log when it is full or old, merges small files, lets old months go, measures depth.
 
+While the log is full again and again, and right after a start, what can wait does: merging large files, and rollups of small ones, which
+soon will be merged.
+
 One job at a time over all regions, in a thread of its own beside the loop. Several processes may keep one store: a lock lets one work.
 """
 
@@ -28,6 +31,7 @@ from consentryd.storage.lease import Busy
 from consentryd.storage.reader import verify
 from consentryd.storage.region import RegionStore
 from consentryd.storage.retention import RetentionReport, note_retention, retain
+from consentryd.storage.rollup_keep import roll_up
 from consentryd.storage.seal import Sealer
 from consentryd.storage.writer import Transaction
 
@@ -36,6 +40,8 @@ T = TypeVar("T")
 TICK_S: Final = 1.0
 #: When the daily work is done again if the store took no commit: to find what is past its time may mean reading much.
 _RETRY: Final = 5 * MINUTE
+#: A log that was full so short a time ago will be full again; so may be one of which nothing is known yet.
+_QUIET_S: Final = 120.0
 #: More than clocks are corrected by in the course of things, and less than matters to what is kept for days.
 _LEAP_S: Final = 3600.0
 #: Dead letters deleted in one commit, which others wait for: 12 ms.
@@ -64,6 +70,8 @@ class Keeper:
         self._lakes = {name: DeltaLake(store.root, promoted=settings.analytics.promoted) for name, store in stores.items()}
         self._zone = ZoneInfo(settings.analytics.timezone)
         self._retained_at = 0
+        self._full_at = dict.fromkeys(stores, monotonic())
+        self._behind = set(stores)
         self._unnoted: dict[str, list[RetentionReport]] = {name: [] for name in stores}
         self._thread = ThreadPoolExecutor(1, "keeper", initializer=step_back)
 
@@ -106,18 +114,31 @@ class Keeper:
             events, age = await self._beside(store.depth)
             self._metrics.set_log_depth(name, events)
             self._metrics.set_seal_lag(name, age / SECOND)
-            if events >= self._settings.storage.seal_events or (
-                events and age >= self._settings.storage.seal_interval_s * SECOND
-            ):
+            if is_full := events >= self._settings.storage.seal_events:
+                self._full_at[name] = self._monotonic()
+            if is_full or (events and age >= self._settings.storage.seal_interval_s * SECOND):
                 await self._beside(self._seal, name, store)
+            elif name in self._behind and not self._is_hurried(name):
+                await self._beside(self._catch_up, name, store)
         except Busy:
             return
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log keeps what could not be sealed, and the next look tries again
+            self._behind.discard(name)
             self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
 
+    def _is_hurried(self, name: str) -> bool:
+        return self._monotonic() - self._full_at[name] < _QUIET_S
+
     def _seal(self, name: str, store: RegionStore) -> None:
-        report = Sealer(store.root, self._lakes[name], zone=self._zone).run()
+        hurried = self._is_hurried(name)
+        report = Sealer(store.root, self._lakes[name], zone=None if hurried else self._zone).run()
         self._logger.info("sealed", region=name, events=report.events, files=report.files, seconds=round(report.seconds, 3))
+        self._merge(name, store, hurried=hurried)
+        if hurried:
+            self._behind.add(name)
+
+    def _merge(self, name: str, store: RegionStore, *, hurried: bool) -> int:
+        """Merge files until the log is full again; how many were."""
         settings = self._settings.storage
         merged = compact(
             store.root,
@@ -125,11 +146,22 @@ class Keeper:
             files=settings.compact_files,
             zone=self._zone,
             enough=lambda: store.depth()[0] >= settings.seal_events,
+            hurried=hurried,
         )
         if merged.merged:
             self._logger.info(
                 "compacted", region=name, files=merged.merged, into=merged.written, seconds=round(merged.seconds, 3)
             )
+        return merged.merged
+
+    def _catch_up(self, name: str, store: RegionStore) -> None:
+        """Do some of what waited."""
+        lake = self._lakes[name]
+        merged = self._merge(name, store, hurried=False)
+        with lake.writing():
+            made = roll_up(lake, self._zone)
+        if not merged and not made:
+            self._behind.discard(name)
 
     def _leapt(self) -> bool:
         """Whether the clock went ahead since the last look by more than the time that passed. For a day nothing is deleted for its age then:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.coded import UNCODED
 from consentryd.storage.database import open_database
-from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.lake import ROW_GROUP_ROWS, Lake, LakeFile
 from consentryd.storage.lease import Busy
 from consentryd.storage.order import Source, merge
 from consentryd.storage.parquet import CODED
@@ -26,6 +26,8 @@ from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.spill import Spill
 
 MOST_FILES: Final = 32
+#: Files of so many events are read no faster for being merged, but for what it takes to open each.
+LARGE: Final = ROW_GROUP_ROWS // 2
 #: Twice as many take a tenth less time and 18 MB more.
 _MERGE_ROWS: Final = 16_384
 #: Their codes are a third of what the texts are.
@@ -54,11 +56,13 @@ def compact(
     wait_s: float = 0.0,
     zone: ZoneInfo | None = None,
     enough: Callable[[], bool] = lambda: False,
+    hurried: bool = False,
 ) -> CompactionReport:
     """Merge where `files` files of about one size came together; `everything` leaves one file per month and bucket.
 
     Each of these is merged by a commit of its own, until there is `enough` for this time. With a `zone`, files get their rollups by its
-    days. Raises `Busy`, `CorruptStore`, `OSError`.
+    days. Where it is `hurried`, what can wait does: large files are merged where `MOST_FILES` came together, and small ones, which soon will
+    be, get no rollup. Raises `Busy`, `CorruptStore`, `OSError`.
     """
     started = time.perf_counter()
     merged: list[LakeFile] = []
@@ -66,7 +70,7 @@ def compact(
     with lake.writing(wait_s):
         lake.heal()
         aliases = _aliases(region)
-        for group in choose(lake.state().files, 2 if everything else files, everything=everything):
+        for group in choose(lake.state().files, 2 if everything else files, everything=everything, hurried=hurried):
             fresh = _rewrite(lake, group, aliases)
             lake.commit(fresh, group)
             merged += group
@@ -76,14 +80,14 @@ def compact(
         if merged:
             _clean(lake)
             if zone is not None:
-                roll_up(lake, zone)
+                roll_up(lake, zone, least=LARGE if hurried else 0)
     pa.default_memory_pool().release_unused()
     before, after = (sum(file.size for file in side) for side in (merged, written))
     events = sum(file.events for file in merged)
     return CompactionReport(len(merged), len(written), events, before, after, time.perf_counter() - started)
 
 
-def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False) -> Iterator[list[LakeFile]]:
+def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False, hurried: bool = False) -> Iterator[list[LakeFile]]:
     """Groups of files to merge, each of one month and bucket.
 
     Files are of one level when their events have the same power of `limit`; a level of `limit` files is merged with all smaller ones,
@@ -94,15 +98,15 @@ def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False) -
         groups[file.month, file.bucket].append(file)
     for _, group in sorted(groups.items()):
         by_size = sorted(group, key=lambda file: file.events)
-        count = len(by_size) if everything else min(_ripe(by_size, limit), MOST_FILES)
+        count = len(by_size) if everything else min(_ripe(by_size, limit, MOST_FILES if hurried else limit), MOST_FILES)
         if count >= limit:
             yield by_size[:count]
 
 
-def _ripe(by_size: Sequence[LakeFile], limit: int) -> int:
-    """How many of the smallest files are worth merging."""
+def _ripe(by_size: Sequence[LakeFile], limit: int, large: int) -> int:
+    """How many of the smallest files are worth merging, where a level of large ones is full with `large` of them."""
     levels = [_level(file.events, limit) for file in by_size]
-    full = [level for level in set(levels) if levels.count(level) >= limit]
+    full = [level for level in set(levels) if levels.count(level) >= (large if limit**level >= LARGE else limit)]
     return sum(level <= max(full) for level in levels) if full else 0
 
 

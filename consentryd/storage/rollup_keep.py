@@ -23,10 +23,15 @@ class Standing(NamedTuple):
     rolled: int
 
 
-def roll_up(lake: Lake, zone: ZoneInfo, events: int = EVENTS_A_RUN) -> int:
-    """Make the missing rollups, by the days of `zone`, newest months first; how many. Call within `writing()`. Raises `OSError`."""
+def roll_up(lake: Lake, zone: ZoneInfo, events: int = EVENTS_A_RUN, *, least: int = 0) -> int:
+    """Make the missing rollups of files of at least so many events, by the days of `zone`, newest months first; how many.
+
+    Call within `writing()`. Raises `OSError`.
+    """
     made = 0
     for file in sorted(files_of_subjects(lake), key=lambda file: file.month, reverse=True):
+        if file.events < least:
+            continue
         known = lake.rollup(file)
         if known is not None and known.zone == zone.key:
             continue
