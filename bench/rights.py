@@ -73,6 +73,7 @@ def build(root: Path, events: int) -> None:
     stores = open_stores(settings, None, clock)
     house = House(settings, stores, clock)
     index_people(stores["eu"].root, house, subjects)
+    house.close()
     for store in stores.values():
         store.close()
     lake = DeltaLake(root / "eu")
@@ -220,6 +221,7 @@ async def measure(root: Path, events: int) -> None:
     stop.set()
     sent, longest = await ingesting
     print(f"{'events taken beside it':<58} {sent:8}     longest wait of a batch {longest * 1000:.0f} ms")
+    house.close()
     for store in stores.values():
         store.close()
     gc.unfreeze()  # else libraries that count what is left at exit report all of it as leaked

@@ -78,6 +78,7 @@ def main() -> None:
                 house = House(settings, stores, SystemClock())
                 tally.time("all, with letting go", lambda house=house: run(house, bodies, tally))
                 tally.close(len(bodies) * BATCH)
+                house.close()
         finally:
             for store in stores.values():
                 store.close()

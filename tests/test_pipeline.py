@@ -56,9 +56,13 @@ def opened(path, served=None, **sections):
     conf = Settings(storage=Storage(data_dir=path, min_free_bytes=0), **sections)
     clock = ManualClock(NOW)
     stores = open_stores(conf, served, clock)
+    house = None
     try:
-        yield Front(House(conf, stores, clock))
+        house = House(conf, stores, clock)
+        yield Front(house)
     finally:
+        if house is not None:
+            house.close()
         for store in stores.values():
             store.close()
 

@@ -124,6 +124,10 @@ class House:
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
 
+    def close(self) -> None:
+        """Before the stores are closed, by who opened them."""
+        self.homes.close()
+
 
 class _Rejections:
     """Dead letters over all regions served."""
@@ -234,7 +238,7 @@ async def _open_services(
     finally:
         control.close()
         if house is not None:
-            house.homes.close()
+            house.close()
         for store in stores.values():
             await asyncio.to_thread(store.close)
 

@@ -19,6 +19,7 @@ from consentryd.storage import rejected
 from consentryd.storage.ledger import EntryKind
 from consentryd.storage.rejected import Letter
 from consentryd.storage.retention import RetentionReport
+from consentryd.storage.rollup_keep import standing
 from tests.rights.estate import NOW, opened
 
 
@@ -113,6 +114,63 @@ async def test_housekeeping_outlives_a_store_that_takes_no_commit_and_records_la
         assert orjson.loads(body)["events"] == {"shop/consented": 3}
         (told,) = map(orjson.loads, out.getvalue().splitlines())
         assert (told["event"], told["events"]) == ("retention deleted", 3)
+
+
+async def test_what_can_wait_is_done_when_the_log_was_not_full_for_a_while(tmp_path):
+    passed = [0.0]
+    with opened(tmp_path / "data") as estate:
+        eu = estate.house.stores["eu"]
+        storage = estate.settings.storage.model_copy(update={"seal_events": 4})
+        keeper = Keeper(
+            estate.settings.model_copy(update={"storage": storage}),
+            {"eu": eu},
+            estate.clock,
+            estate.house.metrics,
+            open_logger(estate.settings.server, io.StringIO()),
+            lambda: passed[0],
+        )
+        lake = keeper._lakes["eu"]
+
+        async def fill():
+            await estate.send(*(estate.event(user="u-1") for _ in range(4)))
+            await keeper._tend("eu", eu)
+
+        for _ in range(9):
+            await fill()
+        assert sum(file.events for file in lake.state().files) == 36
+        assert standing(lake).rolled == 0
+        for seconds, done in ((119.0, False), (2.0, True)):
+            passed[0] += seconds
+            await keeper._tend("eu", eu)
+            files, rolled = standing(lake)
+            assert (rolled == files) is done
+        await keeper._tend("eu", eu)
+        assert keeper._behind == set()
+        await fill()
+        assert (standing(lake), keeper._behind) == ((files + 1, rolled), {"eu"})
+
+
+async def test_what_cannot_be_caught_up_with_is_told_of_once(tmp_path, monkeypatch):
+    passed, out = [0.0], io.StringIO()
+
+    def broken(*_arguments, **_options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("consentryd.gateway.keeper.compact", broken)
+    with opened(tmp_path / "data") as estate:
+        eu = estate.house.stores["eu"]
+        keeper = Keeper(
+            estate.settings,
+            {"eu": eu},
+            estate.clock,
+            estate.house.metrics,
+            open_logger(estate.settings.server, out),
+            lambda: passed[0],
+        )
+        for _ in range(5):
+            passed[0] += 200.0
+            await keeper._tend("eu", eu)
+    assert out.getvalue().count("Input/output error") == 1
 
 
 async def test_housekeeping_outlives_a_start_at_which_nothing_can_be_looked_at(tmp_path, monkeypatch):

@@ -95,6 +95,8 @@ def opened(path: Path, **sections: Any) -> Iterator[Estate]:
         estate = Estate(path, House(settings, stores, clock), clock)
         yield estate
     finally:
+        if estate is not None:
+            estate.house.close()
         for store in stores.values():
             store.close()
         for office in estate.offices.values() if estate else ():

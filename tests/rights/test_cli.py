@@ -59,6 +59,7 @@ def fill(*events: dict[str, Any]) -> None:
         items = [read_event({"type": "track", "event": "Bought", "context": GRANT, **event}, None) for event in events]
         results = asyncio.run(house.collector.collect(Intake(KEY, clock.now(), Client(country="DE")), items))
         assert {str(result.outcome) for result in results} == {"stored"}
+        house.close()
     finally:
         for store in stores.values():
             store.close()

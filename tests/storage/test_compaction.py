@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentryd.storage.compaction import choose, compact
+from consentryd.storage.compaction import LARGE, MOST_FILES, choose, compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
@@ -66,6 +67,36 @@ def test_merging_ends_after_a_file_where_something_else_is_due(region: Path, lak
         assert whole(lake).equals(sort(table(ROWS)))
     assert merged == [(4, 1)] * 3
     assert lake.state().version == version + 3
+
+
+def test_in_a_hurry_large_files_wait_until_they_are_very_many() -> None:
+    large = [LARGE + number for number in range(MOST_FILES)]
+    for count, waits in ((8, True), (MOST_FILES - 1, True), (MOST_FILES, False)):
+        assert len(list(choose(files(large[:count]), 8))) == 1
+        assert list(choose(files(large[:count]), 8, hurried=True)) == ([] if waits else [files(large)])
+
+
+def test_in_a_hurry_small_files_are_merged_and_large_ones_beside_them_left_alone() -> None:
+    group = files([*[LARGE] * 9, *(LARGE // 8 + number for number in range(8))])
+    assert [sorted(file.events for file in chosen) for chosen in choose(group, 8, hurried=True)] == [
+        [LARGE // 8 + number for number in range(8)]
+    ]
+    assert [len(chosen) for chosen in choose(group, 8)] == [17]
+
+
+def test_in_a_hurry_only_large_files_are_rolled_up(
+    region: Path, lake: Lake, append: Append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consentryd.storage.compaction.LARGE", 400)
+    rows = [row for row in ROWS if row[9] == LOW]
+    for number in range(4):
+        append([[f"{number}-{row[0]}", *row[1:]] for row in rows])
+        Sealer(region, lake).run()
+    append([event(9000, days=20, subject=HIGH)])
+    Sealer(region, lake).run()
+    report = compact(region, lake, files=4, zone=ZoneInfo("UTC"), hurried=True)
+    assert (report.merged, report.written) == (4, 1)
+    assert {file.events: lake.rollup(file) is not None for file in lake.state().files} == {400: True, 1: False}
 
 
 def test_everything_can_be_merged_at_once(region: Path, lake: Lake, append: Append) -> None:
