@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consentryd.storage.bloom import FilterChain, Hashes
-from consentryd.storage.seen import in_runs, runs
+from consentryd.storage.seen import expire, in_runs, runs
 
 _FIRST_ROOM: Final = 1 << 14
 _CHUNKS_AT_ONCE: Final = 128
@@ -106,7 +106,7 @@ class Dedup:
 
     def expire(self, before: int) -> None:
         """Forget ids older than the window; call within a transaction."""
-        self.connection.execute("DELETE FROM seen WHERE newest_at < ?", (before,))
+        expire(self.connection, before)
         self._chain.expire(before)
         self._runs = runs(self.connection)
 

@@ -34,6 +34,17 @@ SELECT group_concat(place || ',' || at) FROM (
     ) AS at FROM json_each(?1) AS look
 ) WHERE at > 0
 """
+#: Over the runs, by a look for each.
+_STEP: Final = """
+WITH RECURSIVE step (run) AS (
+    SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > step.run) FROM step WHERE step.run IS NOT NULL
+)
+"""
+_RUNS: Final = f"{_STEP} SELECT run FROM step WHERE run IS NOT NULL"  # noqa: S608 - our own names
+_EXPIRE: Final = f"""
+{_STEP}
+DELETE FROM seen WHERE run IN (SELECT run FROM step WHERE (SELECT newest_at FROM seen WHERE run = step.run LIMIT 1) < ?)
+"""  # noqa: S608 - our own names
 _PACKED: Final = f"SELECT {joined('hashes')} FROM seen WHERE run BETWEEN ? AND ?"  # noqa: S608 - our own names
 _CHUNK_OF: Final = "SELECT hashes FROM seen WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 
@@ -70,11 +81,12 @@ def _is_in_chunk(connection: sqlite3.Connection, run: int, wanted: int) -> bool:
 
 def runs(connection: sqlite3.Connection) -> list[int]:
     """The numbers of all runs, ascending."""
-    found = connection.execute(
-        "WITH RECURSIVE step(run) AS (SELECT min(run) FROM seen UNION ALL SELECT (SELECT min(run) FROM seen WHERE run > step.run) "
-        "FROM step WHERE step.run IS NOT NULL) SELECT run FROM step WHERE run IS NOT NULL"
-    )
-    return [run for (run,) in found]
+    return [run for (run,) in connection.execute(_RUNS)]
+
+
+def expire(connection: sqlite3.Connection, before: int) -> None:
+    """Forget the runs whose newest ids are older. The chunks of a run are of one age: to ask each is to read all ids that there are."""
+    connection.execute(_EXPIRE, (before,))
 
 
 def seen_upto(connection: sqlite3.Connection) -> int:

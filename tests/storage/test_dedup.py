@@ -164,3 +164,37 @@ def test_runs_with_larger_chunks_are_looked_into_and_put_together(store):
     assert seen.in_runs(store.connection, asked[:2_000]) == set(ids[0 :: seen.FEW].tolist())
     assert seen.merge_small_runs(store.connection)
     assert seen.in_runs(store.connection, [(seen.FEW, int(each)) for each in ids]) == set(ids.tolist())
+
+
+def put_runs(store, count, ids):
+    """Runs 1 to `count`, run n written at n, of `ids` ids each."""
+    for run in range(1, count + 1):
+        seen.add_run(store.connection, run, np.arange(run << 32, (run << 32) + ids, dtype=np.uint64), run)
+
+
+@pytest.mark.parametrize(("before", "left"), [(1, [1, 2, 3, 4]), (3, [3, 4]), (99, [])])
+def test_runs_past_the_window_are_forgotten_whole_and_no_others(store, before, left):
+    put_runs(store, 4, 3 * seen.CHUNK)
+    store.dedup.expire(before)
+    assert seen.runs(store.connection) == left
+    assert store.connection.execute("SELECT count(*) FROM seen").fetchone() == (3 * len(left),)
+
+
+def test_a_run_of_a_clock_that_was_set_back_is_forgotten_between_younger_ones(store):
+    for run, at in ((1, 50), (2, 10), (3, 60)):
+        seen.add_run(store.connection, run, np.arange(seen.CHUNK, dtype=np.uint64), at)
+    store.dedup.expire(20)
+    assert seen.runs(store.connection) == [1, 3]
+
+
+def test_looking_for_what_is_past_the_window_does_not_read_all_ids(store):
+    def steps(ids):
+        store.connection.execute("DELETE FROM seen")
+        put_runs(store, 4, ids)
+        counted = []
+        store.connection.set_progress_handler(lambda: counted.append(1) and None, 1)
+        store.dedup.expire(0)
+        store.connection.set_progress_handler(None, 0)
+        return len(counted)
+
+    assert steps(200 * seen.CHUNK) == steps(seen.CHUNK)
