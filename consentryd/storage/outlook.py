@@ -54,10 +54,15 @@ def _schema(number: int) -> str:
     return "main" if number == 1 else f"region{number}"
 
 
-def _together(standings: Mapping[str, Standings]) -> sqlite3.Connection:
+def _together(standings: Mapping[str, Standings]) -> sqlite3.Connection | None:
+    """One connection to all of them; None where SQLite was built to attach fewer."""
     first, *others = (Path(each.database) for each in standings.values())
     connection = open_database(first, "region", readonly=True)
-    connection.execute("PRAGMA busy_timeout = 0")  # each region's own connection has the patience
-    for number, path in enumerate(others, start=2):
-        connection.execute(f"ATTACH ? AS {_schema(number)}", (f"{path.as_uri()}?mode=ro",))
+    try:
+        connection.execute("PRAGMA busy_timeout = 0")  # each region's own connection has the patience
+        for number, path in enumerate(others, start=2):
+            connection.execute(f"ATTACH ? AS {_schema(number)}", (f"{path.as_uri()}?mode=ro",))
+    except sqlite3.Error:
+        connection.close()
+        return None
     return connection

@@ -127,3 +127,19 @@ def test_a_damaged_region_is_told_of_by_itself_and_the_others_go_on(house: Calla
     assert asked == ["r0", "r2"]
     with pytest.raises(sqlite3.OperationalError):
         those.outlook.look({name: [ANN] for name in those.paths})
+
+
+def test_a_library_that_attaches_no_databases_has_them_asked_one_by_one(
+    house: Callable[[int], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(path: Path, schema: str, *, readonly: bool) -> sqlite3.Connection:
+        connection = open_database(path, schema, readonly=readonly)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        return connection
+
+    monkeypatch.setattr("consentryd.storage.outlook.open_database", limited)
+    those = house(2)
+    those.welcome("r1", ANN)
+    asked = those.asked_alone()
+    assert those.outlook.look({"r0": [ANN], "r1": [ANN]}) == {"r0": [], "r1": [ANN]}
+    assert asked == ["r0", "r1"]
