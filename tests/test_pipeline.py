@@ -462,6 +462,15 @@ async def test_money_is_what_scrubbing_left(tmp_path):
             assert told == [("12.5000", "EUR") if name == "default" else (None, None), (None, None)]
 
 
+@pytest.mark.parametrize(("action", "left"), [("drop", None), ("type", '"[properties]"')])
+async def test_an_event_without_the_properties_that_a_rule_takes_out_is_stored(tmp_path, action, left):
+    with opened(tmp_path / "data", privacy=Privacy(rules=[PiiRule(key="properties", action=action)])) as front:
+        sold = track(event="Sold", properties={"revenue": 3, "currency": "EUR"})
+        assert await front.send(sold) == [Outcome.STORED]
+        (row,) = front.rows()
+        assert (row["properties"], row["revenue"], row["currency"]) == (left, None, None)
+
+
 @pytest.mark.parametrize("context", [GRANT, {}])
 async def test_hosts_are_scrubbed_in_both_lanes(front, context):
     page = {"url": "https://536-22-1234.example.com/x", "referrer": "https://4111-1111-1111-1111.example.com/"}

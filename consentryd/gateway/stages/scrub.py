@@ -132,7 +132,7 @@ class Scrub:
             session_id and self._pseudonyms[consented.region].session(site, session_id),
             *event.scene.machine, kept_host, kept_path, kept_title, kept_referrer,
             *(map(clean.get, UTM) if campaign else _NO_UTM),
-            *(_revenue(clean.get("properties") or {}) if "revenue" in event.properties else _NO_MONEY),
+            *(_revenue(clean.get("properties")) if "revenue" in event.properties else _NO_MONEY),
             body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
@@ -182,8 +182,11 @@ def _address(event: ValidEvent) -> str | None:
     return told if plausible and isinstance(told, str) else None
 
 
-def _revenue(properties: Mapping[str, Any]) -> Money:
-    """`properties.revenue` as a decimal of four places and the currency beside it; None for what is no amount of money."""
+def _revenue(properties: Any) -> Money:
+    """`properties.revenue` as a decimal of four places and the currency beside it; None for what is no amount of money, and where a rule
+    left no properties."""
+    if not isinstance(properties, dict):
+        return _NO_MONEY
     value = properties.get("revenue")
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return _NO_MONEY
