@@ -96,9 +96,10 @@ def choose(files: Iterable[LakeFile], limit: int, *, everything: bool = False, h
     groups: dict[tuple[str, int], list[LakeFile]] = defaultdict(list)
     for file in files:
         groups[file.month, file.bucket].append(file)
+    most = max(limit, MOST_FILES)
     for _, group in sorted(groups.items()):
         by_size = sorted(group, key=lambda file: file.events)
-        count = len(by_size) if everything else min(_ripe(by_size, limit, MOST_FILES if hurried else limit), MOST_FILES)
+        count = len(by_size) if everything else min(_ripe(by_size, limit, most if hurried else limit), most)
         if count >= limit:
             yield by_size[:count]
 

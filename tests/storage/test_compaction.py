@@ -76,6 +76,13 @@ def test_in_a_hurry_large_files_wait_until_they_are_very_many() -> None:
         assert list(choose(files(large[:count]), 8, hurried=True)) == ([] if waits else [files(large)])
 
 
+@pytest.mark.parametrize("hurried", [False, True])
+def test_a_setting_of_very_many_files_is_kept_to(hurried: bool) -> None:
+    limit = 2 * MOST_FILES
+    assert list(choose(files([7] * (limit - 1)), limit, hurried=hurried)) == []
+    assert [len(chosen) for chosen in choose(files([7] * limit), limit, hurried=hurried)] == [limit]
+
+
 def test_in_a_hurry_small_files_are_merged_and_large_ones_beside_them_left_alone() -> None:
     group = files([*[LARGE] * 9, *(LARGE // 8 + number for number in range(8))])
     assert [sorted(file.events for file in chosen) for chosen in choose(group, 8, hurried=True)] == [
