@@ -81,7 +81,6 @@ async def open_house(
     stores = open_stores(settings, served, clock)
     stream = io.StringIO()
     logger = open_logger(settings.server, stream)
-    house = None
     try:
         house = House(settings, stores, clock, day_keys)
         doubles = {"clock": clock, "keys": MemoryKeys(KEYS), "rejected": MemoryRejections(), "collector": None, "countries": None}
@@ -109,8 +108,7 @@ async def open_house(
             gateway.house = house
             yield gateway
             house.querying.close()
-    finally:
-        if house is not None:
             house.close()
+    finally:
         for store in stores.values():
             store.close()

@@ -56,13 +56,10 @@ def opened(path, served=None, **sections):
     conf = Settings(storage=Storage(data_dir=path, min_free_bytes=0), **sections)
     clock = ManualClock(NOW)
     stores = open_stores(conf, served, clock)
-    house = None
     try:
-        house = House(conf, stores, clock)
-        yield Front(house)
+        with contextlib.closing(House(conf, stores, clock)) as house:
+            yield Front(house)
     finally:
-        if house is not None:
-            house.close()
         for store in stores.values():
             store.close()
 

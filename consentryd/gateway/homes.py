@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from consentryd.gateway.stages.place import Named, Told
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.outlook import Outlook
-from consentryd.storage.region import RegionStore
+from consentryd.storage.region import DATABASE, RegionStore
 
 
 class Homes:
@@ -17,7 +17,8 @@ class Homes:
     def __init__(self, stores: Mapping[str, RegionStore], pseudonyms: Mapping[str, Pseudonymiser]) -> None:
         self._stores = stores
         self._pseudonyms = pseudonyms
-        self._outlook = Outlook({name: store.standings for name, store in stores.items()})
+        standings = {name: store.standings for name, store in stores.items()}
+        self._outlook = Outlook(standings, {name: store.root / DATABASE for name, store in stores.items()})
 
     @property
     def regions(self) -> AbstractSet[str]:

@@ -98,8 +98,7 @@ class Scrubber:
         in_a_row = self._habits.in_a_row(event)
         is_clear = False
         if in_a_row < ENOUGH:
-            if body is None and properties is not None:
-                body = _dumps(properties)
+            body = body or _body(narrowed)
             is_clear = self._prefilter.clears(narrowed, scope, body)
             if is_clear and in_a_row:
                 self._habits.was_not(event)
@@ -109,12 +108,11 @@ class Scrubber:
             return self._result(fields, narrowed, dropped, body)
         work = Work(scope, Place(self._region, site, self._event_id(narrowed, scope, identifiers)), handle)
         cleaned = narrowed if is_clear else self._walked(event, narrowed, work)
-        left = cleaned.get("properties")
-        if body is None or left is not properties:
-            body = None if left is None else _dumps(left)
+        if body is None or cleaned.get("properties") is not properties:
+            body = _body(cleaned)
         if identifiers is not None and identifiers.stand_in(cleaned, body):
             cleaned = identifiers.taken_out(cleaned, partial(self._treat_id, work))
-            body = _dumps(cleaned["properties"]) if "properties" in cleaned else None
+            body = _body(cleaned)
         return self._result(fields, cleaned, (*dropped, *dict.fromkeys(work.redactions)), body)
 
     def note(self, scrubbed: Scrubbed, paths: Iterable[str]) -> Scrubbed:
@@ -170,7 +168,12 @@ class Scrubber:
         self.counts.update(map(_RULE_AND_ACTION, redactions))
         if not self._dry:
             return Scrubbed(after, redactions, body)
-        return Scrubbed(before, (), _dumps(before["properties"]) if "properties" in before else None)
+        return Scrubbed(before, (), _body(before))
+
+
+def _body(fields: Mapping[str, Any]) -> bytes | None:
+    properties = fields.get("properties")
+    return None if properties is None else _dumps(properties)
 
 
 def _dumps(value: Any) -> bytes:

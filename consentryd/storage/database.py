@@ -52,6 +52,12 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     return connection
 
 
+def attach(connection: sqlite3.Connection, path: Path, schema: str) -> None:
+    """Have a connection read a second database, whose tables it finds under `schema`. Raises `sqlite3.Error`."""
+    note_opened(path)
+    connection.execute(f"ATTACH ? AS {schema}", (f"{path.absolute().as_uri()}?mode=ro",))
+
+
 def begin(connection: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_MS / 1000) -> None:
     """Take the write lock, on a connection whose `busy_timeout` is 0: SQLite's own waiting sleeps up to 0.1 s between two tries, and beside
     a worker that commits without a pause it may go without the lock for seconds. Raises `sqlite3.OperationalError` after `wait_s`.

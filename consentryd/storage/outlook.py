@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from consentryd.storage.database import open_database
+from consentryd.storage.database import attach, open_database
 from consentryd.storage.standing import Standings, look_sql
 
 #: SQLite attaches ten databases to one.
@@ -16,14 +16,14 @@ MOST: Final = 11
 
 
 class Outlook:
-    """The standings of regions, by their names. Belongs to the event loop.
+    """The standings of regions and their `databases`, by their names. Belongs to the event loop.
 
     One region, more than `MOST`, and regions of which a database cannot be read are asked one by one.
     """
 
-    def __init__(self, standings: Mapping[str, Standings]) -> None:
+    def __init__(self, standings: Mapping[str, Standings], databases: Mapping[str, Path]) -> None:
         self._standings: Final = standings
-        self._connection: Final = _together(standings) if 1 < len(standings) <= MOST else None
+        self._connection: Final = _together([databases[name] for name in standings]) if 1 < len(standings) <= MOST else None
         looks = [f"({look_sql(f'?{number}', _schema(number))})" for number in range(1, len(standings) + 1)]
         self._look: Final = "SELECT " + " || ';' || ".join(looks)
 
@@ -54,14 +54,14 @@ def _schema(number: int) -> str:
     return "main" if number == 1 else f"region{number}"
 
 
-def _together(standings: Mapping[str, Standings]) -> sqlite3.Connection | None:
+def _together(databases: Sequence[Path]) -> sqlite3.Connection | None:
     """One connection to all of them; None where SQLite was built to attach fewer."""
-    first, *others = (Path(each.database) for each in standings.values())
+    first, *others = databases
     connection = open_database(first, "region", readonly=True)
     try:
         connection.execute("PRAGMA busy_timeout = 0")  # each region's own connection has the patience
         for number, path in enumerate(others, start=2):
-            connection.execute(f"ATTACH ? AS {_schema(number)}", (f"{path.as_uri()}?mode=ro",))
+            attach(connection, path, _schema(number))
     except sqlite3.Error:
         connection.close()
         return None

@@ -40,12 +40,6 @@ class Standings:
         self._feed.skip(connection)
         self.any = False
 
-    @property
-    def database(self) -> str:
-        """The path of the database."""
-        path: str = self._connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
-        return path
-
     def look(self, digests: Sequence[bytes] = ()) -> list[bytes]:
         """Take in what was committed since the last look. Those of the digests that stand for a subject."""
         (found,) = self._connection.execute(_LOOK, (b"".join(digests),)).fetchone()

@@ -28,7 +28,7 @@ class House:
             name: stack.enter_context(closing(open_database(path, "region", readonly=True))) for name, path in self.paths.items()
         }
         self.standings = {name: Standings(reader) for name, reader in self.readers.items()}
-        self.outlook = Outlook(self.standings)
+        self.outlook = Outlook(self.standings, self.paths)
         stack.callback(self.outlook.close)
 
     def welcome(self, region: str, digest: bytes) -> None:
