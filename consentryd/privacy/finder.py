@@ -29,6 +29,8 @@ _JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
 _PAIRS: Final = re.compile(rb"\[\s*\[\s*\"")
 #: What may be a field's name and not its value.
 _NAME: Final = re.compile(r"(?=.{1,64}\Z)[^\d:/?&]+(?:\d{1,2}[^\d:/?&]{0,32})?")
+#: What no name of a field ends with.
+_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]+\Z")
 _SCHEME_FOLLOWS: Final = b":authorization"  # and after it a credential, which detectors know
 _NO_URL: Final = re.compile(rb"[ \"'(\[{<]")
 _ASKED: Final = " ?:*"
@@ -72,7 +74,7 @@ class Finder:
             return PLAIN
         found = self._names.get(name)
         if found is None:
-            if hash(name) in self._quiet or not _NAME.fullmatch(name.rstrip(_ASKED)):
+            if hash(name) in self._quiet or not _NAME.fullmatch(name.rstrip(_ASKED)) or ("@" in name and _ADDRESS.search(name)):
                 return PLAIN
             found = classify(name, self._rules.hints, self._rules.keys)
             if found.quiet:

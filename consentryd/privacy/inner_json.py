@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -46,7 +47,6 @@ def _may_be_literal(first: str, last: str, escaped: bool) -> bool:
 def parsed(text: str) -> tuple[Any, Callable[[Any], str]] | None:
     """The value in a text and how to write another in its place; None where it is no JSON."""
     inner = text.strip(_AROUND)
-    before, after = text[: text.index(inner)], text[text.index(inner) + len(inner) :]
     try:
         value, write = orjson.loads(inner), _compact
     except ValueError:
@@ -56,7 +56,12 @@ def parsed(text: str) -> tuple[Any, Callable[[Any], str]] | None:
             value, write = json.loads(_STRING_OR_COMMA.sub(_without_comma, inner)), _lenient
         except (ValueError, RecursionError):
             return None
-    return value, lambda other: f"{before}{write(other)}{after}"
+    return value, write if inner == text else partial(_between, text, inner, write)
+
+
+def _between(text: str, inner: str, write: Callable[[Any], str], value: Any) -> str:
+    start = text.index(inner)
+    return f"{text[:start]}{write(value)}{text[start + len(inner) :]}"
 
 
 def lines_of(text: str) -> list[str] | None:

@@ -42,6 +42,10 @@ PARAMETER: Final = re.compile(r"[?&#;\s](?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&
 _AROUND_VALUES: Final = "'(){},"
 
 _ENCODERS: Final = frozenset("%&\\")
+#: What an object in base64 begins with, and a JSON web token, which has dots.
+_JSON: Final = "eyJ"
+#: What the names of most ids of clicks end with.
+_CLICK_ID: Final = "clid="
 #: A plus sign in a query that is no calling code's.
 _SPACE: Final = re.compile(r"(?<=[\w).])\+|\+(?![0-9(])")
 
@@ -76,9 +80,7 @@ class TextCleaner:
         ):
             left = None
         else:
-            left = self._at_once(text, path, about, depth, work)
-            if left is None and " " not in text:
-                left = self._of_one_word(text, path, about, depth, work)
+            left = self._quickly(text, path, about, depth, work)
         if left is not None:
             return left
         for _ in range(MOST_PASSES):
@@ -92,6 +94,16 @@ class TextCleaner:
                 return cleaned
             text = cleaned
         return work.beyond(path)
+
+    def _quickly(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left after the quick looks, the likelier one first; None where a closer look is due."""
+        if " " in text:
+            return self._at_once(text, path, about, depth, work)
+        if _CLICK_ID in text or (text.startswith(_JSON) and "." not in text):
+            left = self._of_one_word(text, path, about, depth, work)
+            return self._at_once(text, path, about, depth, work) if left is None else left
+        left = self._at_once(text, path, about, depth, work)
+        return self._of_one_word(text, path, about, depth, work) if left is None else left
 
     def _of_one_word(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
         """What is left of a URL with telling parameters, or of base64; None where a closer look is due."""
@@ -127,7 +139,9 @@ class TextCleaner:
             return work.beyond(path)
         treated = self._treatment.apply(action, name, kind, text[start:end], path, work)
         work.record(path, name, action)
-        return DROPPED if treated is DROPPED else f"{text[:start]}{treated}{text[end:]}"
+        if treated is DROPPED:
+            return text[:start] if name == FRAGMENT else DROPPED
+        return f"{text[:start]}{treated}{text[end:]}"
 
     def _only(self, text: str, about: KeyClass) -> tuple[int, int, str, str] | None:
         """The one datum of a text, if nothing else can be there: by a look at the rest, or, as paths look like somebody's also without
@@ -141,7 +155,9 @@ class TextCleaner:
         if found is None:
             return None
         start, end, name, _ = found
-        return found if self._harmless.knows(f"{text[:start]}[{name}]{text[end:]}") else None
+        return (
+            found if self._harmless.knows(text[:start] if name == FRAGMENT else f"{text[:start]}[{name}]{text[end:]}") else None
+        )
 
     def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""

@@ -47,6 +47,11 @@ def stored(properties: dict[str, Any], using: Scrubber | None = None) -> Any:
         ('[{"name":"password","value":"hunter2"}]', '[{"name":"password","value":"[secret]"}]'),
         ('[["password","hunter2"]]', '[["password","[secret]"]]'),
         ({"name": "password", "value": "anna@example.com"}, {"name": "password", "value": "[secret]"}),
+        (
+            {"label": "Write to help@example.com or leave your phone", "value": "030 901820"},
+            {"label": "Write to [email] or leave your phone", "value": "[phone]"},
+        ),
+        ({"label": "see anna@smith.name", "value": "red"}, {"label": "see [email]", "value": "red"}),
     ],
 )
 @pytest.mark.parametrize("beside", [{}, {"email": "anna@example.com"}])

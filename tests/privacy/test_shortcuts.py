@@ -18,7 +18,7 @@ from consentryd.privacy.finder import Finder
 from consentryd.privacy.key_class import PLAIN
 from consentryd.privacy.rules import load_rules
 from consentryd.privacy.scrub import Scrubber
-from consentryd.privacy.text import PARAMETER
+from consentryd.privacy.text import PARAMETER, TextCleaner
 from tests.privacy.positive import POSITIVE
 from tests.privacy.test_scrub import ENCODINGS
 
@@ -123,6 +123,30 @@ SAID = {
     "user with a page": "https://shop.example/users/31415926/orders?page=2",
     "two users": "https://shop.example/users/31415926/members/271828/x",
     "address for a user": "https://shop.example/users/anna@example.com/orders",
+    "foreign name at home": "/home/m\u00fcller/project/main.py",
+    "foreign name in Windows": "C:\\Users\\garc\u00eda\\Desktop\\plan.docx",
+    "name of two scripts": "/home/m\u0443ller/project/main.py",
+    "user of a URL": "https://anna:HULAoYOa@files.example.com/x",
+    "foreign user of a URL": "https://nov\u00e1k:HULAoYOa@files.example.com/x",
+    "user of a host": "https://anna:HULAoYOa@files.example.com",
+    "user without a password": "https://anna@files.example.com/x",
+    "user of a repository": "https://git@files.example.com/x",
+    "user of a URL with a fragment": "https://anna:HULAoYOa@files.example.com/x#top",
+    "password that is a key": "https://anna:sk_live_4eC39HqLyjWDarjtT1zdp7dc@files.example.com/x",
+    "password that is a card": "https://anna:4111111111111111@files.example.com/x",
+    "fragment": "https://shop.example/cart#95R8fJ7iXzKe",
+    "fragment behind a user": "https://shop.example/users/anna#top",
+    "fragment of a path": "/cart#top",
+    "fragment that is a card": "https://shop.example/cart#4111111111111111",
+    "fragment that is a key": "https://shop.example/cart#AKIAIOSFODNN7EXAMPLE",
+    "fragment with a parameter": "https://shop.example/cart#token=abc123",
+    "fragment of a channel": "see #general",
+    "click": "https://shop.example/l?utm_source=x&fbclid=AbCdEf0123456789",
+    "click and an address": "https://shop.example/l?q=anna@example.com&gclid=AbCdEf0123456789",
+    "click and a card": "https://shop.example/l?gclid=AbCdEf0123456789&q=4111111111111111",
+    "click of an address": "https://shop.example/l?gclid=anna@example.com",
+    "address in base64": base64.b64encode(b'{"v":"anna@example.com"}').decode(),
+    "nobody in base64": base64.b64encode(b'{"v":"shoes"}').decode(),
     "user with a date in it": "https://shop.example/users/20260101/orders/4111111111111111",
 }
 
@@ -180,8 +204,7 @@ def test_credentials_and_names_in_paths_become_the_same_at_once_as_by_a_closer_l
     ]
     _scrubbed(about)  # what stands around names is known from now on
     at_once = _scrubbed(about)
-    monkeypatch.setattr("consentryd.privacy.text.sole", lambda _: None)
-    monkeypatch.setattr("consentryd.privacy.text.placed", lambda _: None)
+    monkeypatch.setattr(TextCleaner, "_quickly", lambda *_: None)
     assert at_once == _scrubbed(about)
 
 
@@ -195,8 +218,23 @@ def test_credentials_are_found_at_once(form: str) -> None:
     assert sole(SAID[form]) is not None
 
 
-@pytest.mark.parametrize("form", ["home", "Users", "Windows", "user", "user of a path"])
-def test_names_between_slashes_are_found_at_once(form: str) -> None:
+@pytest.mark.parametrize(
+    "form",
+    [
+        "home",
+        "Users",
+        "Windows",
+        "user",
+        "user of a path",
+        "foreign name at home",
+        "foreign name in Windows",
+        "user of a URL",
+        "foreign user of a URL",
+        "fragment",
+        "fragment of a path",
+    ],
+)
+def test_names_in_paths_and_urls_are_found_at_once(form: str) -> None:
     assert placed(SAID[form]) in _FINDER.find(SAID[form], Gate.ALL, PLAIN)
 
 

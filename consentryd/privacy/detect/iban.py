@@ -132,6 +132,8 @@ def end_of(match: re.Match[str]) -> int | None:
     compact = _without_gaps(text)
     if len(compact) == length:
         return match.end() if _valid(compact.upper()) else None
+    if len(compact) < length:
+        return None
     taken = 0
     for position, character in enumerate(text):
         taken += character.isalnum()

@@ -1,4 +1,5 @@
-r"""The usual case of a name between slashes at once: `/home/anna/x`, `C:\Users\anna\x`, `https://shop.example/users/31415/orders`.
+r"""The usual case of a name, a user or a fragment in a path or a URL at once: `/home/anna/x`, `C:\Users\anna\x`,
+`https://shop.example/users/31415/orders`, `https://anna:secret@shop.example/x`, `https://shop.example/x#part`.
 
 What it finds is what the detectors would find, if nothing else is in the text; where it is not sure it finds nothing.
 """
@@ -9,17 +10,28 @@ import re
 from typing import Final
 
 from consentryd.privacy.detect.detector import Detector, Finding
-from consentryd.privacy.detect.location import PEOPLE, URL_ID, USER_PATH, WINDOWS_PATH
+from consentryd.privacy.detect.location import PEOPLE, URL_FRAGMENT, URL_ID, URL_USER, USER_PATH, WINDOWS_PATH
 
-#: Letters or a few digits: no other detector would find anything in them.
-_WHO: Final = r"(?:[A-Za-z]{1,20}|[0-9]{1,8})"
+#: Latin letters or a few digits: no other detector would find anything in them.
+_LETTERS: Final = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e]{1,20}"
+_WHO: Final = rf"(?:{_LETTERS}|[0-9]{{1,8}})"
+#: Shorter than whatever a detector that comes first would find.
+_SHORT: Final = "[A-Za-z0-9_-]{1,15}"
 _PLACED: Final = re.compile(
     rf"\A/(?:Users|home)/(?P<path>{_WHO})(?=/|\Z)"
     rf"|\A[A-Za-z]:\\Users\\(?P<windows>{_WHO})(?=\\[^\\/\s\"])"
-    rf"|/(?:{PEOPLE})/(?P<url>{_WHO})(?=/|\Z)",
+    rf"|\Ahttps?://(?P<user>{_LETTERS}(?::{_SHORT})?)@(?=\w)"
+    rf"|/(?:{PEOPLE})/(?P<url>{_WHO})(?=/|\Z)"
+    rf"|(?P<fragment>#{_SHORT})\Z",
     re.ASCII,
 )
-_DETECTORS: Final[dict[str, Detector]] = {"path": USER_PATH, "windows": WINDOWS_PATH, "url": URL_ID}
+_DETECTORS: Final[dict[str, Detector]] = {
+    "path": USER_PATH,
+    "windows": WINDOWS_PATH,
+    "user": URL_USER,
+    "url": URL_ID,
+    "fragment": URL_FRAGMENT,
+}
 
 
 def placed(text: str) -> Finding | None:

@@ -126,7 +126,7 @@ def sole(text: str) -> _Found | None:
         return (0, len(text), secret.PEM.name, secret.PEM.kind) if _KEY.fullmatch(text) else None
     start = _WORDS.match(text).end() if " " in text and text[0].isalpha() else 0  # type: ignore[union-attr]  # it matches nothing, too
     match = (None if text.startswith(_URLS) else _sole(text, start)) or _after(text, start)
-    if match is None or ("://" in text and _USER_INFO.search(text, 0, match.start())):
+    if match is None or ("://" in text and "@" in match[0] and _USER_INFO.search(text, 0, match.start())):
         return None
     found = _READERS[match.lastindex or 0](match)
     if found is not None:
