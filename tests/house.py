@@ -106,9 +106,12 @@ async def open_house(
         ):
             gateway = OpenHouse(address_of(listening), services, session, stream, doubles)
             gateway.house = house
-            yield gateway
-            house.querying.close()
-            house.close()
+            try:
+                yield gateway
+            finally:
+                house.close()
+                if services.rights is not None:
+                    services.rights.close()
     finally:
         for store in stores.values():
             store.close()

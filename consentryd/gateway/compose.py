@@ -125,7 +125,8 @@ class House:
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)
 
     def close(self) -> None:
-        """Before the stores are closed, by who opened them."""
+        """Before the stores are closed, by who opened them. A second time does nothing."""
+        self.querying.close()
         self.homes.close()
 
 
@@ -194,6 +195,7 @@ async def _open_services(
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
     control = ControlStore(settings.storage.data_dir / "control.db", clock)
     house: House | None = None
+    rights: Rights | None = None
     try:
         house = House(settings, stores, clock, worker.keys)
         trouble = CommitTrouble(house.metrics, logger)
@@ -241,6 +243,8 @@ async def _open_services(
             house.close()
         for store in stores.values():
             await asyncio.to_thread(store.close)
+        if rights is not None:
+            await asyncio.to_thread(rights.close)
 
 
 _Keeping = Keeper | Warden | Tally | Rights | Auditor | Reckoner | Forgetter | ShortMemory | DryRun

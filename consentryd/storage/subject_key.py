@@ -5,20 +5,31 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import CorruptStore
 from consentryd.storage.change import Feed
-from consentryd.storage.database import open_database, select_among
+from consentryd.storage.database import open_database
 
 KEY_BYTES: Final = 32
 CACHED: Final = 50_000
+#: Longer than any event takes from its scrubbing to its commit.
+UNUSED_S: Final = 300.0
 _NONCE_BYTES: Final = 12
+
+
+class _Fresh(NamedTuple):
+    """A key that no stored event needed yet: as it will be written, and when an event last asked for it (monotonic seconds)."""
+
+    wrapped: bytes
+    used: float
 
 
 class SqliteSubjectKeys:
@@ -28,13 +39,20 @@ class SqliteSubjectKeys:
     commit of the region's log, on its thread; `key_for` on the event loop.
     """
 
-    def __init__(self, path: Path, wrap: bytes, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(
+        self,
+        path: Path,
+        wrap: bytes,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
         self._wrap = wrap
         self._random = random
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._keys: dict[bytes, bytes] = {}
-        self._fresh: dict[bytes, bytes] = {}
+        self._fresh: dict[bytes, _Fresh] = {}  # the one used last comes last
         self._connection: sqlite3.Connection | None = None
         self._data_version = -1
         self._feed = Feed()
@@ -45,40 +63,50 @@ class SqliteSubjectKeys:
             key = self._keys.get(handle) or self._read(handle)
             if key is None:
                 key = self._random(KEY_BYTES)
-                self._fresh[handle] = wrap_key(key, handle, self._wrap)
+                self._fresh[handle] = _Fresh(wrap_key(key, handle, self._wrap), self._monotonic())
+            elif (fresh := self._fresh.pop(handle, None)) is not None:
+                self._fresh[handle] = fresh._replace(used=self._monotonic())
             if len(self._keys) >= CACHED:
                 self._keys = {digest: known for digest, known in self._keys.items() if digest in self._fresh}
             self._keys[handle] = key
             return key
 
-    def flush(self, connection: sqlite3.Connection, now: int) -> Callable[[], None] | None:
-        """Write new keys within the transaction at hand; call what is returned once it is committed.
+    def flush(
+        self, connection: sqlite3.Connection, now: int, holders: Callable[[], AbstractSet[bytes]]
+    ) -> Callable[[], None] | None:
+        """Write new keys of `holders`, whose events the transaction at hand stores; call what is returned once it is committed.
 
-        Nothing is stored of who is suppressed, so no key either.
+        Other new keys wait: their events come with a later commit, or are refused. Nothing is stored of who is suppressed, so no key either.
         """
         if not self._fresh:
             return None
+        stored = holders()
         with self._lock:
-            written = dict(self._fresh)
-        suppressions = select_among(connection, "SELECT digest, until FROM suppression WHERE digest IN", list(written))
-        suppressed = {digest for digest, until in suppressions if until is None or now < until}
+            written = {handle: fresh.wrapped for handle, fresh in self._fresh.items() if handle in stored}
+            self._forget_unused()
         connection.executemany(
             "INSERT OR IGNORE INTO subject_key (digest, wrapped, created_at) VALUES (?, ?, ?)",
-            [(handle, wrapped, now) for handle, wrapped in written.items() if handle not in suppressed],
+            [(handle, wrapped, now) for handle, wrapped in written.items()],
         )
-        return lambda: self._settle(written, suppressed)
+        return lambda: self._settle(written)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _settle(self, written: Iterable[bytes], suppressed: Iterable[bytes]) -> None:
+    def _settle(self, written: Iterable[bytes]) -> None:
         with self._lock:
             for handle in written:
                 self._fresh.pop(handle, None)
-            for handle in suppressed:
-                self._keys.pop(handle, None)
+
+    def _forget_unused(self) -> None:
+        """Let go of keys whose events were refused, once none can be on its way to its commit."""
+        before = self._monotonic() - UNUSED_S
+        while self._fresh and next(iter(self._fresh.values())).used < before:
+            handle = next(iter(self._fresh))
+            del self._fresh[handle]
+            self._keys.pop(handle, None)
 
     def _refresh(self) -> None:
         """Forget the keys of identities that another commit changed or erased."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -70,12 +71,24 @@ class _Accepted:
     seen: set[int] = field(default_factory=set)
 
 
-#: Writes what must be durable with the commit at hand; what it returns is called once it is.
-Flush = Callable[[sqlite3.Connection, int], Callable[[], None] | None]
+#: Writes what must be durable with the commit at hand, knowing its time and how to ask whose events it stores; what it returns is called
+#: once it is.
+Flush = Callable[[sqlite3.Connection, int, Callable[[], AbstractSet[bytes]]], Callable[[], None] | None]
 
 
-def nothing_more(_connection: sqlite3.Connection, _now: int) -> None:
+def nothing_more(_connection: sqlite3.Connection, _now: int, _holders: Callable[[], AbstractSet[bytes]]) -> None:
     """There is nothing more to write."""
+
+
+def _holders(tasks: Sequence[Task], results: Sequence[Any]) -> set[bytes]:
+    """The identities that the stored events among the tasks' name first."""
+    return {
+        event.user or event.anonymous or b""
+        for task, verdicts in zip(tasks, results, strict=True)
+        if task.work is None
+        for event, verdict in zip(task.events, verdicts, strict=True)
+        if verdict is _STORED
+    }
 
 
 class Writer:
@@ -112,7 +125,7 @@ class Writer:
             results, accepted = self._do(tasks, now)
             seq = self._write(accepted, now)
             self._trim(now)
-            settle = self._flush(self._connection, now)
+            settle = self._flush(self._connection, now, partial(_holders, tasks, results))
             self._connection.execute("COMMIT")
         except BaseException as error:
             self._abandon(error)

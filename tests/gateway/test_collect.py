@@ -268,7 +268,7 @@ async def test_unknown_codings_are_refused(gateway: Gateway, encoding: str, stat
         b'{"batch":1e999}',
         b'{"batch":["\xff"]}',
         b"\xff\xfe{\x00}\x00",
-        b'{"batch":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"batch":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         b"data=%7B%7D",
     ],
 )

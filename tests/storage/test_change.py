@@ -70,7 +70,7 @@ def test_no_cache_outlives_a_change_of_another_process(
     standings.look()
     assert (table.find(ANN), standings.of(ANN, None).refused) == (Owner(1, known=False), frozenset())
     first = keys.key_for(ANN)
-    keys.flush(database, NOW)()
+    keys.flush(database, NOW, lambda: {ANN})()
     assert keys.key_for(ANN) == first
 
     database.execute("UPDATE identity SET subject = 2 WHERE digest = ?", (ANN,))

@@ -46,7 +46,8 @@ def named(stream: Stream, name: str, wanted: Bools, apart: Sequence[str] = ()) -
         new |= changes(stream.values[each][rows])
     if new.all():
         return column
-    own, last = _ranked(stream, name, rows), np.iinfo(np.int64).max
+    own = _ranked(stream, name, rows)
+    last = np.iinfo(own.dtype).max
     first, group = np.flatnonzero(new), np.cumsum(new) - 1
     least = np.minimum.reduceat(np.where(own < 0, last, own), first)
     chosen = np.flatnonzero(own == least[group])

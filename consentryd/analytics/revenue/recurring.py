@@ -100,7 +100,7 @@ def _lost(found: Lost, names: list[str], bucket: int, asked: Asked) -> list[Lost
     rest = len(names)
     shown = [reason for reason in np.argsort(-counts[:rest], kind="stable").tolist() if not asked.hides(counts[reason])]
     small = [reason for reason in range(rest) if asked.hides(counts[reason])]
-    while asked.hides(counts[[*small, rest]].sum()) and any(counts[shown]):
+    while asked.hides(int(counts[[*small, rest]].sum())) and any(counts[shown]):
         small.append(next(reason for reason in reversed(shown) if counts[reason]))
         shown.remove(small[-1])
     for reason in small:

@@ -46,7 +46,8 @@ def totals(asked: Asked, matcher: Matcher, edges: tuple[int, ...]) -> Ints | Non
     if found is None:
         return None
     parts = [asked.execution.remembered(_key(each, "totals"), partial(_totals, each, asked)) for each in found]
-    return np.sum(parts, axis=0)  # type: ignore[no-any-return]
+    events: Ints = np.sum(parts, axis=0)
+    return events
 
 
 def _key(found: Gathering, name: Hashable) -> PartialKey:

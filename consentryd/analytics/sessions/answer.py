@@ -51,13 +51,13 @@ def totals_of(found: SessionPart, rules: SessionRules, asked: Asked) -> SessionT
     return SessionTotals(
         sessions=scaled(sessions_, asked.scale),
         subjects=scaled(found.subjects, asked.scale),
-        events_per_session=_per(counts.events.sum(), sessions_),
-        pages_per_session=_per(counts.pages.sum(), sessions_),
+        events_per_session=_per(int(counts.events.sum()), sessions_),
+        pages_per_session=_per(int(counts.pages.sum()), sessions_),
         mean_duration_s=_per(counts.microseconds.sum() / SECOND, sessions_),
         median_duration_s=None if (median := counts.median()) is None else median / SECOND,
         mean_duration_of_several_events_s=_per(counts.microseconds.sum() / SECOND, 0 if several or single else counts.several),
         mean_engaged_s=_per(found.engaged.sum() / SECOND, sessions_) if engaged else None,
-        bounce_rate=_per(counts.bounces.sum(), 0 if bounced or stayed else sessions_),
+        bounce_rate=_per(int(counts.bounces.sum()), 0 if bounced or stayed else sessions_),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -66,7 +67,8 @@ class Bureau:
         raise ConfigError(f"Not finished, {reasons}. A running gateway goes on with it, or this command when it is run again.")
 
 
-def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Bureau:
+@contextmanager
+def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bureau]:
     """Raises `ConfigError` where nothing was set up. What it needs takes a second to load (Arrow), which other commands need not wait."""
     from consentryd.consent.policy import Policy  # noqa: PLC0415 -- see above
     from consentryd.privacy.rules import load_rules  # noqa: PLC0415
@@ -88,7 +90,11 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Bureau:
     scrubbers = {name: Scrubber(rules, each.property, name, settings.privacy) for name, each in keys.items()}
     caller = Caller(OPERATOR, tuple(sites) if sites else known)
     desk = Desk(settings, policy, offices, clock)
-    return Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
+    try:
+        yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
+    finally:
+        for office in offices.values():
+            office.close()
 
 
 def named(

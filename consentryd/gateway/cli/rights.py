@@ -57,13 +57,13 @@ def erase(
     For example `consentry privacy erase --user-id 42`. All options that name somebody are about one person; the gateway may run meanwhile.
     If this command is killed, the erasure is finished by the gateway or by the next run.
     """
-    bureau = open_bureau(installation.load(config), site)
-    each = _people(named(user_id, anonymous_id, email, hashed=hashed), file)
-    extra = {"reason": reason, **({"block": block.value} if block else {})}
-    asked = [
-        bureau.desk.accept(read_demand({"type": "erasure", "identities": person, **extra}), bureau.caller) for person in each
-    ]
-    done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
+    with open_bureau(installation.load(config), site) as bureau:
+        each = _people(named(user_id, anonymous_id, email, hashed=hashed), file)
+        extra = {"reason": reason, **({"block": block.value} if block else {})}
+        asked = [
+            bureau.desk.accept(read_demand({"type": "erasure", "identities": person, **extra}), bureau.caller) for person in each
+        ]
+        done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
     nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
     told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
     if output is not None:
@@ -91,13 +91,13 @@ def export(
 
     For example `consentry privacy export --user-id 42 -o person.zip`. The file is in the clear: hand it to the person, then delete it.
     """
-    bureau = open_bureau(installation.load(config), site)
-    body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
-    asked = bureau.desk.accept(read_demand(body), bureau.caller)
-    done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
-    with output.open("xb") as sink:
-        bureau.desk.write_export(asked["id"], sink)
-    bureau.desk.destroy_export(asked["id"], bureau.caller)
+    with open_bureau(installation.load(config), site) as bureau:
+        body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
+        asked = bureau.desk.accept(read_demand(body), bureau.caller)
+        done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
+        with output.open("xb") as sink:
+            bureau.desk.write_export(asked["id"], sink)
+        bureau.desk.destroy_export(asked["id"], bureau.caller)
     summary = {"request": asked["id"], "events": done["export"]["events"], "file": str(output), "bytes": output.stat().st_size}
     if as_json:
         show_json(summary)
@@ -122,15 +122,15 @@ def request(
     as_json: JsonOption = False,
 ) -> None:
     """Hand in a request of any kind and carry it out: `consentry privacy request restriction --user-id 42`."""
-    bureau = open_bureau(installation.load(config), site)
-    body: dict[str, Any] = {
-        "type": kind.value,
-        "identities": require(named(user_id, anonymous_id, email, hashed=hashed)),
-        "reason": reason,
-    }
-    body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
-    asked = bureau.desk.accept(read_demand(body), bureau.caller)
-    done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
+    with open_bureau(installation.load(config), site) as bureau:
+        body: dict[str, Any] = {
+            "type": kind.value,
+            "identities": require(named(user_id, anonymous_id, email, hashed=hashed)),
+            "reason": reason,
+        }
+        body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
+        asked = bureau.desk.accept(read_demand(body), bureau.caller)
+        done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
     show_json(done) if as_json else say(f"Request {done['id']} ({done['type']}): {done['status']}.")
 
 
@@ -145,13 +145,13 @@ def requests(
     as_json: JsonOption = False,
 ) -> None:
     """List people's requests with their deadlines, or show, cancel or extend one."""
-    bureau = open_bureau(installation.load(config), site)
-    if request_id is not None:
-        _show_one(bureau, request_id, cancel=cancel, extend=extend)
-        return
-    if cancel or extend:
-        raise ConfigError("--cancel and --extend go with the ID of a request.")
-    found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=1000)
+    with open_bureau(installation.load(config), site) as bureau:
+        if request_id is not None:
+            _show_one(bureau, request_id, cancel=cancel, extend=extend)
+            return
+        if cancel or extend:
+            raise ConfigError("--cancel and --extend go with the ID of a request.")
+        found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=1000)
     if as_json:
         show_json(found)
         return
@@ -177,9 +177,11 @@ def hold(
     as_json: JsonOption = False,
 ) -> None:
     """Keep a person from being erased while the law asks for it. Their erasure shows as `on_hold` until `--lift`."""
-    bureau = open_bureau(installation.load(config), site)
-    identities = read_demand({"type": "erasure", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}).named
-    bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
+    with open_bureau(installation.load(config), site) as bureau:
+        identities = read_demand(
+            {"type": "erasure", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
+        ).named
+        bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
     if as_json:
         show_json({"held": not lift})
         return
@@ -188,8 +190,8 @@ def hold(
 
 def holds(site: SitesOption = None, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """List the legal holds in force: why, since when, and of how many identities; not of whom, which is kept as digests only."""
-    bureau = open_bureau(installation.load(config), site)
-    found = bureau.desk.holds(bureau.caller)
+    with open_bureau(installation.load(config), site) as bureau:
+        found = bureau.desk.holds(bureau.caller)
     if as_json:
         show_json(found)
         return
