@@ -138,13 +138,17 @@ class Writer:
 
     def _connect(self) -> None:
         self._connection = open_database(self._path, "region")
-        self._connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        self._connection.execute("PRAGMA busy_timeout = 0")
-        self._choices = Choices(self._connection)
-        self._table = SqliteIdentityTable(self._connection, self._choices)
-        self._index = SubjectIndex(self._table, self._new_subject)
-        self._dedup = Dedup(self._connection)
-        self._dedup.refresh()
+        try:
+            self._connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._choices = Choices(self._connection)
+            self._table = SqliteIdentityTable(self._connection, self._choices)
+            self._index = SubjectIndex(self._table, self._new_subject)
+            self._dedup = Dedup(self._connection)
+            self._dedup.refresh()
+        except BaseException:
+            self._connection.close()
+            raise
         self._data_version = -1
         self._broken = False
 

@@ -165,10 +165,13 @@ def test_follow_shows_refusals_that_look_alike_one_by_one(here, store):
 
 
 def test_follow_says_where_it_may_not_show_all(run, store, monkeypatch):
-    steps = iter([lambda: store("eu", rows(FOLLOWED)), lambda: store("us", [event(0, received_at=NOW)])])
+    stored = iter([lambda: store("eu", rows(FOLLOWED)), lambda: store("us", [event(0, received_at=NOW)])])
 
     def sleep(_):
-        next(steps, lambda: signal.raise_signal(signal.SIGINT))()
+        step = next(stored, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
 
     monkeypatch.setattr(events, "time", SimpleNamespace(sleep=sleep))
     told = run("events", "--follow", "--json")

@@ -184,8 +184,9 @@ def wait_until_ready(gateway: Gateway) -> None:
 def test_a_full_disk_refuses_and_recovers_and_a_kill_on_it_loses_nothing(small: Callable[[int], Gateway]) -> None:
     gateway = small(0)
     check_recovery(gateway, full(gateway), padding=20_000)
-    causes = re.findall(r'"cause":"(\w+)"', gateway.log.read_text())
-    assert set(causes) & {"disk_full", "io"}  # a connection that cannot map a page of a full disk calls that an I/O error
+    log = gateway.log.read_text()
+    causes = set(re.findall(r'"cause":"(\w+)"', log))
+    assert causes & {"disk_full", "io"}, log[-4000:]  # a connection that cannot map a page of a full disk calls that an I/O error
     before = stored(gateway)
     with full(gateway):
         send_until_refused(gateway, kept := [], 20_000)
