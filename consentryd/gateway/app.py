@@ -6,6 +6,7 @@ find out costs 5.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterable
 from itertools import groupby
@@ -75,6 +76,8 @@ class _Edge:
             try:
                 response = await handler(request)
             except ConsentryError as error:
+                if isinstance(error.__cause__, sqlite3.Error):  # the operator's trouble, and not the client's
+                    _log_failure(logger, route, error.__cause__, trouble_of(error.__cause__))
                 response = error_answer(error)
             except ConfigError as error:
                 logger.error("request failed", route=route, error=type(error).__name__, reason=str(error))  # noqa: TRY400 - a reason, no trace

@@ -155,9 +155,8 @@ class TextCleaner:
         if found is None:
             return None
         start, end, name, _ = found
-        return (
-            found if self._harmless.knows(text[:start] if name == FRAGMENT else f"{text[:start]}[{name}]{text[end:]}") else None
-        )
+        rest = text[:start] if name == FRAGMENT else f"{text[:start]}[{name}]{text[end:]}"
+        return found if self._harmless.knows(rest) else None
 
     def _decode(self, text: str, signs: Signs, path: str, about: KeyClass, depth: int, work: Work) -> tuple[Any, bool]:
         """What is left after one look, and whether a second one could find nothing more, because the text inside had it."""

@@ -19,6 +19,7 @@ from consentryd.model.key import ApiKey, KeyKind
 from consentryd.storage.database import open_database
 
 CHECK_INTERVAL_S: Final = 0.5
+_BLIND: Final = "The keys cannot be read at the moment."
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "csy_"  # noqa: S105 -- what tells a secret from an id
 SITE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -51,6 +52,7 @@ class ControlStore:
         self._by_secret: dict[str, ApiKey] = {}
         self._version = -1
         self._check_at = 0.0
+        self._is_blind = False
         self._follow(self._monotonic())
 
     def close(self) -> None:
@@ -97,10 +99,12 @@ class ControlStore:
         return _key(row)
 
     def lookup(self, secret: str) -> ApiKey | None:
-        """The unrevoked key of a secret. Raises `Unavailable` while revocations cannot be read."""
+        """The unrevoked key of a secret. Raises `Unavailable` while revocations cannot be read, with the reason at each look."""
         now = self._monotonic()
         if now >= self._check_at:
             self._follow(now)
+        elif self._is_blind:
+            raise Unavailable("store_unavailable", _BLIND)
         key = self._by_secret.get(secret)
         if key is None:
             key = self._by_hash.get(_digest(secret))
@@ -109,14 +113,16 @@ class ControlStore:
         return key
 
     def _follow(self, now: float) -> None:
+        self._check_at = now + CHECK_INTERVAL_S
+        self._is_blind = True
         try:
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._reload()
                 self._version = version
         except sqlite3.OperationalError as error:
-            raise Unavailable("store_unavailable", "The keys cannot be read at the moment.") from error
-        self._check_at = now + CHECK_INTERVAL_S
+            raise Unavailable("store_unavailable", _BLIND) from error
+        self._is_blind = False
 
     def _reload(self) -> None:
         rows = self._connection.execute(f"SELECT hash, {_FIELDS} FROM api_key WHERE revoked_at IS NULL")  # noqa: S608 -- constant

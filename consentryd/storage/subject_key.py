@@ -82,7 +82,7 @@ class SqliteSubjectKeys:
             return None
         stored = holders()
         with self._lock:
-            written = {handle: fresh.wrapped for handle, fresh in self._fresh.items() if handle in stored}
+            written = {handle: self._fresh[handle].wrapped for handle in stored if handle in self._fresh}
             self._forget_unused()
         connection.executemany(
             "INSERT OR IGNORE INTO subject_key (digest, wrapped, created_at) VALUES (?, ?, ?)",

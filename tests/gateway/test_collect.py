@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import sqlite3
 import tracemalloc
 import zlib
 from functools import partial
@@ -369,6 +370,15 @@ async def test_failures_have_one_shape(gateway: Gateway, failure: Exception, sta
         assert (await response.json())["error"].items() >= detail.items()
         assert response.headers.get("Retry-After") == ("7" if status == 503 else None)
     assert "secret@example.com" not in gateway.log
+
+
+@pytest.mark.parametrize("cause", [None, sqlite3.OperationalError("disk I/O error")])
+async def test_a_database_that_stands_behind_a_503_is_told_in_the_log(gateway: Gateway, cause: Exception | None) -> None:
+    failure = Unavailable("store_unavailable", "No.")
+    failure.__cause__ = cause
+    gateway.collector.failure = failure
+    assert (await gateway.post("/v1/track", {"event": "x"}))[0] == 503
+    assert ('"error":"OperationalError"' in gateway.log) is (cause is not None)
 
 
 async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:

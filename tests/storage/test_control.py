@@ -1,9 +1,11 @@
 """The keys: what is stored, who is let in, and how fast a revocation travels."""
 
+import sqlite3
+
 import pytest
 
 from consentryd.model.clock import ManualClock
-from consentryd.model.error import ConfigError, NotFound
+from consentryd.model.error import ConfigError, NotFound, Unavailable
 from consentryd.model.key import KeyKind
 from consentryd.storage.control import CHECK_INTERVAL_S, ControlStore
 
@@ -85,6 +87,26 @@ def test_a_revocation_holds_here_at_once_and_in_another_worker_within_a_second(o
     ticks.seconds += CHECK_INTERVAL_S
     assert two.lookup(secret) is None
     assert CHECK_INTERVAL_S < 1
+
+
+def test_while_revocations_cannot_be_read_nobody_is_let_in_and_each_look_tells_why_once(open_store, ticks, tmp_path):
+    store = open_store()
+    key, secret = store.create_key(KeyKind.SERVER, "shop", "backend")
+    other = sqlite3.connect(tmp_path / "control.db", isolation_level=None)
+    other.execute("ALTER TABLE api_key RENAME TO lost")
+    ticks.seconds += CHECK_INTERVAL_S
+    for cause in (sqlite3.OperationalError, None.__class__, None.__class__):
+        with pytest.raises(Unavailable) as told:
+            store.lookup(secret)
+        assert isinstance(told.value.__cause__, cause)
+    ticks.seconds += CHECK_INTERVAL_S
+    with pytest.raises(Unavailable) as told:
+        store.lookup(secret)
+    assert isinstance(told.value.__cause__, sqlite3.OperationalError)
+    other.execute("ALTER TABLE lost RENAME TO api_key")
+    other.close()
+    ticks.seconds += CHECK_INTERVAL_S
+    assert store.lookup(secret) == key
 
 
 def test_a_second_revocation_keeps_the_first_time(tmp_path):
