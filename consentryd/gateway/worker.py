@@ -96,7 +96,7 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)
-    sys.setswitchinterval(0.001)
+    sys.setswitchinterval(0.003)
 
 
 def _stop_event(parent: int | None) -> asyncio.Event:
