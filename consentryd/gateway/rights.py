@@ -39,8 +39,7 @@ class Rights:
     def close(self) -> None:
         """Wait for the work in hand, then close what was kept open for more."""
         self._threads.shutdown()
-        for office in self.desk.offices.values():
-            office.close()
+        self.desk.close()
 
     async def accept(self, demand: Demand, caller: Caller, wait_s: float = 0.0, **extra: Any) -> dict[str, Any]:
         """Record a request; its state after at most `wait_s` seconds of work on it."""

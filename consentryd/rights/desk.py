@@ -70,6 +70,11 @@ class Desk:
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     nonce: Callable[[], str] = lambda: secrets.token_hex(32)
 
+    def close(self) -> None:
+        """Close what the offices keep open. No thread may use them any more."""
+        for office in self.offices.values():
+            office.close()
+
     def accept(self, demand: Demand, caller: Caller, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Record a request, durably, and put suppression in force. The same request again is answered with the first one's state.
 

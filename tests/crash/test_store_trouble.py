@@ -193,10 +193,8 @@ def causes_in(log: Path) -> set[str]:
 def test_a_full_disk_refuses_and_recovers_and_a_kill_on_it_loses_nothing(small: Callable[[int], Gateway]) -> None:
     gateway = small(0)
     check_recovery(gateway, full(gateway), padding=20_000)
-    assert causes_in(gateway.log) & {
-        "disk_full",
-        "io",
-    }  # a connection that cannot map a page of a full disk calls that an I/O error
+    # a connection that cannot map a page of a full disk calls that an I/O error
+    assert causes_in(gateway.log) & {"disk_full", "io"}
     before = stored(gateway)
     with full(gateway):
         send_until_refused(gateway, kept := [], 20_000)

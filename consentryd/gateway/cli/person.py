@@ -93,8 +93,7 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bur
     try:
         yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
     finally:
-        for office in offices.values():
-            office.close()
+        desk.close()
 
 
 def named(
