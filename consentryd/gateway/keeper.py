@@ -42,6 +42,8 @@ TICK_S: Final = 1.0
 _RETRY: Final = 5 * MINUTE
 #: A log that was full so short a time ago will be full again; so may be one of which nothing is known yet.
 _QUIET_S: Final = 120.0
+#: A store to which nothing came for so long, and one whose machine starts with a clock of another year, look the same.
+_ASLEEP_DAYS: Final = 31
 #: More than clocks are corrected by in the course of things, and less than matters to what is kept for days.
 _LEAP_S: Final = 3600.0
 #: Dead letters deleted in one commit, which others wait for: 12 ms.
@@ -168,9 +170,20 @@ class Keeper:
         set to a wrong year, it would be all there is, within a second."""
         ahead = self._clock.now() / SECOND - self._monotonic()
         before, self._ahead = self._ahead, ahead
-        if before is None or ahead - before < _LEAP_S:
+        if before is None:
+            return self._slept()
+        if ahead - before < _LEAP_S:
             return False
         self._logger.warning("the clock went ahead; nothing is deleted for its age for a day", seconds=round(ahead - before))
+        return True
+
+    def _slept(self) -> bool:
+        """Whether a gateway starts so long after anything came that its clock may be ahead."""
+        newest = max((store.newest_at for store in self._stores.values()), default=0)
+        days = (self._clock.now() - newest) // DAY
+        if not newest or days < _ASLEEP_DAYS:
+            return False
+        self._logger.warning("nothing came for long, or the clock is ahead; nothing is deleted for its age for a day", days=days)
         return True
 
     async def _retain(self) -> None:

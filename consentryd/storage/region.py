@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from consentryd.config.settings import Storage
 from consentryd.model.clock import Clock
 from consentryd.model.error import CorruptStore
-from consentryd.storage import rejected
+from consentryd.storage import rejected, seen
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.index import NewSubject
@@ -44,6 +44,8 @@ class RegionStore:
         self._clock = clock
         self._reader: sqlite3.Connection | None = None
         self._standings: Standings | None = None
+        #: When an event last came before the store was opened, as far as it tells, UTC microseconds; 0 if none did.
+        self.newest_at = 0
 
     def open(self) -> None:
         """Raises `CorruptStore`, `ConfigError`, `sqlite3.OperationalError`."""
@@ -51,7 +53,10 @@ class RegionStore:
         self.log.open()
         self._reader = open_database(self.root / DATABASE, "region", readonly=True)
         self._standings = Standings(self._reader)
-        check_newer(self._reader, self.root / DATABASE, self._lake())
+        lake = self._lake()
+        check_newer(self._reader, self.root / DATABASE, lake)
+        (logged,) = self._read("SELECT max(committed_at) FROM log") or (None,)
+        self.newest_at = max(logged or 0, seen.newest_at(self._reader), *(file.last for file in lake.files))
 
     def _lake(self) -> LakeState:
         """What it holds; a table log that cannot be read is no reason to take no events."""

@@ -89,6 +89,12 @@ def expire(connection: sqlite3.Connection, before: int) -> None:
     connection.execute(_EXPIRE, (before,))
 
 
+def newest_at(connection: sqlite3.Connection) -> int:
+    """When the last of the log rows that have ids in a run was committed, UTC microseconds; 0 if there is none."""
+    row = connection.execute("SELECT newest_at FROM seen WHERE run = (SELECT max(run) FROM seen) LIMIT 1").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def seen_upto(connection: sqlite3.Connection) -> int:
     """The last log row whose ids stand in a run; 0 if there is none."""
     row = connection.execute("SELECT max(run) FROM seen").fetchone()

@@ -80,6 +80,53 @@ async def test_a_clock_that_leaps_ahead_deletes_nothing_for_a_day(tmp_path, monk
     assert "the clock went ahead" in out.getvalue()
 
 
+@pytest.mark.parametrize(("days", "waits"), [(30, False), (31, True), (3 * 365, True)])
+async def test_a_start_long_after_anything_came_deletes_nothing_for_a_day(tmp_path, monkeypatch, days, waits):
+    with opened(tmp_path / "data") as estate:
+        retained, out = [], io.StringIO()
+        for store in estate.house.stores.values():
+            store.newest_at = estate.clock.now() - days * DAY - 5 * MINUTE
+        keeper = Keeper(
+            estate.settings,
+            estate.house.stores,
+            estate.clock,
+            estate.house.metrics,
+            open_logger(estate.settings.server, out),
+            lambda: estate.clock.now() / SECOND,
+        )
+
+        async def retain():
+            retained.append(estate.clock.now())
+            raise asyncio.CancelledError
+
+        async def tick(_seconds):
+            estate.clock.advance(DAY)
+
+        monkeypatch.setattr(keeper, "_retain", retain)
+        monkeypatch.setattr("consentryd.gateway.keeper.asyncio.sleep", tick)
+        start = estate.clock.now()
+        with pytest.raises(asyncio.CancelledError):
+            await keeper.keep()
+    assert retained == [start + DAY if waits else start]
+    assert ("the clock is ahead" in out.getvalue()) == waits
+
+
+async def test_a_store_that_is_opened_tells_when_an_event_last_came(tmp_path):
+    """From the log, from the ids of what is sealed, and when those are forgotten from the lake."""
+    with opened(tmp_path / "data") as estate:
+        await estate.send(estate.event("ann", timestamp="2026-11-01T00:00:00Z"))
+        assert estate.house.stores["eu"].newest_at == 0
+    with opened(tmp_path / "data") as estate:
+        assert estate.house.stores["eu"].newest_at == NOW
+        estate.seal()
+    with opened(tmp_path / "data") as estate:
+        assert estate.house.stores["eu"].newest_at == NOW
+        estate.clock.advance(8 * DAY)
+        await estate.house.stores["eu"].log.transact(lambda _commit: None)
+    with opened(tmp_path / "data") as estate:
+        assert estate.house.stores["eu"].newest_at == 1_793_491_200_000_000
+
+
 async def test_a_crowd_of_letters_past_their_days_goes_a_part_in_each_commit(tmp_path):
     with opened(tmp_path / "data") as estate:
         store = estate.house.stores["eu"]
