@@ -284,6 +284,22 @@ async def test_a_batchs_context_lies_under_each_events_own(front):
     assert [row["path"] for row in front.rows()] == ["/own", "/batch"]
 
 
+@pytest.mark.parametrize("lying_under", ['{"consent": {"purposes": {"analytics": false}}, "n": 1e400}', "[1]", '"x"'])
+async def test_no_event_is_stored_of_a_batch_whose_context_cannot_be_read(front, lying_under):
+    american = {"ip": "8.8.8.8", "userAgent": "Mozilla/5.0"}
+    events = [track(context=own, messageId=f"m-{place}") for place, own in enumerate((american, {**american, **GRANT}, {}, None))]
+    envelope = read_envelope(
+        parse(b'{"batch": %s, "context": %s}' % (json.dumps(events).encode(), lying_under.encode())), None, 10
+    )
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN, context=envelope.context), envelope.events)
+    assert [result.reason for result in results] == [Reason.INVALID_PROPERTIES] * len(events)
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+async def test_a_batchs_context_may_be_as_deep_as_an_events_own(front, levels):
+    assert await front.send(track(), context={**GRANT, "deep": json.loads("[" * levels + "]" * levels)}) == [Outcome.STORED]
+
+
 async def test_another_regions_events_are_refused_whole_or_one_by_one(tmp_path):
     regions = {"eu": Region(countries=["*"]), "us": Region(countries=["US"], endpoint="https://us.example")}
     with opened(tmp_path, served=["eu"], regions=regions) as front:

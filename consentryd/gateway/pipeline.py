@@ -86,6 +86,6 @@ def turns(events: Sequence[RawEvent], size: int) -> Iterator[Sequence[RawEvent]]
 
 def prepare(intake: Intake, settings: Settings) -> Passage:
     """What the events of a request share on their way, before the first stage."""
-    context = intake.context if isinstance(intake.context, dict) else _NO_CONTEXT
+    context = intake.context or _NO_CONTEXT
     skew = skew_of(intake.sent_at, intake.received_at)
     return Passage(intake, settings.site_of(intake.key.site), skew, context, scenery(intake, context))

@@ -88,8 +88,8 @@ class Rehearsal:
     def of(self, envelope: Envelope, site: str) -> list[Fate]:
         """What would become of the events of one request to a site."""
         key = ApiKey("key_rehearsal", KeyKind.SERVER, site, "", None, (), 0, None)
-        told = envelope.context if isinstance(envelope.context, dict) else {}
-        context: Mapping[str, Any] = {**self._granted, **told}
+        told = envelope.context or {}
+        context = {**self._granted, **told} if isinstance(told, dict) else told
         intake = Intake(key, self._now, self._client, envelope.sent_at, envelope.region, context)
         return [_fate(item) for item in self._pipeline.run(envelope.events, prepare(intake, self._settings))]
 

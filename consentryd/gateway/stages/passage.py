@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +13,9 @@ from consentryd.model.outcome import Violation
 
 @dataclass(slots=True)
 class Passage:
-    """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own.
-    `scenery` is a number for all of the request that bears on its events' scenes.
+    """`skew` is what to add to the client's times, in microseconds. `context` is the batch's context, under each event's own; what is no
+    object stands here as it is, and no event of the batch is read. `scenery` is a number for all of the request that bears on its events'
+    scenes.
 
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of now, and
     whether there are any; `strangers` are identities that no store knew when the request came, `foreseen` whether the stores were asked for
@@ -27,7 +27,7 @@ class Passage:
     intake: Intake
     site: Site
     skew: int
-    context: Mapping[str, Any]
+    context: Any
     scenery: int
     misdirected: str | None = None
     looked: dict[str, bool] = field(default_factory=dict)

@@ -137,8 +137,10 @@ class Scenes:
                 return self._visit(told, passage).at(self._page(told.page))
             except (msgspec.MsgspecError, BadRequest, RecursionError):  # not of the usual form
                 pass
-        own = look_into(context) or _NOTHING
-        return self._read({**passage.context, **own}, passage) if own.__class__ is dict else Reason.INVALID_PROPERTIES
+        own, batch = look_into(context) or _NOTHING, passage.context
+        if own.__class__ is not dict or batch.__class__ is not dict:  # a refusal may stand in what cannot be read
+            return Reason.INVALID_PROPERTIES
+        return self._read({**batch, **own}, passage)
 
     def _visit(self, told: _Context, passage: Passage) -> Scene:
         """What a context tells beside its page. Raises `BadRequest`."""
@@ -194,9 +196,9 @@ class Scenes:
         return told if address else told._replace(country=caller.country, subdivision=caller.subdivision)
 
 
-def scenery(intake: Intake, context: Mapping[str, Any]) -> int:
+def scenery(intake: Intake, context: Any) -> int:
     """A number for all of a request that bears on its events' scenes: who called, what consent it carried, its batch's context."""
-    return hash((intake.client, tuple(intake.signals.items()), orjson.dumps(context) if context else b""))
+    return hash((intake.client, tuple(intake.signals.items()), as_json(context) if context else b""))
 
 
 def setting_of(view: View, told: dict[str, str]) -> Setting:
