@@ -104,7 +104,7 @@ class SqliteLog:
         return self._pending
 
     async def append(self, events: Sequence[CleanEvent]) -> list[Verdict]:
-        if self._pending + len(events) > self._settings.pending_events:
+        if events and self._pending >= self._settings.pending_events:  # what comes does not count: a large batch must get in, too
             raise Unavailable("overloaded", "More events wait than the store can take in time.", retry_after=1)
         self._pending += len(events)
         if self._pending >= self._settings.commit_events:

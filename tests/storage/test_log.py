@@ -260,9 +260,16 @@ async def test_a_full_disk_is_refused_before_anything_is_written(tmp_path):
 async def test_too_many_waiting_events_are_told_to_come_back(tmp_path):
     store = Sqlite(tmp_path / "region.db")
     store.log._settings = Storage(pending_events=10, min_free_bytes=0)
-    with pytest.raises(Unavailable) as failure:
-        await store.log.append([clean(number, user="u") for number in range(11)])
-    assert failure.value.code == "overloaded"
+    with closing(open_database(store.path, "region")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.ensure_future(store.log.append([clean(number, user="u") for number in range(11)]))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable) as failure:
+            await store.log.append([clean(11, user="u")])
+        assert failure.value.code == "overloaded"
+        connection.execute("ROLLBACK")
+        assert await waiting == [Outcome.STORED] * 11  # more than may wait, but nothing waited when they came
+    assert await store.log.append([clean(11, user="u")]) == [Outcome.STORED]
     store.close()
 
 
