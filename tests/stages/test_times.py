@@ -1,12 +1,14 @@
 """Client times are read, corrected and held to a range."""
 
+from datetime import timedelta, timezone
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consentryd.config.settings import Limits
 from consentryd.gateway.stages.times import put_time, read_time, skew_of
-from consentryd.model.clock import DAY, MINUTE, SECOND
+from consentryd.model.clock import DAY, MINUTE, SECOND, moment_of
 from consentryd.model.outcome import Reason
 
 NOW = 1_790_000_000 * SECOND
@@ -72,3 +74,15 @@ def test_skew_is_what_the_clients_clock_is_off(sent_at, skew):
 )
 def test_a_time_is_corrected_and_held_to_its_range(value, skew, bad_time, expected):
     assert put_time(value, skew, NOW, Limits(bad_time=bad_time)) == expected
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", -9e10, 9e10, "2026-09-21T14:13:20Z"])
+@pytest.mark.parametrize("skew", [-(10**17), 0, 10**17])
+@pytest.mark.parametrize("bad_time", ["reject", "clamp"])
+def test_a_time_is_a_date_in_every_zone_whatever_the_limits_let_in(value, skew, bad_time):
+    time = put_time(value, skew, NOW, Limits(max_age_days=10**12, max_future_minutes=10**15, bad_time=bad_time))
+    if isinstance(time, Reason):
+        assert time in (Reason.TOO_OLD, Reason.IN_FUTURE)
+        assert bad_time == "reject"
+    else:
+        assert all(moment_of(time).astimezone(timezone(timedelta(hours=hours))) for hours in (-23, 23))  # not an OverflowError

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from consentryd.config.settings import Limits
-from consentryd.model.clock import DAY, MINUTE, SECOND
+from consentryd.model.clock import DAY, MINUTE, SECOND, micros_of
 from consentryd.model.outcome import Reason
 
 #: A smaller difference between a client's `sentAt` and our clock is the network's, not the clock's, and is left alone.
 LEAST_SKEW: Final = 5 * SECOND
+
+#: Times outside of these are no date in some zone: the lake could not take them, whatever the settings let in.
+_FIRST: Final = micros_of(datetime(1, 1, 3, tzinfo=UTC))
+_LAST: Final = micros_of(datetime(9999, 12, 29, tzinfo=UTC))
 
 
 def read_time(value: Any) -> int | None:
@@ -61,7 +65,8 @@ def put_time(value: Any, skew: int, received_at: int, limits: Limits) -> int | R
     time += skew
     if -DAY < time - received_at < MINUTE:  # no setting is narrower
         return time
-    oldest, newest = received_at - limits.max_age_days * DAY, received_at + limits.max_future_minutes * MINUTE
+    oldest = max(received_at - limits.max_age_days * DAY, _FIRST)
+    newest = min(received_at + limits.max_future_minutes * MINUTE, _LAST)
     if oldest <= time <= newest:
         return time
     if limits.bad_time == "clamp":
