@@ -39,9 +39,10 @@ class Room:
         self.most = most
         self.taken = 0
 
-    def take(self, size: int) -> None:
-        """Raises `Unavailable` if there is no room for so many more."""
-        if self.taken + size > self.most:
+    def take(self, size: int, held: int) -> None:
+        """For a body of which `held` bytes are there. Raises `Unavailable` if there is no room for so many more; a body that comes alone has
+        room, however large it may be."""
+        if self.taken + size > self.most and self.taken > held:
             raise Unavailable("overloaded", "Too many request bodies are arriving at once.", retry_after=1)
         self.taken += size
 
@@ -77,7 +78,7 @@ async def _read_chunks(content: Any, limit: int) -> bytes:
     chunks = bytearray()
     try:
         while chunk := await content.readany():
-            ARRIVING.take(len(chunk))
+            ARRIVING.take(len(chunk), len(chunks))
             chunks += chunk
             if len(chunks) > limit:
                 raise _too_large(limit)

@@ -215,7 +215,7 @@ async def test_of_bodies_that_take_their_time_a_process_holds_so_much(gateway: G
     monkeypatch.setattr(body.ARRIVING, "most", 300_000)
     took, go_on = asyncio.Event(), asyncio.Event()
     take = body.ARRIVING.take
-    monkeypatch.setattr(body.ARRIVING, "take", lambda size: (take(size), body.ARRIVING.taken < 200_000 or took.set()))
+    monkeypatch.setattr(body.ARRIVING, "take", lambda *sizes: (take(*sizes), body.ARRIVING.taken < 200_000 or took.set()))
 
     async def slowly():
         yield b'{"batch": [], "x": "' + b"x" * 200_000
@@ -229,6 +229,18 @@ async def test_of_bodies_that_take_their_time_a_process_holds_so_much(gateway: G
     go_on.set()
     assert (await first)[0] == 200
     assert (await gateway.ask("POST", "/v1/batch", data=slowly()))[0] == 200
+    assert body.ARRIVING.taken == 0
+
+
+async def test_a_body_larger_than_all_room_comes_in_alone(gateway: Gateway, monkeypatch) -> None:
+    monkeypatch.setattr(body.ARRIVING, "most", 100_000)
+
+    async def piecemeal():
+        yield b'{"batch": [], "x": "' + b"x" * 150_000
+        await asyncio.sleep(0.1)
+        yield b"x" * 150_000 + b'"}'
+
+    assert (await gateway.ask("POST", "/v1/batch", data=piecemeal()))[0] == 200
     assert body.ARRIVING.taken == 0
 
 
