@@ -137,7 +137,7 @@ class Limits(Section):
     event_bytes: int = Field(32 * 1024, ge=1024, description="Largest event: its properties and traits as compact JSON.")
     batch_bytes: int = Field(512 * 1024, ge=1024, description="Largest request body as sent.")
     inflated_bytes: int = Field(
-        4 * 1024 * 1024, ge=1024, description="Largest request body after decompression, enforced while inflating."
+        4 * 1024 * 1024, ge=1024, le=1024**3, description="Largest request body after decompression, enforced while inflating."
     )
     batch_events: int = Field(1000, ge=1, le=100_000, description="Most events in one batch.")
     depth: int = Field(16, ge=2, le=128, description="Deepest nesting of properties and traits.")
@@ -180,7 +180,7 @@ class Storage(Section):
     min_free_bytes: int = Field(
         256 * 1024 * 1024, ge=0, description="Below this much free disk the gateway is not ready and refuses events."
     )
-    rejected_events: int = Field(10_000, ge=0, description="Most refused events kept for inspection, per region.")
+    rejected_events: int = Field(10_000, ge=0, le=10**9, description="Most refused events kept for inspection, per region.")
     rejected_days: int = Field(7, ge=0, le=MOST_DAYS, description="How long refused events are kept.")
 
 

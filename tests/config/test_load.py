@@ -135,6 +135,14 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
         ("[server]\nbody_timeout_s = true", "server.body_timeout_s: allowed is number"),
         ("[server]\nbody_timeout_s = inf", "server.body_timeout_s: allowed is number"),
         ("[privacy]\naudit_interval_hours = nan", "privacy.audit_interval_hours: allowed is number"),
+        (
+            "[storage]\nrejected_events = 10000000000000000000",
+            "storage.rejected_events: allowed is whole number, at least 0, at most 1000000000",
+        ),
+        (
+            "[limits]\ninflated_bytes = 1073741825",
+            "limits.inflated_bytes: allowed is whole number, at least 1024, at most 1073741824",
+        ),
         ("[storage]\nrejected_days = 1000001", "storage.rejected_days: allowed is whole number, at least 0, at most 1000000"),
         (
             "[site.retention.purposes]\nanalytics = 1000001",
