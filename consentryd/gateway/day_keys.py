@@ -58,11 +58,12 @@ class DayKeys:
         return self._find(day)
 
     def expire(self, now: int) -> list[str]:
-        """Overwrite keys whose day and grace are over; the days (`YYYY-MM-DD`) whose keys are still there."""
+        """Overwrite keys whose day and grace are over, and those of days that are still to come, made while the clock was ahead: no key of
+        an earlier day would be made until then. The days (`YYYY-MM-DD`) whose keys are still there."""
         with self._locked():
             for slot in range(_SLOTS):
                 day, _ = self._read(slot)
-                if day and now >= (day + 1) * DAY + GRACE:
+                if day and not day * DAY - GRACE <= now < (day + 1) * DAY + GRACE:
                     self._write(slot, 0, bytes(KEY_BYTES))
         held = sorted(day for slot in range(_SLOTS) if (day := self._read(slot)[0]))
         return [f"{datetime.fromtimestamp(day * DAY // SECOND, UTC):%Y-%m-%d}" for day in held]

@@ -84,6 +84,24 @@ def test_a_key_is_overwritten_when_its_day_and_the_grace_are_over(keys):
     assert old not in keys._memory[:]
 
 
+def test_a_clock_that_was_ahead_leaves_no_day_without_a_key(keys):
+    today = keys.key(NOW)
+    ahead = keys.key(NOW + 365 * DAY)
+    assert keys.key(NOW) == today
+    keys.expire(NOW)
+    assert keys.key(NOW) == today
+    assert keys.key(NOW + DAY) not in {None, ahead}
+    assert ahead not in keys._memory[:]
+    keys.expire(NOW - 30 * DAY)
+    assert keys.key(NOW - 30 * DAY) is not None
+
+
+def test_a_clock_set_back_over_midnight_by_a_little_keeps_the_new_day_s_key(keys):
+    new = keys.key(MIDNIGHT)
+    keys.expire(MIDNIGHT - MINUTE)
+    assert keys.key(MIDNIGHT) == new
+
+
 def child(keys, connection):
     connection.send((keys.key(NOW), keys.key(NOW + DAY)))
 
