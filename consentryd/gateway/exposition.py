@@ -7,6 +7,7 @@ fresh ones beside the files of the others; the label `worker` keeps the series a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -46,15 +47,18 @@ def expose(registry: CollectorRegistry, worker: Worker) -> bytes:
 
 
 async def publish(registry: CollectorRegistry, worker: Worker) -> None:
-    """Leaves this worker's numbers on the board until it is cancelled, and takes them away then."""
+    """Leaves this worker's numbers on the board until it is cancelled, and takes them away then. Where the disk does not take them now, it
+    may the next time."""
     if worker.file is None:
         return
     try:
         while True:
-            await asyncio.to_thread(_write, worker.file, _snapshot(registry))
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(_write, worker.file, _snapshot(registry))
             await asyncio.sleep(INTERVAL_S)
     finally:
-        worker.file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            worker.file.unlink()
 
 
 def _snapshot(registry: CollectorRegistry) -> list[Any]:
