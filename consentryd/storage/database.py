@@ -17,6 +17,7 @@ from typing import Any, Final
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.damage import CURE, note_opened
 from consentryd.storage.durable import make_private
+from consentryd.storage.location import uri_of
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _MOST_PARAMETERS: Final = 500
@@ -32,7 +33,7 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     note_opened(path)
     if not readonly and not path.exists():
         make_private(path)  # SQLite gives `-wal` and `-shm` the mode of their database
-    uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
+    uri = uri_of(path, "ro" if readonly else "rwc")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -55,7 +56,7 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
 def attach(connection: sqlite3.Connection, path: Path, schema: str) -> None:
     """Have a connection read a second database, whose tables it finds under `schema`. Raises `sqlite3.Error`."""
     note_opened(path)
-    connection.execute(f"ATTACH ? AS {schema}", (f"{path.absolute().as_uri()}?mode=ro",))
+    connection.execute(f"ATTACH ? AS {schema}", (uri_of(path, "ro"),))
 
 
 def begin(connection: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_MS / 1000) -> None:
