@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import resource
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +78,26 @@ def test_standard_input_is_a_dash(here, run, monkeypatch):
     with os.fdopen(read) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         assert run("import", "-").out == "-: 2 lines: 2 stored\n"
+
+
+def test_a_named_pipe_is_read_from_its_beginning(here, run):
+    pipe, done = here / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def feed():
+        with suppress(BrokenPipeError):
+            pipe.write_text(lines(3), encoding="utf-8")
+        while not done.wait(0.05):  # who opens it again finds nothing in it, and need not wait for ever
+            with suppress(OSError):
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        assert run("import", "pipe").out == "pipe: 3 lines: 3 stored\n"
+    finally:
+        done.set()
+        feeder.join()
 
 
 def test_an_access_log_is_counted_in_the_anonymous_lane_wherever_its_visitors_are(here, run):

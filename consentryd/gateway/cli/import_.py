@@ -65,8 +65,9 @@ def import_(
     if region is not None and region not in settings.regions:
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     key = ApiKey("import", KeyKind.SERVER, site, "import", region, (), 0, None)
-    for name in files:  # so that one that cannot be read stops the import before it begins
-        _open(name).close()
+    for name in files:  # so that one that cannot be read stops the import before it begins; a pipe can be opened only once
+        if not Path(name).is_fifo():
+            _open(name).close()
     summaries = asyncio.run(_run(settings, key, files, form))
     if as_json:
         show_json([described(name, summary) for name, summary in summaries])
