@@ -351,6 +351,17 @@ async def test_a_result_names_the_event_by_its_senders_id_or_else_by_ours(front)
     assert (second["event_id"], third["event_id"], fourth["lane"]) == ("m-2", "3", "anonymous")
 
 
+async def test_a_number_as_an_id_names_its_event_whatever_becomes_of_it(front):
+    items = [track(messageId=4, type="page", context={}), track(messageId=5, userId="null"), track(messageId=True)]
+    events = read_envelope(parse(json.dumps(items).encode()), None, 10).events
+    results = await front.house.collector.collect(Intake(KEY, NOW, GERMAN), events)
+    assert [(result.id, result.reason or result.outcome) for result in results] == [
+        ("4", Outcome.ANONYMOUS),
+        ("5", Reason.INVALID_ID),
+        (None, Reason.INVALID_ID),
+    ]
+
+
 async def test_a_store_that_fails_is_a_503_and_a_region_that_fails_alone_is_a_retry(front):
     await asyncio.to_thread(front.house.stores["us"].log.close)
     american = track(userId="u-2", messageId="m-2", context={**GRANT, "ip": "8.8.8.8", "userAgent": "Mozilla/5.0"})

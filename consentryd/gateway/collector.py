@@ -163,7 +163,9 @@ class Collector:
 
 def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:
     event_id = raw.event_id
-    if event_id.__class__ is not str:
+    if event_id.__class__ is int:
+        event_id = str(event_id)
+    elif event_id.__class__ is not str:
         event_id = _given_id(item)
     if verdict.__class__ is Outcome:
         return Result(event_id, verdict)
