@@ -23,7 +23,8 @@ from consentryd.config.settings import Server
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _FRAMES: Final = 12
-_FLUSH_S: Final = 0.1
+#: Within what time a line is written.
+FLUSH_S: Final = 0.1
 _WAITING: Final = 10_000
 
 
@@ -69,7 +70,7 @@ class _Sink:
         self._flush()
 
     def _run(self) -> None:
-        while not self._closed.wait(_FLUSH_S):
+        while not self._closed.wait(FLUSH_S):
             self._flush()
 
     def _flush(self) -> None:

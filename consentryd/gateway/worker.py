@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
@@ -21,7 +22,7 @@ from consentryd.config.settings import Settings
 from consentryd.gateway.app import create_app
 from consentryd.gateway.exposition import Worker, publish
 from consentryd.gateway.listener import listen
-from consentryd.gateway.logs import adopt_libraries, open_logger
+from consentryd.gateway.logs import FLUSH_S, adopt_libraries, open_logger
 from consentryd.gateway.services import Services
 
 #: What closing may take beyond `server.shutdown_timeout_s`; the supervisor kills after twice as long.
@@ -80,6 +81,7 @@ def _leave_in(seconds: float, worker: Worker, logger: FilteringBoundLogger) -> N
 
     def leave() -> None:
         logger.warning("stopped in the middle of work beside the requests; the next start goes on with it", worker=worker.number)
+        time.sleep(1.5 * FLUSH_S)  # a thread writes the lines, and may wait for who reads them as long as it likes
         sys.stdout.flush()
         os._exit(0)
 
