@@ -8,13 +8,14 @@ A body is parsed no further than its events' names, ids and times: properties, t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from consentryd.gateway import document
-from consentryd.gateway.document import ABSENT, Unread, look_into
+from consentryd.gateway.document import ABSENT, UNREADABLE, Unread, look_into
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.model.error import BadRequest, TooLarge
 from consentryd.model.event import RawEvent
@@ -22,8 +23,11 @@ from consentryd.model.event import RawEvent
 #: A nameless track call.
 NO_EVENT: Final = RawEvent(type="track")
 
+_BEYOND: Final = (math.inf, -math.inf)
 _PAGES: Final = ("page", "screen")  # a tuple: a type may be anything, also what cannot be hashed
 _NOTHING: Final[dict[str, Any]] = {}
+#: What is taken from a context that says nothing usable: traits that are none.
+_NOTHING_USABLE: Final[dict[str, Any]] = {"traits": UNREADABLE}
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -203,6 +207,8 @@ def _told(context: Any, key: bytes) -> dict[str, Any]:
         if key not in context and b"\\" not in context:
             return _NOTHING
         context = look_into(context)
+        if context is UNREADABLE:
+            return _NOTHING_USABLE
     return context if context.__class__ is dict else _NOTHING
 
 
@@ -227,6 +233,8 @@ def _page_properties(item: _Event) -> Any:
     properties: Any = _unread(item.properties)
     if item.name is None and item.category is None:
         return properties
+    if item.name in _BEYOND or item.category in _BEYOND:
+        return UNREADABLE
     beside = {} if item.name is None else {"name": item.name}
     if item.category is not None:
         beside["category"] = item.category
