@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -201,19 +202,21 @@ class ConsentDesk:
 
     def _write(self, transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes], entry: Entry) -> int:
         connection, now = transaction.connection, transaction.now
-        stored = _may_have_events(transaction, digests.values())
-        subject = transaction.index.resolve(digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID), now)
-        before = standing_of(read_choices(connection, subject)).refused
-        for purpose, state in statement.choices.items():
-            for digest in digests.values():
-                choice = Choice(purpose, digest, state, statement.by == "server", now, entry.number, statement.notice[0])
-                write_choice(connection, subject, choice)
-            count_choice(connection, iso(now)[:10], statement.site, purpose, state.value, _traits(statement))
+        named = digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID)
+        # none of people of whom nothing was ever stored, as most who refuse are
+        known = transaction.index.joining(*named)
+        before = [standing_of(read_choices(connection, each)).refused for each in known]
+        if len(known) > 1:  # said before they become one: a refusal that a grant lifts is not to reach the others' events
+            for each in known:
+                _say(connection, each, statement, digests.values(), now, entry)
+        subject = transaction.index.resolve(*named, now)
+        _say(connection, subject, statement, digests.values(), now, entry)
         after = standing_of(read_choices(connection, subject)).refused
-        for purpose in statement.choices:
-            if purpose in after - before and stored:
+        for purpose, state in statement.choices.items():
+            count_choice(connection, iso(now)[:10], statement.site, purpose, state.value, _traits(statement))
+            if purpose in after and not all(purpose in refused for refused in before):
                 note_refusal(connection, subject, purpose, now)
-            elif purpose in before - after:
+            elif purpose not in after and any(purpose in refused for refused in before):
                 let_stand(connection, subject, purpose, keeps=self._keeps(purpose))
         return subject
 
@@ -228,20 +231,24 @@ class ConsentDesk:
         return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, kept_days, recipients)
 
 
-def _may_have_events(transaction: Transaction, digests: Iterable[bytes]) -> bool:
-    """Whether any of the identities is known: most refusals come from people of whom nothing was ever stored."""
-    return any(transaction.index.knows(digest) for digest in digests)
+def _say(
+    connection: sqlite3.Connection, subject: int, statement: Statement, digests: Iterable[bytes], now: int, entry: Entry
+) -> None:
+    """Every identity chose this, each for itself."""
+    for digest in digests:
+        for purpose, state in statement.choices.items():
+            choice = Choice(purpose, digest, state, statement.by == "server", now, entry.number, statement.notice[0])
+            write_choice(connection, subject, choice)
 
 
 def _repeated(
     transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes]
 ) -> tuple[Entry, int, bytes] | None:
     """Entry, subject and nonce of the same statement made within a day and still in force: who repeats themself adds nothing."""
-    if not all(transaction.index.knows(digest) for digest in digests.values()):
+    subjects = {transaction.index.subject_of(digest) for digest in digests.values()}
+    subject = subjects.pop()
+    if subject is None or subjects:
         return None
-    subject = transaction.index.resolve(
-        digests.get(IdentityKind.USER_ID), digests.get(IdentityKind.ANONYMOUS_ID), transaction.now
-    )
     choices = read_choices(transaction.connection, subject)
     refused = standing_of(choices).refused
     on_record = {(choice.purpose, choice.digest): choice for choice in choices}

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 from consentryd.storage.database import select_among
+from consentryd.storage.withdrawal import note_refusal
 
 CACHED: Final = 50_000
 
@@ -134,8 +135,10 @@ class Choices:
     def merge(self, loser: int, winner: int, now: int) -> None:
         """Two subjects became one person: every identity's choice stays its own. Of one identity's two, refusal and then time decide.
 
-        Where the loser had chosen anything, all the winner's identities may stand otherwise, which is announced.
+        Where the loser had chosen anything, all the winner's identities may stand otherwise, which is announced. What one of them refused
+        reaches what is stored of the other.
         """
+        before = [standing_of(read_choices(self._connection, subject)).refused for subject in (loser, winner)]
         moved = self._connection.execute(
             "INSERT INTO choice SELECT ?1, purpose, digest, state, vouched, decided_at, entry, notice FROM choice WHERE subject = ?2 "
             "ON CONFLICT DO UPDATE SET state = excluded.state, vouched = excluded.vouched, decided_at = excluded.decided_at, "
@@ -153,6 +156,9 @@ class Choices:
             (winner, loser),
         )
         self._connection.execute("DELETE FROM withdrawal WHERE subject = ?", (loser,))
+        if any(before):
+            for purpose in standing_of(read_choices(self._connection, winner)).refused - (before[0] & before[1]):
+                note_refusal(self._connection, winner, purpose, now)
         self._standings.pop(winner, None)
 
 

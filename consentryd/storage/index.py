@@ -57,9 +57,17 @@ class SubjectIndex:
         """Others may have changed who is who."""
         self._resolved.clear()
 
-    def knows(self, digest: bytes) -> bool:
-        """Whether the identity stands for a subject."""
-        return self._table.find(digest) is not None
+    def subject_of(self, digest: bytes) -> int | None:
+        """The subject that the identity stands for, if it is known."""
+        owner = self._table.find(digest)
+        return None if owner is None else owner.subject
+
+    def joining(self, user: bytes | None, anonymous: bytes | None) -> list[int]:
+        """The subjects known by now that `resolve` makes one: a device of somebody else's stays out of it."""
+        person, device = (None if digest is None else self._table.find(digest) for digest in (user, anonymous))
+        if device is not None and device.known and user is not None:
+            device = None
+        return list({owner.subject: None for owner in (person, device) if owner is not None})
 
     def resolve(self, user: bytes | None, anonymous: bytes | None, now: int) -> int:
         """The subject that an event naming these identities is about; at least one is given."""

@@ -97,6 +97,43 @@ async def test_events_merged_into_a_person_go_with_the_person(region):
     assert [file.events for file in region.lake.state().files] == []
 
 
+@pytest.mark.parametrize("had_events", [True, False])
+async def test_a_refusal_reaches_whom_its_device_turns_out_to_be(region, had_events):
+    house = region.house
+    if had_events:
+        await region.send("before_refusal", "a-1")
+    await house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    house.clock.advance(1)
+    await house.track("bought", userId="u", anonymousId="a-0", consent=ALL)
+    assert region.seen() == ["bought"]
+    await house.track("product_tour", userId="u", anonymousId="a-1", consent=ALL)
+    assert await house.track("bought", userId="u", consent=ALL) == "withdrawn"
+    assert region.seen() == ["product_tour"]
+    await region.sweep()
+    assert region.seen(restricted=False) == ["product_tour"]
+
+
+@pytest.mark.parametrize(("action", "left"), [("withdraw", []), ("grant", ["bought"])])
+async def test_a_server_decides_for_a_person_and_a_device_that_refused_before_it_was_theirs(region, action, left):
+    house = region.house
+    await house.choose(anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    house.clock.advance(1)
+    await house.track("bought", userId="u", anonymousId="a-0", consent=ALL)
+    await house.choose(key="server", userId="u", anonymousId="a-1", action=action, purposes=["analytics"])
+    assert region.seen() == left
+    await region.sweep()
+    assert region.seen(restricted=False) == left
+
+
+async def test_a_choice_beside_a_device_that_is_somebody_elses_is_not_theirs(region):
+    house = region.house
+    await house.track("theirs", userId="v", anonymousId="a-1", consent=ALL)
+    await house.track("bought", userId="u", consent=ALL)
+    await house.choose(key="server", userId="u", anonymousId="a-1", action="withdraw", purposes=["analytics"])
+    assert region.seen() == ["theirs"]
+    assert await house.track("theirs", userId="v", consent=ALL) == "stored"
+
+
 async def test_a_sweep_erases_the_bytes_and_nothing_of_others(region):
     await region.send("first", "a-1", note=CANARY)
     region.seal()
