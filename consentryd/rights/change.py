@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -16,6 +17,7 @@ from consentryd.consent.policy import Policy
 from consentryd.model.clock import Clock
 from consentryd.model.error import Unprocessable
 from consentryd.model.identity import IdentityKind
+from consentryd.model.money import TELLING, Money, money_of
 from consentryd.privacy.scrub import Scrubber
 from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
@@ -26,10 +28,14 @@ from consentryd.storage.hold import held
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import Sealer
 from consentryd.storage.withdrawal import note_refusal
 
 WAIT_S = 60.0
+
+#: Calls whose stored properties are what they say of a person or a group.
+_OF_TRAITS: Final = frozenset({"identify", "group"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,8 @@ class Clerk:
                 return table
             texts = table["properties"].to_pylist()
             fixed = [_corrected(text, clean) if mine else text for text, mine in zip(texts, own.tolist(), strict=True)]
-            return table.set_column(table.schema.get_field_index("properties"), "properties", pa.array(fixed, pa.string()))
+            corrected = _with(table, "properties", fixed)
+            return _repriced(corrected, own.tolist()) if TELLING & set(clean) else corrected
 
         return correct
 
@@ -182,3 +189,21 @@ def _corrected(text: str | None, corrections: Mapping[str, Any]) -> str | None:
             else:
                 properties[name] = value
     return orjson.dumps(properties).decode()
+
+
+def _repriced(table: pa.Table, own: Sequence[bool]) -> pa.Table:
+    """The columns of money say of the person's events what their properties do. A trait of that name is no amount that was paid."""
+    columns = zip(own, *(table[name].to_pylist() for name in ("type", "properties", "revenue", "currency")), strict=True)
+    money = [
+        _money_in(text) if mine and text is not None and kind not in _OF_TRAITS else told for mine, kind, text, *told in columns
+    ]
+    amounts = [None if amount is None else Decimal(amount) for amount, _ in money]
+    return _with(_with(table, "revenue", amounts), "currency", [currency for _, currency in money])
+
+
+def _money_in(text: str) -> Money:
+    return money_of(orjson.loads(text))
+
+
+def _with(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values, EVENT_SCHEMA.field(name).type))

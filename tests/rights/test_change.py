@@ -86,6 +86,25 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
         assert again.bytes_with(b"wrong-plan-771") == []
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(
+    ("corrections", "money"),
+    [({"revenue": 5}, ("5.0000", "EUR")), ({"currency": "usd"}, ("129.9000", "USD")), ({"revenue": None}, (None, None))],
+)
+async def test_what_is_rectified_of_an_amount_is_so_in_the_columns_of_money(
+    estate: Estate, corrections: dict, money: tuple, sealed: bool
+) -> None:
+    paid = {"revenue": 129.9, "currency": "EUR"}
+    told = estate.event("ann", type="identify", traits=paid)
+    await estate.send(estate.event("ann", properties=paid), estate.event("bob", properties=paid), told)
+    if sealed:
+        estate.seal()
+    estate.finish(estate.ask("rectification", user_id="ann", corrections=corrections)["id"])
+    stored = [(row["revenue"] and str(row["revenue"]), row["currency"]) for row in estate.rows()]
+    assert sorted(stored, key=str) == sorted([money, ("129.9000", "EUR"), (None, None)], key=str)
+    estate.offices["eu"].lake.verify(estate.offices["eu"].lake.state().files)
+
+
 async def test_after_a_rectified_e_mail_address_only_the_right_one_finds_the_person(estate: Estate) -> None:
     await estate.send(estate.event("ann", type="identify", traits={"email": "wrong@example.com"}))
     request = estate.ask("rectification", user_id="ann", corrections={"email": "Right@example.com"})["id"]

@@ -7,7 +7,6 @@ fields, an hour, and nothing that two events of one visitor would share.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import orjson
@@ -23,6 +22,7 @@ from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, CleanEvent
 from consentryd.model.key import KeyKind
+from consentryd.model.money import NO_MONEY, money_of
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.redaction import Scrubbed
@@ -33,17 +33,11 @@ from consentryd.privacy.visitor import token
 #: What page and screen calls repeat of the page, in `properties`: kept as columns, coarse, or not at all.
 PAGE_PROPERTIES: Final = frozenset({"url", "path", "referrer", "title", "search"})
 
-#: An amount and its currency.
-Money = tuple[str | None, str | None]
-
 _ANONYMOUS: Final = Lane.ANONYMOUS
 _TEXTS: Final = ("event_id", "event", "title", "path", "host", "referrer_host")
 _OF_URLS: Final = ("path", *UTM)
 _NO_UTM: Final = (None,) * len(UTM)
-_NO_MONEY: Final[Money] = (None, None)
 _PAGES: Final = ("page", "screen")
-_MOST_MONEY: Final = Decimal(10) ** 13
-_CURRENCY_CHARS: Final = 3
 _ID_BYTES: Final = 16
 _ADDRESS_CHARS: Final = 254
 
@@ -132,7 +126,7 @@ class Scrub:
             session_id and self._pseudonyms[consented.region].session(site, session_id),
             *event.scene.machine, kept_host, kept_path, kept_title, kept_referrer,
             *(map(clean.get, UTM) if campaign else _NO_UTM),
-            *(_revenue(clean.get("properties")) if "revenue" in event.properties else _NO_MONEY),
+            *(money_of(clean.get("properties")) if "revenue" in event.properties else NO_MONEY),
             body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
             SCHEMA_VERSION,
@@ -180,22 +174,3 @@ def _address(event: ValidEvent) -> str | None:
     told = event.traits.get("email") or event.properties.get("email")
     plausible = isinstance(told, str) and len(told) <= _ADDRESS_CHARS and told.strip("@ ").count("@") == 1
     return told if plausible and isinstance(told, str) else None
-
-
-def _revenue(properties: Any) -> Money:
-    """`properties.revenue` as a decimal of four places and the currency beside it; None for what is no amount of money, and where a rule
-    left no properties."""
-    if not isinstance(properties, dict):
-        return _NO_MONEY
-    value = properties.get("revenue")
-    if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return _NO_MONEY
-    try:
-        amount = Decimal(str(value)).quantize(Decimal("0.0001"))
-    except InvalidOperation:
-        return None, None
-    if not amount.is_finite() or abs(amount) > _MOST_MONEY:
-        return None, None
-    currency = properties.get("currency")
-    valid = isinstance(currency, str) and len(currency) == _CURRENCY_CHARS and currency.isascii() and currency.isalpha()
-    return str(amount), currency.upper() if valid and isinstance(currency, str) else None
