@@ -159,7 +159,7 @@ class ConsentDesk:
         """The work of one commit: entry, choices, waiting erasures, statistics, checkpoint."""
         connection, now = transaction.connection, transaction.now
         digests = self._digests(region, statement)
-        if any(transaction.choices.is_suppressed(digest, now) for digest in digests.values()):
+        if _is_kept_out(transaction, digests):
             raise Conflict("suppressed", "This person is suppressed: nothing is stored of them, also no choice.")
         ledger, known = Ledger(connection), _repeated(transaction, statement, digests)
         if known is None:
@@ -229,6 +229,19 @@ class ConsentDesk:
         controller = settings.consent.controller or site
         recipients = settings.rights.recipients
         return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, kept_days, recipients)
+
+
+def _is_kept_out(transaction: Transaction, digests: Mapping[IdentityKind, bytes]) -> bool:
+    """Whether nothing is stored of the person who chooses. A user id speaks for itself, and for the device that it was last seen on: who
+    is let in on the device of an erased person may refuse there.
+    """
+    is_suppressed, now = transaction.choices.is_suppressed, transaction.now
+    speaking = digests.get(IdentityKind.USER_ID) or digests[IdentityKind.ANONYMOUS_ID]
+    if not is_suppressed(speaking, now):
+        return False
+    subject = None if IdentityKind.USER_ID in digests else transaction.index.subject_of(speaking)
+    rows = transaction.connection.execute("SELECT digest FROM identity WHERE subject = ? AND known", (subject,))
+    return all(is_suppressed(digest, now) for (digest,) in rows)
 
 
 def _say(

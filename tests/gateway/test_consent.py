@@ -332,6 +332,16 @@ async def test_no_identifier_is_in_the_ledger_and_no_two_entries_of_a_person_loo
     assert len({principal for body in bodies for principal in json.loads(body)["principals"]}) == 2
 
 
+@pytest.mark.parametrize(("key", "ids"), [("write", {}), ("server", {"userId": "u-new"})])
+async def test_who_is_let_in_on_the_device_of_somebody_erased_may_refuse(house, key, ids):
+    store = house.house.stores["eu"]
+    digest = house.house.pseudonyms["eu"].identity("shop", IdentityKind.ANONYMOUS_ID, "a-1")
+    await store.log.transact(lambda tx: suppress(tx.connection, [digest], None, NOW))
+    assert await house.track(anonymousId="a-1", userId="u-new", consent={"analytics": True}) == "stored"
+    await house.choose(key=key, anonymousId="a-1", action="withdraw", purposes=["analytics"], **ids)
+    assert await house.track(anonymousId="a-1", userId="u-new", consent={"analytics": True}) == "withdrawn"
+
+
 async def test_of_a_suppressed_person_no_choice_is_stored_either(house):
     store = house.house.stores["eu"]
     digest = house.house.pseudonyms["eu"].identity("shop", IdentityKind.ANONYMOUS_ID, "a-1")
