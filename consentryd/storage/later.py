@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.backup import copy_pages
@@ -62,6 +62,11 @@ _CARRIED: Final = (
     ),
     "INSERT OR REPLACE INTO withdrawal SELECT * FROM later.withdrawal",
     (
+        "INSERT INTO withdrawal SELECT becomes, purpose, until FROM withdrawal JOIN alias USING (subject) WHERE true "
+        "ON CONFLICT DO UPDATE SET until = max(until, excluded.until)"
+    ),
+    "DELETE FROM withdrawal WHERE subject IN (SELECT subject FROM alias)",
+    (
         "INSERT INTO choice SELECT * FROM later.choice WHERE true ON CONFLICT DO UPDATE SET state = excluded.state, "
         "vouched = excluded.vouched, decided_at = excluded.decided_at, entry = excluded.entry, notice = excluded.notice "
         "WHERE excluded.decided_at > decided_at"
@@ -75,6 +80,17 @@ _CARRIED: Final = (
     "INSERT OR REPLACE INTO ledger_checkpoint SELECT * FROM later.ledger_checkpoint",
     "DELETE FROM artifact",
 )
+
+
+#: Whoever has an alias since then only.
+_MERGED: Final = "SELECT becomes, created_at FROM later.alias WHERE subject NOT IN (SELECT subject FROM alias)"
+
+
+class Merged(NamedTuple):
+    """Somebody became one with this subject then (UTC microseconds)."""
+
+    subject: int
+    at: int
 
 
 def copy_later(later: Path, scratch: Path, schema: str, tables: Sequence[str]) -> None:
@@ -136,8 +152,11 @@ def _attached(connection: sqlite3.Connection, later: Path) -> Iterator[None]:
         connection.execute("DETACH DATABASE later")
 
 
-def carry(connection: sqlite3.Connection, later: Path, region: str) -> None:
-    """Take over what people decided after the backup was made. Raises `ConfigError` if `later` is older, or another's."""
+def carry(connection: sqlite3.Connection, later: Path, region: str) -> list[Merged]:
+    """Take over what people decided after the backup was made; who was merged since.
+
+    Raises `ConfigError` if `later` is older, or another's.
+    """
     with _attached(connection, later):
         newest = connection.execute("SELECT entry, leaf FROM ledger ORDER BY entry DESC LIMIT 1").fetchone()
         if (
@@ -148,14 +167,22 @@ def carry(connection: sqlite3.Connection, later: Path, region: str) -> None:
                 f"What was to tell who was erased in region {region} since the backup is older than the backup, or of another "
                 f"installation: its ledger is not the backup's continued. {SINCE}"
             )
+        merged = [Merged(*row) for row in connection.execute(_MERGED)]
         for statement in _CARRIED:
             connection.execute(statement)
+    return merged
 
 
-def hide_refused(connection: sqlite3.Connection, size: int, keeps: Callable[[str], bool]) -> int:
-    """What was refused since the ledger had `size` entries is out of every query and waits to go, as it did; how often something was
-    rectified since."""
+def hide_refused(connection: sqlite3.Connection, size: int, merged: Iterable[Merged], keeps: Callable[[str], bool]) -> int:
+    """What was refused since the ledger had `size` entries is out of every query and waits to go, as it did, and so is what a refusal has
+    reached because people were merged since; how often something was rectified since."""
     rectified = 0
+    for subject, at in merged:
+        choices = read_choices(connection, subject)
+        refused = standing_of(choices).refused
+        for purpose in standing_of(choice for choice in choices if choice.decided_at <= at).refused:
+            if purpose in refused or not keeps(purpose):
+                note_refusal(connection, subject, purpose, at)
     for entry, at, kind, text in connection.execute(
         "SELECT entry, at, kind, body FROM ledger WHERE entry >= ? ORDER BY entry", (size,)
     ).fetchall():

@@ -150,11 +150,11 @@ def _restore_region(
     with closing(open_database(folder / "region.db", "region")) as connection:
         size = Ledger(connection).size
         there = present(connection)  # before who came again after an erasure, and chose, takes the place of who they were
-        carry(connection, later, region)
+        merged = carry(connection, later, region)
         back = returned(connection, there, keys.identity)
         events = _erase_again(connection, folder, back, keys.identity, clock.now())
         connection.execute("BEGIN IMMEDIATE")
-        rectified = hide_refused(connection, size, keeps)
+        rectified = hide_refused(connection, size, merged, keeps)
         Ledger(connection).append(clock.now(), EntryKind.RESTORED, {"subjects_erased_again": len(back)})
         connection.execute("COMMIT")
         empty_wal(connection, WAIT_S)

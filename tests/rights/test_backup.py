@@ -14,10 +14,12 @@ import pytest
 from consentryd.config.settings import Region, Rights
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError, CorruptStore
-from consentryd.model.identity import IdentityKind
+from consentryd.model.identity import Identity, IdentityKind
 from consentryd.model.key import KeyKind
+from consentryd.rights.consent import Statement
 from consentryd.rights.demand import NamedIdentity
 from consentryd.storage.backup import back_up, check_backup
+from consentryd.storage.choice import ChoiceState
 from consentryd.storage.control import ControlStore
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import retire_masters, rotate_master
@@ -260,6 +262,34 @@ async def test_what_ended_since_the_backup_is_over_and_what_was_applied_since_is
         assert estate.desk.holds(OFFICER) == []
         assert {row["event_id"] for row in estate.rows()} == {f"m-{number + 1}" for number in range(5)}
         assert await estate.send(estate.event("u-3", messageId="again")) == ["stored"]
+
+
+@pytest.mark.parametrize("had_events", [True, False])
+@pytest.mark.parametrize("granted_since", [True, False])
+async def test_what_a_refusal_reached_by_a_merge_since_the_backup_does_not_come_back(
+    tmp_path: Path, had_events: bool, granted_since: bool
+) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    consent = {"events": {"Tour": "product"}}
+    phone, ann = Identity(IdentityKind.ANONYMOUS_ID, "phone"), Identity(IdentityKind.USER_ID, "ann")
+    with opened(path, consent=consent) as estate:
+        desk, clock = estate.house.proving.desk, estate.clock
+        await estate.send(estate.event("ann"), estate.event("bob"), *([estate.event(None, "phone")] if had_events else []))
+        clock.advance(1)
+        await desk.record("eu", Statement("shop", "visitor", (phone,), {"analytics": ChoiceState.WITHDRAWN}))
+        back_up(path, backup, clock)
+        clock.advance(1)
+        both = {"consent": {"purposes": {"product": True}}}
+        assert await estate.send(estate.event("ann", "phone", event="Tour", context=both)) == ["stored"]
+        if granted_since:
+            clock.advance(1)
+            await desk.record("eu", Statement("shop", "server", (ann,), {"analytics": ChoiceState.GRANTED}))
+        assert [row["event_id"] for row in estate.rows() if row["purpose"] == "analytics"] == ["m-2"]
+    one(path / "eu" / "region.db", "DELETE FROM withdrawal")  # as when it was swept
+    await asyncio.to_thread(brought_back, path, backup)
+    with opened(path, consent=consent) as estate:
+        assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+        assert len(estate.rows(restricted=False)) == 2 + had_events
 
 
 def test_keys_that_were_revoked_stay_so_and_a_rotated_master_opens_the_restored_rings(tmp_path: Path) -> None:
