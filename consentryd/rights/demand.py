@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from consentryd.model.clock import DAY, SECOND
 from consentryd.model.error import Unprocessable
@@ -49,7 +49,7 @@ class NamedIdentity(NamedTuple):
 class _Identity(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     type: IdentityKind
-    value: Annotated[str, Field(min_length=1, max_length=1024)]
+    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024)]  # as ids of events are taken
     format: Literal["raw", "sha256"] = "raw"
 
     @model_validator(mode="after")

@@ -85,11 +85,11 @@ def _identities(claims: dict[str, Any], now: int) -> tuple[NamedIdentity, ...]:
     if not begins - SKEW <= now < expires or expires - issued > LONGEST:
         raise ValueError
     found = [NamedIdentity(kind, claims[name]) for name, kind in _CLAIMS.items() if claims.get(name)]
-    if not found or not all(isinstance(identity.value, str) for identity in found):
+    if not found or not all(isinstance(identity.value, str) and identity.value.strip() for identity in found):
         raise ValueError
     for identity in found:
         identity.value.encode()  # half of a surrogate pair is no text
-    return tuple(found)
+    return tuple(identity._replace(value=identity.value.strip()) for identity in found)
 
 
 def _public_key(text: str) -> Ed25519PublicKey:

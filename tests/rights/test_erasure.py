@@ -137,6 +137,16 @@ async def test_a_person_is_found_and_refused_by_the_hash_of_an_id(estate: Estate
     assert await estate.send(estate.event(hashed)) == ["stored"], "whose id is that text is somebody else"
 
 
+@pytest.mark.parametrize("kind", ["user_id", "anonymous_id"])
+async def test_a_person_is_found_by_an_id_with_blanks_around_it_as_events_are(estate: Estate, kind: str) -> None:
+    value = {"user_id": " ann\n", "anonymous_id": "\tphone "}[kind]
+    await estate.send(estate.event(" ann\n", "\tphone "), estate.event("ann"), estate.event("bob"))
+    asked = estate.ask("erasure", **{kind: value})
+    assert await estate.send(estate.event(value if kind == "user_id" else None, "phone")) == ["suppressed"]
+    estate.finish(asked["id"])
+    assert [row["event_id"] for row in estate.rows()] == ["m-3"]
+
+
 async def test_somebody_who_never_came_is_refused_by_the_hash_of_their_id(estate: Estate) -> None:
     hashed = hashlib.sha256(b"later").hexdigest()
     body = {"type": "erasure", "identities": [{"type": "user_id", "value": hashed, "format": "sha256"}]}
