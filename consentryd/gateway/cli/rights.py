@@ -207,7 +207,7 @@ def _people(identities: list[dict[str, str]], file: Path | None) -> list[list[di
         return [require(identities)]
     if identities:
         raise ConfigError("Either name one person by options, or many by --file.")
-    ids = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    ids = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     return [named([user], None, None) for user in dict.fromkeys(ids)]
 
 
