@@ -75,7 +75,11 @@ class Sweeper:
         return "erase" if purpose is None else purpose.on_withdrawal
 
     def _may_count(self, site: str, event: str) -> bool:
-        return event in self._settings.site_of(site).anonymous_events and not self._purposes.of_event(event).sensitive
+        """Whether the anonymous lane would have kept the event of somebody who objected."""
+        own = self._settings.site_of(site)
+        if own.anonymous_lane == "off" or self._settings.consent.anonymous_after_denial == "nothing":
+            return False
+        return event in own.anonymous_events and not self._purposes.of_event(event).sensitive
 
 
 def _settle(transaction: Transaction, taken: list[Withdrawal], swept: Swept, signer: Signer) -> None:

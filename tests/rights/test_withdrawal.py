@@ -199,6 +199,19 @@ async def test_anonymised_events_are_counted_without_the_person(tmp_path, purpos
         region.reader.close()
 
 
+@pytest.mark.parametrize(
+    "sections", [{"site": {"anonymous_lane": "off"}}, {"consent": {"anonymous_after_denial": "nothing"}}], ids=["off", "nothing"]
+)
+async def test_where_nothing_would_have_been_counted_nothing_is_anonymised(tmp_path, purposes_file, sections):
+    consent = {**purposes_file("anonymise"), **sections.get("consent", {})}
+    async with open_house(tmp_path / "data", **{**sections, "consent": consent}) as house:
+        region = Region(house)
+        await region.send("page_viewed", "a-1")
+        await house.choose(anonymousId="a-1", action="withdraw")
+        assert (await region.sweep())[:2] == (1, 0)
+        region.reader.close()
+
+
 async def test_kept_events_are_out_of_queries_until_the_person_grants_again(tmp_path, purposes_file):
     async with open_house(tmp_path / "data", consent=purposes_file("keep")) as house:
         region = Region(house)
