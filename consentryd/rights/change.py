@@ -55,7 +55,7 @@ class Clerk:
             now = self.clock.now()
             if not book.take_up(row, now):
                 return
-            person = self._person(book, row, now)
+            person = book.person(row) if lifted else self._person(book, row, now)
             if lifted:
                 people.unrestrict(connection, person)
             else:
@@ -129,27 +129,31 @@ class Clerk:
                 people.note_email(connection, self.office.pseudonyms.email(site, address), person.subjects[0], now)
 
     def _person(self, book: Casebook, row: RequestRow, now: int) -> Person:
-        """Whom the request is about. Of an unknown one the choice is to hold as well when they come, if it names an id they may come by."""
+        """Whom the request is about. For ids of theirs that nothing is known by the choice is to hold as well when they come."""
         person = book.person(row)
-        if person.subjects or row.sealed is None:
+        if row.sealed is None:
             return person
         named = [
             NamedIdentity(IdentityKind(kind), value, form) for kind, value, form in book.unseal(row.id, row.sealed)["identities"]
         ]
-        emails = [identity for identity in named if identity.kind is IdentityKind.EMAIL]
-        others = [identity for identity in named if identity.kind is not IdentityKind.EMAIL]
-        if not others:
-            return person
         sites = row.terms["sites"]
-        return people.register(
+        users, devices, emails = (
+            self.office.digests(sites, [identity for identity in named if identity.kind is kind])
+            for kind in (IdentityKind.USER_ID, IdentityKind.ANONYMOUS_ID, IdentityKind.EMAIL)
+        )
+        strange = people.unknown(book.connection, [*users, *devices])
+        if not strange:
+            return person
+        made = people.register(
             book.connection,
-            self.office.digests(sites, others),
-            self.office.digests(sites, emails),
+            strange,
+            [] if person.subjects else emails,
             self.new_subject(),
             now,
-            known=any(identity.kind is IdentityKind.USER_ID for identity in named),
+            known=not set(users).isdisjoint(strange),
             since=row.terms.get("asked_at", row.received_at) + row.starts_at - row.received_at,
         )
+        return Person((*person.subjects, *made.subjects), tuple(dict.fromkeys((*person.digests, *made.digests))))
 
     def _corrector(self, site: str, person: Person, corrections: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table]:
         clean = self.scrubber.scrub("", site, {"properties": dict(corrections)}).fields["properties"]

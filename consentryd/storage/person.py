@@ -73,6 +73,11 @@ def _has_user_id(connection: sqlite3.Connection, subject: int) -> bool:
     return connection.execute("SELECT 1 FROM identity WHERE subject = ? AND known LIMIT 1", (subject,)).fetchone() is not None
 
 
+def unknown(connection: sqlite3.Connection, identities: Iterable[bytes]) -> list[bytes]:
+    """Those of the identities that stand for nobody."""
+    return [digest for digest in dict.fromkeys(identities) if not list(_behind(connection, "identity", [digest]))]
+
+
 def register(
     connection: sqlite3.Connection,
     identities: Sequence[bytes],

@@ -67,6 +67,18 @@ async def test_an_objection_of_somebody_unknown_holds_when_they_come(estate: Est
     ]
 
 
+async def test_what_somebody_asks_for_holds_for_ids_of_theirs_that_were_not_seen_yet(estate: Estate) -> None:
+    await estate.send(estate.event("ann"), estate.event("bob"))
+    estate.finish(estate.ask("objection", user_id="ann", anonymous_id="phone")["id"])
+    assert await estate.send(estate.event(None, "phone"), estate.event("ann", "phone")) == ["withdrawn", "withdrawn"]
+    estate.finish(estate.ask("restriction", user_id="bob", anonymous_id="tablet")["id"])
+    assert await estate.send(estate.event(None, "tablet"), estate.event("carl", "desk")) == ["stored", "stored"]
+    assert [row["event_id"] for row in estate.rows()] == ["m-6"]
+    assert await estate.send(estate.event("bob", "tablet")) == ["stored"]
+    estate.finish(estate.ask("restriction", user_id="bob", lift=True)["id"])
+    assert [row["event_id"] for row in estate.rows()] == ["m-2", "m-5", "m-6", "m-7"]
+
+
 async def test_an_objection_by_an_address_that_nobody_named_says_that_it_reaches_nobody(estate: Estate) -> None:
     told = estate.finish(estate.ask("objection", email="ann@example.com", purposes=["marketing"])["id"])
     assert {region["result"]["subjects"] for region in told["regions"].values()} == {0}
