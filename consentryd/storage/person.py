@@ -220,16 +220,17 @@ def consent_entries(connection: sqlite3.Connection, person: Person) -> list[tupl
 
 
 def uses(connection: sqlite3.Connection, person: Person) -> list[dict[str, Any]]:
-    """The ledger entries that record a use of the person's data, with the nonce of each."""
-    ledger, found = Ledger(connection), []
-    for digest in person.digests:
-        for number, nonce in connection.execute(
-            "SELECT entry, nonce FROM personal_use WHERE digest = ? ORDER BY entry", (digest,)
-        ):
-            entry = ledger.entry(number)
-            if entry is not None:
-                found.append({"entry": number, "nonce": nonce.hex(), **orjson.loads(entry.body)})
-    return found
+    """The ledger entries that record a use of the person's data, in order, with the nonce of each; once, however many ids they have."""
+    rows = {
+        row
+        for digest in person.digests
+        for row in connection.execute("SELECT entry, nonce FROM personal_use WHERE digest = ?", (digest,))
+    }
+    ledger = Ledger(connection)
+    found = ((ledger.entry(number), nonce) for number, nonce in sorted(rows))
+    return [
+        {"entry": entry.number, "nonce": nonce.hex(), **orjson.loads(entry.body)} for entry, nonce in found if entry is not None
+    ]
 
 
 def note_email(connection: sqlite3.Connection, digest: bytes, subject: int, now: int) -> None:

@@ -86,6 +86,18 @@ async def test_it_tells_choices_with_receipts_requests_and_who_used_the_data(est
     assert [purpose["purpose"] for purpose in about["purposes"]] == ["analytics"]
 
 
+async def test_a_use_of_somebody_with_many_ids_is_told_once(estate: Estate) -> None:
+    await estate.send(
+        estate.event("ann", "phone"), estate.event("ann", "tablet", type="identify", traits={"email": "a@example.com"})
+    )
+    estate.desk.note_use_of([estate.rows()[0]["subject"]], "looked at", OFFICER)
+    request = estate.ask("access", user_id="ann", anonymous_id="phone")["id"]
+    estate.finish(request)
+    (eu, us) = json.loads(fetched(estate, request).read("about-you.json"))
+    assert [use["why"] for use in eu["uses"]] == ["looked at", "request: access"]
+    assert [use["why"] for use in us["uses"]] == ["request: access"]
+
+
 async def test_it_tells_how_long_each_purpose_is_kept_here(tmp_path: Path) -> None:
     retention = {"consented_days": 400, "purposes": {"analytics": 90}, "regions": {"us": 30}}
     with opened(tmp_path / "data", site={"retention": retention}, rights={"recipients": ["Mail Ltd"]}) as estate:
