@@ -18,7 +18,9 @@ from consentryd.model.clock import Clock
 from consentryd.model.error import Unprocessable
 from consentryd.model.identity import IdentityKind
 from consentryd.model.money import TELLING, Money, money_of
+from consentryd.privacy.redaction import Action
 from consentryd.privacy.scrub import Scrubber
+from consentryd.privacy.seal import Place, seal
 from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
 from consentryd.storage import person as people
@@ -30,9 +32,12 @@ from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
 from consentryd.storage.schema import EVENT_SCHEMA
 from consentryd.storage.seal import Sealer
+from consentryd.storage.subject_key import keys_of
 from consentryd.storage.withdrawal import note_refusal
 
 WAIT_S = 60.0
+
+_READ: Final = ("properties", "subject", "site", "event_id")
 
 #: Calls whose stored properties are what they say of a person or a group.
 _OF_TRAITS: Final = frozenset({"identify", "group"})
@@ -101,7 +106,7 @@ class Clerk:
             with lake.writing(WAIT_S):
                 if self._waits(book, row, person):
                     return
-                correct = self._corrector(row.terms["sites"][0], person, corrections)
+                correct = self._corrector(book.connection, row.terms["sites"][0], person, corrections)
                 changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
                 rewrite(lake, person.subjects, correct)
                 lake.vacuum(WAIT_S)
@@ -155,20 +160,40 @@ class Clerk:
         )
         return Person((*person.subjects, *made.subjects), tuple(dict.fromkeys((*person.digests, *made.digests))))
 
-    def _corrector(self, site: str, person: Person, corrections: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table]:
-        clean = self.scrubber.scrub("", site, {"properties": dict(corrections)}).fields["properties"]
+    def _corrector(
+        self, connection: sqlite3.Connection, site: str, person: Person, corrections: Mapping[str, Any]
+    ) -> Callable[[pa.Table], pa.Table]:
+        """What rules have encrypted is encrypted again; what they let nothing stand of goes."""
+        scrubbed = self.scrubber.scrub("", site, {"properties": dict(corrections)})
+        clean: dict[str, Any] = scrubbed.fields["properties"]
+        paths = {redaction.path for redaction in scrubbed.redactions if redaction.action is Action.ENCRYPT}
+        secret = {name: value for name, value in corrections.items() if name not in clean and _path(name) in paths}
+        keys = self._keys(connection, person) if secret else {}
         wanted = np.array(sorted(person.subjects), np.int64)
+
+        def right(subject: int, site: str, event_id: str) -> Mapping[str, Any]:
+            key, place = keys.get(subject), Place(self.office.name, site, event_id)
+            if key is None:
+                return clean
+            sealed = {name: seal(value, key, place.bound_to(_path(name)), secrets.token_bytes) for name, value in secret.items()}
+            return {**clean, **sealed}
 
         def correct(table: pa.Table) -> pa.Table:
             own = np.isin(table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False), wanted)
             if not own.any():
                 return table
-            texts = table["properties"].to_pylist()
-            fixed = [_corrected(text, clean) if mine else text for text, mine in zip(texts, own.tolist(), strict=True)]
+            rows = zip(own.tolist(), *(table[name].to_pylist() for name in _READ), strict=True)
+            fixed = [_corrected(text, corrections, right(*place)) if mine else text for mine, text, *place in rows]
             corrected = _with(table, "properties", fixed)
-            return _repriced(corrected, own.tolist()) if TELLING & set(clean) else corrected
+            return _repriced(corrected, own.tolist()) if TELLING & set(corrections) else corrected
 
         return correct
+
+    def _keys(self, connection: sqlite3.Connection, person: Person) -> dict[int, bytes]:
+        """A key of each of the person's subjects, by which their exports open values."""
+        wrap = self.office.keys.subject
+        keys = {subject: keys_of(connection, people.identities_of(connection, subject), wrap) for subject in person.subjects}
+        return {subject: each[0] for subject, each in keys.items() if each}
 
     def _done(self, book: Casebook, row: RequestRow, result: Mapping[str, Any]) -> None:
         now = self.clock.now()
@@ -181,18 +206,21 @@ def check_purposes(names: list[str], policy: Policy) -> None:
         raise Unprocessable("invalid", "A purpose is not in the table of purposes.", known=sorted(policy.purposes.by_name))
 
 
-def _corrected(text: str | None, corrections: Mapping[str, Any]) -> str | None:
+def _corrected(text: str | None, names: Iterable[str], right: Mapping[str, Any]) -> str | None:
     """Only properties that are there are corrected: nothing is told about a person that was not."""
     if text is None:
         return None
     properties = orjson.loads(text)
-    for name, value in corrections.items():
-        if name in properties:
-            if value is None:
-                del properties[name]
-            else:
-                properties[name] = value
+    for name in properties.keys() & set(names):
+        if right.get(name) is None:
+            del properties[name]
+        else:
+            properties[name] = right[name]
     return orjson.dumps(properties).decode()
+
+
+def _path(name: str) -> str:
+    return f"properties.{name}"
 
 
 def _repriced(table: pa.Table, own: Sequence[bool]) -> pa.Table:

@@ -109,6 +109,12 @@ def _resolved(connection: sqlite3.Connection, subject: int) -> int:
     return subject if row is None else int(row[0])
 
 
+def identities_of(connection: sqlite3.Connection, subject: int) -> list[bytes]:
+    """The identities of whoever the subject is by now."""
+    rows = connection.execute("SELECT digest FROM identity WHERE subject = ?", (_resolved(connection, subject),))
+    return [digest for (digest,) in rows]
+
+
 def count_people(connection: sqlite3.Connection, person: Person) -> int:
     """How many different people the identities stand for: of an address there may be several."""
     return len({_resolved(connection, subject) for subject in person.subjects})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -96,6 +98,24 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
     assert told == [{"plan": "right", "n": 1}, {"plan": "bobs"}, {"plan": "right", "n": 1}]
     with opened(estate.path) as again:
         assert again.bytes_with(b"wrong-plan-771") == []
+
+
+async def test_what_rules_encrypt_is_corrected_encrypted_and_what_they_drop_by_now_goes(tmp_path) -> None:
+    wrong = {"wish": "wrong-771", "nick": "wrong-772", "n": 1}
+    encrypting = {"key": "wish", "action": "encrypt"}
+    with opened(tmp_path / "data", privacy={"rules": [encrypting]}) as estate:
+        await estate.send(estate.event(None, "phone", properties=wrong), estate.event("bob", properties=wrong))
+        await estate.send(estate.event("ann", "phone", properties={"n": 2}), estate.event("ann", properties=wrong))
+    with opened(tmp_path / "data", privacy={"rules": [encrypting, {"key": "nick", "action": "drop"}]}) as estate:
+        estate.finish(estate.ask("rectification", user_id="ann", corrections={"wish": "right-773", "nick": "right"})["id"])
+        assert estate.bytes_with(b"right-773") == []
+        for user, told in (("ann", [{"wish": "right-773", "n": 1}, {"n": 2}, {"wish": "right-773", "n": 1}]), ("bob", [wrong])):
+            request = estate.ask("access", user_id=user)["id"]
+            estate.finish(request)
+            sink = io.BytesIO()
+            estate.desk.write_export(request, sink)
+            lines = zipfile.ZipFile(sink).read("events.jsonl").splitlines()
+            assert sorted((json.loads(line)["properties"] for line in lines), key=str) == sorted(told, key=str)
 
 
 @pytest.mark.parametrize("sealed", [True, False])
