@@ -18,6 +18,7 @@ from consentryd.model.clock import Clock
 from consentryd.model.error import Unprocessable
 from consentryd.model.identity import IdentityKind
 from consentryd.model.money import TELLING, Money, money_of
+from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.redaction import Action
 from consentryd.privacy.scrub import Scrubber
 from consentryd.privacy.seal import Place, seal
@@ -96,7 +97,8 @@ class Clerk:
                 return
             person = book.person(row)
         assert row.sealed is not None
-        corrections = book.unseal(row.id, row.sealed)["corrections"]
+        file = book.unseal(row.id, row.sealed)
+        corrections, ids = file["corrections"], Identifiers(value for _, value, form in file["identities"] if form == "raw")
         changed = 0
         if self._waits(book, row, person):
             return
@@ -106,7 +108,7 @@ class Clerk:
             with lake.writing(WAIT_S):
                 if self._waits(book, row, person):
                     return
-                correct = self._corrector(book.connection, row.terms["sites"][0], person, corrections)
+                correct = self._corrector(book.connection, row.terms["sites"][0], person, corrections, ids)
                 changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
                 rewrite(lake, person.subjects, correct)
                 lake.vacuum(WAIT_S)
@@ -161,10 +163,10 @@ class Clerk:
         return Person((*person.subjects, *made.subjects), tuple(dict.fromkeys((*person.digests, *made.digests))))
 
     def _corrector(
-        self, connection: sqlite3.Connection, site: str, person: Person, corrections: Mapping[str, Any]
+        self, connection: sqlite3.Connection, site: str, person: Person, corrections: Mapping[str, Any], ids: Identifiers
     ) -> Callable[[pa.Table], pa.Table]:
         """What rules have encrypted is encrypted again; what they let nothing stand of goes."""
-        scrubbed = self.scrubber.scrub("", site, {"properties": dict(corrections)})
+        scrubbed = self.scrubber.scrub("", site, {"properties": dict(corrections)}, identifiers=ids)
         clean: dict[str, Any] = scrubbed.fields["properties"]
         paths = {redaction.path for redaction in scrubbed.redactions if redaction.action is Action.ENCRYPT}
         secret = {name: value for name, value in corrections.items() if name not in clean and _path(name) in paths}

@@ -100,6 +100,18 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
         assert again.bytes_with(b"wrong-plan-771") == []
 
 
+async def test_the_ids_that_a_rectification_names_its_person_by_are_in_none_of_its_values(estate: Estate) -> None:
+    wrong = {"nick": "wrong", "note": "wrong", "n": 1}
+    await estate.send(
+        estate.event("ann-smith-42", properties=wrong), estate.event("ann-smith-42", properties={"nick": "ann-smith-42"})
+    )
+    corrections = {"nick": "ann-smith-42", "note": "it is ann-smith-42 who"}
+    estate.finish(estate.ask("rectification", user_id="ann-smith-42", corrections=corrections)["id"])
+    told, same = [json.loads(row["properties"]) for row in estate.rows()]
+    assert told == {"nick": same["nick"], "note": "it is [user_id] who", "n": 1}
+    assert "ann-smith-42" not in str(same)
+
+
 async def test_what_rules_encrypt_is_corrected_encrypted_and_what_they_drop_by_now_goes(tmp_path) -> None:
     wrong = {"wish": "wrong-771", "nick": "wrong-772", "n": 1}
     encrypting = {"key": "wish", "action": "encrypt"}
