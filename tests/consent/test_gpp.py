@@ -182,6 +182,32 @@ def test_the_european_section_grants_only_where_it_applies(sections, granted):
     assert read(f"{header(2)}~{tcf(publisher=(1, 8, 9))}", sections).grants == granted
 
 
+@pytest.mark.parametrize(
+    ("sections", "dated"),
+    [
+        ((2,), True),
+        ((2, 5), False),
+        ((2, 7), False),
+        ((5,), True),
+    ],
+)
+def test_a_string_is_dated_by_sections_of_one_moment_that_leave_no_undated_refusal(sections, dated):
+    refusing = pack(USNAT_1[:-8] + "01" + "000000", 8)
+    earlier, later = tcf(at=NOW - 2 * DAY, publisher=(1, 8, 9)), canada((8,), at=NOW).partition("~")[2]
+    text = "~".join([header(*sections), *({2: earlier, 5: later, 7: refusing}[section] for section in sections)])
+    assert (read(text).at is not None) == dated
+
+
+def test_the_newest_choice_does_not_outweigh_what_a_section_without_a_date_refuses():
+    newest = Policy(Consent(conflict="newest", events={"ad": "marketing"}))
+    own = {"purposes": {"marketing": True}, "at": (NOW - DAY) // 1000}
+    european = tcf(at=NOW - 2 * DAY, publisher=(1, 2, 3, 4, 7))
+    further_processing = "000001" + "00" * 23 + "01" + "000000"
+    text = f"{header(2, 7)}~{european}~{pack(further_processing, 8)}"
+    signals = newest.read({"consent": {**own, "gpp": text}}, {}, NOW)
+    assert newest.trace(signals, "DE", None, "ad", "off", (), NOW).winner == "denial"
+
+
 @pytest.mark.parametrize("sections", ["x", "2,", "2;7", "1" * 9, ",".join(["2"] * 40), "²"])
 def test_a_list_of_sections_that_is_none_refuses_the_string(sections):
     assert refusal(f"{header(2)}~{tcf(publisher=(1, 8, 9))}", sections) is Invalid.MALFORMED

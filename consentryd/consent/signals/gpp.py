@@ -118,19 +118,22 @@ def read_gpp(text: str, applicable: str, purposes: Purposes, vendor: int | None,
     """What a GPP string says of our purposes. Raises `InvalidSignal`.
 
     US sections opt out and deny, never grant. A TCF section grants only where `applicable` (`gpp_sid`: ids parted by comma or
-    underscore; empty: all) lists it; what it refuses counts in any case.
+    underscore; empty: all) lists it; what it refuses counts in any case. Dated is what its sections chose at one moment, and US sections
+    say none.
     """
     decoded = decode_gpp(text)
     listed = applicable_sections(applicable) if applicable else frozenset(decoded.sections)
     tcf = list(_tcf_readings(decoded, listed, purposes, vendor, freshness))
     us = decoded.us.values()
-    denies = frozenset[str]().union(*(reading.denies for reading in tcf), *(denied(fields, purposes) for fields in us))
+    undated = frozenset[str]().union(*(denied(fields, purposes) for fields in us))
+    denies = undated.union(*(reading.denies for reading in tcf))
+    dates = {reading.at for reading in tcf}
     return Reading(
         SOURCE,
         grants=frozenset[str]().union(*(reading.grants for reading in tcf)) - denies,
         denies=denies,
         opt_outs=purposes.opt_out if any(map(opts_out, us)) else frozenset(),
-        at=min((reading.at for reading in tcf if reading.at is not None), default=None),
+        at=dates.pop() if len(dates) == 1 and not undated else None,
         until=min((reading.until for reading in tcf), default=NEVER),
         child=any(map(names_child, us)),
         detail=f"sections {', '.join(map(str, decoded.sections))}",
