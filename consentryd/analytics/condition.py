@@ -280,6 +280,8 @@ Condition = Annotated[
     | Annotated[Not, Tag("not")],
     Discriminator(_type_of),
 ]
+# Models of other modules inherit its fields, and would look for the name `Condition` where they are.
+Matcher.model_rebuild()
 
 
 def depth_of(condition: Any) -> int:

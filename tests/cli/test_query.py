@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -35,6 +37,15 @@ def test_a_query_is_answered_as_a_table_as_csv_or_as_json(filled, run):
     assert (table.code, "total of any event" in table.out, "40" in table.out) == (0, True, True), table.err
     assert sum(int(row.split(",")[4]) for row in run("query", "q.json", "--format", "csv").out.splitlines()[1:]) == 40
     assert run("query", "q.json", "--format", "json").json["series"][0]["total"] == 40
+
+
+def test_a_query_is_answered_in_a_process_of_its_own(filled):
+    """Where no test before has loaded the models, in whatever order."""
+    program = "import sys; from consentryd.gateway.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "query", "q.json", "--format", "json"]
+    done = subprocess.run(command, cwd=filled, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["series"][0]["total"] == 40
 
 
 def test_a_saved_query_is_asked_by_its_name(filled, run):
