@@ -130,49 +130,48 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     plan();
   };
 
-  /** Tells the gateway; ten tries over two minutes, since nothing may be kept on the device for it. */
-  const tell = async (body: string, tries = 0): Promise<void> => {
-    const { status } = await platform.send("/v1/consent", body).catch(() => ({}) as Answer);
-    if (isTemporary(status) && ++tries < 10) platform.later(() => tell(body, tries), 2e3 * tries);
-  };
-
-  const tellAbout = (purposes: string[], action: string, anonymousId?: string): void => {
-    if (purposes[0] && anonymousId) tell(JSON.stringify({ writeKey: settings.key, anonymousId, purposes, action, notice: device._kept.c.n }));
-  };
-
-  /** Acts on whatever the last change of choice or signals has changed. */
-  const settle = (action: string, named: string[] = []): void => {
+  /** Acts on whatever the last change of choice or signals has changed; `named` are the purposes that the page has named. */
+  const settle = (named?: string[], action = "withdraw"): void => {
     const before = told;
-    const { a } = device._kept;
+    let { a } = device._kept;
     told = choice._all();
     const taken = Object.keys(before).filter((name) => before[name] && told[name] === false);
     const moved = JSON.stringify(before) != JSON.stringify(told);
-    if (!moved && !named[0]) return;
+    if (!moved && !named) return;
     if (anyGranted()) device._kept.a ||= platform.id();
-    else if (named[0] || taken[0] || purposes.every((name) => told[name] === false)) device._clear();
-    if (device._kept.a || device._kept.c.o || (named[0] && settings.defaults)) device._save();
+    else if (named || taken[0] || purposes.every((name) => told[name] === false)) device._clear();
+    if (device._kept.a || device._kept.c.o || (settings.defaults && device._kept.c.p)) device._save();
     if (taken[0] || !device._kept.a) outbox._purge();
     pump();
-    tellAbout(action == "grant" ? named.filter((name) => told[name]) : named[0] ? named : taken, action, a || device._kept.a);
-    if (moved) for (const listener of listeners) guard(listener)(told);
+    a ||= device._kept.a;
+    const notice = device._kept.c.n;
+    /** The gateway hears what still holds; ten tries over two minutes, since nothing may be kept on the device for it. */
+    const tell = async (tries: number): Promise<void> => {
+      const purposes = (named || taken).filter((name) => a && (!told[name] || device._kept.a != a) != (action == "grant"));
+      if (!purposes[0]) return;
+      const { status } = await platform.send("/v1/consent", JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice })).catch(() => ({}) as Answer);
+      if (isTemporary(status) && tries < 10) platform.later(() => tell(tries + 1), 2e3 * tries);
+    };
+    tell(1);
+    if (moved) listeners.forEach((listener) => guard(listener)(told));
   };
 
-  const chooser = (action: string) => (asked?: string | string[] | { target: unknown }, notice?: string): void => {
+  const chooser = (action: string) => guard((asked?: string | string[] | { target: unknown }, notice?: string): void => {
     const granted = action == "grant";
     // as a button's listener it is handed the click
     const list = !(asked as { target?: unknown })?.target && asked;
     const names = list ? String(list).split(",") : granted ? purposes : Object.keys(choice._all());
     const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
-    const { p } = device._kept.c;
-    device._kept.c = { p: list || granted ? { ...p, ...said } : { ...said, ...NOTHING }, n: notice || settings.notice, t: platform.now() };
-    settle(action, names);
-  };
+    const { p, o } = device._kept.c;
+    device._kept.c = { p: { ...p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && o };
+    settle(names, action);
+  });
 
   const client = {
     consent: {
-      grant: guard(chooser("grant")),
-      deny: guard(chooser("deny")),
-      withdraw: guard(chooser("withdraw")),
+      grant: chooser("grant"),
+      deny: chooser("deny"),
+      withdraw: chooser("withdraw"),
       get: choice._all,
       onChange(listener: (purposes: Purposes) => void) {
         listeners.add(listener);
@@ -181,19 +180,18 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       signal: guard((name: string, said: Purposes, raw?: string) => {
         choice._signals[name] = said;
         if (raw) choice._raw[name] = raw;
-        settle("withdraw");
+        settle();
       }),
     },
     reset: guard(() => {
       pump(1);
-      outbox._lose(calls.length);
-      calls = [];
+      outbox._lose(calls.splice(0).length);
       device._kept = { c: device._kept.c };
       if (anyGranted()) device._save();
     }),
     optOut: guard(() => {
       device._kept.c.o = 1;
-      settle("withdraw", Object.keys(told));
+      client.consent.withdraw();
     }),
     async flush() {
       pump(1);
@@ -210,13 +208,14 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       pump(1);
       outbox._leave();
     }),
-    show: guard(outbox._resume),
+    show: outbox._resume,
     stored: guard((key) => {
       if (key && key != device._key) return;
       const { c } = device._kept;
       device._load();
-      if (!device._kept.a && !device._kept.c.o) device._kept.c = { ...c, p: NOTHING };
-      settle("withdraw");
+      // what is gone was withdrawn
+      if (!device._kept.a && !device._kept.c.p) device._kept.c = { ...c, p: NOTHING };
+      settle();
     }),
   });
   if (anyGranted()) outbox._resume();

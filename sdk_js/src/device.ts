@@ -9,7 +9,7 @@ export interface Own {
   p?: Purposes;
   n?: string;
   t?: number;
-  o?: 1;
+  o?: 1 | false;
 }
 
 export interface Kept {
@@ -41,7 +41,8 @@ export const openDevice = (platform: Platform, name: string, days: number): Devi
     _key: name,
     _load() {
       device._kept = { c: {}, ...guard(JSON.parse)(device._read("") || "{}") };
-      if ((device._kept.c.t as number) < platform.now() - days * 864e5) (device._kept.c = {}), device._clear();
+      // an objection, which has no id, does not run out
+      if (device._kept.a && (device._kept.c.t as number) < platform.now() - days * 864e5) (device._kept.c = {}), device._clear();
     },
     _save() {
       device._write("", JSON.stringify(device._kept));

@@ -72,7 +72,7 @@ export const openSpool: OpenSpool = (platform, device) => {
     async _alone(job) {
       // another tab's removals take a moment to be seen here
       const settled = (): Promise<void> => new Promise((done) => platform.later(() => done(job()), 50 + platform.random() * 200));
-      await (platform.lock ? platform.lock(device._key, settled) : job());
+      await (platform.lock?.(device._key, settled) || job());
     },
   };
 };

@@ -9,7 +9,7 @@ const place = (): string => location.href.replace(/\?[^#]*|#(?!!?\/).*/g, "");
 
 export const capturePages = (client: Client): void => {
   let seen = "";
-  const view = (force?: boolean): void => {
+  const view = (force?: unknown): void => {
     const here = place();
     if (here == seen && !force) return;
     if (seen) {
@@ -29,6 +29,6 @@ export const capturePages = (client: Client): void => {
   }
   on("popstate", soon, window);
   on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true), window);
-  if ((document as Document & { prerendering?: boolean }).prerendering) on("prerenderingchange", () => view());
+  if ((document as Document & { prerendering?: boolean }).prerendering) on("prerenderingchange", view);
   else view();
 };

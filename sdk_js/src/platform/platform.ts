@@ -46,8 +46,8 @@ export interface Platform {
   listen?(signals: Signals): void;
   /** The keys in use on the device; without it nothing but the ids is kept there. */
   keys?(): string[];
-  /** Run `job` while no other tab runs one under this name. */
-  lock?(name: string, job: () => Promise<void>): Promise<void>;
+  /** Run `job` while no other tab runs one under this name; undefined where it cannot. */
+  lock?(name: string, job: () => Promise<void>): Promise<void> | undefined;
   /** A fresh random id, 100 bits and more. */
   id(): string;
   /** Milliseconds since the epoch. */

@@ -270,9 +270,12 @@ test("an opt-out is remembered without an id, until a grant", async () => {
   const first = granted();
   await first.pass(10);
   first.client.optOut();
+  first.client.consent.deny();
   assert.deepEqual([...first.entries.values()].map((text) => Object.keys(JSON.parse(text))), [["c"]]);
   const again = tab({ defaults: { analytics: true } }, first);
   assert.equal(again.client.consent.get().analytics, false);
+  again.client.consent.deny();
+  assert.equal(first.entries.size, 1);
   again.client.consent.grant();
   assert.equal(again.client.consent.get().analytics, true);
 });
@@ -338,4 +341,80 @@ test("a grant in one tab reaches the others", async () => {
   other.signals.stored("consentry_wk");
   await first.pass(2_000);
   assert.equal(first.server.events().length, 1);
+});
+
+test("a reset in one tab leaves the others their choice", async () => {
+  const first = granted({}, { name: "a" });
+  await first.pass(10);
+  const other = tab({}, { ...first, name: "b" });
+  first.client.reset();
+  other.signals.stored("consentry_wk");
+  assert.equal(other.client.consent.get().analytics, true);
+  assert.equal(first.entries.size, 1);
+  other.client.track("seen");
+  first.client.track("seen");
+  await first.pass(2_000);
+  assert.equal(first.server.events().length, 2);
+});
+
+test("a grant that could not be told is not told after its withdrawal", async () => {
+  const { client, server, pass } = tab();
+  server.next("down");
+  client.consent.grant();
+  await pass(100);
+  client.consent.withdraw();
+  await pass(60_000);
+  assert.deepEqual(server.consents().map(({ action }) => action), ["grant", "withdraw"]);
+});
+
+test("a withdrawal is told until it is heard, whatever is granted afterwards", async () => {
+  const { client, server, pass } = granted();
+  await pass(100);
+  server.next("down");
+  client.consent.withdraw();
+  await pass(100);
+  client.consent.grant();
+  await pass(60_000);
+  const told = server.consents().map(({ action, anonymousId }) => [action, anonymousId]);
+  const [first, second] = [told[0][1], told[2][1]];
+  assert.notEqual(first, second);
+  assert.deepEqual(told, [["grant", first], ["withdraw", first], ["grant", second], ["withdraw", first]]);
+});
+
+test("an objection does not run out, as a grant does", async () => {
+  const defaults = { analytics: true, marketing: true };
+  for (const object of [(client) => client.optOut(), (client) => client.consent.deny()]) {
+    const first = granted({ defaults });
+    await first.pass(394 * 864e5);
+    object(first.client);
+    for (const days of [10, 400, 400]) {
+      await first.pass(days * 864e5);
+      const later = tab({ defaults }, first);
+      later.client.track("seen", null, { purpose: "marketing" });
+      await later.pass(2_000);
+    }
+    assert.deepEqual(first.server.events(), []);
+  }
+});
+
+test("an objection where defaults hold is kept by the other tabs", async () => {
+  const defaults = { analytics: true };
+  const first = tab({ defaults }, { name: "a" });
+  first.client.track("seen");
+  await first.pass(2_000);
+  const other = tab({ defaults }, { ...first, name: "b" });
+  first.client.consent.deny();
+  other.signals.stored("consentry_wk");
+  assert.equal(tab({ defaults }, first).client.consent.get().analytics, false);
+});
+
+test("a grant after an opt-out grants what it names, not what was granted before", async () => {
+  const { client, server, pass } = granted();
+  client.consent.grant("marketing");
+  await pass(10);
+  client.optOut();
+  await pass(10);
+  assert.deepEqual(server.consents().at(-1).purposes, ["analytics", "marketing"]);
+  client.consent.grant("analytics");
+  assert.deepEqual(client.consent.get(), { analytics: true, marketing: false });
 });
