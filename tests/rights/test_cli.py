@@ -126,6 +126,9 @@ def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
     assert (told.code, "on hold" in told.out, "because: case 7" in told.out) == (1, True, True)
     assert [(each["reason"], each["identities"]) for each in run("privacy", "holds", "--json").json][:1] == [("case 7", 1)]
     assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7", "--lift").code == 0
+    lines = [line.split()[3:-2] for line in run("privacy", "uses").out.splitlines() if "case" in line]
+    assert lines[0] == ["legal", "hold", "lifted:", "case", "7"]
+    assert lines[-1] == ["legal", "hold:", "case", "7"], "the people of a hold are told by no entry, which is not nobody"
     assert run("privacy", "erase", "--user-id", "42").code == 0
     assert {each["status"] for each in run("privacy", "requests", "--json").json} == {"completed"}
 

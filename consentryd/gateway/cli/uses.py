@@ -49,8 +49,11 @@ def _say(page: dict[str, Any], names: dict[str, str]) -> None:
     table = Table("when", "who", "why", "people", "region", "entry", box=None, padding=(0, 2, 0, 0))
     for use in page["uses"]:
         who = f"{use['who']} ({names[use['who']]})" if names.get(use["who"]) else use["who"]
-        people = use.get("people") or len(use.get("commitments", ()))
-        table.add_row(use["at"][:19], who, use.get("why") or use.get("reason", ""), str(people), use["region"], str(use["entry"]))
+        if use["kind"] == "legal_hold":  # no entry says of whom
+            why, people = f"legal hold{' lifted' if use['lifted'] else ''}: {use['reason']}", ""
+        else:
+            why, people = use["why"], str(use.get("people") or len(use["commitments"]) or "")
+        table.add_row(use["at"][:19], who, why, people, use["region"], str(use["entry"]))
     show(table)
     if page["next"]:
         say(f"Older ones: --before {page['next']}")
