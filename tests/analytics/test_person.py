@@ -135,6 +135,14 @@ def test_ratios_and_means_over_values(viewer, number, value):
     assert report(viewer, numbers=[{"name": "x", **number}]).numbers["x"] == pytest.approx(value)
 
 
+@pytest.mark.parametrize("of", ["sum", "mean"])
+def test_what_evens_out_is_0(shop, of):
+    shop.add((1, "2026-03-02", "moved", {"steps": 5}), (1, "2026-03-03", "moved", {"steps": -5}))
+    number = {"name": "x", "event": "moved", "of": of, "property": "steps"}
+    question = {"kind": "person", "subject": str(subject(1)), "numbers": [number], "range": {"from": "2026-03-01"}}
+    assert shop.ask(**question).numbers == {"x": 0}
+
+
 def test_traits_are_known_whenever_they_were_told(shop):
     shop.add((1, "2026-01-10", "identify", {"type": "identify", "role": "boss"}), (1, "2026-03-02", "viewed", {}))
     found = shop.ask(

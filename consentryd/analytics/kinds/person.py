@@ -256,7 +256,8 @@ def _number(number: Number, found: list[Any]) -> Any:
     if number.of == "ratio":
         return _rounded([sum(parts[side] for parts in found) for side in (0, 1)], number)
     nothing = 0 if number.of in {"count", "sum", "distinct"} else None
-    return _rounded(next((value for value in found if value not in {None, 0}), nothing), number)
+    known = [value for value in found if value is not None]
+    return _rounded(next(filter(None, known), known[0] if known else nothing), number)
 
 
 def _sql(number: Number, source: Source) -> str:
