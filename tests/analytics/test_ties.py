@@ -153,6 +153,22 @@ def test_an_empty_source_is_another_than_none(shop):
     assert (_behind(shop, ""), _behind(shop, "∅ (none)")) == ([subject(2)], [subject(1), subject(3)])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_charges_and_reasons_the_one_whose_id_sorts_last_holds(tmp_path, order):
+    shop = Shop(tmp_path)
+    charges = [("a", {"revenue": "10.0000"}), ("b", {"revenue": "20.0000"}), ("c", {"revenue": "5.0000"})]
+    shop.add(*((1, AT, "renewed", {"event_id": name, **values}) for name, values in charges[::order]))
+    reasons = [("d", "price"), ("e", "unpaid"), ("f", "moved")]
+    shop.add(*((1, LATER, "cancelled", {"event_id": name, "reason": reason}) for name, reason in reasons[::order]))
+    question = {"kind": "revenue", "interval": "day", "recurring": {"event": "renewed"}, "cancellation": {"event": "cancelled"}}
+    for _ in range(2):
+        found = shop.ask(**question, grace_days=2, range=RANGE).recurring
+        assert [float(bucket.mrr) for bucket in found] == [0, 5, 5, 0, 0]
+        assert [each.reason for each in found[3].lost] == ["moved"]
+        shop.seal()
+    shop.close()
+
+
 def _behind(shop, value, **options):
     question = read({"kind": "web", "range": RANGE, **options})
     return sorted(shop.engine.subjects(question, Point(dimension="utm_source", value=value), "shop", instant(NOW)))

@@ -45,7 +45,8 @@ class Reasons(NamedTuple):
 
 
 def charged(question: RevenueQuery, charges: Matcher, until: int, accounts: Accounts, asked: Asked) -> Lines:
-    """All charges before an instant. Refunds and amounts below 0 are none; one without a rate for its day is left out, with a warning."""
+    """All charges before an instant, of one instant by their ids. Refunds and amounts below 0 are none; one without a rate for its day is
+    left out, with a warning."""
     source = Source(asked.setting)
     conditions = [*_of_accounts(question, source, charges, asked), f"{amount_sql(question)} >= 0"]
     names = " ".join(f"WHEN '{name}' THEN {code}" for code, name in enumerate(PERIODS))
@@ -54,10 +55,10 @@ def charged(question: RevenueQuery, charges: Matcher, until: int, accounts: Acco
         f"SELECT {_account_sql(question)} AS account, epoch_us(e.time) AS t, {amount_sql(question)} AS amount,"
         f" {currency_sql(question)} AS currency, epoch_us(e.time) // {DAY} AS day,"
         f" CASE lower({field_of(question.period).text}) {names} ELSE {PERIODS.index('month')} END AS period,"
-        f" {field_of(question.subscription).text} AS subscription, coalesce({ends}, {OPEN}) AS ends"
+        f" {field_of(question.subscription).text} AS subscription, coalesce({ends}, {OPEN}) AS ends, e.event_id AS id"
         f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
     )
-    table = asked.execution.gather(statement, Span(None, until))
+    table = asked.execution.gather(statement, Span(None, until)).sort_by("id")
     amount = _converted(table, asked)
     known = table.filter(pa.array(amount >= 0))
     subscription = known["subscription"].combine_chunks().dictionary_encode()
@@ -74,15 +75,15 @@ def charged(question: RevenueQuery, charges: Matcher, until: int, accounts: Acco
 
 
 def cancelled(question: RevenueQuery, cancellation: Matcher, until: int, accounts: Accounts, asked: Asked) -> Reasons:
-    """All cancellations that give a reason, before an instant."""
+    """All cancellations that give a reason, before an instant, of one instant by their ids."""
     source = Source(asked.setting)
     reason = f"nullif({field_of(question.reason).text}, '')"
     conditions = [*_of_accounts(question, source, cancellation, asked), f"{reason} IS NOT NULL"]
     statement = (
-        f"SELECT {_account_sql(question)} AS account, epoch_us(e.time) AS t, {reason} AS reason"
+        f"SELECT {_account_sql(question)} AS account, epoch_us(e.time) AS t, {reason} AS reason, e.event_id AS id"
         f" FROM {source.sql} WHERE {' AND '.join(conditions)}"
     )
-    table = asked.execution.gather(statement, Span(None, until))
+    table = asked.execution.gather(statement, Span(None, until)).sort_by("id")
     names = sorted(set(table["reason"].to_pylist()))
     codes = np.array([names.index(reason) for reason in table["reason"].to_pylist()], np.int64)
     account, time = accounts.encode(table["account"]), _ints(table["t"])
