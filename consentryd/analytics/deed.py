@@ -33,6 +33,7 @@ Deed = Did | FirstDid | DidThen | DidRegularly | Stopped | Restarted | DidMuch
 
 _SIGNS: Final[dict[Compared, str]] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _SPANS: Final[dict[str, int]] = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
+_ADDING: Final = frozenset({"sum", "avg"})
 _TIME: Final = "epoch_us(e.time)"
 #: UTC microseconds: a number, or SQL for the row's subject.
 Bound = int | str
@@ -145,8 +146,10 @@ def _restarted(deed: Restarted, outer: Source) -> str:
 
 
 def _did_much(deed: DidMuch, outer: Source) -> str:
-    number = outer.setting.rates.amount_sql() if deed.property == MONEY else field_of(deed.property).number
-    value = f"{deed.aggregate}({number})"
+    """Numbers are added so that their order makes no difference; of money, which is decimal, it makes none."""
+    money = deed.property == MONEY
+    number = outer.setting.rates.amount_sql() if money else field_of(deed.property).number
+    value = f"{'f' if not money and deed.aggregate in _ADDING else ''}{deed.aggregate}({number})"
     return f"{_by_subject(deed, deed.window, outer)} HAVING {_compared(value, deed.op, deed.value, deed.upto)}"
 
 

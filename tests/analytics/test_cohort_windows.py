@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 
 import pytest
 
@@ -128,3 +129,12 @@ def test_much_revenue_is_in_one_currency(tmp_path):
     within = much | {"window": {"from": "2026-03-03", "to": "2026-03-03"}}
     assert shop.ask(kind="cohorts", cohorts=[within], range=span).warnings == []
     shop.close()
+
+
+@pytest.mark.parametrize(("aggregate", "value"), [("sum", 0.6), ("avg", 0.6 / 3)])
+def test_a_sum_is_the_same_whichever_number_comes_first(shop, aggregate, value):
+    prices = [0.1, 0.2, 0.3]
+    for person, order in enumerate(permutations(prices), 1):
+        shop.add(*((person, f"2026-03-0{day}", "bought", {"price": price}) for day, price in enumerate(order, 1)))
+    much = {"type": "did_much", "event": "bought", "property": "price", "aggregate": aggregate, "op": "eq", "value": value}
+    assert [size.subjects for size in shop.ask(kind="cohorts", cohorts=[much]).cohorts] == [6]
