@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import permutations
 
 import pytest
 
@@ -228,6 +229,20 @@ def test_money_of_other_currencies_is_converted(tmp_path):
     made.close()
     assert people == {1: 1, 2: 1, 3: 1, 4: 1, 5: 1}
     assert [(each.code, each.count) for each in found.warnings] == [("missing_rate", 1)]
+
+
+def test_who_paid_as_much_in_other_currencies_has_the_same_score(tmp_path):
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,currency,rate\n" + "".join(f"2026-03-01,{currency},1\n" for currency in ("CHF", "GBP", "JPY", "USD")))
+    made = Shop(tmp_path, rates=rates)
+    for person, order in enumerate(permutations(["0.1000", "0.2000", "0.3000", "0.7000"]), 1):
+        paid = zip(order, ["CHF", "GBP", "JPY", "USD"], strict=True)
+        made.add(*((person, "2026-03-02", "bought", {"revenue": amount, "currency": currency}) for amount, currency in paid))
+    made.add((1, "2026-03-01", "bought", {"currency": "SEK"}))
+    found = made.ask(kind="rfm", event={"event": "bought"}, range=MARCH)
+    made.close()
+    assert {cell.monetary for cell in found.cells} == {1}
+    assert found.warnings == []
 
 
 def test_a_last_value_in_no_band_is_in_no_group(shop):

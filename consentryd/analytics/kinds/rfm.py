@@ -29,6 +29,8 @@ from consentryd.model.error import Unprocessable
 
 #: Where a flow comes from, or goes to, of subjects who are in one of the two ranges only.
 OUTSIDE: Final = "(none)"
+#: Amounts of money have 4 places.
+_UNIT: Final = 10_000
 
 
 class RfmQuery(Question):
@@ -191,31 +193,36 @@ def _scored(question: RfmQuery, period: Period, asked: Asked) -> _Scored:
         conditions.append(source.holds(question.where))
     where = f"FROM {source.sql} WHERE {' AND '.join(conditions)}"
     span = Span(period.since, period.until)
-    foreign = f"e.currency <> {literal.text(asked.rates.base)}" if question.value == "revenue" else "false"
-    own = f"FILTER (NOT coalesce({foreign}, false))"
+    paid = question.value == "revenue"
+    foreign = f"e.currency <> {literal.text(asked.rates.base)}"
+    number = f"fsum({field_of(question.value).number})"
+    if paid:
+        number = f"CAST(sum(e.revenue) FILTER (NOT coalesce({foreign}, false)) * {_UNIT} AS DOUBLE)"
     people = asked.execution.gather(
-        "SELECT e.subject AS s, max(epoch_us(e.time)) AS r, count(*) AS f,"
-        f" coalesce(fsum({field_of(question.value).number}) {own}, 0) AS m {where} GROUP BY e.subject",
+        f"SELECT e.subject AS s, max(epoch_us(e.time)) AS r, count(*) AS f, coalesce({number}, 0) AS m {where} GROUP BY e.subject",
         span,
     ).sort_by("s")
     subject = people["s"].cast(pa.int64()).to_numpy()
     money = people["m"].cast(pa.float64()).to_numpy().copy()
-    if question.value == "revenue":
+    if paid:
         others = (
             f"SELECT e.subject AS s, e.currency, epoch_us(e.time) // {DAY} AS day, sum(e.revenue) AS x, count(*) AS n {where}"
         )
-        _add_foreign(subject, money, asked.execution.gather(f"{others} AND {foreign} GROUP BY ALL", span), asked)
+        _add_foreign(
+            subject, money, asked.execution.gather(f"{others} AND {foreign} AND e.revenue IS NOT NULL GROUP BY ALL", span), asked
+        )
     last, often = (people[name].cast(pa.int64()).to_numpy() for name in ("r", "f"))
     return _Scored(subject, scores(last, often, money))
 
 
 def _add_foreign(subject: Ints, money: Floats, others: pa.Table, asked: Asked) -> None:
-    """Amounts in other currencies at the rate of their day; without one they are left out, with a warning."""
+    """Amounts in other currencies at the rate of their day; without one they are left out, with a warning. In whole units, whose sum is the
+    same in any order: who brought as much has the same score."""
     missing: Counter[str] = Counter()
     for row in others.to_pylist():
-        amount = asked.rates.convert(Decimal(row["x"] or 0), row["currency"], day_of(row["day"]))
+        amount = asked.rates.convert(Decimal(row["x"]), row["currency"], day_of(row["day"]))
         if amount is None:
             missing[row["currency"]] += row["n"]
         else:
-            money[np.searchsorted(subject, row["s"])] += float(amount)
+            money[np.searchsorted(subject, row["s"])] += int(amount * _UNIT)
     warn_missing(missing, asked)
