@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 
 from consentryd.analytics.calendar import Interval, add_months, edges, floor, instant_of, label_of, local_of, starts, step
 from consentryd.analytics.shape import Shape
+from consentryd.model.clock import HOUR
 from consentryd.model.error import Unprocessable
 
 CompareKind = Literal["previous", "year", "match_weekday"]
@@ -24,6 +25,7 @@ _UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m":
 _NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 _STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}
 _YEARS: Final[dict[Interval, float]] = {"week": 7 / 365, "month": 1 / 12, "quarter": 1 / 4, "year": 1}
+_UTC: Final = ZoneInfo("UTC")
 _MIN_YEAR: Final = 1971
 _MAX_YEAR: Final = 9899  # a retention or a life looks ahead from there
 #: More buckets than are wanted, for clocks that skip or repeat an hour.
@@ -37,7 +39,7 @@ def _known_zone(name: str) -> str:
 
 
 def _readable(text: str) -> str:
-    _parse(text, datetime(2026, 1, 1), 1)  # noqa: DTZ001 -- any local time will do
+    _parse(text, datetime(2026, 1, 1), 1, _UTC)  # noqa: DTZ001 -- any local time will do
     return text
 
 
@@ -103,9 +105,9 @@ def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, 
     """The buckets of a range. Raises `Unprocessable` if it is empty or has more than 10,000 of them."""
     zone = ZoneInfo(zone_name)
     local_now = local_of(now, zone)
-    start, named_end = _parse(wanted.from_, local_now, week_start)
-    end = _end(wanted.to, None if _DAY.fullmatch(wanted.from_) else named_end, local_now, week_start)
-    if end <= start or instant_of(end, zone) == instant_of(start, zone):
+    start, named_end = _parse(wanted.from_, local_now, week_start, zone)
+    end = _end(wanted.to, None if _DAY.fullmatch(wanted.from_) else named_end, local_now, week_start, zone)
+    if instant_of(end, zone) <= instant_of(start, zone):
         raise Unprocessable("invalid", "The range ends before it begins.", field="range")
     first = floor(start, interval, week_start)
     bounds = edges(first, end, interval, zone, MAX_BUCKETS)
@@ -120,7 +122,7 @@ def resolve(wanted: Range, interval: Interval, zone_name: str, week_start: int, 
 
 def named_instant(text: str, zone: ZoneInfo, now: int, week_start: int) -> int:
     """The local time that a text names, or the last instant of the day or period that it names; never later than `now`."""
-    start, end = _parse(text, local_of(now, zone), week_start)
+    start, end = _parse(text, local_of(now, zone), week_start, zone)
     return min(instant_of(start, zone) if end is None else instant_of(end, zone) - 1, now)
 
 
@@ -232,10 +234,10 @@ def _clipped(bounds: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
     return (start, *inner, end)
 
 
-def _end(text: str | None, named_end: datetime | None, now: datetime, week_start: int) -> datetime:
+def _end(text: str | None, named_end: datetime | None, now: datetime, week_start: int, zone: ZoneInfo) -> datetime:
     if text is None:
-        return named_end or now + timedelta(microseconds=1)
-    start, end = _parse(text, now, week_start)
+        return named_end or (now + timedelta(microseconds=1)).replace(fold=now.fold)
+    start, end = _parse(text, now, week_start, zone)
     if (match := _RELATIVE.fullmatch(text)) and match[2] != "h":
         return step(start, "day")
     return end or start
@@ -244,12 +246,12 @@ def _end(text: str | None, named_end: datetime | None, now: datetime, week_start
 Edge = tuple[datetime, datetime | None]
 
 
-def _parse(text: str, now: datetime, week_start: int) -> Edge:
+def _parse(text: str, now: datetime, week_start: int, zone: ZoneInfo) -> Edge:
     """Local start of what a text names, and its end if it names a whole period. Raises `ValueError`."""
     if match := _RELATIVE.fullmatch(text):
         unit = _UNITS[match[2]]
         today = floor(now, "day" if unit in {"week", "month", "quarter", "year"} else unit, week_start)
-        return _before(today, unit, int(match[1])), None
+        return _before(today, unit, int(match[1]), zone), None
     if text in _STARTS:
         return floor(now, _STARTS[text], week_start), None
     if text in {"today", "yesterday"}:
@@ -262,7 +264,10 @@ def _parse(text: str, now: datetime, week_start: int) -> Edge:
     return _absolute(text)
 
 
-def _before(today: datetime, unit: Interval, count: int) -> datetime:
+def _before(today: datetime, unit: Interval, count: int, zone: ZoneInfo) -> datetime:
+    """So many hours that pass, whatever clocks show; of longer units as many by the calendar."""
+    if unit == "hour":
+        return local_of(instant_of(today, zone) - count * HOUR, zone)
     if count * _YEARS.get(unit, 0) > today.year - _MIN_YEAR:
         raise ValueError(f"must not lie before the year {_MIN_YEAR}")
     return step(today, unit, -count)

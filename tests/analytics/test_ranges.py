@@ -66,6 +66,29 @@ def test_hours_are_instants():
     assert [label[11:13] for label in period.labels()] == ["07", "08", "09"]
 
 
+@pytest.mark.parametrize(
+    ("now", "first", "hours"),
+    [
+        ("2026-10-25T01:30:00", "-1h", ["02:00:00+02:00", "02:00:00+01:00"]),  # the second 02:30 of the day
+        ("2026-10-25T02:30:00", "-2h", ["02:00:00+02:00", "02:00:00+01:00", "03:00:00+01:00"]),
+        ("2026-03-29T01:30:00", "-1h", ["01:00:00+01:00", "03:00:00+02:00"]),
+        ("2026-03-29T10:30:00", "-24h", None),
+    ],
+)
+def test_hours_that_clocks_show_twice_or_not_at_all_are_counted_as_they_pass(now, first, hours):
+    period = resolve(Range.model_validate({"from": first}), "hour", "Europe/Berlin", 1, instant(now))
+    assert period.since <= instant(now) < period.until
+    assert period.buckets == int(first[1:-1]) + 1
+    assert hours is None or [label[11:] for label in period.labels()] == hours
+
+
+def test_a_range_up_to_now_reaches_now_in_an_hour_that_clocks_show_twice(shop):
+    shop.add(*((1, f"2026-10-25T0{hour}:10:00") for hour in range(2)))
+    for since in ("-1d", "2026-10-25T00:00"):
+        found = shop.ask("2026-10-25T01:30:00", **TRENDS, timezone="Europe/Berlin", range={"from": since, "explicit": True})
+        assert found.series[0].total == 2
+
+
 @pytest.mark.parametrize("interval", ["day", "hour"])
 def test_a_range_since_a_day_is_that_of_its_midnight(shop, interval):
     shop.add((1, "2026-03-10"), (1, "2026-03-18"))
