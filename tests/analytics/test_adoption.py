@@ -174,3 +174,24 @@ def test_who_never_signed_up_has_no_time_to_adopt(shop):
     found = shop.ask(NOW, **options)
     assert (found.days_to_adopt_mean, found.days_to_adopt_median) == (None, None)
     assert {point.subjects for point in found.curve} == {0}
+
+
+FREE = {"type": "subject", "property": "plan", "value": "free"}
+
+
+@pytest.mark.parametrize(
+    ("eligible", "people"),
+    [(FREE, 2), (FREE | {"value": "pro"}, 1), (FREE | {"op": "is_not"}, 2), ({"type": "not", "condition": FREE}, 2)],
+)
+def test_who_is_eligible_is_so_by_now(tmp_path, eligible, people):
+    """Not by what somebody was before: 1 and 2 are on the free plan, 3 is on another, and 4 never said."""
+    shop = Shop(tmp_path)
+    said = [(1, "2026-02-04", "free"), (2, "2026-02-03", "pro"), (2, "2026-02-05", "free"), (3, "2026-02-05", "pro")]
+    shop.add(*((person, at, "identify", {"type": "identify", "plan": plan}) for person, at, plan in said))
+    shop.add(*((person, "2026-02-02", "viewed", {"beta": person == 2}) for person in (1, 2, 3, 4)))
+    question = {"kind": "adoption", "feature": {"event": "viewed"}, "range": QUESTION["range"]}
+    assert shop.ask(NOW, **question, eligible=eligible).eligible == people
+    assert shop.ask(NOW, kind="cohorts", cohorts=[eligible]).cohorts[0].subjects == people
+    both = {"type": "and", "conditions": [FREE, {"property": "beta", "value": True}]}
+    assert shop.ask(NOW, **question, eligible=both).eligible == 1
+    shop.close()

@@ -7,6 +7,7 @@ from datetime import datetime
 from consentryd.analytics.adoption.model import AdoptionQuery
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.calendar import index_sql, instant_of
+from consentryd.analytics.condition import All, Condition, Either, Not, SubjectIs
 from consentryd.analytics.latest import latest_sql
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
@@ -28,7 +29,7 @@ def people_sql(question: AdoptionQuery, period: Period, asked: Asked) -> str:
     eligible = f"count(*) FILTER (active AND {within}) > 0"
     active = f"({source.matches(question.activity)} AND {where})"
     if question.eligible != "active":
-        active, eligible = source.holds(question.eligible), "bool_or(active)"
+        active, eligible = source.holds(_of_now(question.eligible)), "bool_or(active)"
     rows = (
         f"SELECT e.subject, epoch_us(e.time) AS t, {feature} AS used, {signup} AS joined, {active} AS active"
         f" FROM {source.sql} WHERE e.subject IS NOT NULL"
@@ -69,6 +70,19 @@ def daily_counts(question: AdoptionQuery, period: Period, asked: Asked) -> list[
         active, users = found[row["b"]]
         found[row["b"]] = active + row["active"], users + row["users"]
     return found
+
+
+def _of_now(condition: Condition) -> Condition:
+    """With traits as they are by now, as in a cohort: not as they were at any event of the subject's."""
+    match condition:
+        case SubjectIs():
+            return condition.model_copy(update={"as_of": "latest"})
+        case All() | Either():
+            return condition.model_copy(update={"conditions": [_of_now(each) for each in condition.conditions]})
+        case Not():
+            return condition.model_copy(update={"condition": _of_now(condition.condition)})
+        case _:
+            return condition
 
 
 def _released(question: AdoptionQuery, asked: Asked) -> int:
