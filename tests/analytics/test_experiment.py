@@ -10,6 +10,7 @@ from scipy.stats import ttest_ind
 from statsmodels.stats.power import tt_ind_solve_power
 from statsmodels.stats.proportion import proportions_ztest
 
+from consentryd.analytics import format as forms
 from consentryd.analytics.behind.point import Point
 from consentryd.analytics.query import read
 from consentryd.analytics.statistics import power
@@ -249,6 +250,20 @@ def test_what_came_before_adjusts_a_mean_whatever_else_is_asked(lab, rows):
         assert row.p_value == pytest.approx(ttest_ind(new, old, equal_var=False).pvalue)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 1e-9])
+@pytest.mark.parametrize("effect", [1e-300, 1e-17, 1e-8, 1e300])
+def test_an_effect_too_small_to_be_seen_needs_no_number_of_subjects(lab, effect, alpha):
+    names = [("bought", "conversion"), ("never", "conversion"), ("bought", "mean")]
+    metrics = [
+        {"name": str(place), "event": {"event": event}, "type": kind, "smallest_effect": effect}
+        for place, (event, kind) in enumerate(names)
+    ]
+    found = lab.ask(NOW, **BASE, metrics=metrics, alpha=alpha)
+    assert effect in {1e-8, 1e300} or {arm.needed for arm in found.arms} == {None}
+    for form in forms.MEDIA_TYPES:
+        assert forms.encode(found, form)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -259,6 +274,7 @@ def test_what_came_before_adjusts_a_mean_whatever_else_is_asked(lab, rows):
         ({"metrics": [{"name": "a", "event": {}, "property": "x"}]}, "means and ratios"),
         ({"winsorise": 0.5}, "0.9"),
         ({"weights": [1e-300, 1e300]}, "times another"),
+        ({"alpha": 1e-17}, "alpha"),
     ],
 )
 def test_what_is_incomplete_is_refused(lab, change, says):

@@ -158,7 +158,7 @@ def _power(metric: ExperimentMetric, control: Measure, n: int, question: Experim
             return None, None
         seen = power.detectable(control.rate, n, question.alpha, direction=metric.direction)
         goal = None if wanted is None else control.rate + (wanted if metric.direction == "increase" else -wanted)
-        possible = goal is not None and 0 <= goal <= 1
+        possible = goal is not None and 0 <= goal <= 1 and goal != control.rate
         return seen, power.sample_size(control.rate, goal, question.alpha) if possible and goal is not None else None
     plain = control.plain if isinstance(control, cuped.Arm) else control
     if not isinstance(plain, Moments) or plain.n < 2:  # noqa: PLR2004 -- a deviation needs two

@@ -76,7 +76,7 @@ class ExperimentQuery(Question):
     winsorise: float | None = Field(
         None, ge=0.9, lt=1, description="Values of means above this quantile of all arms are brought down to it, such as 0.995."
     )
-    alpha: float = Field(0.05, gt=0, lt=0.5)
+    alpha: float = Field(0.05, ge=1e-9, lt=0.5)
     mixed: Literal["exclude", "first"] = Field("exclude", description="What becomes of subjects that saw several variants.")
     look_back_days: float = Field(
         0, ge=0, le=366, description="With more than 0, means are adjusted by what came before (CUPED)."

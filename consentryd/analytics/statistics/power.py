@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
-from typing import Literal
+from typing import Final, Literal
 
 from consentryd.analytics.statistics.distribution import normal_ppf
 
 Direction = Literal["increase", "decrease"]
 
 
-def sample_size(base: float, wanted: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Subjects per arm to tell a rate of `wanted` from `base`. Raises ValueError if they are equal or not within [0, 1]."""
+#: More subjects than these nobody has: an effect that needs them cannot be seen.
+MOST: Final = 10**12
+
+
+def sample_size(base: float, wanted: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """Subjects per arm to tell a rate of `wanted` from `base`; None of more than `MOST`. Raises ValueError if they are equal or not within
+    [0, 1]."""
     if base == wanted or not (0 <= base <= 1 and 0 <= wanted <= 1):
         raise ValueError("needs two different rates between 0 and 1")
-    return ceil(_needed(base, wanted, alpha, power))
+    return _whole(sqrt(base * (1 - base) + wanted * (1 - wanted)) / abs(base - wanted), alpha, power)
 
 
-def sample_size_of_mean(deviation: float, effect: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Subjects per arm to see a difference of means. Raises ValueError if `effect` is 0."""
+def sample_size_of_mean(deviation: float, effect: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """Subjects per arm to see a difference of means; None of more than `MOST`. Raises ValueError if `effect` is 0."""
     if effect == 0:
         raise ValueError("needs an effect")
-    return ceil(2 * (_quantiles(alpha, power) * deviation / effect) ** 2)
+    return _whole(sqrt(2) * deviation / abs(effect), alpha, power)
 
 
 def detectable(base: float, n: int, alpha: float = 0.05, power: float = 0.8, direction: Direction = "increase") -> float | None:
@@ -46,6 +51,12 @@ def days_to_go(needed: int, present: int, per_day: float) -> int | None:
     if present >= needed:
         return 0
     return ceil((needed - present) / per_day) if per_day > 0 else None
+
+
+def _whole(deviations: float, alpha: float, power: float) -> int | None:
+    """How many subjects an effect needs that so many deviations are as large as."""
+    root = _quantiles(alpha, power) * deviations
+    return ceil(root**2) if root <= sqrt(MOST) else None
 
 
 def _needed(base: float, wanted: float, alpha: float, power: float) -> float:
