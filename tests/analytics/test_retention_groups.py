@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 
 from consentryd.model.clock import DAY
+from consentryd.model.error import Unprocessable
 from tests.analytics.site import Shop, instant
 
 RANGE = {"from": "2026-03-01", "to": "2026-03-04"}
@@ -126,3 +127,15 @@ def test_rows_and_tables_have_the_groups(told):
     assert list(found.sheets()) == ["", *[group.group for group in found.groups]]
     line = found.sheets()["free"][0]
     assert [line[str(period)] for period in range(4)] == found.groups[0].cohorts[0].shares
+
+
+def test_what_has_no_room_is_refused_before_it_takes_it(tmp_path):
+    shop = Shop(tmp_path, memory_mb=64)
+    shop.add(*((person, "2026-03-02", "viewed", {"plan": str(person)}) for person in range(1, 101)))
+    year = {"kind": "retention", "range": {"from": "-360d"}, "periods": 366, "breakdown": {"property": "plan"}}
+    for options in ({}, {"limit": 100}, {"interval": "hour", "breakdown": None}):
+        with pytest.raises(Unprocessable) as refused:
+            shop.ask(**year | options)
+        assert refused.value.code == "too_expensive"
+    assert len(shop.ask(**year | {"periods": 7, "limit": 100}).groups) == 100
+    shop.close()

@@ -41,6 +41,7 @@ def answer(question: RetentionQuery, asked: Asked, entered: Period | None = None
         run = replace(run, entered=(entered.since, entered.until))
     if question.property == MONEY:
         run.warn_unconverted()
+    run.check_room(1, 1 + len(question.named()))
     told, total = Told(run), run.total()
     groups = _Groups([])
     if question.named():
@@ -89,6 +90,7 @@ def _by_value(run: Run, total: Matrix, told: Told) -> _Groups:
     top = [code for code in ranked if every[code].people >= least][: run.question.limit]
     while top and run.asked.hides(sum(found.people for code, found in every.items() if code not in top)):
         top.pop()
+    run.check_room(len(every), len(top) + 2)
     shown = {code: every[code].matrix for code in top}
     rest, small = _rest(run, every, top)
     if rest is not None and not small:

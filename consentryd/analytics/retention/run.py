@@ -23,9 +23,14 @@ from consentryd.analytics.source import Source
 from consentryd.analytics.stream import Int32s, Stream
 from consentryd.analytics.streaming import Column, Selection, Texts
 from consentryd.model.clock import DAY, HOUR
+from consentryd.model.error import Unprocessable
 
 GROUP: Final = "group"
 OTHER: Final = -2
+#: What a cell of a matrix takes, what a matrix itself does, and what a cell does that is told.
+_CELL_BYTES: Final = 16
+_GROUP_BYTES: Final = 1_000
+_TOLD_BYTES: Final = 64
 _UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 
@@ -114,11 +119,24 @@ class Run:
     def grouped(self, kept: Int32s | None) -> dict[int, Grouped]:
         """By code of the group; with `kept`, all other codes are `OTHER`."""
         merged: dict[int, Grouped] = {}
-        work = partial(_groups, plan=self.plan(grouped=True), kept=kept)
+        work = partial(_groups, run=self, plan=self.plan(grouped=True), kept=kept)
         for part in streams_of(self.asked, self.selection(grouped=True), self.span, work, None, self.texts):
             for code, found in part.items():
                 merged[code] = merged[code].merge(found) if code in merged else found
+            self.check_room(len(merged), 0)
         return merged
+
+    def check_room(self, groups: int, shown: int) -> None:
+        """Raises `Unprocessable` where the matrices of so many groups, and the answer with those shown, would take too much memory."""
+        cells, limit = self.period.buckets * (len(self.brackets) + 1), self.asked.execution.memory_bytes
+        needed = groups * (cells * _CELL_BYTES + _GROUP_BYTES) + shown * cells * _TOLD_BYTES
+        if needed > limit:
+            raise Unprocessable(
+                "too_expensive",
+                "Groups times cohorts times periods are too many: narrow the range, look at fewer periods or break down by less.",
+                estimate_mb=needed >> 20,
+                limit_mb=limit >> 20,
+            )
 
     def selection(self, *, grouped: bool = False) -> Selection:
         """Starts, returns, and for the first ever the start's events without any filter, that of the question neither."""
@@ -143,8 +161,9 @@ def _matrix(stream: Stream, *, plan: Retention) -> Matrix:
     return matrix(members_of(stream, plan), plan)
 
 
-def _groups(stream: Stream, *, plan: Retention, kept: Int32s | None) -> dict[int, Grouped]:
+def _groups(stream: Stream, *, run: Run, plan: Retention, kept: Int32s | None) -> dict[int, Grouped]:
     members = members_of(stream, plan)
     if kept is not None:
         members = members._replace(group=np.where(np.isin(members.group, kept), members.group, OTHER))
+    run.check_room(len(np.unique(members.group)), 0)
     return by_group(members, plan)
