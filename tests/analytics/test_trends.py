@@ -205,6 +205,28 @@ def test_a_small_bucket_is_hidden_with_another_so_that_the_total_does_not_tell(s
     assert (values(found), found.total) == ([5, None, None, 0, 0], 10)
 
 
+@pytest.mark.parametrize("by", [{}, {"breakdown": {"by": [{"property": "plan"}]}}])
+@pytest.mark.parametrize("math", ["sum", "avg", "min", "max", "median", "p99", "sum_per_user", "unique_values", "revenue"])
+def test_a_value_that_few_have_is_not_shown_beside_many_who_have_none(shop, math, by):
+    shop.add(*((person, f"2026-03-0{day}", "viewed", {"plan": "free"}) for person in range(1, 21) for day in (2, 3)))
+    shop.add((1, "2026-03-02", "viewed", {"plan": "free", "salary": 4321, "revenue": "43.2100"}))
+    series = {"event": "viewed", "math": math} | ({} if math == "revenue" else {"property": "salary"})
+    question = {"kind": "trends", "series": [series], "range": {"from": "2026-03-02", "to": "2026-03-03"}, **by}
+    assert all(line.total for line in shop.ask(**question, least=1).series)
+    for line in shop.ask(**question, least=5).series:
+        assert (line.total, values(line)[0]) == (None, None)
+
+
+def test_rows_that_are_no_numbers_are_not_counted_where_they_are_of_few(shop):
+    shop.add(*((person, "2026-03-02", "viewed", {"price": 1 if person > 2 else "free"}) for person in range(1, 21)))
+    question = {
+        "kind": "trends",
+        "series": [{"math": "sum", "property": "price"}],
+        "range": {"from": "2026-03-02", "to": "2026-03-02"},
+    }
+    assert [shop.ask(**question, least=least).series[0].non_numeric for least in (0, 2, 3)] == [2, 2, None]
+
+
 def test_only_buckets_of_new_events_are_looked_at_again(busy, monkeypatch):
     monkeypatch.setattr("consentryd.analytics.execution.TOGETHER_ROWS", 0)
     busy.seal()

@@ -16,12 +16,12 @@ from consentryd.analytics.trends.aggregate import RANGE, Cells, Levels
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.grouping import Shown, choose_groups, parts_of
 from consentryd.analytics.trends.measuring import (
+    behind_cells,
     empty_of,
     last_complete,
     measure_cells,
     non_numeric_cells,
     series_cells,
-    subject_cells,
 )
 from consentryd.analytics.trends.model import COUNTS, LETTERS, Line, Point, Series, Trends, TrendsResult
 from consentryd.analytics.trends.privacy import hide_small, summed
@@ -155,7 +155,7 @@ def _sizes(question: Trends, series: Series, frame: Frame, levels: Levels, asked
     window all in it."""
     sizes: Cells = {}
     for part in parts_of([series]):
-        counts = subject_cells(part, frame, levels, asked)
+        counts = behind_cells(part, frame, levels, asked)
         cumulative = question.display == "cumulative" and part.math == "unique"
         if cumulative or part.math in WINDOWS:
             found = measure_cells(part, frame, levels, asked, cumulative=cumulative)

@@ -30,7 +30,7 @@ from consentryd.analytics.trends.aggregate import (
 from consentryd.analytics.trends.formula import Formula
 from consentryd.analytics.trends.model import OF_PROPERTY, Measure, Series
 from consentryd.analytics.trends.rolled import rolled_cells, rolled_trailing
-from consentryd.analytics.trends.rows import Frame, is_money
+from consentryd.analytics.trends.rows import Frame, as_number, is_money
 
 _HISTORY: Final = frozenset({"first_time_event", "first_match"})
 _ROLLED: Final = frozenset({"total", *_HISTORY})
@@ -107,11 +107,41 @@ def subject_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) 
     return UNIQUE.finish(gathered(frame, UNIQUE.statement(frame.rows(counted), levels), frame.span, asked))
 
 
+def behind_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    """How many subjects, in the sample, the value of each cell is of: where it is made of a value, those who have one."""
+    valued = _valued(measure)
+    return (
+        subject_cells(measure, frame, levels, asked) if valued is None else _subjects_with(valued, measure, frame, levels, asked)
+    )
+
+
+def _valued(measure: Measure) -> str | None:
+    """What tells the rows that a measure of a value is made of."""
+    match measure.math:
+        case "revenue":
+            return "revenue IS NOT NULL"
+        case "unique_sessions":
+            return "session IS NOT NULL"
+        case "unique_values" | "unique_groups":
+            return "nullif(v, '') IS NOT NULL"
+        case math:
+            return f"{as_number()} IS NOT NULL" if math in OF_PROPERTY else None
+
+
+def _subjects_with(condition: str, measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
+    rows = f"SELECT * FROM ({frame.rows(measure)}) WHERE {condition}"
+    return UNIQUE.finish(gathered(frame, UNIQUE.statement(rows, levels), frame.span, asked))
+
+
 def non_numeric_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
-    """Rows of each cell whose value is there but no number."""
+    """Rows of each cell whose value is there but no number; null where they are of too few subjects."""
     if measure.math not in OF_PROPERTY - {"unique_values"}:
         return {}
-    return NON_NUMERIC.finish(asked.execution.gather(NON_NUMERIC.statement(frame.rows(measure), levels), frame.span))
+    cells = NON_NUMERIC.finish(asked.execution.gather(NON_NUMERIC.statement(frame.rows(measure), levels), frame.span))
+    if asked.least > 1:
+        people = _subjects_with(f"v IS NOT NULL AND {as_number()} IS NULL", measure, frame, levels, asked)
+        cells |= {cell: None for cell, count in people.items() if asked.hides(count)}
+    return cells
 
 
 def empty_of(measure: Measure) -> Any:
