@@ -139,3 +139,24 @@ def test_what_has_no_room_is_refused_before_it_takes_it(tmp_path):
         assert refused.value.code == "too_expensive"
     assert len(shop.ask(**year | {"periods": 7, "limit": 100}).groups) == 100
     shop.close()
+
+
+@pytest.mark.parametrize("metric", [{"metric": "sum", "property": "salary"}, {"metric": "avg", "property": "salary"}])
+def test_an_amount_of_few_is_not_shown_though_many_came_back(shop, metric):
+    for person in range(1, 21):
+        plan = {"plan": "free" if person % 2 else "pro"}
+        shop.add(
+            (person, "2026-03-01", "viewed", plan),
+            (person, "2026-03-02", "viewed", plan | {"salary": 10 if person > 10 else None}),
+        )
+    shop.add((1, "2026-03-03", "viewed", {"salary": 4321}), *((person, "2026-03-03", "viewed") for person in range(2, 21)))
+    question = {
+        "start": {"event": "viewed", "where": {"property": "plan", "op": "is_set"}},
+        "breakdown": {"property": "plan"},
+        **metric,
+    }
+    for least, shown in ((0, True), (5, False)):
+        found = shop.ask(kind="retention", range=RANGE, periods=3, least=least, **question)
+        for cohorts in (found.cohorts, *(group.cohorts for group in found.groups if group.group == "free")):
+            assert (cohorts[0].values[2] is not None) == shown
+            assert cohorts[0].values[1]

@@ -105,13 +105,15 @@ class Members(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Partial numbers. `size` int64[cohorts]; `retained` int64[cohorts, periods]; `amount` float64[cohorts, periods]: of the metric;
+    """Partial numbers. `size` int64[cohorts]; `retained` int64[cohorts, periods]; `amount` float64[cohorts, periods]: of the metric, and
+    `worth` int64[cohorts, periods]: of how many members it is, of all that were retained where there is no metric;
     `latest` int64[cohorts]: the last start that made a member, UTC microseconds, or -1 (a rolling cell is complete once the period of that
     one is over). Cells that no bucket was observed for are 0."""
 
     size: Ints
     retained: Ints
     amount: Floats
+    worth: Ints
     latest: Ints
 
     def merge(self, other: Matrix) -> Matrix:
@@ -120,6 +122,7 @@ class Matrix:
             self.size + other.size,
             self.retained + other.retained,
             self.amount + other.amount,
+            self.worth + other.worth,
             np.maximum(self.latest, other.latest),
         )
 
@@ -131,6 +134,7 @@ def matrix(members: Members, question: Retention) -> Matrix:
         size=size,
         retained=np.zeros((question.cohorts, question.periods), np.int64),
         amount=np.zeros((question.cohorts, question.periods), np.float64),
+        worth=np.zeros((question.cohorts, question.periods), np.int64),
         latest=np.full(question.cohorts, -1, np.int64),
     )
     some = np.flatnonzero(size)
@@ -141,6 +145,8 @@ def matrix(members: Members, question: Retention) -> Matrix:
         found.latest[some] = np.maximum.reduceat(members.time[order], first)
         if question.has_amount:
             found.amount[some] = np.add.reduceat(members.amount[order], first, axis=0)
+        worth = members.amount[order] != 0 if question.has_amount else members.returned[order]
+        found.worth[some] = np.add.reduceat(worth, first, axis=0, dtype=np.int64)
     return found
 
 

@@ -28,7 +28,7 @@ from consentryd.model.error import Unprocessable
 GROUP: Final = "group"
 OTHER: Final = -2
 #: What a cell of a matrix takes, what a matrix itself does, and what a cell does that is told.
-_CELL_BYTES: Final = 16
+_CELL_BYTES: Final = 24
 _GROUP_BYTES: Final = 1_000
 _TOLD_BYTES: Final = 64
 _UNITS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}

@@ -27,9 +27,10 @@ class Hidden(NamedTuple):
 
 
 def hidden_of(found: Matrix, least: int) -> Hidden:
-    """Cohorts of too few members with all their cells, and cells of too few."""
+    """Cohorts of too few members with all their cells, and cells of too few, or whose amount is of too few."""
     size = _few(found.size, least)
-    return Hidden(size, (_few(found.retained, least) | size[:, None]) & (found.retained > 0))
+    few = _few(found.retained, least) | _few(found.worth, least)
+    return Hidden(size, (few | size[:, None]) & (found.retained > 0))
 
 
 def hidden_of_groups(groups: Sequence[Matrix], rest: Matrix | None, total: Matrix, least: int) -> list[Hidden]:
@@ -43,9 +44,10 @@ def hidden_of_groups(groups: Sequence[Matrix], rest: Matrix | None, total: Matri
     if rest is not None:
         size[-1] = rest.size > 0
     size = _beside(size, np.array([found.size for found in every]), ~whole.size, least)
-    retained = np.array([found.retained for found in every])
-    cells = (_few(retained, least) | size[:, :, None]) & (retained > 0)
-    cells = _beside(cells, retained, ~whole.cells, least)
+    retained, worth = (np.array([getattr(found, name) for found in every]) for name in ("retained", "worth"))
+    cells = (_few(retained, least) | _few(worth, least) | size[:, :, None]) & (retained > 0)
+    for counts in (retained, worth):
+        cells = _beside(cells, counts, ~whole.cells, least)
     return [Hidden(size[number], cells[number]) for number in range(len(groups))]
 
 

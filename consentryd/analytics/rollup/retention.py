@@ -44,7 +44,7 @@ def _matrix(presence: Presence, *, plan: Retention) -> Matrix:
             if plan.or_after or length == width:
                 retained[:, period] = together[cohort, cohort + begin + width - 1]
     amount = np.zeros(retained.shape, np.float64)
-    return Matrix(size, retained, amount, np.full(plan.cohorts, -1, np.int64))
+    return Matrix(size, retained, amount, retained, np.full(plan.cohorts, -1, np.int64))
 
 
 class _Crowd(NamedTuple):
