@@ -215,6 +215,30 @@ def test_conversions_of_too_few_are_not_shown(lab):
     assert lab.ask(NOW, least=150, **BASE, metrics=metrics).arms == []
 
 
+@pytest.mark.parametrize("winsorise", [None, 0.9])
+@pytest.mark.parametrize("look_back", [0, 30])
+def test_means_and_ratios_of_too_few_are_not_shown(shop, winsorise, look_back):
+    """The total of an arm in which one had anything is that one's."""
+    for person in range(1, 41):
+        shop.add((person, "2026-02-02", "exposed", {"variant": "new" if person % 2 else "old"}))
+        shop.add((person, "2026-02-03", "seen", {}))
+        if person % 4 == 0 or person == 1:
+            shop.add((person, "2026-02-03", "bought", {"price": 100 + person}))
+    price = {"event": {"event": "bought"}, "property": "price"}
+    metrics = [
+        {"name": "spent", "type": "mean", **price},
+        {"name": "spent a view", "type": "ratio", **price, "per": {"event": "seen"}},
+        {"name": "views a buy", "type": "ratio", "event": {"event": "seen"}, "per": {"event": "bought"}},
+        {"name": "views", "type": "mean", "event": {"event": "seen"}},
+    ]
+    asked = {**BASE, "winsorise": winsorise, "look_back_days": look_back}
+    assert {row.metric for row in shop.ask(NOW, **asked, metrics=metrics).arms} == {metric["name"] for metric in metrics}
+    found = shop.ask(NOW, least=5, **asked, metrics=metrics)
+    shown = {row.metric for row in (*found.arms, *found.controls)} | set(found.variance_reduction)
+    assert shown == {"views"}
+    assert "spent: too few subjects did it, or did not, to be shown" in found.notes
+
+
 @pytest.mark.parametrize("method", ["frequentist", "sequential", "bayesian"])
 def test_a_variant_without_any_value_is_compared_all_the_same(shop, method):
     for person in range(1, 21):

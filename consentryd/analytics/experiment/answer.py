@@ -16,6 +16,7 @@ from consentryd.analytics.experiment.measuring import (
     FIRST_SEEN,
     VARIANT,
     Frame,
+    Measured,
     Part,
     capped,
     definitions_of,
@@ -88,7 +89,7 @@ def _columns(question: ExperimentQuery, source: Source) -> list[Column]:
 
 
 def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict[str, Any]) -> ExperimentResult:
-    arms = [capped(each, question.winsorise, cupped=question.look_back_days > 0) for each in found.measures]
+    arms = [capped(each.arms, question.winsorise, cupped=question.look_back_days > 0) for each in found.metrics]
     metrics = [
         Metric(metric.name, tuple(measures), metric.direction, metric.primary)
         for metric, measures in zip(question.metrics, arms, strict=True)
@@ -102,7 +103,7 @@ def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict
         Plan(alpha=question.alpha, method=used, weights=tuple(question.weights)),
     )
     hidden = any(asked.hides(count) for count in found.exposed)
-    secret = {metric.name for metric, measures in zip(question.metrics, arms, strict=True) if _is_small(measures, asked)}
+    secret = {metric.name for metric, each in zip(question.metrics, found.metrics, strict=True) if _is_small(each, asked)}
     rows = [] if hidden else list(_rows(question, told, arms, secret))
     return ExperimentResult(
         **envelope,
@@ -113,7 +114,7 @@ def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict
         split=None if told.split is None or hidden else SplitCheck(**told.split._asdict()),
         controls=[] if hidden else [_row(row, question) for row in told.controls if row.metric not in secret],
         arms=rows,
-        variance_reduction={} if hidden else told.reductions,
+        variance_reduction={} if hidden else {name: share for name, share in told.reductions.items() if name not in secret},
         notes=[*_notes(question, told, used), *([TOO_SMALL] if hidden else []), *_secrets(secret)],
     )
 
@@ -135,10 +136,10 @@ def _secrets(secret: set[str]) -> Iterator[str]:
         yield f"{name}: too few subjects did it, or did not, to be shown"
 
 
-def _is_small(measures: list[Measure], asked: Asked) -> bool:
-    """Whether a conversion tells of 1 to least - 1 subjects of an arm who did it, or did not."""
-    counts = [count for each in measures if isinstance(each, Proportion) for count in (each.successes, each.n - each.successes)]
-    return any(asked.hides(count) for count in counts)
+def _is_small(metric: Measured, asked: Asked) -> bool:
+    """Whether it tells of 1 to least - 1 subjects of an arm who did it, or did not."""
+    others = [each.n - each.successes for each in metric.arms if isinstance(each, Proportion)]
+    return any(asked.hides(count) for count in (*metric.behind, *others))
 
 
 def _rows(question: ExperimentQuery, told: Report, arms: list[list[Measure]], secret: set[str]) -> Iterator[ArmRow]:

@@ -36,23 +36,32 @@ class Raw(NamedTuple):
         return Raw(np.concatenate([self.before, other.before]), np.concatenate([self.since, other.since]))
 
 
+class Measured(NamedTuple):
+    """A metric by arm: what arms compare by. `behind`: how many subjects each of the numbers in it is of, those for whom it is 0 apart."""
+
+    arms: list[Any]
+    behind: list[int]
+
+    def merge(self, other: Measured) -> Measured:
+        """Of both; the parts must have no subject in common."""
+        arms = [mine.merge(theirs) for mine, theirs in zip(self.arms, other.arms, strict=True)]
+        return Measured(arms, [mine + theirs for mine, theirs in zip(self.behind, other.behind, strict=True)])
+
+
 class Part(NamedTuple):
-    """Of `seen` subjects: how many each arm has, how many saw several variants, the measures by metric and arm, the first exposure."""
+    """Of `seen` subjects: how many each arm has, how many saw several variants, the metrics, the first exposure."""
 
     exposed: list[int]
     mixed: int
     seen: int
-    measures: list[list[Any]]
+    metrics: list[Measured]
     started: int
 
     def merge(self, other: Part) -> Part:
         """Of both; the parts must have no subject in common."""
         exposed = [one + two for one, two in zip(self.exposed, other.exposed, strict=True)]
-        measures = [
-            [one.merge(two) for one, two in zip(mine, theirs, strict=True)]
-            for mine, theirs in zip(self.measures, other.measures, strict=True)
-        ]
-        return Part(exposed, self.mixed + other.mixed, self.seen + other.seen, measures, min(self.started, other.started))
+        metrics = [mine.merge(theirs) for mine, theirs in zip(self.metrics, other.metrics, strict=True)]
+        return Part(exposed, self.mixed + other.mixed, self.seen + other.seen, metrics, min(self.started, other.started))
 
 
 class Frame(NamedTuple):
@@ -74,12 +83,12 @@ def part_of(stream: Stream, frame: Frame) -> Part:
     """What the subjects of a stream did."""
     stream, assignment = _assigned(stream, frame)
     chosen = _some(assignment, _analysed(assignment, frame))
-    measures = [
-        _measures(stream, chosen, number, first, metric, frame) for number, (first, metric) in enumerate(_placed(frame.question))
+    metrics = [
+        _measured(stream, chosen, number, first, metric, frame) for number, (first, metric) in enumerate(_placed(frame.question))
     ]
     started = int(chosen.first.min()) if len(chosen.first) else int(_FAR)
     exposed = chosen.exposed(len(frame.question.variants))
-    return Part(exposed, int(assignment.mixed.sum()), len(assignment.subject), measures, started)
+    return Part(exposed, int(assignment.mixed.sum()), len(assignment.subject), metrics, started)
 
 
 def members_of(stream: Stream, frame: Frame, arm: int) -> list[int]:
@@ -140,8 +149,7 @@ def _some(assignment: Assignment, lines: Bools) -> Assignment:
     return Assignment(assignment.subject[lines], assignment.variant[lines], assignment.first[lines], assignment.mixed[lines])
 
 
-def _measures(stream: Stream, lines: Assignment, number: int, first: int, metric: ExperimentMetric, frame: Frame) -> list[Any]:
-    arms = range(len(frame.question.variants))
+def _measured(stream: Stream, lines: Assignment, number: int, first: int, metric: ExperimentMetric, frame: Frame) -> Measured:
     if metric.type in {"retention", "funnel"}:
         if metric.to_days is not None:
             lines = _some(lines, lines.first + round(metric.to_days * DAY) <= frame.watermark)
@@ -150,23 +158,32 @@ def _measures(stream: Stream, lines: Assignment, number: int, first: int, metric
             if metric.type == "retention"
             else _finished(stream, lines, first, metric, frame)
         )
-        return [_proportion(did[lines.variant == arm]) for arm in arms]
+        return _of_those(did, _owns(lines, frame))
     value = f"v{number}" if metric.property is not None else None
     look_back = round(frame.question.look_back_days * DAY)
     seen = stream.values[FIRST_SEEN][np.searchsorted(stream.subject, lines.subject)] if look_back > 0 else None
     found = outcome(stream, lines, first, value, frame.window, look_back, seen)
+    owns = _owns(lines, frame)
     if metric.type == "conversion":
-        return [_proportion(found.events[lines.variant == arm] > 0) for arm in arms]
+        return _of_those(found.events > 0, owns)
+    behind = [int(np.count_nonzero(found.total[own])) for own in owns]
     if metric.type == "ratio":
         below = outcome(stream, lines, first + 1, None, frame.window)
-        owns = [lines.variant == arm for arm in arms]
-        return [pair(found.total[own], below.total[own]) if own.any() else Pair() for own in owns]
-    raw = [Raw(found.before[lines.variant == arm], found.total[lines.variant == arm]) for arm in arms]
-    return raw if frame.question.winsorise is not None else capped(raw, None, cupped=look_back > 0)
+        behind += [int(np.count_nonzero(below.total[own])) for own in owns]
+        return Measured([pair(found.total[own], below.total[own]) if own.any() else Pair() for own in owns], behind)
+    raw = [Raw(found.before[own], found.total[own]) for own in owns]
+    return Measured(raw if frame.question.winsorise is not None else capped(raw, None, cupped=look_back > 0), behind)
 
 
-def _proportion(did: Bools) -> Proportion:
-    return Proportion(int(did.sum()), len(did))
+def _owns(lines: Assignment, frame: Frame) -> list[Bools]:
+    """The lines of each arm."""
+    return [lines.variant == arm for arm in range(len(frame.question.variants))]
+
+
+def _of_those(did: Bools, owns: list[Bools]) -> Measured:
+    """Who did it."""
+    behind = [int(did[own].sum()) for own in owns]
+    return Measured([Proportion(some, int(own.sum())) for some, own in zip(behind, owns, strict=True)], behind)
 
 
 def _of_values(before: Floats, since: Floats, *, cupped: bool) -> Measure:
