@@ -20,7 +20,7 @@ from consentryd.model.error import Unprocessable
 CompareKind = Literal["previous", "year", "match_weekday"]
 MAX_BUCKETS: Final = 10_000
 _RELATIVE: Final = re.compile(r"-(\d{1,4})([hdwmqy])")
-_DAY: Final = re.compile(r"\d{4}-.{5}")
+_DAY: Final = re.compile(r"\d{8}|\d{4}-.{5}")
 _UNITS: Final[dict[str, Interval]] = {"h": "hour", "d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
 _NAMED: Final[dict[str, Interval]] = {"week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 _STARTS: Final[dict[str, Interval]] = {"wStart": "week", "mStart": "month", "qStart": "quarter", "yStart": "year"}

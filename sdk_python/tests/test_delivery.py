@@ -269,6 +269,8 @@ def test_neither_logs_nor_errors_tell_events_or_ids(make, transport, caplog, unt
     transport.status = 400
     client.flush()
     assert "refuses the key" in caplog.text
+    assert "the gateway refuses events (400), which are lost" in caplog.text
+    assert "at the moment" not in caplog.text
     assert "canary" not in caplog.text
     assert "csy_server_test" not in caplog.text
 

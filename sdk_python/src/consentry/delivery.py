@@ -348,7 +348,7 @@ class Delivery:
         if answer.status != _OK:
             for record in batch:
                 self.lose("refused", record.raw, answer.status)
-            self._note(str(answer.status))
+            self._note(str(answer.status), final=True)
             return [], None
         self._note("")
         with self._counting:
@@ -394,7 +394,7 @@ class Delivery:
             self._declined += fates["declined"]
         return again
 
-    def _note(self, trouble: str, error: Optional[Exception] = None) -> None:
+    def _note(self, trouble: str, error: Optional[Exception] = None, *, final: bool = False) -> None:
         """One line when sending begins to fail, or fails otherwise, and one when it works again. No addresses, no events.
 
         Of an `error` that nobody expected the place is told, not the text, which may quote what was sent.
@@ -406,6 +406,8 @@ class Delivery:
             _log.error("sending failed (%s)\n%s", trouble, "".join(traceback.format_tb(error.__traceback__)).rstrip())
         elif trouble in {"401", "403"}:
             _log.error("the gateway refuses the key (%s); events wait", trouble)
+        elif final:
+            _log.error("the gateway refuses events (%s), which are lost", trouble)
         elif trouble:
             _log.warning("events cannot be sent at the moment (%s)", trouble)
         else:
