@@ -10,9 +10,11 @@ import multiprocessing
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
@@ -36,6 +38,16 @@ _STEADY_S: Final = 60.0  # a worker that lived this long starts over with the sh
 _GRACE_S: Final = 1.0
 _CLEAN_EXITS: Final = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not started to serve
 _CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: starting again would not help
+
+
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """The signal waits meanwhile; a process that is started meanwhile does not get it at all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,8 @@ class _Seat:
             return
         self.pipe, theirs = self._context.Pipe()
         self.process = self._context.Process(target=self.job.run, args=(theirs,), name=f"consentry-{self.job.worker.number}")
-        self.process.start()
+        with _unheard(signal.SIGINT):  # a terminal's Ctrl-C is for all of us, and the supervisor's to pass on
+            self.process.start()
         theirs.close()
         self.ready = False
         self._started_at = now
@@ -173,6 +186,7 @@ def supervise(
     """Runs `server.workers` workers on `port` until SIGTERM or SIGINT; the exit code. Calls `announce` once all of them serve."""
     settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
     context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # else the first worker's start does it, and lets SIGINT through
     keys = DayKeys()
     with tempfile.TemporaryDirectory(prefix="consentry-") as board:
         jobs = [_Job(compose, settings, regions, Worker(number, Path(board), keys)) for number in range(settings.server.workers)]

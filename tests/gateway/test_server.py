@@ -18,15 +18,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, ready: bool) -> None:
         self.child = subprocess.Popen(
             [sys.executable, "-m", "tests.gateway.serving", str(workers)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
-        self.url = self.child.stdout.readline().strip()
+        self.url = self.child.stdout.readline().strip() if ready else ""
 
     def get(self, path: str) -> bytes:
         with urlopen(self.url + path, timeout=5) as response:
@@ -51,8 +52,8 @@ class Process:
 
 
 @contextmanager
-def serving(workers: int) -> Iterator[Process]:
-    process = Process(workers)
+def serving(workers: int, *, ready: bool = True) -> Iterator[Process]:
+    process = Process(workers, ready=ready)
     try:
         yield process
     finally:
@@ -125,6 +126,14 @@ def test_a_request_that_never_ends_does_not_keep_the_gateway() -> None:
         asyncio.run(ask_and_signal(process, b"{", 100))
         assert process.child.wait(10) == 0
         assert time.monotonic() - started < 10
+
+
+def test_ctrl_c_while_workers_start_ends_all_quietly() -> None:
+    with serving(2, ready=False) as process:
+        assert wait_for(lambda: len(process.workers()) == 2)
+        os.killpg(process.child.pid, signal.SIGINT)
+        _, log = process.child.communicate(timeout=15)
+        assert (process.child.returncode, log) == (0, "")
 
 
 def test_several_workers_share_a_port_restart_and_stop_together() -> None:
