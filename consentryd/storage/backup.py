@@ -82,7 +82,7 @@ def _fill(
     files = {str(path.relative_to(draft)): _described(path) for path in sorted(draft.rglob("*")) if path.is_file()}
     manifest = {"version": VERSION, "made_at": iso(at), "regions": regions, "files": files}
     write_private(draft / MANIFEST, json.dumps(manifest, indent=1))
-    for path in draft.rglob("*"):
+    for path in (draft, *draft.rglob("*")):
         sync_file(path)
     draft.rename(target)
     sync_folder(target.parent)

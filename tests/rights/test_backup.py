@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -200,6 +201,22 @@ async def test_a_backup_made_beside_writers_and_a_sealer_is_one_moment(tmp_path:
             rows = restored.rows()
             assert len(rows) % 20 == 1
             assert len({row["event_id"] for row in rows}) == len(rows)
+
+
+async def test_a_backup_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, place = set(), tmp_path / "backup"
+
+    def note(handle: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{handle}").readlink())
+
+    with opened(tmp_path / "data") as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+        with monkeypatch.context() as watched:
+            watched.setattr(os, "fsync", note)
+            back_up(tmp_path / "data", place, estate.clock)
+    draft = tmp_path / "backup.partial"
+    assert synced >= {draft, tmp_path, *(draft / path.relative_to(place) for path in place.rglob("*"))}
 
 
 async def test_what_a_crash_left_of_an_entry_is_in_no_backup_and_in_no_ones_way(
