@@ -37,7 +37,7 @@ const compile = async (name, entry, extra) => {
 
 /** esbuild bundles, terser names: that is worth 7 % after gzip. */
 const squeeze = async (code) => {
-  const { code: small } = await minify(code, { ecma: 2020, compress: { passes: 3, unsafe_arrows: true, inline: 1 }, mangle: true, format: { comments: false } });
+  const { code: small } = await minify(code, { ecma: 2020, compress: { passes: 3, unsafe_arrows: true, inline: 2 }, mangle: true, format: { comments: false } });
   return Buffer.from(small);
 };
 

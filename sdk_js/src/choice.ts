@@ -26,7 +26,7 @@ export const openChoice = (device: Device, settings: Settings, purposes: string[
   const sources = (): Purposes[] => [device._kept.c.p || {}, ...Object.values(choice._signals)];
   const stated = (purpose: string): State => {
     const said = sources().map((source) => (purpose in source ? source[purpose] : source["*"]));
-    return device._kept.c.o || said.includes(false) ? false : said.includes(null) ? null : said.includes(true) || undefined;
+    return device._kept.c.o ? false : [false, null, true].find((each) => said.includes(each));
   };
   const every = (state: (purpose: string) => State): Purposes => {
     const all: Purposes = {};

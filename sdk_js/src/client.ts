@@ -34,6 +34,8 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   let planned = 0;
   let changedIds: unknown;
   let told: Purposes;
+  /** Granted while a signal was not ready: the gateway hears of it when it is in force. */
+  let owed: string[] = [];
 
   const purposeOf = (call: Call): string => call._options.purpose || purpose;
   const anyGranted = (): boolean => Object.values(told).includes(true);
@@ -79,18 +81,16 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     put(call, { type, event, context: { page: { url: (url as string).split(/[?#]/)[0], path }, consent: { purposes: { [purposeOf(call)]: false } } } }, "");
   };
 
-  const anonymously = ({ _event: { type, event } }: Call): unknown => {
+  const anonymously = ({ _event: { type, event = type + "_viewed" } }: Call): unknown => {
     const allowed = settings.anonymous;
-    const name = (type == "track" ? event : type + "_viewed") as string;
-    return allowed && !device._kept.c.o && (allowed === true ? /^(page|screen)_viewed/.test(name) : allowed.includes(name));
+    return allowed && !device._kept.c.o && (allowed === true ? /^(page|screen)_viewed/.test(event as string) : allowed.includes(event as string));
   };
 
   /** Decides about one call; true when it has to wait for the visitor. */
-  const decide = (call: Call): boolean | undefined => {
+  const decide = (call: Call): unknown => {
     const state = choice._of(purposeOf(call));
-    if (state) finish(call);
-    else if (anonymously(call)) finishAnonymous(call);
-    else return state == null;
+    if (state) return finish(call);
+    return anonymously(call) ? finishAnonymous(call) : state == null;
   };
 
   /** Works through the calls, a slice at a time unless the page is going. */
@@ -139,18 +139,22 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     const moved = JSON.stringify(before) != JSON.stringify(told);
     if (!moved && !named) return;
     if (anyGranted()) device._kept.a ||= platform.id();
-    else if (named || taken[0] || purposes.every((name) => told[name] === false)) device._clear();
+    // unless a grant only waits for a signal
+    else if ((named || taken[0] || purposes.every((name) => told[name] === false)) && Object.keys(told).every((name) => !(told[name] ?? device._kept.c.p?.[name])))
+      device._clear();
     if (device._kept.a || device._kept.c.o || (settings.defaults && device._kept.c.p)) device._save();
     if (taken[0] || !device._kept.a) outbox._purge();
     pump();
     a ||= device._kept.a;
     const notice = device._kept.c.n;
+    if (!named && !taken[0]) named = owed.splice(0), (action = "grant");
+    owed = owed.concat(named || []).filter((name) => told[name] == null);
     /** The gateway hears what still holds; ten tries over two minutes, since nothing may be kept on the device for it. */
     const tell = async (tries: number): Promise<void> => {
       const purposes = (named || taken).filter((name) => a && (!told[name] || device._kept.a != a) != (action == "grant"));
-      if (!purposes[0]) return;
-      const { status } = await platform.send("/v1/consent", JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice })).catch(() => ({}) as Answer);
-      if (isTemporary(status) && tries < 10) platform.later(() => tell(tries + 1), 2e3 * tries);
+      const body = JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice });
+      if (purposes[0] && isTemporary((await platform.send("/v1/consent", body).catch(() => ({}) as Answer)).status) && tries < 10)
+        platform.later(() => tell(tries + 1), 2e3 * tries);
     };
     tell(1);
     if (moved) listeners.forEach((listener) => guard(listener)(told));
@@ -195,7 +199,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     }),
     async flush() {
       pump(1);
-      await outbox._resume();
+      return outbox._resume();
     },
   } as unknown as Client;
   for (const type in CALLS) (client as unknown as Properties)[type] = caller(type);
@@ -211,10 +215,9 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     show: outbox._resume,
     stored: guard((key) => {
       if (key && key != device._key) return;
-      const { c } = device._kept;
       device._load();
       // what is gone was withdrawn
-      if (!device._kept.a && !device._kept.c.p) device._kept.c = { ...c, p: NOTHING };
+      if (!device._kept.a) device._kept.c.p ||= NOTHING;
       settle();
     }),
   });

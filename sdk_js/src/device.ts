@@ -40,7 +40,7 @@ export const openDevice = (platform: Platform, name: string, days: number): Devi
     _kept: { c: {} },
     _key: name,
     _load() {
-      device._kept = { c: {}, ...guard(JSON.parse)(device._read("") || "{}") };
+      device._kept = { c: {}, ...guard(JSON.parse)(device._read("") as string) };
       // an objection, which has no id, does not run out
       if (device._kept.a && (device._kept.c.t as number) < platform.now() - days * 864e5) (device._kept.c = {}), device._clear();
     },

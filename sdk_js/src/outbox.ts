@@ -53,9 +53,9 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   };
 
   const pause = (after?: string | null): void => {
-    const asked = +(after as string) * 1e3 || 0;
+    const asked = (after as unknown as number) * 1e3 || 0;
     notBefore = platform.now() + asked;
-    plan(Math.max(asked, Math.min(6e4, 500 * 2 ** ++failures) * (0.5 + platform.random() / 2)));
+    plan(Math.max(asked, Math.min(3e4, 250 * 2 ** ++failures) * (1 + platform.random())));
   };
 
   /** Sends a batch; answers what of it has to be sent again. */
@@ -81,13 +81,13 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   const drain = async (): Promise<void> => {
     while (platform.now() >= notBefore) {
       const kept: Item[] = [];
-      const remove = deviceToo ? (spool as Spool)._take(kept) : 0;
+      const remove = deviceToo ? (spool as Spool)._take(kept) : undefined;
       const batch = kept.filter(allowed);
       if (!kept[0] && !queue[0]) break;
       if (!kept[0]) batch.push(...cut(queue, room));
       if (batch[0]) requeue(await post(batch));
       if (failures) spill();
-      if (remove) remove();
+      remove?.();
       if (failures) break;
     }
   };

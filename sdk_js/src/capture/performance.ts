@@ -37,6 +37,6 @@ export const capturePerformance = (report: Report): void => {
   document.readyState == "complete" ? loaded() : on("load", loaded, window);
   let told = 0;
   on("visibilitychange", () => {
-    if (document.hidden && !told++) report("web_vitals_measured", Object.fromEntries(Object.entries(vitals).map(([name, value]) => [name, Math.round(value * 1e3) / 1e3])));
+    if (document.hidden && !told++) report("web_vitals_measured", Object.fromEntries(Object.entries(vitals).map(([name, value]) => [name, +value.toFixed(3)])));
   });
 };

@@ -16,6 +16,6 @@ export const captureScroll = (report: Report): void => {
   };
   onNewPage(() => (reached = 0));
   on("scroll", () => {
-    waiting = waiting || setTimeout(measure, 100);
+    waiting ||= setTimeout(measure, 100);
   });
 };

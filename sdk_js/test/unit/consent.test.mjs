@@ -245,6 +245,59 @@ test("a signal that is not ready holds calls back without taking anything away",
   assert.equal(server.consents().length, 1);
 });
 
+test("a grant while a signal is not ready is told to the gateway once it holds", async () => {
+  const { client, entries, server, pass } = tab({ purposes: "analytics,marketing", notice: "2026-12" });
+  client.consent.signal("wait", { "*": null });
+  client.consent.grant();
+  client.consent.deny("marketing");
+  await pass(60_000);
+  const denied = { writeKey: "wk", action: "deny", purposes: ["marketing"], notice: "2026-12" };
+  assert.deepEqual(server.consents(), []);
+  assert.equal(entries.size, 0);
+  client.consent.signal("wait", {});
+  client.consent.signal("tcf", {});
+  await pass(60_000);
+  const [{ anonymousId, ...told }, ...more] = server.consents();
+  assert.deepEqual(told, { ...denied, action: "grant", purposes: ["analytics"] });
+  assert.equal(JSON.parse([...entries.values()][0]).a, anonymousId);
+  assert.deepEqual(more, []);
+});
+
+test("a grant that was taken back while a signal was not ready is never told", async () => {
+  const { client, server, pass } = tab();
+  client.consent.signal("wait", { "*": null });
+  client.consent.grant();
+  client.consent.withdraw();
+  client.consent.signal("wait", {});
+  await pass(60_000);
+  assert.deepEqual(server.consents(), []);
+});
+
+test("a choice while a signal is not ready leaves a visitor's ids to the grant that stands", async () => {
+  for (const choose of [(consent) => consent.grant(), (consent) => consent.deny("marketing")]) {
+    const first = granted();
+    first.client.identify("u1");
+    await first.pass(2_000);
+    const before = JSON.parse([...first.entries.values()][0]);
+    const { client, entries, pass } = tab({}, first);
+    client.consent.signal("wait", { "*": null });
+    choose(client.consent);
+    await pass(2_000);
+    client.consent.signal("wait", {});
+    await pass(2_000);
+    const { a, u } = JSON.parse([...entries.values()][0]);
+    assert.deepEqual({ a, u }, { a: before.a, u: before.u });
+  }
+});
+
+test("a denial of all while a signal is not ready takes the ids at once", async () => {
+  const first = granted();
+  const { client, entries } = tab({}, first);
+  client.consent.signal("wait", { "*": null });
+  client.consent.deny();
+  assert.equal(entries.size, 0);
+});
+
 test("defaults hold until an objection, which is then remembered without an id", async () => {
   const first = tab({ defaults: { analytics: true } });
   first.client.track("seen");
