@@ -79,4 +79,5 @@ def test_what_the_first_start_prints_works_and_the_next_start_reuses_it(run, her
         text = "\n".join(lines)
         assert "csy_" not in text
         assert re.search(r"Keys were made on \d{4}-\d\d-\d\d \d\d:\d\d UTC in data/control.db; 4 are valid.", text)
+        assert all(f"consentry {hint}" in text for hint in ("keys list", "keys create write", "snippet", "events"))
     assert len(run("events", "--json").json) == 2

@@ -83,4 +83,4 @@ def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None
     if secrets is not None:
         return first_start(url.rstrip("/"), secrets, invocation())
     with installation.control(settings) as store:
-        return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL)
+        return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL, invocation())

@@ -59,14 +59,16 @@ def first_start(url: str, secrets: Mapping[KeyKind, str], command: str = "consen
     ]
 
 
-def next_start(url: str, keys: Sequence[ApiKey], database: Path) -> list[str]:
-    """The lines of every later start."""
+def next_start(url: str, keys: Sequence[ApiKey], database: Path, command: str = "consentry") -> list[str]:
+    """The lines of every later start. `command` is how this program is called from here."""
     made = datetime.fromtimestamp(min(key.created_at for key in keys) / SECOND, UTC)
     active = sum(key.revoked_at is None for key in keys)
     summary = f"Keys were made on {made:%Y-%m-%d %H:%M} UTC in {database}; {active} are valid."
     return [
         f"Consentry takes events at {url}",
-        f"{summary} `consentry keys list` lists them, `consentry keys create write` makes another.",
+        f"{summary} `{command} keys list` lists them, `{command} keys create write` makes another.",
+        f"For a web page:   {command} snippet",
+        f"Read events back: {command} events",
         *addresses(url),
     ]
 
