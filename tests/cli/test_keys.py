@@ -31,6 +31,21 @@ def test_a_key_is_made_shown_once_and_listed_without_its_secret(run, installed, 
     assert len(run("keys", "list", "--json").json) == 5
 
 
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://shop.example:443", "https://shop.example"),
+        ("HTTP://Shop.example:80/", "http://shop.example"),
+        ("https://shop.example:80", "https://shop.example:80"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("https://Bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(run, installed, written, sent):
+    assert run("keys", "create", "write", "--origin", written, "--json").json["origins"] == [sent]
+
+
 def test_a_read_key_may_be_made_that_shows_no_small_group(run, installed, knows):
     made = run("keys", "create", "read", "--min-group-size", "5", "--json").json
     assert made["min_group_size"] == knows(made["secret"]).min_group_size == 5
@@ -69,6 +84,8 @@ def test_a_revoked_key_is_refused_and_stays_listed(run, installed, knows):
         (["create", "write", "--region", "mars"], 1, "There is no region mars; the regions are eu, us."),
         (["create", "write", "--origin", "shop.example"], 1, "is not an origin"),
         (["create", "write", "--origin", "https://shop.example/path"], 1, "is not an origin"),
+        (["create", "write", "--origin", "https://*.shop.example"], 1, "is not an origin"),
+        (["create", "write", "--origin", "https://shop.example:99999"], 1, "is not an origin"),
         (["create", "write", "--site", "My Shop"], 1, "is not a site name"),
         (["revoke", "key_x"], 1, "There is no key with this id. `consentry keys list` shows them."),
         (["revoke", "csy_write_mistyped"], 1, "is no valid one. `consentry keys list` shows the ids."),

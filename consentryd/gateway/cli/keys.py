@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
+import idna
 import typer
 from rich.table import Table
 
@@ -17,6 +19,10 @@ from consentryd.model.key import ApiKey, KeyKind
 from consentryd.storage.control import SECRET_PREFIX
 
 MAX_GROUP_SIZE: Final = 1_000
+MAX_PORT: Final = 65_535
+_ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^:/]+)(?::(?P<port>\d{1,5}))?/?", re.ASCII)
+_HOST: Final = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 app = typer.Typer(help="Make, list and revoke API keys.")
 
@@ -114,11 +120,22 @@ def _taken_for_an_id(key: ApiKey | None) -> str:
 
 
 def check_origin(text: str) -> str:
-    """An origin as browsers send it: scheme, host and port only. Raises `ConfigError`."""
-    scheme, _, rest = text.rstrip("/").partition("://")
-    if scheme not in {"http", "https"} or not rest or set(rest) & set("/?#@ "):
+    """An origin as browsers send it: scheme, host in ASCII, and the port unless it is the scheme's own. Raises `ConfigError`."""
+    origin = _ORIGIN.fullmatch(text.lower())
+    host = None if origin is None else _ascii_host(origin["host"])
+    if origin is None or host is None or int(origin["port"] or 0) > MAX_PORT:
         raise ConfigError(f"{text} is not an origin; write it like https://shop.example or http://127.0.0.1:3000.")
-    return f"{scheme}://{rest}".lower()
+    port = int(origin["port"] or _DEFAULT_PORTS[origin["scheme"]])
+    return f"{origin['scheme']}://{host}" + ("" if port == _DEFAULT_PORTS[origin["scheme"]] else f":{port}")
+
+
+def _ascii_host(host: str) -> str | None:
+    """None for what no host is called: browsers send no origin with a `*` in it."""
+    try:
+        host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
+    except ValueError:  # idna.IDNAError is one
+        return None
+    return host if _HOST.fullmatch(host) else None
 
 
 def described(key: ApiKey) -> dict[str, Any]:
