@@ -138,6 +138,18 @@ def test_a_region_can_be_named_and_must_exist(here, run):
     assert [row["region"] for row in stored(run)] == ["us"]
 
 
+def test_a_line_may_declare_its_region_which_holds_unless_another_is_named(here, run):
+    declared = lines(1, region="us", userId="ann") + lines(1, region="mars", userId="bob")
+    (here / "shop.jsonl").write_text(lines(1, userId="ann") + declared + lines(1, userId="cyd"), encoding="utf-8")
+    told = run("import", "shop.jsonl", "--json")
+    assert told.json[0]["outcomes"] == {"stored": 3, "rejected": 1}
+    assert told.json[0]["faults"] == [{"line": 3, "fault": "wrong_region"}]
+    assert sorted(row["region"] for row in stored(run)) == ["eu", "us", "us"]
+    (here / "shop.jsonl").write_text(lines(1, region="us", userId="dan"), encoding="utf-8")
+    assert run("import", "shop.jsonl", "--region", "eu").code == 0
+    assert sorted(row["region"] for row in stored(run)) == ["eu", "eu", "us", "us"]
+
+
 def test_a_file_that_is_not_there_is_an_error_before_anything_is_imported(here, run):
     (here / "shop.jsonl").write_text(lines(1), encoding="utf-8")
     told = run("import", "shop.jsonl", "missing.jsonl")

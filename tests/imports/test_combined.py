@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consentryd.gateway.imports.combined import CombinedReader
 from consentryd.gateway.imports.fingerprint import Fingerprint
-from consentryd.gateway.imports.line import Unread
+from consentryd.gateway.imports.line import Read, Unread
 from consentryd.model.event import RawEvent
 
 LINE = (
@@ -17,7 +17,8 @@ LINE = (
 
 
 def read(line: str | bytes) -> RawEvent | Unread:
-    return CombinedReader(Fingerprint(b"k" * 16)).read(line.encode() if isinstance(line, str) else line)
+    found = CombinedReader(Fingerprint(b"k" * 16)).read(line.encode() if isinstance(line, str) else line)
+    return found.event if isinstance(found, Read) else found
 
 
 def test_a_served_page_is_a_page_view_with_its_time_in_utc_and_nobody_named() -> None:

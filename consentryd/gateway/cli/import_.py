@@ -51,9 +51,9 @@ def import_(
 ) -> None:
     """Import event files or a web server's access logs, through the same pipeline as a server key's requests.
 
-    `jsonl` is one native event a line, with its consent in `context.consent`. `combined` is the access log of Apache and nginx, with or
-    without a virtual host in front: each page served is counted in the anonymous lane, because nobody in a log was asked; images,
-    scripts, redirects and errors are left out, bots dropped.
+    `jsonl` is one native event a line, with its consent in `context.consent` and, where it has one, its `region`. `combined` is the
+    access log of Apache and nginx, with or without a virtual host in front: each page served is counted in the anonymous lane, because
+    nobody in a log was asked; images, scripts, redirects and errors are left out, bots dropped.
 
     Can be broken off and repeated, also beside a running gateway: within `storage.dedup_days` an event that is there already is a
     `duplicate`. Lines that cannot be read or are refused are reported by their number, never by what stands there; then the exit code

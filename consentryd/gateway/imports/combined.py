@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from consentryd.gateway.imports.fingerprint import Fingerprint
-from consentryd.gateway.imports.line import Unread
+from consentryd.gateway.imports.line import Read, Unread
 from consentryd.model.event import RawEvent
 
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
@@ -44,7 +44,7 @@ class CombinedReader:
     def __init__(self, fingerprint: Fingerprint) -> None:
         self._fingerprint = fingerprint
 
-    def read(self, line: bytes) -> RawEvent | Unread:
+    def read(self, line: bytes) -> Read | Unread:
         found = _LINE.fullmatch(line.decode("utf-8", "backslashreplace"))
         if found is None:
             return Unread.MALFORMED
@@ -63,7 +63,7 @@ class CombinedReader:
             context["ip"] = address
         if agent and agent != "-":
             context["userAgent"] = _unescape(agent)
-        return RawEvent(type="page", event_id=self._fingerprint.of(line), timestamp=time, context=context)
+        return Read(RawEvent(type="page", event_id=self._fingerprint.of(line), timestamp=time, context=context))
 
 
 def is_page(method: str, target: str, status: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from consentryd.gateway.imports.combined import CombinedReader
 from consentryd.gateway.imports.fingerprint import Fingerprint
 from consentryd.gateway.imports.jsonl import JsonlReader
-from consentryd.gateway.imports.line import LineReader, Unread
+from consentryd.gateway.imports.line import LineReader, Read, Unread
 from consentryd.gateway.imports.source import Source
 from consentryd.gateway.intake import Intake
 from consentryd.model.client import UNKNOWN_CLIENT
@@ -83,17 +83,17 @@ class Importer:
     async def run(self, source: Source, progress: Callable[[int], None] = lambda _: None) -> Summary:
         """Import everything; `progress` is told the bytes of the file done. Raises `Unavailable` when the store stays away."""
         summary = Summary()
-        batch: list[tuple[int, RawEvent]] = []
+        batch: list[tuple[int, Read]] = []
         longest = size = 0
         for number, line in source.lines():
             summary.lines += 1
-            event = Unread.MALFORMED if line is None else self._read(line)
-            if isinstance(event, RawEvent):
-                batch.append((number, event))
+            read = Unread.MALFORMED if line is None else self._read(line)
+            if isinstance(read, Read):
+                batch.append((number, read))
                 longest = max(longest, len(line or b""))
                 size += len(line or b"")
             else:
-                _count_unread(summary, number, event)
+                _count_unread(summary, number, read)
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 await self._send(batch, longest, summary)
                 batch, longest, size = [], 0, 0
@@ -103,23 +103,31 @@ class Importer:
         progress(source.position)
         return summary
 
-    def _read(self, line: bytes) -> RawEvent | Unread:
+    def _read(self, line: bytes) -> Read | Unread:
         """By the reader of the file, which the first line that one can read decides: a file may begin within a line."""
         if self._chosen is not None:
             return self._chosen.read(line)
         reader = (JsonlReader if line.startswith((b"{", b"[")) else CombinedReader)(self._fingerprint)
-        event = reader.read(line)
-        if event is not Unread.MALFORMED:
+        read = reader.read(line)
+        if read is not Unread.MALFORMED:
             self._chosen = reader
-        return event
+        return read
 
-    async def _send(self, batch: list[tuple[int, RawEvent]], longest: int, summary: Summary) -> None:
+    async def _send(self, batch: list[tuple[int, Read]], longest: int, summary: Summary) -> None:
+        """Events with a region go first: of people whom no store knows they tell where they live."""
+        by_region: dict[str | None, list[tuple[int, RawEvent]]] = {}
+        for number, (event, region) in batch:
+            by_region.setdefault(region, []).append((number, event))
+        for region in sorted(by_region, key=lambda region: region is None):
+            await self._send_declared(region, by_region[region], longest, summary)
+
+    async def _send_declared(self, region: str | None, batch: list[tuple[int, RawEvent]], longest: int, summary: Summary) -> None:
         for attempt in range(ATTEMPTS):
             if not batch:
                 return
             if attempt:
                 await self._sleep(PAUSE_S)
-            results = await self._collect([event for _, event in batch], longest)
+            results = await self._collect(region, [event for _, event in batch], longest)
             again = []
             for entry, result in zip(batch, results, strict=True):
                 if result.outcome is Outcome.RETRY:
@@ -130,9 +138,9 @@ class Importer:
         if batch:
             raise Unavailable("store_unavailable", GIVEN_UP)
 
-    async def _collect(self, events: list[RawEvent], longest: int) -> Iterable[Result]:
+    async def _collect(self, region: str | None, events: list[RawEvent], longest: int) -> Iterable[Result]:
         """One attempt; if it fails as a whole, every event is to be tried again."""
-        intake = Intake(self._key, self._clock.now(), UNKNOWN_CLIENT, size=longest)
+        intake = Intake(self._key, self._clock.now(), UNKNOWN_CLIENT, region=region, size=longest)
         try:
             return await self._collector.collect(intake, events)
         except Misdirected:

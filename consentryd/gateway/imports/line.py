@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from consentryd.model.event import RawEvent
 
@@ -15,7 +15,14 @@ class Unread(StrEnum):
     NOT_A_PAGE = "not_a_page"
 
 
+class Read(NamedTuple):
+    """An event, and the region that its line declares, unchecked; None if it declares none."""
+
+    event: RawEvent
+    region: str | None = None
+
+
 class LineReader(Protocol):
-    def read(self, line: bytes) -> RawEvent | Unread:
+    def read(self, line: bytes) -> Read | Unread:
         """The event of a line without its line end. Lines are read in their order."""
         ...
