@@ -50,6 +50,10 @@ def test_a_served_page_is_a_page_view_with_its_time_in_utc_and_nobody_named() ->
         (" HTTP/1.1", " HTTP/2.0", {"ip": "192.0.2.7"}),
         ("/p/mug?utm_source=x", "/p/v1.2/mug", {"page": {"url": "/p/v1.2/mug", "referrer": "https://example.org/a"}}),
         ("/p/mug?utm_source=x", "/p?file=a.png", {"ip": "192.0.2.7"}),
+        ("/p/mug?utm_source=x", r"/caf\xc3\xa9?a=\x22b", {"page": {"url": '/café?a="b'}}),
+        ("/p/mug?utm_source=x", r"/caf\xe9", {"page": {"url": "/café"}}),
+        ("/p/mug?utm_source=x", "//other.example/p", {"page": {"url": "/other.example/p"}}),
+        ("https://example.org/a", r"https://b\xc3\xbccher.example/", {"page": {"referrer": "https://bücher.example/"}}),
     ],
 )
 def test_the_formats_that_servers_really_write_are_understood(before: str, after: str, expected: dict) -> None:

@@ -28,7 +28,7 @@ _LINE: Final = re.compile(
 _REQUEST: Final = re.compile(r"([A-Z]{3,10}) (\S{1,8192})(?: HTTP/\d(?:\.\d)?)?")
 _TIME: Final = re.compile(r"(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_ESCAPE: Final = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)")
+_ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 
 #: Endings of what pages are made of, and of files that only programs ask for.
 ASSETS: Final = (
@@ -53,9 +53,10 @@ class CombinedReader:
         if time is None:
             return Unread.MALFORMED
         asked = _REQUEST.fullmatch(request)
-        if asked is None or not is_page(asked[1], asked[2], status):
+        target = "" if asked is None else _unescape(asked[2])
+        if asked is None or not is_page(asked[1], target, status):
             return Unread.NOT_A_PAGE
-        page = {"url": f"https://{host}{asked[2]}" if host and asked[2].startswith("/") else asked[2]}
+        page = {"url": _url(host, target)}
         if referrer and referrer != "-":
             page["referrer"] = _unescape(referrer)
         context: dict[str, Any] = {"page": page}
@@ -77,6 +78,13 @@ def is_page(method: str, target: str, status: str) -> bool:
     return name.rpartition(".")[2].lower() not in ASSETS if "." in name else True
 
 
+def _url(host: str | None, target: str) -> str:
+    """Two slashes in front are no host: it is this server that was asked."""
+    if not target.startswith("/"):
+        return target
+    return f"https://{host}{target}" if host else "/" + target.lstrip("/")
+
+
 @lru_cache(maxsize=4096)
 def _read_time(text: str) -> str | None:
     """ISO 8601 of the log's time; None if it is none."""
@@ -96,7 +104,11 @@ def _read_time(text: str) -> str | None:
 
 
 def _unescape(text: str) -> str:
-    """The text behind the escapes that Apache and nginx write for quotes, backslashes and control characters."""
+    """The text behind the escapes that Apache and nginx write for quotes, backslashes, control characters and bytes beyond ASCII."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(lambda found: chr(int(found[1][1:], 16)) if found[1][0] == "x" and len(found[1]) > 1 else found[1], text)
+    raw = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()) if found[1] else found[2], text.encode())
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
