@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -91,6 +92,16 @@ def _network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network), Field(description="address or network such as `10.0.0.0/8`")]
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone), Field(description="IANA time zone such as `Europe/Berlin`")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO currency code such as `EUR`")]
 
 
 class Section(BaseModel):
@@ -315,12 +326,12 @@ PropertyName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\
 
 
 class Analytics(Section):
-    timezone: str = Field("UTC", description="The IANA time zone of queries that name none.")
+    timezone: TimeZone = Field("UTC", description="The time zone of queries that name none.")
     week_start: int = Field(1, ge=1, le=7, description="The day weeks begin on, 1 Monday to 7 Sunday.")
     purposes: list[str] = Field(
         default=["analytics"], min_length=1, description="Purposes whose events queries may see; all others never enter one."
     )
-    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="The currency that revenue is reported in.")
+    currency: Currency = Field("EUR", description="The currency that revenue is reported in.")
     rates: Path | None = Field(
         None, description="A CSV file with the columns `day`, `currency`, `rate` (units of `currency` above for one of it)."
     )

@@ -6,8 +6,9 @@ import json
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
@@ -21,10 +22,14 @@ NAMED: Final = "NAME"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `path` is its way from the top, with `NAME` where the operator chooses a name (of a region, of a site)."""
+    """One setting. `path` is its way from the top, with `NAME` where the operator chooses a name (of a region, of a site).
+
+    `written` is the annotation as it stands in the model: `field` has lost the words that describe its type.
+    """
 
     path: tuple[str, ...]
     field: FieldInfo
+    written: Any
 
     @property
     def key(self) -> str:
@@ -55,7 +60,7 @@ class Setting:
     @property
     def allowed(self) -> str:
         """In words, from the same annotation that validates it."""
-        kinds = [kind for kind in _members(self.field.annotation) if kind is not type(None)]
+        kinds = [kind for kind in _members(self.written) if kind is not type(None)]
         bounds = [*filter(None, map(_bound, self.field.metadata))]
         return ", ".join([*map(_words, kinds), *bounds])
 
@@ -90,7 +95,7 @@ class Row:
 
     def allowed(self, name: str) -> str:
         field = self.model.model_fields.get(name)
-        return name if field is None else Setting((*self.path, name), field).allowed
+        return name if field is None else Setting((*self.path, name), field, _written(self.model)[name]).allowed
 
 
 def rows(model: type[BaseModel] = Settings) -> list[Row]:
@@ -119,9 +124,14 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setting]:
         here = (*path, name)
         inner = section_of(field)
         if inner is None:
-            yield Setting(here, field)
+            yield Setting(here, field, _written(model)[name])
         else:
             yield from _walk(inner, here if get_origin(field.annotation) is not dict else (*here, NAMED))
+
+
+@cache
+def _written(model: type[BaseModel]) -> dict[str, Any]:
+    return get_type_hints(model, include_extras=True)
 
 
 def name_of(table: str, model: type[BaseModel] = Settings) -> str:
@@ -161,7 +171,7 @@ def _words(kind: Any) -> str:
         return f"table of {_words(name)} to {_words(value)}"
     if get_origin(kind) is Annotated:
         described = (part.description for part in kind.__metadata__ if isinstance(part, FieldInfo))
-        return next(filter(None, described))
+        return next(filter(None, described), None) or _words(get_args(kind)[0])
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "table"
     return _WORDS.get(kind) or str(getattr(kind, "__name__", kind))

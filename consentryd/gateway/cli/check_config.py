@@ -54,12 +54,13 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
 
 def check_contents(settings: Settings) -> None:
     """What settings point at: files and folders that exist, a policy, rules, plans, a country database and an OpenDSR certificate that
-    load, keys of subject tokens, a source of the master key.
+    load, currency rates, keys of subject tokens, a source of the master key.
 
     Raises `ConfigError` with a line for each mistake.
     """
-    from consentryd.rights.opendsr import load_processor  # noqa: PLC0415 -- half a second that --help need not wait
-    from consentryd.rights.token import check_tokens  # noqa: PLC0415
+    from consentryd.analytics.currency import load_rates  # noqa: PLC0415 -- half a second that --help need not wait
+    from consentryd.rights.opendsr import load_processor  # noqa: PLC0415 -- the same
+    from consentryd.rights.token import check_tokens  # noqa: PLC0415 -- the same
 
     mistakes = [
         f"{key}: {path} does not exist"
@@ -77,6 +78,7 @@ def check_contents(settings: Settings) -> None:
         checks += [
             lambda: TrackingPlans(settings),
             lambda: _open_countries(settings),
+            lambda: load_rates(settings.analytics.currency, settings.analytics.rates),
             lambda: load_processor(settings.rights),
         ]
     for check in checks:
