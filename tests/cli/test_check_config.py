@@ -18,6 +18,14 @@ def test_what_differs_is_shown_with_its_value(run, here, installed, monkeypatch)
     assert run("check-config", "--json").json["server"]["port"] == 9001
 
 
+def test_another_data_directory_is_a_difference(run, here, installed):
+    (here / "consentry.toml").write_text('[storage]\ndata_dir = "elsewhere"\n')
+    told = run("check-config", "--config", str(here / "consentry.toml"))
+    assert f"storage.data_dir  {here / 'elsewhere'}" in told.out
+    (here / "consentry.toml").write_text('[storage]\ndata_dir = "data"\n')
+    assert "All settings have their defaults." in run("check-config", "--config", str(here / "consentry.toml")).out
+
+
 def test_every_mistake_is_a_line(run, here):
     (here / "consentry.toml").write_text("[server]\nprot = 1\nport = 'S3CRET'\n")
     told = run("check-config")

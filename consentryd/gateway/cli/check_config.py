@@ -42,8 +42,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     if as_json:
         show_json(settings.model_dump(mode="json"))
         return
-    changed = dict(differences(settings.model_dump(mode="json"), Settings().model_dump(mode="json")))
-    changed.pop("storage.data_dir", None)
+    defaults = Settings().model_dump(mode="json")
+    defaults["storage"]["data_dir"] = str(config.parent / defaults["storage"]["data_dir"])
+    changed = dict(differences(settings.model_dump(mode="json"), defaults))
     say(f"{config} is valid. {'These settings differ from their defaults:' if changed else 'All settings have their defaults.'}")
     if changed:
         table = Table("setting", "value", box=None)
