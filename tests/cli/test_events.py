@@ -364,6 +364,16 @@ def test_a_log_that_nobody_seals_is_doubtful(run, here, store):
     assert {row["check"]: row["state"] for row in run("doctor", "--json").json}["eu database"] == "warn"
 
 
+def test_a_region_with_data_that_the_settings_do_not_have_is_doubtful(run, here, store):
+    store("eu")
+    store("us")
+    (here / "consentry.toml").write_text('[regions.eu]\ncountries = ["*"]\n')
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert "eu settings" not in findings
+    assert findings["us settings"]["state"] == "warn"
+    assert "no question, retention or erasure" in findings["us settings"]["detail"]
+
+
 def test_without_a_key_that_sends_it_warns(run, installed):
     for key in run("keys", "list", "--json").json:
         run("keys", "revoke", key["id"])

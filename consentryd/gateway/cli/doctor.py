@@ -37,6 +37,7 @@ from consentryd.storage.signing import SigningKeys, path_of
 #: No clock is right that is before this program was written.
 WRITTEN: Final = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * SECOND
 LATE_SEALS: Final = 3
+FORGOTTEN: Final = "no question, retention or erasure comes to it. Name it in the settings again, or move it away."
 PLENTY: Final = 4  # times the free disk below which events are refused
 
 
@@ -62,7 +63,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check an installation: settings, keys, disk, clock, and each region's keys, database and lake.
+    """Check an installation: settings, keys, disk, clock, each region's keys, database and lake, and whether the settings forgot one.
 
     Of the lake's files only the sizes are looked at: with `--deep` what they hold.
 
@@ -93,6 +94,8 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
         yield _guarded(f"{region.name} keys", partial(_region_keys, settings, region))
         yield _guarded(f"{region.name} database", partial(_database, settings, region, now))
         yield _guarded(f"{region.name} lake", partial(_lake, region, deep=deep))
+    for region in installation.strange_regions(settings):
+        yield Finding(f"{region.name} settings", State.WARN, f"not a region there, but {region.root} holds data: {FORGOTTEN}")
 
 
 def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:

@@ -85,6 +85,12 @@ def regions(settings: Settings) -> list[RegionFolder]:
     return [folder for folder in folders if folder.database.exists()]
 
 
+def strange_regions(settings: Settings) -> list[RegionFolder]:
+    """Those that the settings do not have although something is stored of them."""
+    folders = [RegionFolder(path.parent.name, path.parent) for path in sorted(settings.storage.data_dir.glob("*/region.db"))]
+    return [folder for folder in folders if folder.name not in settings.regions]
+
+
 def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:
     """A new settings file, data directory and four keys; their secrets. Raises `ConfigError` where something exists."""
     if config.exists():
