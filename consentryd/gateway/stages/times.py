@@ -16,6 +16,8 @@ LEAST_SKEW: Final = 5 * SECOND
 #: Times outside of these are no date in some zone: the lake could not take them, whatever the settings let in.
 _FIRST: Final = micros_of(datetime(1, 1, 3, tzinfo=UTC))
 _LAST: Final = micros_of(datetime(9999, 12, 29, tzinfo=UTC))
+#: Of more digits Python makes a day and a time of day with a digit between them: a Unix time as text would be one of long ago.
+_DIGITS_OF_A_DAY: Final = len("20261231")
 
 
 def read_time(value: Any) -> int | None:
@@ -28,6 +30,8 @@ def read_time(value: Any) -> int | None:
 
 
 def _from_text(value: str) -> int | None:
+    if len(value) > _DIGITS_OF_A_DAY and value.isdigit():
+        return None
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
