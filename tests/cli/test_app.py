@@ -49,6 +49,7 @@ def test_version(run):
         ["--nonsense"],
         ["serve", "--port", "many"],
         ["serve", "--port", "80000"],
+        ["serve", "--workers", "65"],
         ["serve", "--workers", "0"],
         ["keys", "list", "extra"],
     ],
@@ -72,6 +73,7 @@ def test_it_runs_as_a_module_and_a_failure_shows_no_traceback(here):
 
 def test_an_option_out_of_range_is_named_as_it_was_given(run, installed):
     assert "--port" in run("serve", "--port", "80000").err
+    assert "--workers" in run("serve", "--workers", "65").err
 
 
 def test_a_first_start_makes_no_keys_under_settings_that_stop_it(run, here):

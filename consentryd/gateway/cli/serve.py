@@ -19,13 +19,16 @@ from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
 MAX_PORT: Final = 65_535
+MAX_WORKERS: Final = 64
 
 
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of `server.host`.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=MAX_PORT, help="Port to listen on, instead of `server.port`.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes on one port, instead of `server.workers`.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=MAX_WORKERS, help="Processes on one port, instead of `server.workers`.")
+    ] = None,
     regions: Annotated[
         str | None, typer.Option(help="Serve only these regions, with commas: `eu,us`. Events of others are refused (421).")
     ] = None,
