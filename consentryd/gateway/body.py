@@ -54,8 +54,8 @@ ARRIVING: Final = Room(64 * 1024 * 1024)
 
 
 async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
-    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `BadRequest` for a body that does not
-    come; `Unavailable` while too many are coming."""
+    """The body as sent, at most `limit` bytes, within `timeout_s`. Raises `TooLarge`; `Unavailable` for one that comes too slowly, which
+    may be as good as any, and while too many are coming; `BadRequest` for one that breaks off."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     content = request.content
@@ -66,7 +66,7 @@ async def read(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
             async with asyncio.timeout(timeout_s):
                 body = await _read_chunks(content, limit)
         except TimeoutError:
-            raise BadRequest("bad_body", "The request body did not arrive in time.") from None
+            raise Unavailable("body_too_slow", "The request body did not arrive in time.") from None
         except ConnectionError:  # for the log: nobody is there to read it
             raise BadRequest("bad_body", "The request body did not arrive.") from None
     if len(body) > limit:

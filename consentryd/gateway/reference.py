@@ -46,7 +46,11 @@ _STATUSES: Final = (
     ),
     (422, "`invalid`", "It can be read, but not accepted as it is; the message says why."),
     (429, "`rate_limited`", "Come back after `Retry-After` seconds."),
-    (503, "`store_unavailable`, `overloaded`, `not_ready`", "Nothing was kept. Come back after `Retry-After` seconds."),
+    (
+        503,
+        "`store_unavailable`, `overloaded`, `body_too_slow`, `not_ready`",
+        "Nothing was kept. Come back after `Retry-After` seconds.",
+    ),
     (
         503,
         "`keys_unavailable`",

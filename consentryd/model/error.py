@@ -12,7 +12,7 @@
       Misdirected 421    wrong_region, unknown_region
       Unprocessable 422  invalid
       RateLimited 429    rate_limited
-      Unavailable 503    store_unavailable, overloaded, not_ready, keys_unavailable
+      Unavailable 503    store_unavailable, overloaded, body_too_slow, not_ready, keys_unavailable
 
 Texts never repeat what the client sent.
 """

@@ -139,11 +139,13 @@ async def test_a_head_that_trickles_in_is_cut_off(first: bytes) -> None:
         assert said.count(b"HTTP/1.1") == first.count(b"GET")
 
 
-async def test_a_body_that_trickles_in_is_answered_and_cut_off() -> None:
+async def test_a_body_that_trickles_in_is_cut_off_and_may_be_sent_again() -> None:
     head = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: write\r\nContent-Length: 100000\r\n\r\n{"
     async with running(settings_of(server={"body_timeout_s": 0.4})) as gateway:
         said, took = await dribble(gateway, head, b" ", 6.0)
-        assert said.startswith(b"HTTP/1.1 400")
+        assert said.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After: 2" in said
+        assert b"body_too_slow" in said
         assert took < 5.0
 
 
