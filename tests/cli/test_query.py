@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -46,6 +48,14 @@ def test_a_query_is_answered_in_a_process_of_its_own(filled):
     done = subprocess.run(command, cwd=filled, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["series"][0]["total"] == 40
+
+
+def test_a_query_may_come_through_a_pipe(filled, run):
+    os.mkfifo(filled / "pipe")
+    writer = threading.Thread(target=(filled / "pipe").write_text, args=(json.dumps(TRENDS),), daemon=True)
+    writer.start()
+    assert run("query", "pipe", "--format", "json").json["series"][0]["total"] == 40
+    writer.join(10)
 
 
 def test_a_saved_query_is_asked_by_its_name(filled, run):

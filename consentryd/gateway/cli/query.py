@@ -240,8 +240,9 @@ def _cell(value: Any) -> str:
 def _read(question: str, settings: Settings, site: str) -> bytes:
     if question == "-":
         return sys.stdin.buffer.read()
-    if Path(question).is_file():
-        return Path(question).read_bytes()
+    path = Path(question)
+    if path.exists() and not path.is_dir():  # a pipe will do: `consentry query <(...)`
+        return path.read_bytes()
     with closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())) as store:
         for saved in [*store.all(site, "query"), *store.all(site, "funnel")]:
             if question in {saved.name, saved.id}:
