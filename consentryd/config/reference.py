@@ -18,7 +18,8 @@ Consentry reads `consentry.toml` from the working directory, or the file that `-
 
 Every setting can be overridden by an environment variable, named in the tables below. In a variable a list is written as JSON or with
 commas, a table such as `CONSENTRY_REGIONS` as JSON; an empty text unsets a setting that may be unset. `NAME` stands for the name of a
-region or site in capitals, with `_` for dashes and dots: `CONSENTRY_REGIONS_EU_ENDPOINT`.
+region or site in capitals, with `_` for dashes and dots: `CONSENTRY_REGIONS_EU_ENDPOINT`. Where the file has no such name, `_` stands for
+a dash: a site with a dot in its name needs a table of its own there, such as `[sites."shop.example"]`, before variables are of it.
 
 An unknown setting, in the file or in a `CONSENTRY_` variable, is an error that names the nearest known one; a wrong value is an error
 that says what is allowed. `consentry check-config` checks without starting anything.
