@@ -17,6 +17,14 @@ def test_the_element_names_version_hash_and_a_placeholder(run, installed):
     assert "placeholder" in told.err
 
 
+@pytest.mark.parametrize("url", ["events.example", "ftp://events.example", "//events.example", "https://events.example:port", ""])
+def test_what_is_no_address_is_refused_and_makes_no_key(run, installed, url):
+    told = run("snippet", "--url", url, "--site", "blog")
+    assert (told.code, told.out) == (1, "")
+    assert "--url must be an address such as `https://events.example.com`." in told.err
+    assert run("keys", "list", "--site", "blog", "--json").json == []
+
+
 def test_a_key_that_is_valid_is_put_in(run, installed):
     told = run("snippet", "--key", installed["write_key"])
     assert f'data-key="{installed["write_key"]}"' in told.out

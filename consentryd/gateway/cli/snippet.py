@@ -6,8 +6,9 @@ from html import escape
 from typing import Annotated, Final
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
-from consentryd.config.settings import Settings
+from consentryd.config.settings import Settings, Url
 from consentryd.gateway import sdk
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import complain, say, show_json
@@ -33,7 +34,7 @@ def snippet(
     Without `--key` or `--site` a placeholder stands for the key, since keys cannot be shown again.
     """
     settings = installation.load(config)
-    address = (url or _address(settings)).rstrip("/")
+    address = (_address(settings) if url is None else _checked(url)).rstrip("/")
     secret = _secret(settings, site, key)
     script = f"{address}/sdk/{sdk.VERSION}.js"
     element = html(script, sdk.integrity("sdk.js"), secret)
@@ -47,6 +48,14 @@ def snippet(
 
 def html(script: str, integrity: str, secret: str) -> str:
     return f'<script async src="{escape(script)}" integrity="{integrity}" crossorigin="anonymous" data-key="{escape(secret)}"></script>'
+
+
+def _checked(url: str) -> str:
+    """Raises `ConfigError` for what a page would look for on its own host."""
+    try:
+        return TypeAdapter(Url).validate_python(url)
+    except ValidationError:
+        raise ConfigError("--url must be an address such as `https://events.example.com`.") from None
 
 
 def _address(settings: Settings) -> str:
