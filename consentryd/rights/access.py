@@ -29,7 +29,7 @@ from consentryd.privacy.seal import Place, unseal
 from consentryd.rights.office import Office
 from consentryd.storage import person as people
 from consentryd.storage.choice import read_choices
-from consentryd.storage.ledger import Ledger, iso
+from consentryd.storage.ledger import Entry, Ledger, iso
 from consentryd.storage.member import spells_of
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -152,7 +152,7 @@ class Collector:
                 for subject in person.subjects
                 for choice in read_choices(connection, subject)
             ],
-            "receipts": self._receipts(book, person, sites[0]),
+            "receipts": self._receipts(book, person),
             "requests": self._requests(book, person, row),
             "cohorts": self._cohorts(book, person),
             "uses": people.uses(connection, person),
@@ -175,14 +175,22 @@ class Collector:
     def _days(self, site: str, purpose: str | None) -> int:
         return days_of(self.settings, self.office.name, site, Lane.CONSENTED, purpose)
 
-    def _receipts(self, book: Casebook, person: Person, site: str) -> list[dict[str, Any]]:
+    def _receipts(self, book: Casebook, person: Person) -> list[dict[str, Any]]:
         ledger, signer = Ledger(book.connection), self.office.signing.signer()
         entries = [(ledger.entry(number), nonce) for number, nonce in people.consent_entries(book.connection, person)]
         if not entries:
             return []
         checkpoint, size = ledger.checkpoint(signer), ledger.size
-        settings = self.settings
-        terms = Terms(
+        return [
+            issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), self._terms_of(entry), signer)
+            for entry, nonce in entries
+            if entry is not None
+        ]
+
+    def _terms_of(self, entry: Entry) -> Terms:
+        """Those of the site where the choice was made."""
+        site, settings = orjson.loads(entry.body)["site"], self.settings
+        return Terms(
             self.office.name,
             self.policy.purposes,
             settings.consent.controller or site,
@@ -190,11 +198,6 @@ class Collector:
             partial(self._days, site),
             settings.rights.recipients,
         )
-        return [
-            issue(entry, nonce, Proof(checkpoint, ledger.inclusion(entry.number, size)), terms, signer)
-            for entry, nonce in entries
-            if entry is not None
-        ]
 
     def _cohorts(self, book: Casebook, person: Person) -> list[dict[str, Any]]:
         """The groups that the person was counted among, and when."""

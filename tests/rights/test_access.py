@@ -117,6 +117,19 @@ async def test_it_tells_how_long_each_purpose_is_kept_here(tmp_path: Path) -> No
             assert (purpose["retention_period"], purpose["recipient_third_parties"]) == ("P90D", ["Mail Ltd"])
 
 
+async def test_a_receipt_tells_the_terms_of_the_site_where_the_choice_was_made(tmp_path: Path) -> None:
+    with opened(tmp_path / "data", sites={"blog": {}, "shop": {"retention": {"purposes": {"analytics": 90}}}}) as estate:
+        statement = Statement("shop", "server", (Identity(IdentityKind.USER_ID, "ann"),), {"analytics": ChoiceState.GRANTED})
+        await estate.house.proving.desk.record("eu", statement)
+        caller = Caller("command line", ("blog", "shop"))
+        request = estate.ask("access", caller=caller, user_id="ann")["id"]
+        assert estate.runner().run() == {}
+        told = {each["region"]: each for each in json.loads(fetched(estate, request).read("about-you.json"))}
+        [receipt] = told["eu"]["receipts"]
+        assert [party["party_name"] for party in receipt["party_identification"]] == ["shop"]
+        assert [purpose["retention_period"] for purpose in receipt["pii_processing"]["purposes"]] == ["P90D"]
+
+
 async def test_an_export_is_encrypted_until_it_is_fetched_and_gone_when_it_expires(estate: Estate) -> None:
     await estate.send(estate.event("ann", properties={"n": "distinctive-value"}))
     request = estate.ask("access", user_id="ann")["id"]
