@@ -50,14 +50,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return _run
 
 
-def fill(*events: dict[str, Any]) -> None:
+def fill(*events: dict[str, Any], key: ApiKey = KEY) -> None:
     """Store events in the installation at hand."""
     settings, clock = load_settings(Path("consentry.toml"), {"CONSENTRY_STORAGE_MIN_FREE_BYTES": "0"}), SystemClock()
     stores = open_stores(settings, None, clock)
     try:
         house = House(settings, stores, clock)
         items = [read_event({"type": "track", "event": "Bought", "context": GRANT, **event}, None) for event in events]
-        results = asyncio.run(house.collector.collect(Intake(KEY, clock.now(), Client(country="DE")), items))
+        results = asyncio.run(house.collector.collect(Intake(key, clock.now(), Client(country="DE")), items))
         assert {str(result.outcome) for result in results} == {"stored"}
         house.close()
     finally:
@@ -79,6 +79,20 @@ def test_erase_prints_proof_that_verify_accepts_and_anybody_elses_id_does_not_fi
     Path("proof.json").write_text(Path("proof.json").read_text().replace('"subjects": 1', '"subjects": 2'))
     refused = run("privacy", "verify", "proof.json")
     assert (refused.code, "Not genuine" in refused.err) == (1, True)
+
+
+def test_all_sites_are_those_without_a_key_too_and_a_misspelt_one_is_refused(run) -> None:
+    fill({"userId": "42"})
+    fill({"userId": "42"}, key=KEY._replace(site="blog"))
+    refused = run("privacy", "erase", "--user-id", "42", "--site", "blgo")
+    assert (refused.code, "there are blog, default" in refused.err) == (1, True), refused
+    assert run("seal").code == 0
+    fill({"userId": "42"}, key=KEY._replace(site="forum"))
+    told = run("privacy", "erase", "--user-id", "42", "--json").json
+    assert told["sites"] == ["default", "blog", "forum"]
+    assert sum(each["erasure"]["stores"]["events"]["before"] for each in told["certificates"]) == 3
+    assert run("events", "--json").json == []
+    assert [each["sites"] for each in run("privacy", "requests", "--json").json] == [["default", "blog", "forum"]]
 
 
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:

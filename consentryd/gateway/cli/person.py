@@ -78,9 +78,7 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bur
     from consentryd.rights.runner import Runner  # noqa: PLC0415
 
     root, clock = settings.storage.data_dir, SystemClock()
-    with installation.control(settings) as store:
-        keys_made = store.keys()
-    known = tuple(dict.fromkeys(key.site for key in keys_made))
+    named_sites = choose_sites(settings, sites)
     master = load_master(settings.keys.master, root, os.environ)
     keys = {folder.name: open_region_keys(root, folder.name, master) for folder in installation.regions(settings)}
     if not keys:
@@ -88,12 +86,30 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bur
     policy, offices = Policy(settings.consent), open_offices(root, keys, clock)
     rules = load_rules(settings.privacy.rules)
     scrubbers = {name: Scrubber(rules, each.property, name, settings.privacy) for name, each in keys.items()}
-    caller = Caller(OPERATOR, tuple(sites) if sites else known)
+    caller = Caller(OPERATOR, named_sites)
     desk = Desk(settings, policy, offices, clock)
     try:
         yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
     finally:
         desk.close()
+
+
+def choose_sites(settings: Settings, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The sites given, or all there are: those with a key or settings, and those of which something is stored all the same.
+
+    Raises `ConfigError` for one that is none of them: its name is misspelt.
+    """
+    from consentryd.storage.site import stored_sites  # noqa: PLC0415 -- loads Arrow
+
+    with installation.control(settings) as store:
+        keys = store.keys()
+    known = dict.fromkeys([*(key.site for key in keys), *settings.sites])
+    if not given or not set(given) <= known.keys():
+        for folder in installation.regions(settings):
+            known |= dict.fromkeys(sorted(stored_sites(folder.root)))
+    if unknown := [site for site in given or () if site not in known]:
+        raise ConfigError(f"Nothing is stored of a site {unknown[0]}; there are {', '.join(sorted(known))}.")
+    return tuple(given or known)
 
 
 def named(

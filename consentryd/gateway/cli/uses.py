@@ -11,7 +11,7 @@ from rich.table import Table
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
-from consentryd.gateway.cli.person import SitesOption
+from consentryd.gateway.cli.person import SitesOption, choose_sites
 from consentryd.model.clock import SystemClock
 
 
@@ -33,7 +33,7 @@ def uses(
     settings = installation.load(config)
     with installation.control(settings) as store:
         keys = store.keys()
-    sites = site or list(dict.fromkeys(key.site for key in keys))
+    sites = choose_sites(settings, site)
     regions = {folder.name: folder.root for folder in installation.regions(settings)}
     page = UsageRecord(regions, SystemClock(), lambda: secrets.token_hex(32)).page(sites, limit, before)
     if as_json:
