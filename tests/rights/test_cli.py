@@ -95,6 +95,17 @@ def test_all_sites_are_those_without_a_key_too_and_a_misspelt_one_is_refused(run
     assert [each["sites"] for each in run("privacy", "requests", "--json").json] == [["default", "blog", "forum"]]
 
 
+def test_what_could_not_be_written_down_is_not_done(run) -> None:
+    fill({"userId": "42"})
+    Path("there.zip").write_bytes(b"another's")
+    for command, path in (("erase", "nowhere/proof.json"), ("export", "nowhere/person.zip"), ("export", "there.zip")):
+        told = run("privacy", command, "--user-id", "42", "-o", path)
+        assert (told.code, told.out, path in told.err) == (1, "", True)
+    assert run("privacy", "requests", "--json").json == []
+    assert len(run("events", "--json").json) == 1
+    assert Path("there.zip").read_bytes() == b"another's"
+
+
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
     fill({"userId": "42"}, {"anonymousId": "a-1"})
     told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")

@@ -57,6 +57,8 @@ def erase(
     For example `consentry privacy erase --user-id 42`. All options that name somebody are about one person; the gateway may run meanwhile.
     If this command is killed, the erasure is finished by the gateway or by the next run.
     """
+    if output is not None:
+        _check_writable(output)
     with open_bureau(installation.load(config), site) as bureau:
         each = _people(named(user_id, anonymous_id, email, hashed=hashed), file)
         extra = {"reason": reason, **({"block": block.value} if block else {})}
@@ -66,13 +68,13 @@ def erase(
         done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
     nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
     told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
-    if output is not None:
-        output.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     if as_json:
         show_json(told if file is not None else told[0])
     else:
         for request in told:
             _say_erasure(request)
+    if output is not None:
+        output.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     if any(request["status"] != RequestStatus.COMPLETED for request in told):
         raise typer.Exit(1)
 
@@ -91,6 +93,7 @@ def export(
 
     For example `consentry privacy export --user-id 42 -o person.zip`. The file is in the clear: hand it to the person, then delete it.
     """
+    _check_writable(output, new=True)
     with open_bureau(installation.load(config), site) as bureau:
         body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
         asked = bureau.desk.accept(read_demand(body), bureau.caller)
@@ -199,6 +202,16 @@ def holds(site: SitesOption = None, config: ConfigOption = DEFAULT_CONFIG, as_js
     for each in found:
         table.add_row(each["region"], each["site"], each["since"][:10], str(each["identities"]), each["reason"])
     show(table) if found else say("There are no holds.")
+
+
+def _check_writable(output: Path, *, new: bool = False) -> None:
+    """Raises `OSError` before anything is done whose outcome could not be written there, or that is there already (`new`)."""
+    if output.is_fifo() and not new:  # whoever reads it would take this for the end
+        return
+    was_there = output.exists()
+    output.open("xb" if new else "ab").close()
+    if not was_there:
+        output.unlink()
 
 
 def _people(identities: list[dict[str, str]], file: Path | None) -> list[list[dict[str, str]]]:
