@@ -106,6 +106,23 @@ def test_what_could_not_be_written_down_is_not_done(run) -> None:
     assert Path("there.zip").read_bytes() == b"another's"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["erase", "--user-id", " "], "identities.0.value: "),
+        (["erase", "--user-id", "42", "--hashed"], "a SHA-256 has 64 hex digits"),
+        (["hold", "--user-id", "42", "--hashed", "--reason", "case 1"], "a SHA-256 has 64 hex digits"),
+        (["request", "rectification", "--user-id", "42"], "corrections go with a rectification"),
+        (["request", "objection", "--user-id", "42", "--purpose", "analitics"], "analytics"),
+    ],
+)
+def test_a_refused_request_says_why(run, arguments: list[str], why: str) -> None:
+    fill({"userId": "42"})
+    told = run("privacy", *arguments)
+    assert (told.code, told.out, why in told.err) == (1, "", True), told.err
+    assert "Value error" not in told.err
+
+
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
     fill({"userId": "42"}, {"anonymousId": "a-1"})
     told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")
