@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from threading import Lock
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -38,10 +39,17 @@ from consentryd.storage.withdrawal import note_refusal
 
 WAIT_S = 60.0
 
-_READ: Final = ("properties", "subject", "site", "event_id")
+_READ: Final = ("properties", "subject", "site", "event_id", "event")
 
 #: Calls whose stored properties are what they say of a person or a group.
 _OF_TRAITS: Final = frozenset({"identify", "group"})
+
+
+class _Scrubbed(NamedTuple):
+    """Corrections as an event may hold them: those that may stand there, and those to be encrypted."""
+
+    clean: dict[str, Any]
+    secret: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Clerk:
             with lake.writing(WAIT_S):
                 if self._waits(book, row, person):
                     return
-                correct = self._corrector(book.connection, row.terms["sites"][0], person, corrections, ids)
+                correct = self._corrector(book.connection, person, corrections, ids)
                 changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
                 rewrite(lake, person.subjects, correct)
                 lake.vacuum(WAIT_S)
@@ -163,22 +171,26 @@ class Clerk:
         return Person((*person.subjects, *made.subjects), tuple(dict.fromkeys((*person.digests, *made.digests))))
 
     def _corrector(
-        self, connection: sqlite3.Connection, site: str, person: Person, corrections: Mapping[str, Any], ids: Identifiers
+        self, connection: sqlite3.Connection, person: Person, corrections: Mapping[str, Any], ids: Identifiers
     ) -> Callable[[pa.Table], pa.Table]:
-        """What rules have encrypted is encrypted again; what they let nothing stand of goes."""
-        scrubbed = self.scrubber.scrub("", site, {"properties": dict(corrections)}, identifiers=ids)
-        clean: dict[str, Any] = scrubbed.fields["properties"]
-        paths = {redaction.path for redaction in scrubbed.redactions if redaction.action is Action.ENCRYPT}
-        secret = {name: value for name, value in corrections.items() if name not in clean and _path(name) in paths}
-        keys = self._keys(connection, person) if secret else {}
+        """What the rules for a site and event have encrypted is encrypted again there; what they let nothing stand of goes."""
+        keys = self._keys(connection, person)
         wanted = np.array(sorted(person.subjects), np.int64)
+        scrubbed: dict[tuple[str, str], _Scrubbed] = {}
+        lock = Lock()
 
-        def right(subject: int, site: str, event_id: str) -> Mapping[str, Any]:
+        def right(subject: int, site: str, event_id: str, event: str | None) -> Mapping[str, Any]:
+            scope = (event or "", site)
+            with lock:
+                told = scrubbed.get(scope) or self._scrubbed(*scope, corrections, ids)
+                scrubbed[scope] = told
             key, place = keys.get(subject), Place(self.office.name, site, event_id)
             if key is None:
-                return clean
-            sealed = {name: seal(value, key, place.bound_to(_path(name)), secrets.token_bytes) for name, value in secret.items()}
-            return {**clean, **sealed}
+                return told.clean
+            sealed = {
+                name: seal(value, key, place.bound_to(_path(name)), secrets.token_bytes) for name, value in told.secret.items()
+            }
+            return {**told.clean, **sealed}
 
         def correct(table: pa.Table) -> pa.Table:
             own = np.isin(table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False), wanted)
@@ -190,6 +202,12 @@ class Clerk:
             return _repriced(corrected, own.tolist()) if TELLING & set(corrections) else corrected
 
         return correct
+
+    def _scrubbed(self, event: str, site: str, corrections: Mapping[str, Any], ids: Identifiers) -> _Scrubbed:
+        scrubbed = self.scrubber.scrub(event, site, {"properties": dict(corrections)}, identifiers=ids)
+        clean: dict[str, Any] = scrubbed.fields["properties"]
+        paths = {redaction.path for redaction in scrubbed.redactions if redaction.action is Action.ENCRYPT}
+        return _Scrubbed(clean, {name: corrections[name] for name in corrections.keys() - clean.keys() if _path(name) in paths})
 
     def _keys(self, connection: sqlite3.Connection, person: Person) -> dict[int, bytes]:
         """A key of each of the person's subjects, by which their exports open values."""

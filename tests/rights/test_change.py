@@ -130,6 +130,20 @@ async def test_what_rules_encrypt_is_corrected_encrypted_and_what_they_drop_by_n
             assert sorted((json.loads(line)["properties"] for line in lines), key=str) == sorted(told, key=str)
 
 
+async def test_a_correction_is_scrubbed_as_each_event_that_holds_it_is(tmp_path) -> None:
+    rules = [{"key": "wish", "action": "encrypt", "event": "Signed*"}, {"key": "nick", "action": "drop", "site": "shop"}]
+    allow = {"blog": {"*": ["page"]}, "shop": {"*": ["wish", "size", "nick"], "Rated": ["stars"]}}
+    wrong = {"wish": "wrong", "size": "L", "stars": 4}
+    with opened(tmp_path / "data", privacy={"rules": rules, "allow": allow}) as estate:
+        await estate.send(*(estate.event("ann", event=name, properties=wrong) for name in ("Bought", "Rated", "Signed up")))
+        corrections = {"wish": "right-774", "size": "XL", "stars": 5, "nick": "right-775"}
+        request = estate.ask("rectification", caller=Caller("key_p", ("blog", "shop")), user_id="ann", corrections=corrections)
+        assert estate.runner().run() == {}, request
+        bought, rated, signed = [json.loads(row["properties"]) for row in estate.rows()]
+        assert (bought, rated) == ({"wish": "right-774", "size": "XL"}, {"stars": 5})
+        assert (signed["size"], signed["wish"][:5]) == ("XL", "[enc:")
+
+
 @pytest.mark.parametrize("sealed", [True, False])
 @pytest.mark.parametrize(
     ("corrections", "money"),
