@@ -53,10 +53,14 @@ class Deliveries:
         return [Delivery(*row) for row in rows]
 
     def due(self, now: int, attempts: int, request: str | None = None) -> list[Delivery]:
-        """Unanswered ones whose time has come: of erasures until they are given up, of others those tried less than `attempts` times."""
+        """Unanswered ones whose time has come: of erasures until they are given up, of others those tried less than `attempts` times.
+
+        Of one request an address hears in order: what came later waits for what came before.
+        """
         rows = self._connection.execute(
-            f"SELECT {_FIELDS} FROM delivery WHERE answered_at IS NULL AND sealed IS NOT NULL AND next_at <= ?1 "  # noqa: S608 - our own names
-            "AND (attempts < ?2 OR kind = 'erasure') AND (?3 IS NULL OR request = ?3) ORDER BY id LIMIT 1000",
+            f"SELECT {_FIELDS} FROM (SELECT *, min(id) OVER (PARTITION BY request, kind, url) AS first FROM delivery "  # noqa: S608 - our own names
+            "WHERE answered_at IS NULL AND sealed IS NOT NULL AND (attempts < ?2 OR kind = 'erasure') "
+            "AND (?3 IS NULL OR request = ?3)) WHERE id = first AND next_at <= ?1 ORDER BY id LIMIT 1000",
             (now, attempts, request),
         )
         return [Delivery(*row) for row in rows.fetchall()]

@@ -152,6 +152,20 @@ async def test_callbacks_hear_of_every_change_again_when_they_did_not_answer(tmp
         assert estate.desk.get(asked["id"], OFFICER)["status"] == "completed"
 
 
+async def test_a_callback_that_was_down_hears_the_last_status_last(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver, grace_s=10, downstream=[])) as estate:
+        asked = estate.ask("restriction", user_id="ann", callbacks=[f"{receiver.url}/status"])
+        receiver.statuses = [500] * 3
+        for _ in range(3):
+            estate.finish(asked["id"])
+            estate.clock.advance(5 * SECOND)
+        for _ in range(10):
+            estate.finish(asked["id"])
+            estate.clock.advance(SECOND)
+        told = [json.loads(body)["status"] for body in receiver.bodies("/status")]
+        assert told == ["pending"] * 4 + ["completed"]
+
+
 async def test_nothing_is_sent_where_nothing_is_configured(estate: Estate, receiver: Receiver) -> None:
     await estate.send(estate.event("ann"))
     assert estate.finish(estate.ask("erasure", user_id="ann")["id"])["status"] == "completed"
