@@ -123,6 +123,18 @@ def test_a_refused_request_says_why(run, arguments: list[str], why: str) -> None
     assert "Value error" not in told.err
 
 
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [(f"42\n\n{'x' * 3000}\n".encode(), "line 3: "), ("42\nZoë\n".encode("latin-1"), "is not UTF-8 text")],
+)
+def test_of_a_file_with_a_line_that_cannot_be_nobody_is_erased(run, written: bytes, why: str) -> None:
+    fill({"userId": "42"})
+    Path("ids.txt").write_bytes(written)
+    told = run("privacy", "erase", "--file", "ids.txt")
+    assert (told.code, told.out, why in told.err, told.err.count("\n")) == (1, "", True, 1), told.err
+    assert run("privacy", "requests", "--json").json == []
+
+
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
     fill({"userId": "42"}, {"anonymousId": "a-1"})
     told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")

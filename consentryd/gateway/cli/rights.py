@@ -24,8 +24,8 @@ from consentryd.gateway.cli.person import (
     open_bureau,
     require,
 )
-from consentryd.model.error import ConfigError, NotFound
-from consentryd.rights.demand import RequestStatus, RequestType, read_demand
+from consentryd.model.error import ConfigError, NotFound, Unprocessable
+from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand
 
 
 class Block(StrEnum):
@@ -60,11 +60,9 @@ def erase(
     if output is not None:
         _check_writable(output)
     with open_bureau(installation.load(config), site) as bureau:
-        each = _people(named(user_id, anonymous_id, email, hashed=hashed), file)
         extra = {"reason": reason, **({"block": block.value} if block else {})}
-        asked = [
-            bureau.desk.accept(read_demand({"type": "erasure", "identities": person, **extra}), bureau.caller) for person in each
-        ]
+        demands = _erasures(named(user_id, anonymous_id, email, hashed=hashed), file, extra)
+        asked = [bureau.desk.accept(demand, bureau.caller) for demand in demands]
         done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
     nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
     told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
@@ -214,14 +212,24 @@ def _check_writable(output: Path, *, new: bool = False) -> None:
         output.unlink()
 
 
-def _people(identities: list[dict[str, str]], file: Path | None) -> list[list[dict[str, str]]]:
-    """One list of identities for each person."""
+def _erasures(identities: list[dict[str, str]], file: Path | None, extra: dict[str, Any]) -> list[Demand]:
+    """A request for each person, every one of which can be worked on. Raises `ConfigError`, `Unprocessable`."""
     if file is None:
-        return [require(identities)]
+        return [read_demand({"type": "erasure", "identities": require(identities), **extra})]
     if identities:
         raise ConfigError("Either name one person by options, or many by --file.")
-    ids = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    return [named([user], None, None) for user in dict.fromkeys(ids)]
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text.") from None
+    demands: dict[str, Demand] = {}
+    for number, user in enumerate(map(str.strip, lines), 1):
+        if user and user not in demands:
+            try:
+                demands[user] = read_demand({"type": "erasure", "identities": named([user], None, None), **extra})
+            except Unprocessable as error:
+                raise Unprocessable(error.code, f"{file}, line {number}: {error.message}", **error.detail) from None
+    return list(demands.values())
 
 
 def _correction(text: str) -> tuple[str, Any]:
