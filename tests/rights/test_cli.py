@@ -135,6 +135,15 @@ def test_of_a_file_with_a_line_that_cannot_be_nobody_is_erased(run, written: byt
     assert run("privacy", "requests", "--json").json == []
 
 
+def test_a_file_may_hold_hashes(run) -> None:
+    fill({"userId": "42"}, {"userId": "43"})
+    Path("ids.txt").write_text(f"{hashlib.sha256(b'42').hexdigest()}\n")
+    told = run("privacy", "erase", "--file", "ids.txt", "--hashed", "--json")
+    assert sum(each["erasure"]["stores"]["events"]["before"] for each in told.json[0]["certificates"]) == 1
+    Path("ids.txt").write_text("43\n")
+    assert "a SHA-256 has 64 hex digits" in run("privacy", "erase", "--file", "ids.txt", "--hashed").err
+
+
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
     fill({"userId": "42"}, {"anonymousId": "a-1"})
     told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")

@@ -61,7 +61,14 @@ def erase(
         _check_writable(output)
     with open_bureau(installation.load(config), site) as bureau:
         extra = {"reason": reason, **({"block": block.value} if block else {})}
-        demands = _erasures(named(user_id, anonymous_id, email, hashed=hashed), file, extra)
+        identities = named(user_id, anonymous_id, email, hashed=hashed)
+        if file is not None and identities:
+            raise ConfigError("Either name one person by options, or many by --file.")
+        demands = (
+            _listed(file, extra, hashed=hashed)
+            if file is not None
+            else [read_demand({"type": "erasure", "identities": require(identities), **extra})]
+        )
         asked = [bureau.desk.accept(demand, bureau.caller) for demand in demands]
         done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
     nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
@@ -212,12 +219,8 @@ def _check_writable(output: Path, *, new: bool = False) -> None:
         output.unlink()
 
 
-def _erasures(identities: list[dict[str, str]], file: Path | None, extra: dict[str, Any]) -> list[Demand]:
-    """A request for each person, every one of which can be worked on. Raises `ConfigError`, `Unprocessable`."""
-    if file is None:
-        return [read_demand({"type": "erasure", "identities": require(identities), **extra})]
-    if identities:
-        raise ConfigError("Either name one person by options, or many by --file.")
+def _listed(file: Path, extra: dict[str, Any], *, hashed: bool) -> list[Demand]:
+    """An erasure for each line, every one of which can be worked on. Raises `ConfigError`, `Unprocessable`."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -226,7 +229,7 @@ def _erasures(identities: list[dict[str, str]], file: Path | None, extra: dict[s
     for number, user in enumerate(map(str.strip, lines), 1):
         if user and user not in demands:
             try:
-                demands[user] = read_demand({"type": "erasure", "identities": named([user], None, None), **extra})
+                demands[user] = read_demand({"type": "erasure", "identities": named([user], None, None, hashed=hashed), **extra})
             except Unprocessable as error:
                 raise Unprocessable(error.code, f"{file}, line {number}: {error.message}", **error.detail) from None
     return list(demands.values())
