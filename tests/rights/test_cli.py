@@ -20,6 +20,7 @@ from consentryd.gateway.protocols.segment import read_event
 from consentryd.model.client import Client
 from consentryd.model.clock import SystemClock
 from consentryd.model.key import ApiKey, KeyKind
+from consentryd.rights.runner import Runner
 
 KEY = ApiKey("key_w", KeyKind.WRITE, "default", "", None, (), 0, None)
 GRANT = {"consent": {"purposes": {"analytics": True}}}
@@ -142,6 +143,19 @@ def test_a_file_may_hold_hashes(run) -> None:
     assert sum(each["erasure"]["stores"]["events"]["before"] for each in told.json[0]["certificates"]) == 1
     Path("ids.txt").write_text("43\n")
     assert "a SHA-256 has 64 hex digits" in run("privacy", "erase", "--file", "ids.txt", "--hashed").err
+
+
+def test_an_erasure_that_cannot_be_finished_now_shows_its_nonce_all_the_same(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill({"userId": "42"})
+    with monkeypatch.context() as broken:
+        broken.setattr(Runner, "run", lambda _self, **_options: {"eu": "the disk is full"})
+        told = run("privacy", "erase", "--user-id", "42", "--json", "-o", "asked.json")
+    assert (told.code, told.json["status"], "the disk is full" in told.err) == (1, "pending", True)
+    nonce = json.loads(Path("asked.json").read_text())[0]["commitment_nonce"]
+    assert nonce == told.json["commitment_nonce"]
+    assert run("privacy", "erase", "--user-id", "43").code == 0
+    Path("proof.json").write_text(run("privacy", "requests", told.json["id"]).out)
+    assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
 
 
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:

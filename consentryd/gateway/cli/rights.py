@@ -70,16 +70,14 @@ def erase(
             else [read_demand({"type": "erasure", "identities": require(identities), **extra})]
         )
         asked = [bureau.desk.accept(demand, bureau.caller) for demand in demands]
-        done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
+        try:
+            done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
+        except (ConfigError, KeyboardInterrupt):
+            _tell_erasures(asked, output, many=file is not None, as_json=as_json)
+            raise
     nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
     told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
-    if as_json:
-        show_json(told if file is not None else told[0])
-    else:
-        for request in told:
-            _say_erasure(request)
-    if output is not None:
-        output.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    _tell_erasures(told, output, many=file is not None, as_json=as_json)
     if any(request["status"] != RequestStatus.COMPLETED for request in told):
         raise typer.Exit(1)
 
@@ -217,6 +215,17 @@ def _check_writable(output: Path, *, new: bool = False) -> None:
     output.open("xb" if new else "ab").close()
     if not was_there:
         output.unlink()
+
+
+def _tell_erasures(told: list[dict[str, Any]], output: Path | None, *, many: bool, as_json: bool) -> None:
+    """Also of those that are not done: nothing tells their nonces again."""
+    if as_json:
+        show_json(told if many else told[0])
+    else:
+        for request in told:
+            _say_erasure(request)
+    if output is not None:
+        output.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
 
 
 def _listed(file: Path, extra: dict[str, Any], *, hashed: bool) -> list[Demand]:
