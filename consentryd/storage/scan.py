@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import mmap
 import os
+import zlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -183,7 +186,22 @@ def _search(path: Path, needles: Needles) -> tuple[int, set[str]]:
         if size == 0:
             return 0, set()
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return size, {needles.kinds[form] for form in needles.within(data)}
+            found = needles.within(data)
+    if path.suffix == ".gz":
+        found |= _unpacked(path, needles)
+    return size, {needles.kinds[form] for form in found}
+
+
+def _unpacked(path: Path, needles: Needles) -> set[bytes]:
+    """What stands in a log that was put away, as far as it can be unpacked."""
+    found, part = set[bytes](), bytearray()
+    with suppress(OSError, EOFError, zlib.error), gzip.open(path) as source:
+        while read := source.read1(_CHUNK):
+            part += read
+            if len(part) >= _CHUNK:
+                found |= needles.within(bytes(part))
+                del part[: len(part) - needles.longest]
+    return found | needles.within(bytes(part))
 
 
 def _search_database(path: Path, needles: Needles) -> tuple[int, set[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -192,3 +194,15 @@ def test_the_sqlite_form_of_a_subject_is_how_sqlite_writes_it(tmp_path: Path) ->
             connection.commit()
         varint = list(forms_of(subject))[2]
         assert varint + b"\x03\x00\x19beside" in path.read_bytes()
+
+
+def test_logs_that_were_packed_are_searched_as_far_as_they_can_be_unpacked(tmp_path: Path) -> None:
+    text = b"." * (4 * 1024 * 1024 - 5) + b"distinctive" + b"." * 100
+    packed = gzip.compress(text, 1)
+    (tmp_path / "whole.gz").write_bytes(packed)
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"distinctive" + os.urandom(100_000))[:50_000])
+    (tmp_path / "none.gz").write_bytes(b"no gzip")
+    (tmp_path / "others.gz").write_bytes(gzip.compress(b"somebody"))
+    report = scan_files(tmp_path, Needles([], ["distinctive"]))
+    assert report.of("text") == ["cut.gz", "whole.gz"]
+    assert report.files == 4
