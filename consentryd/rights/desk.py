@@ -239,8 +239,8 @@ class Desk:
         with next(iter(self.offices.values())).casebook() as book:
             row = book.get(request)
         assert row is not None
-        site = row.terms["sites"][0]
-        write_archive(sink, Head(request, self.settings.consent.controller or site, self.clock.now()), regions)
+        controller = self.settings.consent.controller or ", ".join(row.terms["sites"])
+        write_archive(sink, Head(request, controller, self.clock.now()), regions)
 
     def destroy_export(self, request: str, caller: Caller) -> None:
         """It was fetched by `caller`: its keys are destroyed, then its files."""

@@ -124,7 +124,9 @@ async def test_a_receipt_tells_the_terms_of_the_site_where_the_choice_was_made(t
         caller = Caller("command line", ("blog", "shop"))
         request = estate.ask("access", caller=caller, user_id="ann")["id"]
         assert estate.runner().run() == {}
-        told = {each["region"]: each for each in json.loads(fetched(estate, request).read("about-you.json"))}
+        archive = fetched(estate, request)
+        assert "<h1>Your data at blog, shop</h1>" in archive.read("index.html").decode()
+        told = {each["region"]: each for each in json.loads(archive.read("about-you.json"))}
         [receipt] = told["eu"]["receipts"]
         assert [party["party_name"] for party in receipt["party_identification"]] == ["shop"]
         assert [purpose["retention_period"] for purpose in receipt["pii_processing"]["purposes"]] == ["P90D"]
