@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from consentryd.config.load import load_settings
-from consentryd.gateway.cli import main
+from consentryd.gateway.cli import main, rights
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.segment import read_event
@@ -156,6 +156,15 @@ def test_an_erasure_that_cannot_be_finished_now_shows_its_nonce_all_the_same(run
     assert run("privacy", "erase", "--user-id", "43").code == 0
     Path("proof.json").write_text(run("privacy", "requests", told.json["id"]).out)
     assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
+
+
+def test_a_list_that_is_cut_off_says_so(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rights, "MOST_LISTED", 2)
+    fill({"userId": "42"})
+    for count in (1, 2, 3):
+        assert run("privacy", "request", "restriction", "--user-id", "42").code == 0
+        told = run("privacy", "requests", "--json")
+        assert (told.code, len(told.json), "more than" in told.err) == (0, min(count, 2), count > 2)
 
 
 def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:

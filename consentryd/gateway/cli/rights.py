@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
 from rich.table import Table
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import complain, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import (
     AnonymousOption,
@@ -26,6 +26,8 @@ from consentryd.gateway.cli.person import (
 )
 from consentryd.model.error import ConfigError, NotFound, Unprocessable
 from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand
+
+MOST_LISTED: Final = 1_000
 
 
 class Block(StrEnum):
@@ -157,7 +159,10 @@ def requests(
             return
         if cancel or extend:
             raise ConfigError("--cancel and --extend go with the ID of a request.")
-        found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=1000)
+        found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=MOST_LISTED + 1)
+    if len(found) > MOST_LISTED:
+        complain(f"There are more than these newest {MOST_LISTED:,}: --status, --type and --site narrow the list.")
+        found = found[:MOST_LISTED]
     if as_json:
         show_json(found)
         return
