@@ -143,6 +143,11 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("callto://015123456789", "callto://[phone]"),
         ("BEGIN:VCARD\nTEL;TYPE=CELL:0151234567\nEND:VCARD", "BEGIN:VCARD\nTEL;TYPE=CELL:[phone]\nEND:VCARD"),
         ("(+49) 0151 23456789", "[phone]"),
+        ("+49 30 / 12 34 56 78", "[phone]"),
+        ("+49 (0) 151 / 23456789", "[phone]"),
+        ("+49 - 0151 - 23456789", "[phone]"),
+        ("Tel.: 030 / 901820", "Tel.: [phone]"),
+        ("Telephone: 0151 - 23456789", "Telephone: [phone]"),
         ("+12125550123x45", "[phone]x45"),
         ("4111111111111111.00", "[card].00"),
         ("４１１１１１１１１１１１１１１１", "[card]"),  # noqa: RUF001

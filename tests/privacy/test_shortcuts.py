@@ -83,6 +83,7 @@ RARE = {
     "phone in brackets": "(+49) 151 23456789",
     "phone of a link": "tel:4915123456789",
     "phone after a word": "phone: 0151-23456789",
+    "phone with a slash between blanks": "+49 30 / 901820",
     "phone of a contact": "TEL;TYPE=CELL:0151 234567",
     "phone of a message": "sms:0151234567",
     "card as a float": "4111111111111111.0",

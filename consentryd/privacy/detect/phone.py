@@ -17,12 +17,14 @@ _NATIONAL_CHARACTERS: Final = re.compile(
 _LEAST_DIGITS: Final = 6
 _MOST_DIGITS: Final = 15
 #: A link, a line of a contact's card or a word that says what number follows.
-LINK: Final = r"(?:tel|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?"
+LINK: Final = r"(?:tel\.?|telefon|telephone|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?"
+#: A sign between two groups may stand between blanks, as in `+49 30 / 901820`.
+_BETWEEN_BLANKS: Final = " [./-] "
 #: A word ends here, or an extension begins, or an underscore parts it from the next.
 _END: Final = r"(?!(?!x[0-9]{1,6}(?!\w)|_(?![0-9]))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
 #: The zero that is dialled inside a country, where it has no place.
-_TRUNK: Final = re.compile(r"(?<=[0-9)])([ ./-]{1,2})\(?0\)?")
+_TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ ./-]{{1,2}})\(?0\)?")
 
 
 @cache
@@ -80,7 +82,8 @@ PHONE: Final = Detector(
     gate=Gate.PLUS,
     sign="+",
     pattern=re.compile(
-        rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))(?:[ ./-]{{0,2}}(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))"
+        rf"(?:(?:[ ./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
     check=_is_international,
@@ -102,7 +105,7 @@ PHONE_LINK: Final = Detector(
     gate=Gate.DIGITS,
     sign=":",
     pattern=re.compile(
-        rf"(?<!\w){LINK}(?P<number>\(?[0-9](?:[ ()./-]{{0,2}}[0-9]){{6,14}}){_END}",
+        rf"(?<!\w){LINK}(?P<number>\(?[0-9](?:(?:[ ()./-]{{0,2}}|{_BETWEEN_BLANKS})[0-9]){{6,14}}){_END}",
         re.ASCII | re.IGNORECASE,
     ),
     check=lambda match: _DATE.match(match["number"]) is None,
