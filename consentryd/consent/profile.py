@@ -5,10 +5,11 @@ Working readings with a date, not legal advice; what no setting can show (inform
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from consentryd.config.settings import Settings, Site
+from consentryd.config.settings import PiiRule, Settings, Site
 from consentryd.model.error import ConfigError
 
 #: 25 months of at most 31 days, as the CNIL counts the life of audience-measurement data.
@@ -123,18 +124,39 @@ def no_click_ids(settings: Settings) -> Iterator[Violation]:
     for name in settings.privacy.query_parameters:
         if name.casefold() in CLICK_IDS:
             yield Violation(clause, "privacy.query_parameters", f"must not keep {name}")
+    for setting in _kept(settings, "click_id", CLICK_IDS):
+        yield Violation(clause, setting, "must not keep click ids")
 
 
 def no_finer_than_a_city(settings: Settings) -> Iterator[Violation]:
+    clause = f"{CNIL}: geolocation is not finer than the city"
     if settings.privacy.coordinate_decimals > CITY_DECIMALS:
-        clause = f"{CNIL}: geolocation is not finer than the city"
         yield Violation(clause, "privacy.coordinate_decimals", f"must not be above {CITY_DECIMALS}")
+    for setting in _kept(settings, "coordinate", COORDINATES):
+        yield Violation(clause, setting, "must not keep coordinates as they come")
 
 
 def scrubbed(settings: Settings) -> Iterator[Violation]:
+    clause, consequence = "GDPR Art. 5(1)(c): data minimisation", "personal data would be stored as it comes"
     if settings.privacy.dry_run:
-        text = "must not be true: personal data would be stored as it comes"
-        yield Violation("GDPR Art. 5(1)(c): data minimisation", "privacy.dry_run", text)
+        yield Violation(clause, "privacy.dry_run", f"must not be true: {consequence}")
+    for number, rule in enumerate(settings.privacy.rules):
+        if (rule.detector, rule.path, rule.action) == ("*", "*", "keep"):
+            yield Violation(clause, f"privacy.rules.{number}", f"must not keep everything: {consequence}")
+
+
+def _kept(settings: Settings, detector: str, keys: Iterable[str]) -> Iterator[str]:
+    """The rules that let in what a detector finds, or what lies under one of these keys."""
+    for number, rule in enumerate(settings.privacy.rules):
+        if rule.action == "keep" and (rule.detector == detector or any(_fits(rule, key) for key in keys)):
+            yield f"privacy.rules.{number}"
+
+
+def _fits(rule: PiiRule, key: str) -> bool:
+    try:
+        return rule.key is not None and re.fullmatch(rule.key, key, re.IGNORECASE) is not None
+    except re.error:  # which stops the start with a message of its own
+        return False
 
 
 #: Parameters by which advertising networks recognise a person's click elsewhere.
@@ -157,6 +179,8 @@ CLICK_IDS: Final = frozenset(
         "scid",
     }
 )
+
+COORDINATES: Final = ("lat", "latitude", "lng", "lon", "longitude", "coordinates", "geo_point", "geo_location")
 
 
 def objection_stops_all(settings: Settings) -> Iterator[Violation]:

@@ -25,6 +25,20 @@ def test_settings_that_meet_a_profile_start(profile):
     require_profile(settings(profile))
 
 
+def rules(*kept):
+    return {"privacy": {"rules": [{**rule, "action": "keep"} for rule in kept]}}
+
+
+def test_a_rule_that_keeps_one_thing_or_drops_what_a_profile_forbids_breaks_none():
+    one = [{"detector": "*", "path": "properties.sku", "action": "keep"}, {"detector": "email", "action": "keep"}]
+    dropping = [
+        {"detector": "click_id", "action": "drop"},
+        {"key": "lat", "action": "generalise"},
+        {"key": "(", "action": "keep"},
+    ]
+    assert check_profile(settings("cnil-exempt", privacy={"rules": one + dropping})) == []
+
+
 LONG = {"retention": {"consented_days": 800}}
 
 
@@ -50,6 +64,13 @@ LONG = {"retention": {"consented_days": 800}}
         ("cnil-exempt", {"consent": {"conflict": "newest"}}, "consent.conflict"),
         ("cnil-exempt", {"privacy": {"coordinate_decimals": 2}}, "privacy.coordinate_decimals"),
         ("cnil-exempt", {"privacy": {"dry_run": True}}, "privacy.dry_run"),
+        ("cnil-exempt", rules({"detector": "click_id"}), "privacy.rules.0"),
+        ("cnil-exempt", rules({"detector": "email"}, {"key": "GCLID", "event": "order_*"}), "privacy.rules.1"),
+        ("cnil-exempt", rules({"detector": "coordinate", "site": "shop"}), "privacy.rules.0"),
+        ("cnil-exempt", rules({"key": "lat(itude)?"}), "privacy.rules.0"),
+        ("cnil-exempt", rules({"detector": "*"}), "privacy.rules.0"),
+        ("strict", rules({"detector": "*", "event": "order_*"}), "privacy.rules.0"),
+        ("uk-statistics", rules({"detector": "*"}), "privacy.rules.0"),
         ("strict", {"privacy": {"dry_run": True}}, "privacy.dry_run"),
         ("uk-statistics", {"privacy": {"dry_run": True}}, "privacy.dry_run"),
         ("uk-statistics", {"consent": {"exemptions": []}}, "consent.exemptions"),
