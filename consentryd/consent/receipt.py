@@ -121,12 +121,12 @@ def _verify(receipt: Mapping[str, Any], keys: list[Verifier]) -> dict[str, Any]:
 
 
 def _check_record(receipt: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-    """The readable part says what the entry says."""
+    """The readable part says what the entry says. How long a choice holds is in no entry."""
     ledger = receipt["ledger"]
     same = (
         receipt["header"]["record_id"] == _record_id(ledger["origin"], ledger["entry"])
         and receipt["header"]["pii_principal_id"] == body["principals"]
-        and receipt["event"] == _events(body, receipt["event"][0]["validity_duration"])
+        and [{**event, "validity_duration": None} for event in receipt["event"]] == _events(body, None)
         and [row["purpose"] for row in receipt["pii_processing"]["purposes"]] == sorted(body["choices"])
     )
     if not same:
@@ -167,7 +167,8 @@ def _purpose(name: str, body: Mapping[str, Any], terms: Terms) -> dict[str, Any]
     }
 
 
-def _events(body: Mapping[str, Any], validity: str) -> list[dict[str, Any]]:
+def _events(body: Mapping[str, Any], validity: str | None) -> list[dict[str, Any]]:
+    """A grant holds for a time, a refusal until the person chooses anew."""
     return [
         {
             "event_time": body["at"],
@@ -175,7 +176,7 @@ def _events(body: Mapping[str, Any], validity: str) -> list[dict[str, Any]]:
             "event_state": EVENT_STATE[state],
             "purpose": name,
             "entity_id": body["by"],
-            "validity_duration": validity,
+            "validity_duration": validity if state == "granted" else None,
         }
         for name, state in sorted(body["choices"].items())
     ]

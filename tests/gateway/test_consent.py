@@ -264,6 +264,27 @@ async def test_a_changed_receipt_does_not_verify(house, change):
         verify(changed, keys)
 
 
+def signed_anew(house, receipt):
+    unsigned = {name: value for name, value in receipt.items() if name != "signature"}
+    signer = house.house.stores["eu"].signing.signer()
+    value = base64.b64encode(signer.sign(rfc8785.dumps(unsigned))).decode()
+    return {**unsigned, "signature": {"algorithm": "Ed25519", "key": signer.id, "value": value}}
+
+
+async def test_a_receipt_says_how_long_a_grant_holds_and_of_a_refusal_no_end(house):
+    receipt = (await house.choose(anonymousId="a-1", purposes={"analytics": True, "marketing": False}))["receipt"]
+    told = [(event["event_state"], event["validity_duration"]) for event in receipt["event"]]
+    assert told == [("given", "P395D"), ("refused", None)]
+    verify(receipt, await keys_of(house))
+
+
+async def test_a_receipt_of_when_refusals_were_told_a_duration_verifies(house):
+    receipt = (await house.choose(anonymousId="a-1", action="withdraw"))["receipt"]
+    for event in receipt["event"]:
+        event["validity_duration"] = "P395D"
+    verify(signed_anew(house, receipt), await keys_of(house))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -279,12 +300,8 @@ async def test_even_the_gateway_cannot_sign_a_receipt_that_its_ledger_does_not_h
     await house.choose(anonymousId="a-0", **GRANT)
     receipt = (await house.choose(anonymousId="a-1", action="withdraw"))["receipt"]
     change(receipt)
-    del receipt["signature"]
-    signer = house.house.stores["eu"].signing.signer()
-    value = base64.b64encode(signer.sign(rfc8785.dumps(receipt))).decode()
-    receipt["signature"] = {"algorithm": "Ed25519", "key": signer.id, "value": value}
     with pytest.raises(BadReceipt, match=problem):
-        verify(receipt, await keys_of(house))
+        verify(signed_anew(house, receipt), await keys_of(house))
 
 
 async def test_a_choice_repeated_within_a_day_is_one_entry_with_a_receipt_each_time(tmp_path):
