@@ -386,6 +386,17 @@ async def test_a_refusal_binds_every_region_that_knows_the_person(tmp_path):
         assert (await house.choose(anonymousId="a-2", purposes={"analytics": False}))["also"] == []
 
 
+@pytest.mark.parametrize("ids", [{"anonymousId": "a-1"}, {"userId": "u-1"}, {"anonymousId": "a-2", "userId": "u-1"}])
+async def test_a_refusal_binds_a_region_that_an_event_declares_and_that_knows_nothing_of_the_person(tmp_path, ids):
+    regions = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}
+    async with open_house(tmp_path, regions=regions) as house:
+        ann, elsewhere = {"key": "server", "anonymousId": "a-1", "userId": "u-1"}, {"key": "server", "region": "us", **ids}
+        await house.choose(action="withdraw", purposes=["analytics"], **ann)
+        assert [await house.track(consent=ANALYTICS, **elsewhere) for _ in range(2)] == ["withdrawn", "withdrawn"]
+        await house.choose(action="grant", purposes=["analytics"], **ann)
+        assert await house.track(consent=ANALYTICS, **elsewhere) == "stored"
+
+
 async def test_who_was_placed_elsewhere_by_another_worker_is_refused_there_too(tmp_path):
     regions, american = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}, {"ip": "73.12.7.0"}
     async with open_house(tmp_path, regions=regions) as one, open_house(tmp_path, regions=regions) as other:

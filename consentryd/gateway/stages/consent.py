@@ -80,6 +80,8 @@ class Consent:
             for placed in events
         ]
         standings = self._look(events, digests, passage)
+        if len(self._standings) > 1 and (passage.intake.key.region or passage.intake.region):
+            standings = [self._bound(standing, placed, passage) for standing, placed in zip(standings, events, strict=True)]
         scenes = [placed.event.scene for placed in events]
         for scene in scenes:
             if scene.signals.invalid:
@@ -149,6 +151,17 @@ class Consent:
             self._standings[placed.region].of(*of) if passage.looked[placed.region] else NO_STANDING
             for placed, of in zip(events, digests, strict=True)
         ]
+
+    def _bound(self, standing: Standing, placed: PlacedEvent, passage: Passage) -> Standing:
+        """A standing with what the person refused at home, where a region that was declared may know nothing of it."""
+        refused, site, person = standing.refused, passage.intake.key.site, placed.event.person
+        for region, standings in self._standings.items():
+            if region not in passage.looked:
+                standings.look()
+                passage.looked[region] = standings.any
+            if region != placed.region and passage.looked[region]:
+                refused |= standings.of(*(person.digests.get(region) or self._digests(person, region, site))).refused
+        return standing if refused == standing.refused else standing._replace(refused=refused)
 
     def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
         """What the newest stored grant of the event's purpose lets in: fresh, and under a notice in force."""
