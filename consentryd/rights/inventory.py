@@ -93,7 +93,12 @@ def _add_columns(site: SiteInventory, batch: pa.RecordBatch) -> None:
     site.first = bounds["min"] if site.first is None else min(site.first, bounds["min"])
     site.last = bounds["max"] if site.last is None else max(site.last, bounds["max"])
     for purpose, ref in zip(batch.column("purpose").to_pylist(), batch.column("consent_ref").to_pylist(), strict=True):
-        site.grounds.setdefault(purpose, Counter())[(ref or "").rpartition("/")[2] or "unknown"] += 1
+        site.grounds.setdefault(purpose, Counter())[_ground(ref or "")] += 1
+
+
+def _ground(ref: str) -> str:
+    """What let an event in: the rule of the decision, or a choice on record, of whomever."""
+    return "stored grant" if ref.startswith("ledger:") else ref.rpartition("/")[2] or "unknown"
 
 
 def _add_events(site: SiteInventory, batch: pa.RecordBatch) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 from consentryd.config.settings import PiiRule
+from consentryd.model.identity import Identity, IdentityKind
+from consentryd.rights.consent import Statement
 from consentryd.rights.inventory import MOST_PROPERTIES
 from consentryd.rights.record import make_record
 from consentryd.rights.record_page import page
+from consentryd.storage.choice import ChoiceState
 from tests.rights.estate import NOW, Estate, opened
 
 EMAIL = "anna.smith@example.com"
@@ -49,6 +52,15 @@ async def test_events_properties_and_redactions_of_log_and_lake_are_counted(tmp_
         for text in (json.dumps(record), page(record)):
             assert "anna" not in text
             assert "u-1" not in text
+
+
+async def test_what_stored_grants_let_in_is_told_together_and_not_by_whose_they_are(estate: Estate) -> None:
+    for person in ("u-1", "u-2"):
+        identity = Identity(IdentityKind.USER_ID, person)
+        await estate.house.proving.desk.record("eu", Statement("shop", "server", (identity,), {"analytics": ChoiceState.GRANTED}))
+        assert await estate.send(estate.event(person, context={})) == ["stored"]
+    await estate.send(estate.event("u-3"))
+    assert made(estate)["purposes"][0]["let_in_by"] == {"stored grant": 2, "grant": 1}
 
 
 def test_before_anything_is_stored_it_holds_the_settings(estate: Estate) -> None:
