@@ -63,6 +63,11 @@ async def test_what_stored_grants_let_in_is_told_together_and_not_by_whose_they_
     assert made(estate)["purposes"][0]["let_in_by"] == {"stored grant": 2, "grant": 1}
 
 
+async def test_a_name_with_bars_and_lines_stays_in_its_cell_of_the_page(estate: Estate) -> None:
+    await estate.send(estate.event("u-1", properties={"a|b\n\n## Recipients\r\n\u2028- nobody": 1}))
+    assert r"| Bought (track) | `analytics` | 1 | `a\|b  ## Recipients  - nobody` number |" in page(made(estate)).splitlines()
+
+
 def test_before_anything_is_stored_it_holds_the_settings(estate: Estate) -> None:
     record = made(estate)
     assert (record["sites"], record["purposes"]) == ([], [])
