@@ -106,6 +106,15 @@ def test_what_is_no_event_is_said_without_repeating_it(run, here, text):
     assert "events" in told.err
 
 
+@pytest.mark.parametrize(
+    "text", ["\ufeff" + FORMS["lines"], FORMS["lines"].replace("call", r"\ud83d call")], ids=["BOM", "half a pair"]
+)
+def test_a_file_is_read_as_an_import_reads_it(run, here, text):
+    (here / "events").write_text(text)
+    told = run("privacy", "try", "events", "--granted", "--json").json["events"]
+    assert [each["event"]["event"] for each in told] == ["Signed Up", "Viewed"]
+
+
 def test_a_file_that_is_not_there_is_said(run):
     assert run("privacy", "try", "nowhere").code == 1
 

@@ -158,6 +158,12 @@ def test_the_commands_check_what_the_gateway_wrote(installation):
     assert (code, "somebody else's" in error) == (1, True)
 
 
+def test_files_that_an_editor_began_with_a_byte_order_mark_are_read(installation):
+    for file in (Path(installation.receipt), Path(installation.keys)):
+        file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert installation.consentry("consent", "verify", installation.receipt, "--keys", installation.keys)[0] == 0
+
+
 def test_rotation_retires_a_key_and_keeps_its_receipts(installation):
     rotated = json.loads(installation.consentry("keys", "rotate-signing", "--region", "eu", "--json")[1])
     assert rotated[0]["old"] != rotated[0]["new"]

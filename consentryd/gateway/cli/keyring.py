@@ -9,6 +9,7 @@ import orjson
 
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.ledger import verifiers
+from consentryd.gateway.document import mended
 from consentryd.model.error import ConfigError
 from consentryd.storage.note import BadNote, Verifier
 
@@ -28,6 +29,6 @@ def trusted(keys: Path | None, config: Path) -> list[Verifier]:
 def read_json(path: Path) -> Any:
     """Raises `ConfigError`."""
     try:
-        return orjson.loads(path.read_bytes())
+        return orjson.loads(mended(path.read_bytes()))
     except orjson.JSONDecodeError:
         raise ConfigError(f"{path} is not JSON.") from None

@@ -17,6 +17,7 @@ from consentryd.config.load import load_settings
 from consentryd.gateway.cli import audit, record
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.document import mended
 from consentryd.gateway.protocols.envelope import Envelope
 from consentryd.gateway.protocols.segment import read_envelope
 from consentryd.model.clock import SystemClock
@@ -99,7 +100,7 @@ def _events(file: str) -> Iterator[dict[str, Any]]:
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
-    for number, value in enumerate(_values(raw, file), start=1):
+    for number, value in enumerate(_values(mended(raw), file), start=1):
         if not isinstance(value, dict):
             raise ConfigError(f"Event {number} of {file} is not a JSON object.")
         yield value
