@@ -87,6 +87,10 @@ def test_a_lawyer_reads_place_law_signals_rules_and_result(capsys):
         (["--country", "DE"], "default", "anonymous"),
         (["--country", "DE", "--signal", "own:analytics=true"], "grant", "consented"),
         (["--country", "DE", "--signal", "segment:analytics=true,marketing=false"], "grant", "consented"),
+        (["--country", "DE", "--signal", "own:analytics=true", "--signal", "own:marketing=false"], "grant", "consented"),
+        (["--country", "US", "--signal", "own:analytics=false,analytics=true", "--lane", "off"], "denial", "consent_denied"),
+        (["--country", "US", "--signal", "gcs:G100", "--signal", "gcs:G111", "--lane", "off"], "denial", "consent_denied"),
+        (["--country", "US", "--signal", "gcs:G111", "--signal", "gcs:G111"], "default", "consented"),
         (["--country", "US"], "default", "consented"),
         (["--country", "US", "--dnt"], "default", "consented"),
         (["--country", "US", "--child", "--lane", "off"], "default", "no_consent"),
@@ -107,6 +111,7 @@ def test_the_command_explains_as_json(arguments, won, result, capsys):
     [
         ["--signal", "what:x"],
         ["--signal", "own:analytics=maybe"],
+        [*("--signal", "gcs:G111"), *("--signal", "gcs:G100"), *("--signal", "gcs:G110")],
         ["--lane", "all"],
         ["--country", "de"],
         ["--country", "US", "--subdivision", "US-CA"],
