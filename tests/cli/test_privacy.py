@@ -115,6 +115,13 @@ def test_a_file_is_read_as_an_import_reads_it(run, here, text):
     assert [each["event"]["event"] for each in told] == ["Signed Up", "Viewed"]
 
 
+@pytest.mark.parametrize("country", ["us", "USA", "UK", ""])
+def test_a_country_that_there_is_not_is_not_taken_for_an_unknown_one(run, here, country):
+    (here / "events").write_text(FORMS["array"])
+    told = run("privacy", "try", "events", "--country", country)
+    assert (told.code, "the country is no ISO code such as US" in told.err) == (2, True)
+
+
 def test_a_file_that_is_not_there_is_said(run):
     assert run("privacy", "try", "nowhere").code == 1
 

@@ -13,6 +13,7 @@ import orjson
 import typer
 from rich.text import Text
 
+from consentryd.config.countries import COUNTRIES
 from consentryd.config.load import load_settings
 from consentryd.gateway.cli import audit, record
 from consentryd.gateway.cli.console import say, show, show_json
@@ -64,6 +65,8 @@ def try_(
     what is empty; null if there is none), `redactions` and `pseudonymised` (ids that are kept as keyed digests); and `counts` by rule and
     action. In the anonymous lane redactions are counted and not stored.
     """
+    if country is not None and country not in COUNTRIES:
+        raise typer.BadParameter("the country is no ISO code such as US", param_hint="--country")
     from consentryd.gateway.rehearsal import Rehearsal  # noqa: PLC0415 -- aiohttp and the stages take half a second to load
 
     settings = load_settings(config if config.exists() or config != DEFAULT_CONFIG else None, os.environ)
