@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import unquote
 
 from multidict import CIMultiDictProxy, MultiMapping
 
@@ -14,7 +15,10 @@ _ALIAS: Final = {"usprivacy": "us_privacy"}
 
 
 def read_signals(headers: CIMultiDictProxy[str], query: MultiMapping[str] | None) -> dict[str, str]:
-    """Signals present. A name that comes twice with different values keeps them all, joined by commas: no decoder takes that for a grant."""
+    """Signals present. A name that comes twice with different values keeps them all, joined by commas: no decoder takes that for a grant.
+
+    Cookies hold no comma: scripts that write one (`__gpp_sid=7%2C8`) encode it.
+    """
     values: dict[str, dict[str, None]] = {}
     if query:
         for name, value in query.items():
@@ -22,7 +26,7 @@ def read_signals(headers: CIMultiDictProxy[str], query: MultiMapping[str] | None
     for cookies in headers.getall("Cookie", ()):
         for pair in cookies.split(";"):
             name, _, value = pair.partition("=")
-            _add(values, name.strip(), value.strip().strip('"'))
+            _add(values, name.strip(), unquote(value.strip().strip('"')))
     signals = {name: ",".join(different) for name, different in values.items()}
     if "Sec-GPC" in headers:
         # Global Privacy Control, section 3.3: of several fields one exact "1" is enough

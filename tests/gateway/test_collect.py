@@ -398,7 +398,7 @@ async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:
     headers = {
         "Sec-GPC": "1",
         "DNT": "1",
-        "Cookie": "euconsent-v2=CPabc; other=x; usprivacy=1YNN; __gpp=DBAA; __gpp=DBAB; __gpp=DBAA",
+        "Cookie": "euconsent-v2=CPabc; other=x; usprivacy=1YNN; __gpp=DBAA; __gpp=DBAB; __gpp=DBAA; __gpp_sid=7%2C8",
         "Referer": "https://x",
     }
     await gateway.post("/v1/track?gdpr=1&gdpr_consent=A&gdpr_consent=B&x=y", {"event": "x"}, headers=headers)
@@ -410,6 +410,7 @@ async def test_signals_of_consent_are_passed_on(gateway: Gateway) -> None:
         "euconsent-v2": "CPabc",
         "us_privacy": "1YNN",
         "__gpp": "DBAA,DBAB",
+        "__gpp_sid": "7,8",
     }
 
 
