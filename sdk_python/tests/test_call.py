@@ -7,10 +7,12 @@ import dataclasses
 import enum
 import re
 import time
+from collections import OrderedDict, UserDict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import consentry
@@ -102,6 +104,51 @@ def test_common_values_are_written_as_json(client, transport, value, sent):
     assert client.track("seen", {"value": value}, user_id="u")
     client.flush()
     assert transport.events[0]["properties"]["value"] == sent
+
+
+@dataclasses.dataclass
+class Contact:
+    mail: object
+    password: str = "swordfish"
+
+
+class Row(NamedTuple):
+    mail: str
+
+
+class SafeText(str):
+    __slots__ = ()
+
+
+class Mail(enum.Enum):
+    OWNER = "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (Contact("ann@example.com"), {"mail": "[email]", "password": "[redacted]"}),
+        ([Contact({"ann@example.com"})], [{"mail": ["[email]"], "password": "[redacted]"}]),
+        (OrderedDict(mail="ann@example.com", token="t"), {"mail": "[email]", "token": "[redacted]"}),
+        (UserDict(mail="ann@example.com"), {"mail": "[email]"}),
+        (Row("ann@example.com"), ["[email]"]),
+        (frozenset({"ann@example.com"}), ["[email]"]),
+        (SafeText("ann@example.com"), "[email]"),
+        (Mail.OWNER, "[email]"),
+        (UUID(int=0x11111111111141118111111111111111), "11111111-1111-4111-8111-111111111111"),
+    ],
+)
+def test_texts_are_redacted_in_whatever_holds_them(client, transport, value, sent):
+    assert client.track("seen", {"value": value}, user_id="u")
+    client.flush()
+    assert transport.events[0]["properties"]["value"] == sent
+
+
+def test_what_holds_a_text_may_stay_as_it_is(make, transport):
+    client = make(redact=False)
+    client.track("seen", {"value": Contact("ann@example.com")}, user_id="u")
+    client.flush()
+    assert transport.events[0]["properties"]["value"] == {"mail": "ann@example.com", "password": "swordfish"}
 
 
 def _endless():

@@ -46,6 +46,17 @@ def redact(value: Any) -> Any:
     if kind is list or kind is tuple:
         changed = [redact(item) for item in value]
         return changed if any(new is not old for new, old in zip(changed, value)) else value
+    return _redact_kin(value)
+
+
+def _redact_kin(value: Any) -> Any:
+    """JSON writes a template's safe text, an `OrderedDict` or a named tuple as what it descends from."""
+    if isinstance(value, str):
+        return redact(str.__str__(value))
+    if isinstance(value, dict):
+        return redact(dict(value))
+    if isinstance(value, (list, tuple)):
+        return redact(list(value))
     return value
 
 
