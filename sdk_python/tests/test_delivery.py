@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from uuid import UUID
 
 import consentry
 import pytest
@@ -259,6 +260,15 @@ def test_a_choice_is_recorded_at_once_or_the_caller_learns_it(client, transport)
     transport.down = True
     with pytest.raises(ConsentryError, match="reached"):
         client.set_consent({"analytics": True}, user_id="u")
+
+
+def test_whose_choice_it_is_is_named_as_in_events(client, transport):
+    ids = {"user_id": UUID(int=5), "anonymous_id": 42}
+    client.set_consent({"analytics": True}, **ids)
+    client.track("seen", **ids)
+    client.flush()
+    for said in (transport.choices[0], transport.events[0]):
+        assert (said["userId"], said["anonymousId"]) == ("00000000-0000-0000-0000-000000000005", "42")
 
 
 def test_neither_logs_nor_errors_tell_events_or_ids(make, transport, caplog, until):

@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Text, and what databases have for ids: whole numbers and UUIDs. Raises `TypeError`."""
     if isinstance(value, str):
         return value
@@ -106,11 +106,13 @@ class Writer:
         """
         first, numbers = self._ids
         parts = [
-            f'{{"messageId":"{first}-{next(numbers):x}"' if message_id is None else f'{{"messageId":{quote(_text(message_id))}',
+            f'{{"messageId":"{first}-{next(numbers):x}"' if message_id is None else f'{{"messageId":{quote(as_text(message_id))}',
             f',"type":"{kind}","timestamp":"{self._now() if timestamp is None else iso(timestamp)}"',
         ]
         parts += [
-            f',"{name}":{quote(text if text.__class__ is str else _text(text))}' for name, text in ids.items() if text is not None
+            f',"{name}":{quote(text if text.__class__ is str else as_text(text))}'
+            for name, text in ids.items()
+            if text is not None
         ]
         if body:
             name = "traits" if kind in {"identify", "group"} else "properties"

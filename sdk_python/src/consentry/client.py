@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from consentry.bound import Bound
-from consentry.call import Writer, to_json
+from consentry.call import Writer, as_text, to_json
 from consentry.consent import Consent, ConsentLike, as_context
 from consentry.delivery import Delivery, Pace
 from consentry.failure import ConsentryError, OnFailure, Stats
@@ -220,8 +220,8 @@ class Consentry:
         """
         body = {
             "purposes": dict(purposes),
-            "userId": user_id,
-            "anonymousId": anonymous_id,
+            "userId": None if user_id is None else as_text(user_id),
+            "anonymousId": None if anonymous_id is None else as_text(anonymous_id),
             "notice": notice,
             "language": language,
         }
