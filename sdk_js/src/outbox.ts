@@ -11,6 +11,12 @@ import type { Settings } from "./types";
 const KEEP_MS = 6048e5;
 const QUEUE_EVENTS = 1e3;
 
+/** What the gateway says of an event. */
+interface Result {
+  id: string;
+  outcome: string;
+}
+
 export interface Outbox {
   _add(item: Item): void;
   /** Count a loss; the next batch reports it. */
@@ -68,11 +74,11 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
       return batch;
     }
     // a page in the gateway's place, such as a proxy's, has taken nothing
-    const results: { id: string; outcome: string }[] | undefined = status < 300 ? guard(JSON.parse)(text)?.results : isTemporary(status) ? undefined : [];
-    if (results) {
+    const again: unknown[] | undefined = status < 300 ? guard(() => JSON.parse(text).results.map((result: Result) => result.outcome == "retry" && result.id))() : isTemporary(status) ? undefined : [];
+    if (again) {
       failures = 0;
       lost += status < 300 ? -reported : batch.length;
-      back = batch.filter((item) => results.some(({ id, outcome }) => outcome == "retry" && id == item[3]));
+      back = batch.filter((item) => again.includes(item[3]));
     }
     if (back[0]) pause(after);
     return back;

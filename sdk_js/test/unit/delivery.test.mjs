@@ -121,6 +121,18 @@ test("413 halves the batch until it fits", async () => {
   assert.deepEqual(kept.map(({ event }) => event), [...Array(40).keys()].map((number) => "n" + number));
 });
 
+for (const text of ['{"results":{}}', '{"results":[null]}', '{"results":"none"}', "null", "<p>Sign in</p>", ""])
+  test(`an answer that is not the gateway's has taken nothing: ${text}`, async () => {
+    const { client, server, pass } = granted();
+    server.next({ status: 200, text: '{"in_force":{}}' }, { status: 200, text });
+    await pass(10);
+    client.track("one");
+    await client.flush();
+    await pass(2_000);
+    assert.deepEqual(names(server), ["one", "one"]);
+    assert.equal(server.batches()[1].body.batch[0].messageId, server.batches()[0].body.batch[0].messageId);
+  });
+
 test("Retry-After is waited for", async () => {
   const { client, server, pass } = granted();
   client.track("one");
