@@ -5,6 +5,7 @@ import { ADVERTISING, NOTHING, openChoice } from "./choice";
 import { pageContext } from "./context";
 import { openDevice } from "./device";
 import { guard } from "./guard";
+import { namesIn } from "./names";
 import { isTemporary, openOutbox } from "./outbox";
 import type { Answer, Page, Platform } from "./platform/platform";
 import type { OpenSpool } from "./spool";
@@ -25,7 +26,7 @@ export interface Extras {
 
 export const createClient = (settings: Settings, platform: Platform, extras: Extras = {}): Client => {
   const purpose = settings.purpose || "analytics";
-  const purposes = String(settings.purposes || purpose).split(",");
+  const purposes = namesIn(settings.purposes || purpose);
   const device = openDevice(platform, "consentry_" + settings.key, settings.consentDays || 395);
   const choice = openChoice(device, settings, purposes);
   const outbox = openOutbox(platform, extras._spool?.(platform, device), settings, choice._of);
@@ -164,10 +165,11 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     const granted = action == "grant";
     // as a button's listener it is handed the click
     const list = !(asked as { target?: unknown })?.target && asked;
-    const names = list ? String(list).split(",") : granted ? purposes : Object.keys(choice._all());
+    const names = list ? namesIn(list) : granted ? purposes : Object.keys(choice._all());
+    if (list && !names[0]) return;
     const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
-    const { p, o } = device._kept.c;
-    device._kept.c = { p: { ...p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && o };
+    const { c } = device._kept;
+    device._kept.c = { p: { ...c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && c.o };
     settle(names, action);
   });
 

@@ -89,8 +89,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
       const kept: Item[] = [];
       const remove = deviceToo ? (spool as Spool)._take(kept) : undefined;
       const batch = kept.filter(allowed);
-      if (!kept[0] && !queue[0]) break;
-      if (!kept[0]) batch.push(...cut(queue, room));
+      if (!kept[0] && !batch.push(...cut(queue, room))) break;
       if (batch[0]) requeue(await post(batch));
       if (failures) spill();
       remove?.();

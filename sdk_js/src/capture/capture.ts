@@ -7,7 +7,7 @@ export type Report = (event: string, properties: Properties) => void;
 
 /** Listens on the document while events go down, so that no handler of the page can hide them; errors of ours end here. */
 export const on = <Type extends Event>(type: string, job: (event: Type) => void, target: EventTarget = document): void =>
-  target.addEventListener(type, guard(job) as EventListener, { capture: true, passive: true });
+  target.addEventListener(type, guard(job) as EventListener, true);
 
 /** The nearest element around an event's target that matches. */
 export const closest = (event: Event, selector: string): HTMLElement | null | undefined => (event.composedPath()[0] as Element).closest?.(selector);

@@ -35,8 +35,7 @@ export const boot = (init: Init): void => {
   };
 
   const asked = queue.find((call) => call?.[0] == "init");
-  const data = Object.entries(script.dataset).map(([name, text]) => [name, readValue(text as string)]);
   if (asked) start(asked[1] as Settings);
-  else if (script.dataset.key) start({ ...Object.fromEntries(data), host });
+  else if (script.dataset.key) start({ ...Object.fromEntries(Object.entries(script.dataset).map(([name, text]) => [name, readValue(text as string)])), host });
   else root.consentry = Object.assign(before, { init: guard(start) });
 };

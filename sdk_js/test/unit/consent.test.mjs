@@ -26,6 +26,28 @@ test("a grant releases what waited, in order, with one new id and the user named
   assert.deepEqual(server.events()[0].context.consent, { purposes: { analytics: true }, notice: "2026-11", at: 1795251600000 });
 });
 
+test("an empty list is no choice: it makes no id, and takes no objection back", async () => {
+  const { client, entries, server, pass } = tab();
+  client.track("seen");
+  client.consent.grant([]);
+  await pass(2_000);
+  assert.deepEqual([entries.size, server.requests.length, client.consent.get()], [0, 0, { analytics: undefined }]);
+  client.optOut();
+  const objected = entries.get("consentry_wk");
+  for (const act of ["grant", "deny", "withdraw"]) client.consent[act]([]);
+  assert.equal(entries.get("consentry_wk"), objected);
+});
+
+test("blanks around the commas of a list belong to no name", async () => {
+  const { client, server, pass } = tab({ purposes: "analytics, marketing" });
+  client.consent.grant();
+  assert.deepEqual(client.consent.get(), { analytics: true, marketing: true });
+  client.consent.deny("analytics , marketing");
+  assert.deepEqual(client.consent.get(), { analytics: false, marketing: false });
+  await pass(2_000);
+  assert.deepEqual(server.consents()[0].purposes, ["analytics", "marketing"]);
+});
+
 test("a denial drops what waited and stores nothing", async () => {
   const { client, entries, server, pass } = tab();
   client.track("seen");
