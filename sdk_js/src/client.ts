@@ -84,7 +84,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
 
   const anonymously = ({ _event: { type, event = type + "_viewed" } }: Call): unknown => {
     const allowed = settings.anonymous;
-    return allowed && !device._kept.c.o && (allowed === true ? /^(page|screen)_viewed/.test(event as string) : allowed.includes(event as string));
+    return allowed && !device._kept.c.o && namesIn(allowed === true ? "page_viewed,screen_viewed" : allowed).includes(event as string);
   };
 
   /** Decides about one call; true when it has to wait for the visitor. */

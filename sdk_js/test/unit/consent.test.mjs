@@ -383,6 +383,19 @@ test("the anonymous lane is silent after an opt-out, and carries only the events
   assert.equal(server.events().length, 1);
 });
 
+test("the anonymous lane takes whole names, not what begins with one or is a part of one", async () => {
+  for (const [anonymous, event] of [[true, "page_viewed_by_doctor"], ["Order Completed, signed_up", "signed"], ["Order Completed, signed_up", ""]]) {
+    const { client, server, pass } = tab({ anonymous });
+    client.track(event);
+    await pass(2_000);
+    assert.deepEqual(server.events(), []);
+  }
+  const { client, server, pass } = tab({ anonymous: "Order Completed, signed_up" });
+  for (const event of ["Order Completed", "signed_up"]) client.track(event);
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["Order Completed", "signed_up"]);
+});
+
 test("calls that wait for a choice are bounded; the oldest go and are counted", async () => {
   const { client, server, pass } = tab();
   for (let number = 0; number < 250; number++) client.track("seen", { number });
