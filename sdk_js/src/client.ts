@@ -108,7 +108,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
         outbox._lose(1);
       }
     }
-    for (; waiting.length > WAITING_CALLS; waiting.shift()) outbox._lose(1);
+    for (; waiting[WAITING_CALLS]; waiting.shift()) outbox._lose(1);
     calls = waiting.concat(work);
     if (changedIds) device._save();
     changedIds = 0;

@@ -48,7 +48,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   /** The oldest go first, and are counted. */
   const requeue = (items: Item[]): void => {
     queue.unshift(...items.filter(allowed));
-    for (; queue.length > QUEUE_EVENTS; lost++) queue.shift();
+    for (; queue[QUEUE_EVENTS]; lost++) queue.shift();
   };
 
   const body = (batch: Item[]): string =>

@@ -11,10 +11,10 @@ export const browserPlatform = (host: string): Platform => ({
     set: (key, value) => (value == null ? localStorage.removeItem(key) : localStorage.setItem(key, value)),
   },
   async send(path, body) {
-    const answer = await fetch(host + path, { method: "POST", body, keepalive: true, credentials: "omit" });
+    const answer = await fetch(host.replace(/\/*$/, path), { method: "POST", body, keepalive: true, credentials: "omit" });
     return { status: answer.status, after: answer.headers.get("Retry-After"), text: await answer.text() };
   },
-  beacon: (path, body) => navigator.onLine && navigator.sendBeacon?.(host + path, body),
+  beacon: (path, body) => navigator.onLine && navigator.sendBeacon?.(host.replace(/\/*$/, path), body),
   page: () => ({ url: location.href, title: document.title, referrer: referrer || document.referrer }),
   gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
   dnt: navigator.doNotTrack == "1",

@@ -11,6 +11,6 @@ export type Fetch = (url: string, init: { method: string; body: string; headers:
 export const fetchSend =
   (host: string, fetch: Fetch) =>
   async (path: string, body: string): Promise<Answer> => {
-    const answer = await fetch(host + path, { method: "POST", body, headers: { "Content-Type": "text/plain" } });
+    const answer = await fetch(host.replace(/\/*$/, path), { method: "POST", body, headers: { "Content-Type": "text/plain" } });
     return { status: answer.status, after: answer.headers.get("Retry-After"), text: await answer.text() };
   };

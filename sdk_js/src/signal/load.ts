@@ -18,7 +18,7 @@ export const loadSignals = (client: Client, settings: Settings): void => {
       hold();
     };
     // a policy of Trusted Types refuses the address: then there is nothing to wait for
-    document.head.append(Object.assign(document.createElement("script"), { src: settings.host + "/sdk/" + VERSION + "/signals.js", onload, onerror: () => hold() }));
+    document.head.append(Object.assign(document.createElement("script"), { src: (settings.host as string).replace(/\/*$/, "/sdk/" + VERSION + "/signals.js"), onload, onerror: () => hold() }));
     hold(null);
   });
   start();

@@ -218,6 +218,16 @@ visit("a TCF banner grants and takes back", (gateway) => ({ "/": '<script src="/
   await until(async () => !Object.keys((await stored(page)).local).length, "the withdrawal");
 });
 
+visit("the gateway's address may end with a slash", (gateway) => ({ "/": '<script src="/tcf.js"></script>' + snippet(gateway, `data-host="${gateway}/"`), "/tcf.js": TCF_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.consentrySignals);
+  await page.evaluate(() => tell("useractioncomplete", { 1: true, 8: true, 9: true }));
+  await until(() => gateway.named("page")[0], "the view");
+  await say(page, "track", "seen");
+  await page.goto("about:blank");
+  await until(() => gateway.named("seen")[0], "what was handed to the beacon");
+});
+
 const GOOGLE_JS = `window.dataLayer = []; function gtag() { dataLayer.push(arguments); } gtag("consent", "default", { analytics_storage: "denied" }); window.gtag = gtag;`;
 visit("Google consent mode: a default says nothing, an update grants or denies", (gateway) => ({ "/": '<script src="/g.js"></script>' + snippet(gateway), "/g.js": GOOGLE_JS }), async ({ gateway, site, page }) => {
   await page.goto(site.url);

@@ -37,6 +37,15 @@ const start = async (entries = new Map(), settings = {}) => {
   return { client, requests, events, state, net, network, entries };
 };
 
+test("the gateway's address may end with a slash", async () => {
+  const { client, requests, events } = await start(new Map(), { host: "http://gateway/" });
+  client.consent.grant();
+  client.screen("Cart");
+  await wait(30);
+  assert.ok(events().length);
+  assert.deepEqual([...new Set(requests.map(([url]) => url))].sort(), ["http://gateway/v1/batch", "http://gateway/v1/consent"]);
+});
+
 test("an app stores nothing before a grant, then sends screens and its life cycle", async () => {
   const app = await start();
   app.client.screen("Cart", { items: 2 });
