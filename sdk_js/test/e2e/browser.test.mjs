@@ -301,6 +301,53 @@ visit("calls made before the SDK is there are kept in order, and analytics.js ca
   assert.equal(await page.evaluate(() => window.called), true);
 });
 
+/** What analytics.js' snippet (5.2) leaves: an array with methods that queue each call, and the page that they saw behind its arguments. */
+const SNIPPET_JS = `
+{
+const analytics = (window.analytics = window.kept = []);
+analytics.methods = ["trackSubmit", "trackClick", "trackLink", "trackForm", "pageview", "identify", "reset", "group", "track", "ready", "alias", "debug", "page", "screen", "once", "off", "on", "addSourceMiddleware", "addIntegrationMiddleware", "setAnonymousId", "addDestinationMiddleware", "register"];
+for (const name of analytics.methods)
+  analytics[name] = (...args) => {
+    if (window.analytics.initialized) return window.analytics[name](...args);
+    if (/^(track|screen|alias|group|page|identify)$/.test(name)) args.push({ __t: "bpc", p: location.pathname, u: location.href, s: location.search, t: document.title, r: document.referrer });
+    analytics.push([name, ...args]);
+    return analytics;
+  };
+analytics.load = () => 0;
+analytics.load("KEY");
+analytics.page();
+analytics.track("bought", { total: 5 });
+analytics.track("seen");
+analytics.ready(() => { throw new Error("the page's own"); });
+analytics.trackLink(null, "nothing");
+analytics.ready(() => (window.called = "ready"));
+addEventListener("load", () => {
+  analytics.trackLink(document.querySelectorAll("a"), (link) => "followed_" + link.id, { a: 1 });
+  analytics.trackForm(document.querySelector("form"), "sent");
+});
+}
+window.consentry = [["consent.grant"]];`;
+visit("the snippet of analytics.js is served, with what it has queued and every method that it has", (gateway) => ({
+  "/": '<a id="more" href="#more">More</a><form><input name="length"><button>Send</button></form><script src="/early.js"></script>' + snippet(gateway, 'data-analytics data-capture="off"'),
+  "/early.js": SNIPPET_JS,
+}), async ({ gateway, site, page, problems }) => {
+  await page.goto(site.url + "/?token=swordfish1");
+  await until(() => gateway.named("seen")[0], "the queued call");
+  const calls = gateway.events().map(({ type, event, properties }) => [event || type, properties]);
+  assert.deepEqual(calls, [["page", undefined], ["bought", { total: 5 }], ["seen", undefined]]);
+  await until(() => page.evaluate(() => window.called === "ready"), "the callback");
+  assert.deepEqual(problems.splice(0), ["Error: the page's own"]);
+  await page.evaluate(() => {
+    kept.track("late").register({}).setAnonymousId("a");
+    analytics.push(["track", "pushed"]);
+  });
+  await page.click("a");
+  await page.click("button");
+  await until(() => gateway.named("sent")[0], "the form");
+  assert.deepEqual(["late", "pushed", "followed_more", "sent"].map((name) => gateway.named(name).length), [1, 1, 1, 1]);
+  assert.deepEqual(gateway.named("followed_more")[0].properties, { a: 1 });
+});
+
 visit("a burst of 500 events arrives whole, and no piece of our work holds the page longer than 5 ms", one("data-capture=off"), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
