@@ -1,5 +1,6 @@
 /** Consent banners: turns what each says into grants and refusals of our purposes. */
 
+import { guard } from "../guard";
 import type { Client } from "../types";
 import { BANNERS } from "./known";
 
@@ -35,8 +36,8 @@ export const followBanner = (client: Client, asked: true | string, looks = LOOKS
   const names = asked === true ? Object.keys(BANNERS) : [asked];
   const banner = names.map((name) => BANNERS[name]).find((known) => known && root[known.global]);
   if (banner) {
-    const changed = (): void => tell(client, banner.read());
+    const changed = guard(() => tell(client, banner.read()));
     banner.watch(changed);
     changed();
-  } else if (looks) setTimeout(() => followBanner(client, asked, looks - 1), 500);
+  } else if (looks) setTimeout(guard(() => followBanner(client, asked, looks - 1)), 500);
 };

@@ -2,15 +2,20 @@
 
 import { serveAnalytics } from "../analytics";
 import { followBanner } from "../banner/follow";
+import { guard } from "../guard";
 import type { Client, Settings } from "../types";
 import { followGoogle } from "./google";
 import { followGpp } from "./gpp";
 import { followTcf } from "./tcf";
 
 export const follow = (client: Client, settings: Settings): void => {
-  if (settings.tcf !== false) followTcf(client, settings.tcf || "publisher");
-  if (settings.gpp !== false) followGpp(client);
-  if (settings.google !== false) followGoogle(client);
-  if (settings.banner) followBanner(client, settings.banner);
-  if (settings.analytics) serveAnalytics(client);
+  const attempts = [
+    () => settings.tcf !== false && followTcf(client, settings.tcf || "publisher"),
+    () => settings.gpp !== false && followGpp(client),
+    () => settings.google !== false && followGoogle(client),
+    () => settings.banner && followBanner(client, settings.banner),
+    () => settings.analytics && serveAnalytics(client),
+  ];
+  // a banner that fails keeps nobody from hearing the others
+  for (const attempt of attempts) guard(attempt)();
 };

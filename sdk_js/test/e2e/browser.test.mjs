@@ -228,6 +228,19 @@ visit("the gateway's address may end with a slash", (gateway) => ({ "/": '<scrip
   await until(() => gateway.named("seen")[0], "what was handed to the beacon");
 });
 
+visit("banners that fail break nothing, and the page's own choice stands", (gateway) => ({
+  "/": '<script src="/broken.js"></script>' + snippet(gateway, 'data-banner="klaro"'),
+  "/broken.js": `window.klaro = { getManager() { throw new Error("not set up"); } };
+window.__tcfapi = () => { throw new Error("no stub"); };
+window.__gpp = (command, callback) => callback(null, false);
+window.dataLayer = []; function gtag() { dataLayer.push(arguments); } gtag("consent", "update", { ad_storage: "denied" });`,
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.consentrySignals && consentry.consent.get().attribution === false);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the view");
+});
+
 const GOOGLE_JS = `window.dataLayer = []; function gtag() { dataLayer.push(arguments); } gtag("consent", "default", { analytics_storage: "denied" }); window.gtag = gtag;`;
 visit("Google consent mode: a default says nothing, an update grants or denies", (gateway) => ({ "/": '<script src="/g.js"></script>' + snippet(gateway), "/g.js": GOOGLE_JS }), async ({ gateway, site, page }) => {
   await page.goto(site.url);
