@@ -24,7 +24,7 @@ const NEEDS: Record<string, number[]> = {
 };
 
 const read = (data: TcData, scope: string | number): Purposes => {
-  const vendor = scope != "publisher";
+  const vendor = /\d/.test(scope as string);
   const consents = (vendor ? data.purpose : data.publisher)?.consents || {};
   const heard = !vendor || data.vendor?.consents?.[scope as number];
   return Object.fromEntries(Object.entries(NEEDS).map(([purpose, needs]) => [purpose, !!heard && needs.every((need) => consents[need])]));

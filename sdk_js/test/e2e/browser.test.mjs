@@ -218,6 +218,13 @@ visit("a TCF banner grants and takes back", (gateway) => ({ "/": '<script src="/
   await until(async () => !Object.keys((await stored(page)).local).length, "the withdrawal");
 });
 
+visit("TCF that is switched on is read as by default", (gateway) => ({ "/": '<script src="/tcf.js"></script>' + snippet(gateway, "data-tcf"), "/tcf.js": TCF_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await page.waitForFunction(() => window.tell);
+  await page.evaluate(() => tell("useractioncomplete", { 1: true, 8: true, 9: true }));
+  await until(() => gateway.named("page")[0], "the view");
+});
+
 visit("the gateway's address may end with a slash", (gateway) => ({ "/": '<script src="/tcf.js"></script>' + snippet(gateway, `data-host="${gateway}/"`), "/tcf.js": TCF_JS }), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await page.waitForFunction(() => window.consentrySignals);
