@@ -9,8 +9,9 @@ export type Report = (event: string, properties: Properties) => void;
 export const on = <Type extends Event>(type: string, job: (event: Type) => void, target: EventTarget = document): void =>
   target.addEventListener(type, guard(job) as EventListener, true);
 
-/** The nearest element around an event's target that matches. */
-export const closest = (event: Event, selector: string): HTMLElement | null | undefined => (event.composedPath()[0] as Element).closest?.(selector);
+/** The nearest element around an event's target that matches, also where shadow trees lie between them. */
+export const closest = (event: Event, selector: string): HTMLElement | undefined =>
+  (event.composedPath() as HTMLElement[]).find((element) => element.matches?.(selector));
 
 const leaving: (() => void)[] = [];
 

@@ -21,7 +21,7 @@ export const captureClicks = (report: Report): void =>
 
 export const captureLinks = (report: Report): void =>
   onClick((event) => {
-    const link = closest(event, "a[href],area[href]") as HTMLAnchorElement | null;
+    const link = closest(event, "a[href],area[href]") as HTMLAnchorElement | undefined;
     if (link && !link.dataset.track) report("link_clicked", {
       url: redactUrl(link.href),
       outbound: /^http/.test(link.protocol) && link.host != location.host,

@@ -128,6 +128,19 @@ visit("clicks, links, forms, scrolling, errors and in-page navigation are captur
   problems.length = 0;
 });
 
+visit("clicks inside of web components are those of the elements around them", (gateway) => ({
+  "/": snippet(gateway, "data-batch-delay=50") + '<fancy-button id="b" data-track="chosen" data-track-size="L"></fancy-button><a href="#more"><fancy-button id="in"></fancy-button></a><script src="/fancy.js"></script>',
+  "/fancy.js": 'customElements.define("fancy-button", class extends HTMLElement { connectedCallback() { this.attachShadow({ mode: "open" }).append(Object.assign(document.createElement("b"), { textContent: "Go" })); } });',
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.click("#b b");
+  await page.click("#in b");
+  await until(() => gateway.named("link_clicked")[0], "the link");
+  assert.deepEqual(gateway.named("chosen").map(({ properties }) => properties), [{ size: "L" }]);
+});
+
 visit("a page that comes back from the cache is a view again", one("data-batch-delay=50"), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
