@@ -8,9 +8,9 @@ const BATCH_BYTES = 6e4;
 
 export const bytesOf = (items: Item[]): number => items.reduce((sum, item) => sum + item[1] + 1, 0);
 
-/** Takes a batch off the front of a queue: one item at least, `room` items and 60 KB at most. */
-export const cut = (queue: Item[], room: number): Item[] => {
+/** Takes a batch off the front of a queue: one item at least, `room` items and `most` bytes (60 KB) at most. */
+export const cut = (queue: Item[], room: number, most = BATCH_BYTES): Item[] => {
   const batch = queue.splice(0, 1);
-  while (queue[0] && batch.length < room && bytesOf(batch) + queue[0][1] < BATCH_BYTES) batch.push(queue.shift() as Item);
+  while (queue[0] && batch.length < room && bytesOf(batch) + queue[0][1] < most) batch.push(queue.shift() as Item);
   return batch;
 };

@@ -98,8 +98,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   const pump = (all?: unknown): void => {
     const until = platform.now() + SLICE_MS;
     const work = calls;
-    const waiting: Call[] = [];
-    calls = [];
+    const waiting: Call[] = (calls = []);
     while (work[0] && (all || platform.now() < until)) {
       const call = work.shift() as Call;
       try {

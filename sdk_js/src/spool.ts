@@ -11,12 +11,16 @@ import type { Platform } from "./platform/platform";
 /** The device's storage is the site's; this much of it is ours. */
 const SPOOL_BYTES = 1e6;
 
+/** Two chunks are a batch at most, since the second is taken while the first is half of one. */
+const CHUNK_EVENTS = 50;
+const CHUNK_BYTES = 3e4;
+
 export interface Spool {
   /** Takes what may be kept off `queue`; answers the number of events dropped to make room. */
   _put(queue: Item[], lost: number): number;
   /** True while there is something. */
   _some(): unknown;
-  /** Adds about half a batch, or `all`, to `batch`; answers how to remove it from the device. */
+  /** Adds a batch at most, or `all`, to `batch`; answers how to remove it from the device. */
   _take(batch: Item[], all?: unknown): () => void;
   /** Runs `job` while no other tab does. */
   _alone(job: () => Promise<void>): Promise<void>;
@@ -46,7 +50,7 @@ export const openSpool: OpenSpool = (platform, device) => {
       const keep = queue.filter((item) => item[2]);
       queue.length = 0;
       while (keep[0]) {
-        const batch = cut(keep, 100);
+        const batch = cut(keep, CHUNK_EVENTS, CHUNK_BYTES);
         const name = [".q" + platform.now().toString(36), batch.length, bytesOf(batch), platform.id()].join("|");
         if (device._write(name, JSON.stringify(batch))) continue;
         keep.unshift(...batch);
@@ -59,7 +63,7 @@ export const openSpool: OpenSpool = (platform, device) => {
     _take(batch, all) {
       const opened: string[] = [];
       for (const chunk of chunks()) {
-        if (!all && (batch.length > 50 || bytesOf(batch) > 3e4)) break;
+        if (!all && (batch.length > 50 || bytesOf(batch) > 28e3)) break;
         opened.push(chunk);
         try {
           batch.push(...JSON.parse(device._read(chunk) as string));

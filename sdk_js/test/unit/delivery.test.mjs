@@ -205,6 +205,23 @@ test("chunks left one by one go out together", async () => {
   assert.equal(chunks(entries).length, 0);
 });
 
+test("no batch that waited on the device is larger than others", async () => {
+  const world = { entries: new Map(), name: "a" };
+  const first = granted({}, world);
+  await first.pass(10);
+  first.server.next("down");
+  first.client.track("kept");
+  await first.pass(1_100);
+  for (const [events, text] of [[1, 28_000], [90, 500], [1, 31_000], [1, 31_000], [50, 20], [99, 20]]) {
+    for (let number = 0; number < events; number++) first.client.track("kept", { text: "x".repeat(text) });
+    await first.pass(2);
+  }
+  const { server, pass } = tab({}, { entries: world.entries, name: "b" });
+  await pass(10_000);
+  assert.equal(server.events().length, 243);
+  for (const { body } of server.batches()) assert.ok(body.batch.length <= 100 && JSON.stringify(body).length < 61_440, `${body.batch.length} events`);
+});
+
 test("the device keeps a megabyte; the oldest go and are counted", async () => {
   const { client, server, entries, pass } = granted();
   await pass(10);
