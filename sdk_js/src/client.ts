@@ -165,7 +165,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     // as a button's listener it is handed the click
     const list = !(asked as { target?: unknown })?.target && asked;
     const names = list ? namesIn(list) : granted ? purposes : Object.keys(choice._all());
-    if (list && !names[0]) return;
+    if (!names[0] && list) return;
     const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
     const { c } = device._kept;
     device._kept.c = { p: { ...c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && c.o };

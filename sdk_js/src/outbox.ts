@@ -130,13 +130,13 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
       outbox._ready();
     },
     _leave() {
-      while (queue[0] && !failures && platform.beacon) {
+      while (queue[0] && !failures) {
         const batch = cut(queue, room);
-        if (platform.beacon("/v1/batch", body(batch))) lost = 0;
-        else {
+        if (!platform.beacon?.("/v1/batch", body(batch))) {
           queue.unshift(...batch);
           break;
         }
+        lost = 0;
       }
       spill();
     },

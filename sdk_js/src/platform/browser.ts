@@ -19,7 +19,7 @@ export const browserPlatform = (host: string): Platform => ({
   gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
   dnt: navigator.doNotTrack == "1",
   listen(signals) {
-    document.addEventListener("visibilitychange", () => (document.hidden ? signals.hide() : signals.show()));
+    addEventListener("visibilitychange", () => (document.hidden ? signals.hide() : signals.show()));
     addEventListener("pagehide", signals.hide);
     addEventListener("pageshow", (event) => event.persisted && signals.show());
     addEventListener("online", signals.show);
