@@ -1,5 +1,6 @@
 /** Load time once the page is loaded; web vitals when it is hidden for the first time. Milliseconds; `cls` has no unit. */
 
+import { guard } from "../guard";
 import { on, type Report } from "./capture";
 
 type Entry = PerformanceEntry & { value: number; hadRecentInput: boolean; interactionId?: number };
@@ -12,10 +13,10 @@ const observe = (type: string, job: (entry: Entry) => void): void => {
   }
 };
 
-const loadTime = (report: Report): void => {
+const loadTime = guard((report: Report): void => {
   const { responseStart, domContentLoadedEventEnd, loadEventEnd } = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming;
   report("page_loaded", { ttfb: Math.round(responseStart), dom: Math.round(domContentLoadedEventEnd), load: Math.round(loadEventEnd) });
-};
+});
 
 export const capturePerformance = (report: Report): void => {
   const vitals: Record<string, number> = { cls: 0 };

@@ -141,6 +141,16 @@ visit("clicks inside of web components are those of the elements around them", (
   assert.deepEqual(gateway.named("chosen").map(({ properties }) => properties), [{ size: "L" }]);
 });
 
+visit("a browser that does not time its navigations sees no error of ours", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => (performance.getEntriesByType = () => []));
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page")[0], "the view");
+  await pause(300);
+  assert.deepEqual(gateway.named("error_occurred"), []);
+});
+
 visit("a page that comes back from the cache is a view again", one("data-batch-delay=50"), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
