@@ -21,7 +21,7 @@ const loadTime = guard((report: Report): void => {
 export const capturePerformance = (report: Report): void => {
   const vitals: Record<string, number> = { cls: 0 };
   let first = 0;
-  let last = 0;
+  let last = -1e3;
   let sum = 0;
   observe("largest-contentful-paint", ({ startTime }) => (vitals.lcp = startTime));
   observe("paint", ({ name, startTime }) => /^first-c/.test(name) && (vitals.fcp = startTime));

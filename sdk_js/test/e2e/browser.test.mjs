@@ -151,6 +151,26 @@ visit("a browser that does not time its navigations sees no error of ours", one(
   assert.deepEqual(gateway.named("error_occurred"), []);
 });
 
+visit("the first layout shift begins the first window of shifts", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => {
+    window.PerformanceObserver = class {
+      constructor(heard) {
+        this.heard = heard;
+      }
+      observe({ type }) {
+        const at = [900, 1_800, 2_700, 3_600, 4_500, 5_400];
+        if (type === "layout-shift") this.heard({ getEntries: () => at.map((startTime) => ({ startTime, value: 0.1, hadRecentInput: false })) });
+      }
+    };
+  });
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.goto("about:blank");
+  await until(() => gateway.named("web_vitals_measured")[0], "the web vitals");
+  assert.equal(gateway.named("web_vitals_measured")[0].properties.cls, 0.6);
+});
+
 visit("a page that comes back from the cache is a view again", one("data-batch-delay=50"), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
