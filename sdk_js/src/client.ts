@@ -192,7 +192,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       pump(1);
       outbox._lose(calls.splice(0).length);
       device._kept = { c: device._kept.c };
-      if (anyGranted()) device._save();
+      settle([]);
     }),
     optOut: guard(() => {
       device._kept.c.o = 1;

@@ -341,6 +341,17 @@ test("defaults are void under Global Privacy Control", async () => {
   assert.deepEqual(server.requests, []);
 });
 
+test("a grant runs out where a reset came last, too", async () => {
+  const made = granted();
+  made.client.identify("u1");
+  await made.pass(2_000);
+  made.client.reset();
+  assert.notEqual(JSON.parse(made.entries.get("consentry_wk")).a, made.server.events()[0].anonymousId);
+  await made.pass(396 * 864e5);
+  assert.equal(tab({}, made).client.consent.get().analytics, undefined);
+  assert.equal(made.entries.size, 0);
+});
+
 test("an opt-out is remembered without an id, until a grant", async () => {
   const first = granted();
   await first.pass(10);
