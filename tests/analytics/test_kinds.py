@@ -139,6 +139,16 @@ def test_the_summary_shows_numbers_with_those_before(busy):
     assert numbers["retention_day_1"].value == pytest.approx(1 / 6)
 
 
+def test_the_summary_shows_how_many_came_back_in_the_range_before(shop):
+    shop.add((1, "2026-03-08"), (1, "2026-03-09"), (2, "2026-03-08"), (3, "2026-03-11"), (3, "2026-03-12"), (3, "2026-03-18"))
+    found = shop.ask(kind="kpi", range={"from": "2026-03-11", "to": "2026-03-13"})
+    numbers = {number.name: number for number in found.numbers}
+    day, week = numbers["retention_day_1"], numbers["retention_day_7"]
+    assert (day.value, day.before, day.change) == (0.5, pytest.approx(1 / 3), pytest.approx(0.5))
+    assert (week.value, week.before) == (0.5, 0.0)
+    assert list(numbers)[-3:] == ["retention_day_1", "retention_day_7", "retention_day_30"]
+
+
 def test_a_day_that_is_not_over_is_compared_with_as_much_of_the_one_before(shop):
     for hour in range(6 * 24 + 12):
         day, at = divmod(hour, 24)

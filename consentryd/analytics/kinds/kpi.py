@@ -72,7 +72,7 @@ def answer(question: KpiQuery, asked: Asked) -> KpiResult:
     before = _numbers(question, elapsed(period, previous(period), asked.now), asked)
     before |= _habits(question, previous(by_day(period)), period, asked)
     numbers = [_kpi(name, now[name], before[name]) for name in _DEFINITIONS if name in now]
-    return KpiResult(**asked.envelope(period, interval=False), numbers=[*numbers, *_retained(question, asked)])
+    return KpiResult(**asked.envelope(period, interval=False), numbers=numbers)
 
 
 _DEFINITIONS = {
@@ -102,6 +102,7 @@ def _numbers(question: KpiQuery, period: Period, asked: Asked) -> dict[str, int 
         "events_per_session": sessions_.events_per_session,
         "bounce_rate": sessions_.bounce_rate,
         **_conversion(part, asked),
+        **_retained(part, asked),
     }
 
 
@@ -136,10 +137,10 @@ def _conversion(question: KpiQuery, asked: Asked) -> dict[str, float | None]:
     return {"conversion": answer_funnel(part, asked.about(part)).overall.conversion}
 
 
-def _retained(question: KpiQuery, asked: Asked) -> list[Kpi]:
+def _retained(question: KpiQuery, asked: Asked) -> dict[str, float | None]:
     part = RetentionQuery(kind="retention", start=question.activity, back=question.activity, periods=30, **_common(question))
     curve = answer_retention(part, asked.about(part)).curve
-    return [_kpi(f"retention_day_{day}", curve[day], None) for day in (1, 7, 30)]
+    return {f"retention_day_{day}": curve[day] for day in (1, 7, 30)}
 
 
 def _common(question: KpiQuery) -> dict[str, Any]:
