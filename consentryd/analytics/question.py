@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import rfc8785
@@ -57,6 +58,12 @@ class ResolvedRange(Answered):
     from_: str = Field(serialization_alias="from")
     to: str
     interval: Interval | None = None
+
+    @property
+    def days(self) -> str:
+        """Its first and last local day, as people read them: both are in it."""
+        last = datetime.fromisoformat(self.to) - timedelta(microseconds=1)
+        return f"{self.from_[:10]} to {last.date()}"
 
 
 class Sampling(Answered):

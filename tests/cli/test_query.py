@@ -81,6 +81,15 @@ def test_a_comparison_is_shown_and_nothing_over_time_where_there_is_only_a_total
     ]
 
 
+def test_a_range_is_told_by_its_first_and_its_last_day(filled, run):
+    (filled / "q.json").write_text(json.dumps({**TRENDS, "interval": "day", "range": {"from": "2026-01-31", "to": "2026-01-31"}}))
+    assert run("query", "q.json").out.splitlines()[0] == "2026-01-31 to 2026-01-31 by day, UTC"
+    steps = [{"event": "order_completed"}, {"event": "order_refunded"}]
+    asked = {"kind": "funnel", "steps": steps, "range": {"from": "2026-02-01", "to": "2026-02-28"}, "compare": "previous"}
+    (filled / "q.json").write_text(json.dumps(asked))
+    assert "entered 2026-01-04 to 2026-01-31" in run("query", "q.json").out
+
+
 def test_a_site_of_which_there_is_nothing_is_an_error(filled, run):
     for command in (("query", "q.json"), ("sql", "SELECT count(*) FROM events")):
         found = run(*command, "--site", "nosuch")

@@ -217,7 +217,7 @@ class FunnelResult(Envelope):
         found = {"": self.rows()}
         if self.compared_to is not None:
             before = self.compared_to
-            found[f"entered {before.range.from_[:10]} to {before.range.to[:10]}"] = list(_rows(None, before.steps))
+            found[f"entered {before.range.days}"] = list(_rows(None, before.steps))
         if self.histogram is not None:
             found["seconds to convert"] = self._times(self.histogram)
         if self.trend is not None:

@@ -177,8 +177,10 @@ def _is_text(value: Any) -> bool:
 
 
 def _show_lines(result: dict[str, Any]) -> None:
-    span = result["resolved_range"]
-    say(f"{span['from_'][:10]} to {span['to'][:10]} by {span['interval']}, {result['timezone']}")
+    from consentryd.analytics.question import ResolvedRange  # noqa: PLC0415 -- loaded with the answer
+
+    span = ResolvedRange(**result["resolved_range"])
+    say(f"{span.days} by {span.interval}, {result['timezone']}")
     lines = result["series"]
     over_time = any(line["values"] for line in lines)
     compared = any(line["compared_to"] is not None for line in lines)
