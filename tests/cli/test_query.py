@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 from rich.table import Table
@@ -168,6 +169,11 @@ def test_columns_named_by_numbers_are_shaded_by_their_values(monkeypatch, capsys
     assert "48;2;0;150;0m10.0000" in drawn
     assert "48;2;0;95;0m5.0000" in drawn
     assert drawn.count("48;2;") == 2
+
+
+def test_intervals_and_amounts_are_shown_as_other_numbers_are(capsys):
+    show_rows([{"interval": (-0.6557447074046363, 75.544), "0": Decimal("21.4355")}])
+    assert capsys.readouterr().out.split() == ["interval", "0", "[-0.6557,", "75.54]", "21.4355"]
 
 
 @pytest.mark.parametrize("through", [Text, str])

@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -236,7 +237,9 @@ def _cell(value: Any) -> str:
         return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, list | tuple) and value and all(isinstance(each, float) for each in value):
+        return f"[{', '.join(map(_cell, value))}]"
+    return str(value) if isinstance(value, str | Decimal) else orjson.dumps(value, default=str).decode()
 
 
 def _read(question: str, settings: Settings, site: str) -> bytes:
