@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consentryd.gateway.cli.console import complain, say, show
-from consentryd.gateway.cli.query import show_rows
+from consentryd.gateway.cli.query import show_result, show_rows
 from consentryd.model.clock import SystemClock
 from consentryd.storage.database import open_database
 from consentryd.storage.saved import SavedStore
@@ -80,6 +80,29 @@ def test_a_comparison_is_shown_and_nothing_over_time_where_there_is_only_a_total
         "over time",
         "last",
     ]
+
+
+def test_a_sum_below_0_that_rises_has_a_change_above_0(capsys):
+    span = {"from_": "2026-01-01T00:00:00+00:00", "to": "2026-01-02T00:00:00+00:00", "interval": "day"}
+    line = {
+        "name": "sum of margin",
+        "group": None,
+        "rest": False,
+        "values": [],
+        "total": 50.0,
+        "compared_to": [],
+        "compared_total": -100.0,
+    }
+    facts = {
+        "kind": "trends",
+        "resolved_range": span,
+        "timezone": "UTC",
+        "series": [line],
+        "warnings": [],
+        "suppressed_groups": 0,
+    }
+    show_result(facts, {})
+    assert "+150.0%" in capsys.readouterr().out
 
 
 def test_a_range_is_told_by_its_first_and_its_last_day(filled, run):

@@ -212,7 +212,7 @@ def _group(line: Mapping[str, Any]) -> str:
 def _before(line: Mapping[str, Any]) -> list[str]:
     """The total of the earlier range, and by how much of it this one is more or less."""
     total, before = line["total"], line["compared_total"]
-    change = f"{float(total) / float(before) - 1:+.1%}" if total is not None and before else "-"
+    change = f"{(float(total) - float(before)) / abs(float(before)):+.1%}" if total is not None and before else "-"
     return [_cell(before), change]
 
 
