@@ -53,6 +53,18 @@ def test_adoption(shop):
     assert set(adopters) < set(eligible)
 
 
+def test_sessions_of_a_range_that_is_widened_to_whole_weeks(shop):
+    """It begins on a Wednesday: the week under way then is counted as well."""
+    span = {"from": "2026-02-11", "to": "2026-02-26"}
+    question = {"kind": "sessions", "interval": "week", "range": span}
+    found = shop.ask(**question)
+    assert len(behind(shop, question)) == found.totals.subjects
+    assert found.buckets[0].sessions > 0
+    for number, since in enumerate(("2026-02-09", "2026-02-16", "2026-02-23")):
+        week = {"kind": "sessions", "interval": "week", "range": {"from": since, "to": since}}
+        assert len(behind(shop, question, bucket=number)) == shop.ask(**week).totals.subjects
+
+
 @pytest.mark.parametrize("refunds", ["cash", "accrual"])
 def test_revenue(shop, refunds):
     question = {"kind": "revenue", "interval": "week", "refunds": refunds, "range": RANGE}

@@ -18,6 +18,7 @@ from consentryd.analytics.kernel.paths import shortened, walk_of
 from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.kinds.paths import PathsQuery, code_of, plan_of, selection_of
 from consentryd.analytics.kinds.web import DIMENSIONS, SOURCES, Goal, WebQuery
+from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.sessions import reach
 from consentryd.analytics.sessions.measuring import Visits, events_of, visits_of
@@ -83,7 +84,7 @@ def of_sessions(question: SessionsQuery, point: Point, asked: Asked) -> list[int
                 kept &= _has(visits.stream, "path", rows, path)
         return kept if point.bounced is None else kept & (found.bounced(question.bounce) == point.bounced)
 
-    return _visiting(question, asked, wanted)
+    return _visiting(question, period, asked, wanted)
 
 
 def of_web(question: WebQuery, point: Point, asked: Asked) -> list[int]:
@@ -98,7 +99,7 @@ def of_web(question: WebQuery, point: Point, asked: Asked) -> list[int]:
             stream = visits.stream._replace(values={name: named(visits.stream, name, every, question.cut.apart)})
             return (found.start >= period.since) & (found.start < period.until) & _has(stream, name, found.first, value)
 
-        return _visiting(question, asked, wanted, [Column(name, "text", f"e.{name}")])
+        return _visiting(question, period, asked, wanted, [Column(name, "text", f"e.{name}")])
     source = Source(asked.setting)
     conditions = ["e.subject IS NOT NULL", *([] if question.where is None else [source.holds(question.where)])]
     if point.goal is not None:
@@ -120,9 +121,8 @@ def _goal(goals: list[Goal], name: str) -> Goal:
     raise Unprocessable("invalid", "The query has no such goal.", field="goal")
 
 
-def _visiting(rules: SessionRules, asked: Asked, wanted: Any, more: Iterable[Column] = ()) -> list[int]:
-    """The subjects of the wanted sessions."""
-    period = asked.period("day")
+def _visiting(rules: SessionRules, period: Period, asked: Asked, wanted: Any, more: Iterable[Column] = ()) -> list[int]:
+    """The subjects of the wanted sessions, all of which begin in the period."""
 
     def work(stream: Stream) -> Ints:
         visits = visits_of(stream, rules)
