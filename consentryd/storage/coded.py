@@ -54,7 +54,7 @@ def read_columns(path: str, plain: Sequence[str], coded: Sequence[str], rows: in
     """
     try:
         metadata = pq.read_metadata(path, memory_map=True)
-        names = set(metadata.schema.names)
+        names = set(_names(metadata))
         there = [name for name in coded if name in names]
         missing = pointers_of([name for name in coded if name not in names])
         constants = {name: Coded(None, pa.array([value])) for name, value in _constants(metadata, there).items()}
@@ -65,6 +65,14 @@ def read_columns(path: str, plain: Sequence[str], coded: Sequence[str], rows: in
                 yield columns_of(promote(file.read_row_groups(groups, read, use_threads=False), missing), plain, coded, constants)
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
+
+
+def _names(metadata: Any) -> list[str]:
+    """The columns of a file. Its own list of them and itself would hold each other, and all that is known of the file, in memory."""
+    if not metadata.num_row_groups:
+        return []
+    group = metadata.row_group(0)
+    return [group.column(place).path_in_schema for place in range(metadata.num_columns)]
 
 
 def _together(metadata: Any, rows: int) -> Iterator[list[int]]:
@@ -114,14 +122,14 @@ def constants(path: str) -> dict[str, str]:
     """The columns of texts of which a lake file's statistics say that all rows have one value. Raises `CorruptStore`."""
     try:
         metadata = pq.read_metadata(path, memory_map=True)
-        return _constants(metadata, metadata.schema.names)
+        return _constants(metadata, _names(metadata))
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 
 
 def _constants(metadata: Any, names: Sequence[str]) -> dict[str, str]:
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    places = {name: place for place, name in enumerate(metadata.schema.names)}
+    places = {name: place for place, name in enumerate(_names(metadata))}
     found = {name: _constant([group.column(places[name]).statistics for group in groups]) for name in names if name in STATISTICS}
     return {name: value for name, value in found.items() if value is not None}
 
