@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from functools import reduce
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,8 @@ from tests.privacy.positive import POSITIVE
 
 EMAIL = "anna.smith@example.com"
 HANDLE = b"h" * 16
+#: Random characters, among which a datum as short as an age may stand by chance.
+_CIPHER = re.compile(r"(?<=\[enc:)[\w-]+(?=\])", re.ASCII)
 
 
 def scrubber(*rules: PiiRule, region: str = "eu", key: bytes = b"k" * 32, keys: Any = None, **privacy: Any) -> Scrubber:
@@ -53,7 +56,7 @@ def test_no_datum_survives_any_action_but_keep_and_none_is_in_its_redaction(dete
     assert all(
         redaction.action is action and str(value) not in redaction.rule + redaction.path for redaction in result.redactions
     )
-    assert action is Action.KEEP or _secret_part(detector, value) not in (result.properties or b"").decode()
+    assert action is Action.KEEP or _secret_part(detector, value) not in _CIPHER.sub("", (result.properties or b"").decode())
     again = scrub.scrub("Signed Up", "shop", result.fields, HANDLE)
     assert (again.fields, again.redactions) == (result.fields, ())
 
