@@ -29,6 +29,7 @@ from consentryd.storage.subject_key import SqliteSubjectKeys
 T = TypeVar("T")
 
 DATABASE: Final = "region.db"
+_DEPTH: Final = "SELECT coalesce(sum(events), 0), coalesce(min(committed_at), 0) FROM log"
 
 
 class RegionStore:
@@ -96,8 +97,9 @@ class RegionStore:
         return await self._read_aside(read_counts, site, since, until)
 
     def depth(self) -> tuple[int, int]:
-        """Events in the log, and the age in microseconds of the oldest log row."""
-        events, oldest = self._read("SELECT coalesce(sum(events), 0), coalesce(min(committed_at), 0) FROM log") or (0, 0)
+        """Events in the log, and the age in microseconds of the oldest log row. For housekeeping, which has a thread of its own."""
+        with closing(open_database(self.root / DATABASE, "region", readonly=True)) as connection:
+            events, oldest = connection.execute(_DEPTH).fetchone()
         return events, max(0, self._clock.now() - oldest) if oldest else 0
 
     async def newest_rejected(self, limit: int, site: str | None) -> list[Letter]:

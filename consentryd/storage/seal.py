@@ -157,7 +157,8 @@ def _delete_some(connection: sqlite3.Connection, sealed: int) -> bool:
 def check_continuity(connection: sqlite3.Connection, path: Path, state: LakeState) -> None:
     """The log begins where the lake ends. If not, one of them is older than the other (a restored backup, a lost table log)."""
     check_newer(connection, path, state)
-    first = connection.execute("SELECT min(seq) FROM log").fetchone()[0] or last_row(connection) + 1
+    newest = last_row(connection)  # before the rows are looked at: a commit in between is no gap
+    first = connection.execute("SELECT min(seq) FROM log").fetchone()[0] or newest + 1
     if first > state.sealed + 1:
         raise CorruptStore(f"{path} begins at log row {first}, but its lake (version {state.version}) ends at {state.sealed}")
 

@@ -8,8 +8,9 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from consentryd.storage.master import MasterKey
 from consentryd.storage.order import SORT_KEYS, sort
 from consentryd.storage.reader import Reader, verify
 from consentryd.storage.region import RegionStore
-from consentryd.storage.seal import Sealer
+from consentryd.storage.seal import Sealer, check_continuity
 from consentryd.storage.seen import seen_upto
 from tests.storage.conftest import Append
 from tests.storage.rows import JANUARY, append_rows, event, hash_of, ids, table
@@ -265,6 +266,40 @@ def test_a_lake_older_than_its_database_is_refused(region: Path, append: Append)
     for door in (Sealer(region, lake).run, lambda: verify(region, lake)):
         with pytest.raises(CorruptStore, match=r"begins at log row 8, but its lake .* ends at 6"):
             door()
+
+
+class Interrupted:
+    """A connection beside which another one does something after so many of its statements."""
+
+    def __init__(self, connection: sqlite3.Connection, statements: int, other: Callable[[], None]) -> None:
+        self._connection, self._left, self._other = connection, statements, other
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        self._left -= 1
+        if self._left < 0:
+            self._other()
+        return self._connection.execute(statement)
+
+
+@pytest.mark.parametrize("statements", range(4))
+def test_an_event_that_comes_while_the_log_is_looked_at_is_no_gap(
+    region: Path, append: Append, database: sqlite3.Connection, statements: int
+) -> None:
+    append(ROWS)
+    lake = DeltaLake(region)
+    Sealer(region, lake).run()
+    busy: Any = Interrupted(database, statements, lambda: append([event(9000 + database.total_changes)]))
+    check_continuity(busy, region / "region.db", lake.state())
+
+
+def test_housekeeping_looks_at_the_log_by_a_connection_of_its_own(region: Path, append: Append) -> None:
+    append(ROWS)
+    keys = open_region_keys(region / "elsewhere", region.name, MasterKey.generate())
+    store = RegionStore(region, keys, Storage(min_free_bytes=0), ManualClock(JANUARY), Chance().number)
+    store.open()
+    store.reader.close()  # as the event loop may while housekeeping looks
+    assert store.depth()[0] == len(ROWS)
+    store.close()
 
 
 def churn(region: Path, start: int) -> None:
