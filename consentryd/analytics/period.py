@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
@@ -32,18 +32,11 @@ _MAX_YEAR: Final = 9899  # a retention or a life looks ahead from there
 _SPARE: Final = 3
 
 
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("is not an IANA time zone such as `Europe/Berlin`")
-    return name
-
-
 def _readable(text: str) -> str:
     _parse(text, datetime(2026, 1, 1), 1, _UTC)  # noqa: DTZ001 -- any local time will do
     return text
 
 
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Moment = Annotated[
     str,
     AfterValidator(_readable),

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Condition
 from consentryd.analytics.literal import MAX_EXACT
-from consentryd.analytics.period import Range, ZoneName
+from consentryd.analytics.period import Range
 from consentryd.analytics.shape import Shape
+from consentryd.config.settings import ZoneName
 
 Lanes = Literal["consented", "anonymous", "all"]
 DEFAULT_RANGE: Final = Range.model_validate({})

@@ -31,6 +31,9 @@ KEEP_DAYS = 760
 #: 2,700 years. Times are 64-bit microseconds, and beyond some hundred times as much there is none.
 MOST_DAYS = 1_000_000
 
+MAX_PORT = 65_535
+MAX_WORKERS = 64
+
 RegionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="1 to 32 lower-case letters, digits and dashes")]
 SiteName = Annotated[
     str,
@@ -94,13 +97,14 @@ def _network(text: str) -> str:
 Network = Annotated[str, AfterValidator(_network), Field(description="address or network such as `10.0.0.0/8`")]
 
 
-def _time_zone(name: str) -> str:
+def _known_zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("is no time zone")
+        raise ValueError("is not an IANA time zone such as `Europe/Berlin`")
     return name
 
 
-TimeZone = Annotated[str, AfterValidator(_time_zone), Field(description="IANA time zone such as `Europe/Berlin`")]
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+TimeZone = Annotated[ZoneName, Field(description="IANA time zone such as `Europe/Berlin`")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO currency code such as `EUR`")]
 
 
@@ -127,8 +131,8 @@ class Section(BaseModel):
 
 class Server(Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8088, ge=0, le=65535, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Processes that serve one port over one store.")
+    port: int = Field(8088, ge=0, le=MAX_PORT, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=MAX_WORKERS, description="Processes that serve one port over one store.")
     public_url: Url | None = Field(
         None, description="The address clients use, for snippets and redirects; default: host and port."
     )

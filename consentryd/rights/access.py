@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from consentryd.model.clock import HOUR, Clock
 from consentryd.model.decision import Lane
 from consentryd.privacy.seal import Place, unseal
 from consentryd.rights.office import Office
+from consentryd.rights.terms import terms_of
 from consentryd.storage import person as people
 from consentryd.storage.choice import read_choices
 from consentryd.storage.ledger import Entry, Ledger, iso
@@ -189,15 +189,7 @@ class Collector:
 
     def _terms_of(self, entry: Entry) -> Terms:
         """Those of the site where the choice was made."""
-        site, settings = orjson.loads(entry.body)["site"], self.settings
-        return Terms(
-            self.office.name,
-            self.policy.purposes,
-            settings.consent.controller or site,
-            settings.consent.max_age_days,
-            partial(self._days, site),
-            settings.rights.recipients,
-        )
+        return terms_of(self.settings, self.policy, self.office.name, orjson.loads(entry.body)["site"])
 
     def _cohorts(self, book: Casebook, person: Person) -> list[dict[str, Any]]:
         """The groups that the person was counted among, and when."""

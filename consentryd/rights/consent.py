@@ -7,22 +7,20 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final, Literal
 
 from consentryd.config.settings import Settings
 from consentryd.consent.jurisdiction import Jurisdiction
 from consentryd.consent.policy import Policy
-from consentryd.consent.receipt import Proof, Terms, issue, principal
+from consentryd.consent.receipt import Proof, issue, principal
 from consentryd.model.clock import DAY, Clock
-from consentryd.model.decision import Lane
 from consentryd.model.error import Conflict
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.rights.terms import terms_of
 from consentryd.storage.choice import Choice, ChoiceState, Grant, read_choices, standing_of, write_choice
 from consentryd.storage.ledger import Entry, EntryKind, Ledger, iso
 from consentryd.storage.region import RegionStore
-from consentryd.storage.retention import days_of
 from consentryd.storage.signing import Signer
 from consentryd.storage.statistic import count_choice
 from consentryd.storage.withdrawal import let_stand, note_refusal
@@ -178,7 +176,7 @@ class ConsentDesk:
         return {
             "region": region,
             "in_force": {name: "refused" if name in standing.refused else "granted" for name in sorted(statement.choices)},
-            "receipt": issue(entry, nonce, proof, self._terms(region, statement.site), signer),
+            "receipt": issue(entry, nonce, proof, terms_of(self._settings, self._policy, region, statement.site), signer),
         }
 
     def _facts(self, statement: Statement, place: Jurisdiction, nonce: bytes) -> dict[str, Any]:
@@ -222,13 +220,6 @@ class ConsentDesk:
 
     def _keeps(self, purpose: str) -> bool:
         return self._policy.purposes.by_name[purpose].on_withdrawal == "keep"
-
-    def _terms(self, region: str, site: str) -> Terms:
-        settings = self._settings
-        kept_days = partial(days_of, settings, region, site, Lane.CONSENTED)
-        controller = settings.consent.controller or site
-        recipients = settings.rights.recipients
-        return Terms(region, self._policy.purposes, controller, settings.consent.max_age_days, kept_days, recipients)
 
 
 def _is_kept_out(transaction: Transaction, digests: Mapping[IdentityKind, bytes]) -> bool:

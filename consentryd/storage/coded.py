@@ -54,9 +54,9 @@ def read_columns(path: str, plain: Sequence[str], coded: Sequence[str], rows: in
     """
     try:
         metadata = pq.read_metadata(path, memory_map=True)
-        names = set(_names(metadata))
-        there = [name for name in coded if name in names]
-        missing = pointers_of([name for name in coded if name not in names])
+        places = _places(metadata)
+        there = {name: places[name] for name in coded if name in places}
+        missing = pointers_of([name for name in coded if name not in places])
         constants = {name: Coded(None, pa.array([value])) for name, value in _constants(metadata, there).items()}
         varying = [name for name in there if name not in constants]
         read = [*plain, *varying, *(["properties"] if missing else [])]
@@ -67,12 +67,12 @@ def read_columns(path: str, plain: Sequence[str], coded: Sequence[str], rows: in
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 
 
-def _names(metadata: Any) -> list[str]:
-    """The columns of a file. Its own list of them and itself would hold each other, and all that is known of the file, in memory."""
+def _places(metadata: Any) -> dict[str, int]:
+    """The columns of a file by name. Its own list of them and itself would hold each other, and all that is known of the file, in memory."""
     if not metadata.num_row_groups:
-        return []
+        return {}
     group = metadata.row_group(0)
-    return [group.column(place).path_in_schema for place in range(metadata.num_columns)]
+    return {group.column(place).path_in_schema: place for place in range(metadata.num_columns)}
 
 
 def _together(metadata: Any, rows: int) -> Iterator[list[int]]:
@@ -122,15 +122,18 @@ def constants(path: str) -> dict[str, str]:
     """The columns of texts of which a lake file's statistics say that all rows have one value. Raises `CorruptStore`."""
     try:
         metadata = pq.read_metadata(path, memory_map=True)
-        return _constants(metadata, _names(metadata))
+        return _constants(metadata, _places(metadata))
     except (OSError, pa.ArrowException) as error:
         raise CorruptStore(f"lake file {path} cannot be read: {error}") from error
 
 
-def _constants(metadata: Any, names: Sequence[str]) -> dict[str, str]:
+def _constants(metadata: Any, places: Mapping[str, int]) -> dict[str, str]:
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    places = {name: place for place, name in enumerate(_names(metadata))}
-    found = {name: _constant([group.column(places[name]).statistics for group in groups]) for name in names if name in STATISTICS}
+    found = {
+        name: _constant([group.column(place).statistics for group in groups])
+        for name, place in places.items()
+        if name in STATISTICS
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -10,6 +10,7 @@ import idna
 import typer
 from rich.table import Table
 
+from consentryd.config.settings import MAX_PORT
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
@@ -19,7 +20,6 @@ from consentryd.model.key import ApiKey, KeyKind
 from consentryd.storage.control import SECRET_PREFIX
 
 MAX_GROUP_SIZE: Final = 1_000
-MAX_PORT: Final = 65_535
 _ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^:/]+)(?::(?P<port>\d{1,5}))?/?", re.ASCII)
 _HOST: Final = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

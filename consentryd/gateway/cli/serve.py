@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from consentryd.config.settings import Settings
+from consentryd.config.settings import MAX_PORT, MAX_WORKERS, Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say_all
@@ -17,9 +17,6 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
 from consentryd.gateway.cli.welcome import created, first_start, invocation, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
-
-MAX_PORT: Final = 65_535
-MAX_WORKERS: Final = 64
 
 
 def serve(
