@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import uvloop
@@ -27,6 +28,7 @@ from gateway import Gateway, free_port
 from load import Report, drive, fsync_ms
 from processes import cpu_seconds, rss_bytes, threads, written_bytes
 from stored import count, let_know
+from yardstick import Yardstick
 
 HERE = Path(__file__).resolve().parent
 MILLION = 1_000_000
@@ -37,18 +39,21 @@ WARM_ROUND = 0x70_0000
 
 
 class Watch:
-    """Follows a server from the loader: its memory, and the pace of each million."""
+    """Follows a server from the loader: its memory, the pace of each million, and how quick the machine is meanwhile."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, yardstick: Yardstick) -> None:
         self.pid = pid
+        self.yardstick = yardstick
         self.peak = 0
+        self.lengths: list[float] = []
         self.paces: list[dict[str, float]] = []
-        self._mark = (0, time.perf_counter(), cpu_seconds(pid))
+        self._mark = (0, time.perf_counter(), cpu_seconds(pid), 0)
 
     def __call__(self, report: Report) -> None:
         resident = rss_bytes(self.pid)
         self.peak = max(self.peak, resident)
-        before, since, cpu = self._mark
+        self.lengths.append(self.yardstick.lay())
+        before, since, cpu, laid = self._mark
         if report.sent - before < MILLION:
             return
         now, used = time.perf_counter(), cpu_seconds(self.pid)
@@ -57,10 +62,16 @@ class Watch:
             "rate": (report.sent - before) / (now - since),
             "rss_mb": resident / 1e6,
             "cpu_s": used - cpu,
+            "yardstick_us": fmean(self.lengths[laid:]),
         }
         self.paces.append(pace)
-        self._mark = (report.sent, now, used)
-        print("  {events:>12,.0f} events  {rate:>9,.0f} /s  {cpu_s:>6.1f} CPU s  {rss_mb:>5.0f} MB".format(**pace), flush=True)
+        self._mark = (report.sent, now, used, len(self.lengths))
+        print(
+            "  {events:>12,.0f} events  {rate:>9,.0f} /s  {cpu_s:>6.1f} CPU s  {rss_mb:>5.0f} MB  yardstick {yardstick_us:>5.1f} us".format(
+                **pace
+            ),
+            flush=True,
+        )
 
 
 def measure(port: int, ready: list[Body], events: int, connections: int, watch: Watch, first_round: int) -> dict[str, Any]:
@@ -79,17 +90,18 @@ def measure(port: int, ready: list[Body], events: int, connections: int, watch: 
         "written_bytes_per_event": (written_bytes(watch.pid) - written) / report.sent,
         "loader_cpu_s_per_million": report.cpu_seconds / report.sent * MILLION,
         "peak_rss_mb": watch.peak / 1e6,
+        "yardstick_us": fmean(watch.lengths),
         "paces": watch.paces,
     }
 
 
-def baseline(ready: list[Body], events: int, connections: int) -> dict[str, Any]:
+def baseline(ready: list[Body], events: int, connections: int, yardstick: Yardstick) -> dict[str, Any]:
     port = free_port()
     with subprocess.Popen([sys.executable, str(HERE / "baseline.py"), str(port)]) as process:
         try:
             wait_for(port)
             uvloop.run(drive(port, ready, events // 10, connections))
-            return measure(port, ready, events, connections, Watch(process.pid), 1)
+            return measure(port, ready, events, connections, Watch(process.pid, yardstick), 1)
         finally:
             process.terminate()
 
@@ -111,7 +123,8 @@ def show(name: str, result: dict[str, Any], against: dict[str, Any] | None = Non
     print(
         f"{name}: {result['events_per_s']:,.0f} events/s, p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms a request, "
         f"{result['cpu_s_per_million']:.1f} CPU s a million (loader {result['loader_cpu_s_per_million']:.1f}), "
-        f"{result['written_bytes_per_event'] / 1e3:.1f} KB written an event, peak {result['peak_rss_mb']:.0f} MB"
+        f"{result['written_bytes_per_event'] / 1e3:.1f} KB written an event, peak {result['peak_rss_mb']:.0f} MB, "
+        f"yardstick {result['yardstick_us']:.1f} us"
     )
     if result["refused"]:
         print(f"  refused by status: {result['refused']}")
@@ -151,24 +164,26 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
 
 def drive_gateway(options: argparse.Namespace, gateway: Gateway, events: list[bytes], results: dict[str, Any]) -> int:
     """All measured runs; how many events were acknowledged."""
-    key, expected = gateway.keys["server"], 0
+    key, expected, yardstick = gateway.keys["server"], 0, Yardstick(events[:40])
     batches = bodies(events, key, 100)
     warm = uvloop.run(drive(gateway.port, batches, min(20_000, len(events)), options.connections, WARM_ROUND))
     expected += warm.acknowledged
     if not options.no_baseline:
-        results["baseline_batches"] = baseline(batches, min(options.events, 400_000), options.connections)
+        results["baseline_batches"] = baseline(batches, min(options.events, 400_000), options.connections, yardstick)
         show("baseline, batches of 100", results["baseline_batches"])
-    result = results["batches"] = measure(gateway.port, batches, options.events, options.connections, Watch(gateway.pid), 1)
+    result = results["batches"] = measure(
+        gateway.port, batches, options.events, options.connections, Watch(gateway.pid, yardstick), 1
+    )
     expected += result["acknowledged"]
     show("gateway, batches of 100", result, results.get("baseline_batches"))
     if options.singles:
         singles = bodies(events[: min(len(events), options.singles)], key, 1)
         if not options.no_baseline:
-            results["baseline_singles"] = baseline(singles, options.singles, options.single_connections)
+            results["baseline_singles"] = baseline(singles, options.singles, options.single_connections, yardstick)
             show("baseline, single events", results["baseline_singles"])
         first = 1 + options.events // len(events) + 1
         result = results["singles"] = measure(
-            gateway.port, singles, options.singles, options.single_connections, Watch(gateway.pid), first
+            gateway.port, singles, options.singles, options.single_connections, Watch(gateway.pid, yardstick), first
         )
         expected += result["acknowledged"]
         show("gateway, single events", result, results.get("baseline_singles"))

@@ -17,6 +17,7 @@ from consentryd.gateway.letters import letter
 from consentryd.gateway.pipeline import Pipeline, prepare, turns
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.place import UNKNOWN, Place
+from consentryd.gateway.ties import Pair, Ties
 from consentryd.model.decision import Lane
 from consentryd.model.error import Misdirected, Unavailable
 from consentryd.model.event import POSITION, CleanEvent, RawEvent
@@ -31,6 +32,7 @@ NoteRefusal = Callable[[str, str], Awaitable[None]]
 _EVENT_ID: Final = POSITION["event_id"]
 _LANE: Final = POSITION["lane"]
 _STORED: Final = Outcome.STORED
+_STORED_BY_NOW: Final = (Outcome.STORED, Outcome.DUPLICATE)
 _RETRY: Final = Reason.UNAVAILABLE
 #: Refusals of events that their senders still have.
 _KEPT_BY_SENDERS: Final = (Reason.UNAVAILABLE, Reason.WRONG_REGION)
@@ -47,6 +49,7 @@ class Collector:
         foresight: Foresight,
         logs: Mapping[str, Log],
         scrubbers: Mapping[str, Scrubber],
+        ties: Ties,
         note_refusal: NoteRefusal | None = None,
     ) -> None:
         self._settings = settings
@@ -55,6 +58,7 @@ class Collector:
         self._foresight = foresight
         self._logs = logs
         self._scrubbers = scrubbers
+        self._ties = ties
         self._note_refusal = note_refusal
 
     async def collect(self, intake: Intake, events: Sequence[RawEvent]) -> list[Result]:
@@ -75,6 +79,8 @@ class Collector:
                 endpoint=self._place.endpoint(passage.misdirected),
             )
         verdicts = await self._store(items)
+        if passage.apart:
+            await self._ties.make(intake.key.site, passage.apart, _pairs(items, verdicts))
         await self._keep_letters(events, verdicts, passage)
         results = [
             Result(raw.event_id, verdict) if verdict is _STORED and raw.event_id.__class__ is str else _result(raw, item, verdict)
@@ -159,6 +165,20 @@ class Collector:
             position += len(part)
             if refused:
                 self._logs[region].reject(refused)
+
+
+def _pairs(items: Sequence[Any], verdicts: Sequence[Verdict]) -> set[tuple[str, Pair]]:
+    """The user ids and the anonymous ids named with them, of events that are stored, now or before."""
+    stored = [
+        item for item, verdict in zip(items, verdicts, strict=True) if item.__class__ is CleanEvent and verdict in _STORED_BY_NOW
+    ]
+    return {
+        (item.region, (item.user, other))
+        for item in stored
+        if item.user is not None
+        for other in (item.anonymous, item.previous)
+        if other is not None
+    }
 
 
 def _result(raw: RawEvent, item: Any, verdict: Any) -> Result:

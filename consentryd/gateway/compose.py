@@ -45,6 +45,7 @@ from consentryd.gateway.stages.scrub import Scrub
 from consentryd.gateway.stages.validate import Validate
 from consentryd.gateway.stages.view import Views
 from consentryd.gateway.tally import Tally
+from consentryd.gateway.ties import Ties
 from consentryd.gateway.visitors import Visitors, daily_lanes
 from consentryd.gateway.warden import Warden
 from consentryd.model.clock import Clock, SystemClock
@@ -119,7 +120,14 @@ class House:
         logs = {name: store.log for name, store in stores.items()}
         foresight = Foresight(self.place, persons)
         self.collector = Collector(
-            settings, self.pipeline, self.place, foresight, logs, self.scrubbers, self.registrar.note_region_refused
+            settings,
+            self.pipeline,
+            self.place,
+            foresight,
+            logs,
+            self.scrubbers,
+            Ties(stores, self.pseudonyms),
+            self.registrar.note_region_refused,
         )
         for name, store in stores.items():
             store.log.stats.observe_commit = partial(self.metrics.observe_commit, name)

@@ -44,6 +44,7 @@ class Foresight:
             return
         site = passage.intake.key.site
         named = {self._persons.of(site, raw.user_id, raw.anonymous_id) for raw in events}
+        named |= {self._persons.of(site, raw.user_id, raw.previous_id) for raw in events if raw.previous_id is not None}
         newcomers, regions = self._place.expected([each for each in named if isinstance(each, Person)], passage)
         newcomers -= passage.strangers
         if not newcomers and regions <= passage.looked.keys():

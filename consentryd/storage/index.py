@@ -80,6 +80,12 @@ class SubjectIndex:
         """The site says that `previous` and `user` are one person."""
         return self.resolve(user, previous, now)
 
+    def tie(self, user: bytes, anonymous: bytes, now: int) -> None:
+        """Elsewhere the user came on this device: the same person as here, if it is known here and nobody's."""
+        device = self._table.find(anonymous)
+        if device is not None and not device.known:
+            self.resolve(user, anonymous, now)
+
     def _look(self, user: bytes | None, anonymous: bytes | None, now: int) -> Owner:
         if user is None:
             assert anonymous is not None

@@ -62,6 +62,11 @@ class Standings:
         row = self._connection.execute("SELECT subject FROM identity WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else int(row[0])
 
+    def is_nobodys(self, digest: bytes) -> bool:
+        """Whether the identity is known and no user id belongs to its subject."""
+        row = self._connection.execute("SELECT known FROM identity WHERE digest = ?", (digest,)).fetchone()
+        return row is not None and not row[0]
+
     def choices(self, subject: int) -> list[Choice]:
         return read_choices(self._connection, subject)
 

@@ -12,7 +12,7 @@ from consentryd.config.settings import Settings, Storage
 from consentryd.gateway.compose import House, open_stores
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.protocols.segment import read_event
-from consentryd.model.client import Client
+from consentryd.model.client import UNKNOWN_CLIENT, Client
 from consentryd.model.clock import ManualClock
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.rights.demand import read_demand
@@ -45,7 +45,11 @@ class Estate:
 
     async def send(self, *items: dict[str, Any], region: str = "eu") -> list[str]:
         """What became of each."""
-        intake = Intake(KEY, self.clock.now(), CLIENTS[region], region=region)
+        return await self.come(*items, client=CLIENTS.get(region, UNKNOWN_CLIENT), region=region)
+
+    async def come(self, *items: dict[str, Any], client: Client, region: str | None = None) -> list[str]:
+        """Sent without a region, events go where their people are at home."""
+        intake = Intake(KEY, self.clock.now(), client, region=region)
         results = await self.house.collector.collect(intake, [read_event(item, None) for item in items])
         return [str(result.reason or result.outcome) for result in results]
 

@@ -80,8 +80,12 @@ class Consent:
             for placed in events
         ]
         standings = self._look(events, digests, passage)
-        if len(self._standings) > 1 and (passage.intake.key.region or passage.intake.region):
-            standings = [self._bound(standing, placed, passage) for standing, placed in zip(standings, events, strict=True)]
+        declared = passage.intake.key.region or passage.intake.region
+        if len(self._standings) > 1 and (declared or passage.apart):
+            standings = [
+                self._bound(standing, placed, passage) if declared or placed.event.person.apart else standing
+                for standing, placed in zip(standings, events, strict=True)
+            ]
         scenes = [placed.event.scene for placed in events]
         for scene in scenes:
             if scene.signals.invalid:
@@ -153,7 +157,8 @@ class Consent:
         ]
 
     def _bound(self, standing: Standing, placed: PlacedEvent, passage: Passage) -> Standing:
-        """A standing with what the person refused at home, where a region that was declared may know nothing of it."""
+        """A standing with what the person refused in other regions: one that was declared, and that of a user whose device another one
+        knows, may know nothing of it."""
         refused, site, person = standing.refused, passage.intake.key.site, placed.event.person
         for region, standings in self._standings.items():
             if region not in passage.looked:

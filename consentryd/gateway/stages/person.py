@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from consentryd.gateway.stages import shape
@@ -13,18 +14,22 @@ from consentryd.privacy.identifier import Identifiers
 REMEMBERED: Final = 4096
 
 Digests = tuple[bytes | None, bytes | None]
+_NOWHERE: Final[Mapping[str, frozenset[str]]] = {}
 
 
 class Person:
-    """Two ids of a site as text, None where there is none. `home` is the region that keeps the person, once `Place` found it; `digests` by
-    region stand for the ids in its index; `identifiers` are the ids as they are looked for in what is stored."""
+    """Two ids of a site as text, None where there is none. `home` is the region that keeps the person, once `Place` found it; `apart` by
+    region are the others that know the anonymous id of a user whose events go there, looked for in those `sought`; `digests` by region stand
+    for the ids in its index; `identifiers` are the ids as they are looked for in what is stored."""
 
-    __slots__ = ("anonymous_id", "digests", "home", "identifiers", "user_id")
+    __slots__ = ("anonymous_id", "apart", "digests", "home", "identifiers", "sought", "user_id")
 
     def __init__(self, user_id: str | None, anonymous_id: str | None) -> None:
         self.user_id = user_id
         self.anonymous_id = anonymous_id
         self.home: str | None = None
+        self.apart = _NOWHERE
+        self.sought = frozenset[str]()
         self.digests: dict[str, Digests] = {}
         self.identifiers = Identifiers((user_id, anonymous_id))
 
@@ -47,6 +52,7 @@ class Persons:
         """Let go of every identifier remembered, and of where its person lives."""
         for person in self._known.values():
             person.home = None
+            person.apart, person.sought = _NOWHERE, frozenset()
         self._known.clear()
 
     def _check(self, site: str, user_id: Any, anonymous_id: Any) -> Person | Reason:

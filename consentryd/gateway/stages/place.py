@@ -34,6 +34,10 @@ Named = tuple[str, IdentityKind, str]
 Told = tuple[Collection[Named], bool]
 
 
+#: People of some events, by the positions of these.
+Pairs = Mapping[int, Person]
+
+
 class Homes(Protocol):
     """The stores of the regions that this process serves, asked whether they know identities."""
 
@@ -63,21 +67,31 @@ class Place:
         self._by_country = {country: name for name, region in regions.items() for country in expand(region.countries)}
         self._strictest = next((name for name, region in regions.items() if "*" in region.countries), next(iter(regions)))
         self._known_homes: dict[tuple[str, IdentityKind], dict[str, str]] = {}
+        self._elsewhere: dict[Named, frozenset[str]] = {}
         self._guests: dict[Named, str] = {}
         self._room = REMEMBERED
 
     def put_regions(self, events: Sequence[ValidEvent], passage: Passage) -> list[PlacedEvent | Reason]:
         """Raises `Misdirected` for a declared region that there is not."""
         declared = self.declared(passage.intake.key.region, passage.intake.region)
+        several = len(self._served) > 1
+        pairs = self._pairs(events, passage.intake.key.site) if several else {}
+        if several and not passage.foreseen:
+            self._look_ahead(events, pairs, passage)
         if declared is None:
-            self._look_ahead(events, passage)
             settled: dict[Person, str] = {}
             regions = [
                 event.person.home or settled.get(event.person) or self._settle(event, passage, settled) for event in events
             ]
         else:
             regions = [declared] * len(events)
+            for person in {event.person for event in events}:
+                if declared not in person.sought:
+                    person.sought |= {declared}
+                    self._seek(passage.intake.key.site, person, declared)
         served = self._served
+        if several:
+            self._note_apart(events, pairs, regions, passage)
         if not served >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
         return [
@@ -85,12 +99,11 @@ class Place:
             for event, region in zip(events, regions, strict=True)
         ]
 
-    def _look_ahead(self, events: Iterable[ValidEvent], passage: Passage) -> None:
-        """Ask the stores about all newcomers at once, if nobody did before. What is not known by then is found out event by event."""
-        if not passage.foreseen:
-            newcomers, regions = self.expected({event.person for event in events}, passage)
-            if newcomers:
-                self.welcome(newcomers, regions, [passage])
+    def _look_ahead(self, events: Iterable[ValidEvent], pairs: Pairs, passage: Passage) -> None:
+        """Ask the stores about all newcomers at once. What is not known by then is found out event by event."""
+        newcomers, regions = self.expected({event.person for event in events}.union(pairs.values()), passage)
+        if newcomers:
+            self.welcome(newcomers, regions, [passage])
 
     def expected(self, people: Iterable[Person], passage: Passage) -> tuple[set[Named], AbstractSet[str]]:
         """The ids of which stores must be asked whether they know them, and the regions whose stores will be asked about people.
@@ -98,8 +111,10 @@ class Place:
         Raises `Misdirected` for a declared region that there is not.
         """
         declared = self.declared(passage.intake.key.region, passage.intake.region)
-        if declared is not None or len(self._served) == 1:
+        if len(self._served) == 1:
             return set(), self._served if declared is None else self._served & {declared}
+        if declared is not None:
+            return self._expected_in(declared, people, passage)
         site, newcomers, regions = passage.intake.key.site, set(), set()
         users, devices = self._known_of(site, IdentityKind.USER_ID), self._known_of(site, IdentityKind.ANONYMOUS_ID)
         for person in people:
@@ -116,6 +131,20 @@ class Place:
             elif anonymous is not None:
                 newcomers.add((site, IdentityKind.ANONYMOUS_ID, anonymous))
         return newcomers, self._served if newcomers else self._served & regions
+
+    def _expected_in(self, declared: str, people: Iterable[Person], passage: Passage) -> tuple[set[Named], AbstractSet[str]]:
+        """Of the people of a declared region it is asked whose devices others know."""
+        site = passage.intake.key.site
+        devices = self._known_of(site, IdentityKind.ANONYMOUS_ID)
+        newcomers = {
+            (site, IdentityKind.ANONYMOUS_ID, person.anonymous_id)
+            for person in people
+            if person.user_id is not None
+            and person.anonymous_id is not None
+            and declared not in person.sought
+            and person.anonymous_id not in devices
+        }
+        return newcomers, self._served if newcomers else self._served & {declared}
 
     def welcome(self, newcomers: AbstractSet[Named], regions: AbstractSet[str], passages: Sequence[Passage]) -> None:
         """Ask the stores of `regions` about the newcomers of some requests at once, and what was chosen there up to now.
@@ -134,6 +163,8 @@ class Place:
         for identity, names in found.items():
             if len(names) == 1:
                 self._remember(identity, names[0])
+            else:
+                self._note_elsewhere(identity, names)
 
     def _settle(self, event: ValidEvent, passage: Passage, settled: dict[Person, str]) -> str:
         """The home of an event's person, who is known to live there from now on if a store knows them, else for this request."""
@@ -143,9 +174,34 @@ class Place:
         )
         if len(self._served) > 1:
             settled[person] = region
+            self._seek(site, person, region)
             if self._remembered(site, person) is not None:
                 person.home = region
         return region
+
+    def _note_apart(self, events: Sequence[ValidEvent], pairs: Pairs, regions: Sequence[str], passage: Passage) -> None:
+        """Who is a user in one region on a device that another one knows: `passage.apart`."""
+        if any([event.person.apart for event in events]):  # noqa: C419 - a generator would be dearer
+            people = zip((event.person for event in events), regions, strict=True)
+            passage.apart.update((person, region) for person, region in people if region in person.apart)
+        for position, pair in pairs.items():
+            self._seek(passage.intake.key.site, pair, regions[position])
+            if regions[position] in pair.apart:
+                passage.apart.add((pair, regions[position]))
+
+    def _pairs(self, events: Sequence[ValidEvent], site: str) -> Pairs:
+        """The users of alias calls with the ids that they had before, by the positions of their events."""
+        aliases = [(position, event) for position, event in enumerate(events) if event.previous_id is not None]
+        found = {position: self._persons.of(site, event.person.user_id, event.previous_id) for position, event in aliases}
+        return {position: pair for position, pair in found.items() if isinstance(pair, Person)}
+
+    def _seek(self, site: str, person: Person, region: str) -> None:
+        """Note which other regions know the device of a user whose events go to `region`."""
+        if person.user_id is not None and person.anonymous_id is not None:
+            device = (site, IdentityKind.ANONYMOUS_ID, person.anonymous_id)
+            known = self._known_of(site, IdentityKind.ANONYMOUS_ID).get(person.anonymous_id, region)
+            if others := (self._elsewhere.get(device, frozenset()) | {known}) - {region}:
+                person.apart = {**person.apart, region: others}
 
     def declared(self, pinned: str | None, told: Any) -> str | None:
         """The region that the key is pinned to, else the one that the sender told, in letters of any case; None if neither is there.
@@ -179,6 +235,7 @@ class Place:
         self._persons.forget()
         for known in self._known_homes.values():
             known.clear()
+        self._elsewhere.clear()
         self._guests.clear()
         self._room = REMEMBERED
 
@@ -217,9 +274,16 @@ class Place:
         site, kind, value = identity
         self._make_room()
         known = self._known_of(site, kind)
-        if known.setdefault(value, home) != home:
+        before = known.setdefault(value, home)
+        if before != home:
             known[value] = home
+            self._note_elsewhere(identity, [before])
             self._persons.forget()
+
+    def _note_elsewhere(self, identity: Named, regions: Iterable[str]) -> None:
+        """They may know the identity, too."""
+        self._make_room()
+        self._elsewhere[identity] = self._elsewhere.get(identity, frozenset()).union(regions)
 
     def _make_room(self) -> None:
         if self._room <= 0:
@@ -243,6 +307,8 @@ class Place:
         if known is not None or identity in strangers:
             return known
         since = {name: at for name in self._served if (at := self._homes.since(name, identity)) is not None}
+        if len(since) > 1:
+            self._note_elsewhere(identity, since)
         first = min(since.values(), default=None)
         oldest = [name for name, at in since.items() if at == first]
         return local if local in oldest else next(iter(oldest), None)
