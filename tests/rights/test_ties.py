@@ -163,3 +163,14 @@ async def test_two_people_of_one_request_are_not_mixed(estate: Estate) -> None:
     assert found["ann"] != found["bob"]
     with closing(sqlite3.connect(estate.path / "us" / DATABASE)) as database:
         assert database.execute("SELECT count(*) FROM identity").fetchone() == (4,)
+
+
+async def test_who_is_at_home_elsewhere_than_their_device_makes_nobody_of_their_request_forgotten(estate: Estate) -> None:
+    await estate.send(estate.event("bob", "desk"), estate.event("ann"))
+    estate.clock.advance(SECOND)
+    await estate.send(estate.event("ann"), estate.event(None, "phone"), estate.event(None, "tablet"), region="us")
+    estate.house.place.forget()
+    both = estate.event("bob", "tablet"), estate.event("ann", "phone")
+    assert await estate.come(*both, client=Client(country="US")) == ["stored", "stored"]
+    found = owners(estate)
+    assert (found["bob"], found["ann"]) == (found["tablet"], found["phone"])

@@ -52,7 +52,6 @@ class Persons:
         """Let go of every identifier remembered, and of where its person lives."""
         for person in self._known.values():
             person.home = None
-            person.apart, person.sought = _NOWHERE, frozenset()
         self._known.clear()
 
     def _check(self, site: str, user_id: Any, anonymous_id: Any) -> Person | Reason:
