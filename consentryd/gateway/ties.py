@@ -30,7 +30,7 @@ class Ties:
         of events that are stored: nobody else's are tied. Raises `Unavailable`.
         """
         found = {
-            (other, self._pair(site, person, other))
+            (other, self._pair(site, person, other)): None
             for person, region in apart
             if (region, self._pair(site, person, region)) in stored
             for other in person.apart[region]

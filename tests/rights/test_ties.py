@@ -174,3 +174,20 @@ async def test_who_is_at_home_elsewhere_than_their_device_makes_nobody_of_their_
     assert await estate.come(*both, client=Client(country="US")) == ["stored", "stored"]
     found = owners(estate)
     assert (found["bob"], found["ann"]) == (found["tablet"], found["phone"])
+
+
+async def test_who_comes_and_logs_in_within_one_request_is_tied_at_once(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "desk"))
+    estate.clock.advance(SECOND)
+    visit = estate.event(None, "phone"), estate.event("ann", "phone")
+    assert await estate.come(*visit, client=Client(country="US")) == ["stored", "stored"]
+    assert [row["event_id"] for row in estate.rows("us")] == ["m-2"]
+    assert owners(estate).keys() == {"ann", "phone"}
+
+
+async def test_a_device_that_is_declared_elsewhere_meanwhile_is_tied_there(estate: Estate) -> None:
+    await estate.send(estate.event("ann"), estate.event(None, "phone"))
+    await estate.come(estate.event(None, "phone"), client=Client(country="DE"))
+    await browse(estate)
+    assert await estate.come(estate.event("ann", "phone"), client=Client(country="DE")) == ["stored"]
+    assert owners(estate).keys() == {"ann", "phone"}

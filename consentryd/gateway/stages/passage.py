@@ -20,9 +20,10 @@ class Passage:
 
     `misdirected` is the region, not served here, that an event belonged to; `looked` are the regions whose stored choices are as of
     now, and whether there are any; `strangers` are identities that no store knew when the request came, `foreseen` whether the stores
-    were asked for all of its people; `apart` are users and the region of their events, whose devices other regions know. `decisions`
-    holds what consent decided for equal events of this request, `tallied` what was counted of their signals. `violations` tells, by
-    their positions, where events do not fit their tracking plan; `taken` is how many events have been through all stages.
+    were asked for all of its people; `apart` are users and the region of their events, in their order, whose devices other regions
+    know. `decisions` holds what consent decided for equal events of this request, `tallied` what was counted of their signals.
+    `violations` tells, by their positions, where events do not fit their tracking plan; `taken` is how many events have been through
+    all stages.
     """
 
     intake: Intake
@@ -34,7 +35,7 @@ class Passage:
     looked: dict[str, bool] = field(default_factory=dict)
     strangers: set[tuple[str, IdentityKind, str]] = field(default_factory=set)
     foreseen: bool = False
-    apart: set[tuple[Person, str]] = field(default_factory=set)
+    apart: dict[tuple[Person, str], None] = field(default_factory=dict)
     decisions: dict[Any, Any] = field(default_factory=dict)
     tallied: set[Any] = field(default_factory=set)
     violations: dict[int, Violation] = field(default_factory=dict)

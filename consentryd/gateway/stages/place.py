@@ -88,6 +88,7 @@ class Place:
             for person in {event.person for event in events}:
                 if declared not in person.sought:
                     person.sought |= {declared}
+                    self._note_declared(passage.intake.key.site, person, declared)
                     self._seek(passage.intake.key.site, person, declared)
         served = self._served
         if several:
@@ -183,11 +184,21 @@ class Place:
         """Who is a user in one region on a device that another one knows: `passage.apart`."""
         if any([event.person.apart for event in events]):  # noqa: C419 - a generator would be dearer
             people = zip((event.person for event in events), regions, strict=True)
-            passage.apart.update((person, region) for person, region in people if region in person.apart)
+            passage.apart.update({(person, region): None for person, region in people if region in person.apart})
         for position, pair in pairs.items():
             self._seek(passage.intake.key.site, pair, regions[position])
             if regions[position] in pair.apart:
-                passage.apart.add((pair, regions[position]))
+                passage.apart[pair, regions[position]] = None
+
+    def _note_declared(self, site: str, person: Person, region: str) -> None:
+        """The region comes to know a device that is remembered as another's only."""
+        anonymous = person.anonymous_id
+        if anonymous is None or self._known_of(site, IdentityKind.ANONYMOUS_ID).get(anonymous, region) == region:
+            return
+        device = (site, IdentityKind.ANONYMOUS_ID, anonymous)
+        if region not in self._elsewhere.get(device, ()):
+            self._note_elsewhere(device, [region])
+            self._persons.forget()
 
     def _pairs(self, events: Sequence[ValidEvent], site: str) -> Pairs:
         """The users of alias calls with the ids that they had before, by the positions of their events."""
@@ -199,8 +210,9 @@ class Place:
         """Note which other regions know the device of a user whose events go to `region`."""
         if person.user_id is not None and person.anonymous_id is not None:
             device = (site, IdentityKind.ANONYMOUS_ID, person.anonymous_id)
-            known = self._known_of(site, IdentityKind.ANONYMOUS_ID).get(person.anonymous_id, region)
-            if others := (self._elsewhere.get(device, frozenset()) | {known}) - {region}:
+            home = self._known_of(site, IdentityKind.ANONYMOUS_ID).get(person.anonymous_id, region)
+            known = {home, self._guests.get(device, home), *self._elsewhere.get(device, ())}
+            if others := frozenset(known - {region}):
                 person.apart = {**person.apart, region: others}
 
     def declared(self, pinned: str | None, told: Any) -> str | None:
