@@ -78,20 +78,18 @@ class Place:
         pairs = self._pairs(events, passage.intake.key.site) if several else {}
         if several and not passage.foreseen:
             self._look_ahead(events, pairs, passage)
+        settled: dict[Person, str] = {}
         if declared is None:
-            settled: dict[Person, str] = {}
             regions = [
                 event.person.home or settled.get(event.person) or self._settle(event, passage, settled) for event in events
             ]
         else:
             regions = [declared] * len(events)
-            for person in {event.person for event in events}:
-                if declared not in person.sought:
-                    person.sought |= {declared}
-                    self._note_declared(passage.intake.key.site, person, declared)
-                    self._seek(passage.intake.key.site, person, declared)
+            settled = self._declare(events, declared, passage) if several else {}
         served = self._served
         if several:
+            for person, region in settled.items():
+                self._seek(passage.intake.key.site, person, region)
             self._note_apart(events, pairs, regions, passage)
         if not served >= set(regions):
             passage.misdirected = next(region for region in regions if region not in served)
@@ -175,20 +173,28 @@ class Place:
         )
         if len(self._served) > 1:
             settled[person] = region
-            self._seek(site, person, region)
             if self._remembered(site, person) is not None:
                 person.home = region
         return region
 
     def _note_apart(self, events: Sequence[ValidEvent], pairs: Pairs, regions: Sequence[str], passage: Passage) -> None:
         """Who is a user in one region on a device that another one knows: `passage.apart`."""
-        if any([event.person.apart for event in events]):  # noqa: C419 - a generator would be dearer
-            people = zip((event.person for event in events), regions, strict=True)
-            passage.apart.update({(person, region): None for person, region in people if region in person.apart})
-        for position, pair in pairs.items():
-            self._seek(passage.intake.key.site, pair, regions[position])
-            if regions[position] in pair.apart:
-                passage.apart[pair, regions[position]] = None
+        if not pairs and not any([event.person.apart for event in events]):  # noqa: C419 - a generator would be dearer
+            return
+        for position, (event, region) in enumerate(zip(events, regions, strict=True)):
+            people = [event.person]
+            if position in pairs:
+                people.append(pairs[position])
+                self._seek(passage.intake.key.site, pairs[position], region)
+            passage.apart.update({(person, region): None for person in people if region in person.apart})
+
+    def _declare(self, events: Sequence[ValidEvent], region: str, passage: Passage) -> dict[Person, str]:
+        """The people whom this region was not declared for lately."""
+        people = {event.person: region for event in events if region not in event.person.sought}
+        for person in people:
+            person.sought |= {region}
+            self._note_declared(passage.intake.key.site, person, region)
+        return people
 
     def _note_declared(self, site: str, person: Person, region: str) -> None:
         """The region comes to know a device that is remembered as another's only."""
@@ -208,11 +214,14 @@ class Place:
 
     def _seek(self, site: str, person: Person, region: str) -> None:
         """Note which other regions know the device of a user whose events go to `region`."""
-        if person.user_id is not None and person.anonymous_id is not None:
-            device = (site, IdentityKind.ANONYMOUS_ID, person.anonymous_id)
-            home = self._known_of(site, IdentityKind.ANONYMOUS_ID).get(person.anonymous_id, region)
-            known = {home, self._guests.get(device, home), *self._elsewhere.get(device, ())}
-            if others := frozenset(known - {region}):
+        if person.user_id is None or person.anonymous_id is None:
+            return
+        device = (site, IdentityKind.ANONYMOUS_ID, person.anonymous_id)
+        home = self._known_of(site, IdentityKind.ANONYMOUS_ID).get(person.anonymous_id, region)
+        guest, elsewhere = self._guests.get(device, region), self._elsewhere.get(device)
+        if home != region or guest != region or elsewhere is not None:
+            others = frozenset({home, guest, *(elsewhere or ())} - {region})
+            if others:
                 person.apart = {**person.apart, region: others}
 
     def declared(self, pinned: str | None, told: Any) -> str | None:
