@@ -28,7 +28,7 @@ from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
 from consentryd.rights.office import Office
-from consentryd.rights.suppression import keep_out, let_in
+from consentryd.rights.suppression import Named, keep_out, let_in
 from consentryd.rights.usage import UsageRecord
 from consentryd.storage import hold as holding
 from consentryd.storage import person as people
@@ -336,7 +336,8 @@ class Desk:
             now = self.clock.now()
             block = demand.block or self.settings.rights.block
             if demand.type is RequestType.ERASURE and block != "no":
-                terms = {**terms, **keep_out(book, digests, demand.blocked_until, now)}
+                named = Named(request, digests, themself=terms["themself"])
+                terms = {**terms, **keep_out(book, named, demand.blocked_until, now)}
             file = {
                 **new_file(identities, demand.reason, block, demand.blocked_until),
                 "nonce": nonce,

@@ -29,7 +29,7 @@ from consentryd.model.identity import IdentityKind
 from consentryd.rights.certificate import METHODS, digest_of, issue
 from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
-from consentryd.rights.suppression import outlive
+from consentryd.rights.suppression import settle
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
 from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
@@ -153,7 +153,7 @@ class Eraser:
         case.file["letters"] = people.delete_letters(connection, case.texts)
         book.forget_identities(person.digests, but=case.id)
         book.close_others(others, now)
-        outlive(book, others, now)
+        settle(book, case.id, person.digests, now)
         if case.file["block"] != "no":
             people.suppress(connection, person.digests, case.file["until"], now)
         self._save(book, case, "hidden")

@@ -152,6 +152,23 @@ class Casebook:
         """Whom a request is about."""
         return find_person(self.connection, self.digests(row.id), themself=bool(row.terms.get("themself")))
 
+    def reach(self, request: str, digests: Iterable[bytes]) -> None:
+        """Note whom a request keeps out besides the identities that it names. Call within a transaction."""
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO request_reach (digest, request) VALUES (?, ?)", [(digest, request) for digest in digests]
+        )
+
+    def reach_no_more(self, request: str) -> None:
+        """Call within a transaction."""
+        self.connection.execute("DELETE FROM request_reach WHERE request = ?", (request,))
+
+    def concerning(self, digest: bytes) -> list[str]:
+        """Ids of the requests that name the identity or reach it."""
+        statement = (
+            "SELECT request FROM request_identity WHERE digest = ?1 UNION SELECT request FROM request_reach WHERE digest = ?1"
+        )
+        return [request for (request,) in self.connection.execute(statement, (digest,)).fetchall()]
+
     def update(self, request: str, now: int, **values: Any) -> None:
         """Change columns of a request; `terms` and `result` are given as JSON values. Call within a transaction."""
         written = {name: _text(value) if name in _JSON and value is not None else value for name, value in values.items()}

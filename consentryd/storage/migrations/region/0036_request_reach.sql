@@ -1,0 +1,7 @@
+-- Identities that an erasure keeps out while it waits, besides those it names: what else the index knew of its person.
+CREATE TABLE request_reach (
+    digest BLOB NOT NULL,
+    request TEXT NOT NULL,
+    PRIMARY KEY (digest, request)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_reach_request ON request_reach (request);

@@ -1,0 +1,107 @@
+"""Whoever asks to be erased is kept out from the answer on, with every id that the index knows of theirs, and let in as they were before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consentryd.model.clock import SECOND
+from consentryd.model.identity import IdentityKind
+from consentryd.rights.demand import NamedIdentity
+from consentryd.rights.desk import Caller
+from tests.rights.estate import OFFICER, Estate, opened
+
+ANN = NamedIdentity(IdentityKind.USER_ID, "ann")
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    """People have a minute to change their mind."""
+    with opened(tmp_path / "data", rights={"grace_s": 60}) as estate:
+        yield estate
+
+
+async def come(estate: Estate, *ids: str) -> list[str]:
+    """What becomes of events of devices."""
+    return await estate.send(*(estate.event(None, anonymous) for anonymous in ids))
+
+
+async def test_an_erasure_that_waits_keeps_out_every_device_of_its_person(estate: Estate) -> None:
+    await estate.send(estate.event(None, "phone"), estate.event("ann", "laptop"), estate.event("bob", "tablet"))
+    await estate.send(estate.event("ann", "phone"))
+    request = estate.ask("erasure", anonymous_id="laptop")["id"]
+    assert await come(estate, "phone", "laptop", "tablet") == ["suppressed", "suppressed", "stored"]
+    assert await estate.send(estate.event("ann", "new"), estate.event("bob", "phone")) == ["suppressed", "stored"]
+    estate.clock.advance(61 * SECOND)
+    assert estate.finish(request)["status"] == "completed"
+
+
+async def test_an_erasure_on_hold_keeps_its_persons_devices_out(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    request = estate.ask("erasure", user_id="ann")["id"]
+    estate.clock.advance(61 * SECOND)
+    assert estate.finish(request)["status"] == "on_hold"
+    assert await come(estate, "phone") == ["suppressed"]
+
+
+async def test_an_address_that_others_have_named_too_is_not_kept_out(estate: Estate) -> None:
+    identify = {"type": "identify", "traits": {"email": "family@example.com"}}
+    await estate.send(estate.event("ann", **identify), estate.event("bob", **identify))
+    estate.ask("erasure", user_id="ann")
+    assert await estate.send(estate.event("bob", **identify), estate.event("ann")) == ["stored", "suppressed"]
+
+
+async def test_a_person_who_asks_by_an_address_keeps_nobody_elses_devices_out(estate: Estate) -> None:
+    identify = {"type": "identify", "traits": {"email": "bob@example.com"}}
+    await estate.send(estate.event("ann", "phone", **identify))
+    bob = Caller("token", ("shop",), (NamedIdentity(IdentityKind.EMAIL, "bob@example.com"),))
+    estate.ask("erasure", caller=bob)
+    assert await come(estate, "phone") == ["stored"]
+
+
+async def test_taking_it_back_lets_the_devices_in_unless_another_request_keeps_them_out(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"), estate.event("ann", "laptop"))
+    for first, second in ((0, 1), (1, 0)):
+        requests = [estate.ask("erasure", user_id="ann")["id"], estate.ask("erasure", anonymous_id="phone")["id"]]
+        estate.desk.cancel(requests[first], OFFICER)
+        assert await come(estate, "phone", "laptop") == ["suppressed", "suppressed"]
+        estate.desk.cancel(requests[second], OFFICER)
+        assert await come(estate, "phone", "laptop") == ["stored", "stored"]
+
+
+async def test_a_device_that_is_somebody_elses_when_its_person_is_erased_is_let_in(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"), estate.event("ann", "laptop"))
+    request = estate.ask("erasure", user_id="ann")["id"]
+    assert await estate.send(estate.event("bob", "phone")) == ["stored"]
+    estate.clock.advance(61 * SECOND)
+    assert estate.finish(request)["status"] == "completed"
+    assert await come(estate, "phone", "laptop") == ["stored", "suppressed"]
+
+
+async def test_taking_back_what_reached_an_erased_person_lets_them_in_no_more(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"), estate.event("ann", "laptop"))
+    done = estate.ask("erasure", user_id="ann")["id"]
+    estate.clock.advance(30 * SECOND)
+    waits = estate.ask("erasure", anonymous_id="phone")["id"]
+    assert await estate.send(estate.event("bob", "phone")) == ["stored"]
+    estate.clock.advance(31 * SECOND)
+    assert estate.finish(done)["status"] == "completed"
+    assert await come(estate, "phone") == ["suppressed"], "the other request names it"
+    estate.desk.cancel(waits, OFFICER)
+    assert await come(estate, "phone", "laptop") == ["stored", "suppressed"]
+    assert await estate.send(estate.event("ann")) == ["suppressed"]
+
+
+async def test_an_erasure_that_lets_its_person_come_again_leaves_another_ones_block_to_be_taken_back(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    done = estate.ask("erasure", user_id="ann", block="no")["id"]
+    estate.clock.advance(30 * SECOND)
+    waits = estate.ask("erasure", user_id="ann")["id"]
+    estate.clock.advance(31 * SECOND)
+    assert estate.finish(done)["status"] == "completed"
+    assert await come(estate, "phone") == ["suppressed"]
+    estate.desk.cancel(waits, OFFICER)
+    assert await estate.send(estate.event("ann", "phone")) == ["stored"]
