@@ -81,7 +81,10 @@ _STATE: Final[dict[str, Any]] = {
             "nullable": True,
             "description": "Of a completed access: where it waits to be fetched, once.",
         },
-        "commitment_nonce": {"type": "string", "description": "Shown this once: ties the certificate to the person."},
+        "commitment_nonce": {
+            "type": "string",
+            "description": "Shown to who hands it in, until it is done: ties the certificate to the person.",
+        },
     },
 }
 

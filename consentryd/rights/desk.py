@@ -76,7 +76,8 @@ class Desk:
             office.close()
 
     def accept(self, demand: Demand, caller: Caller, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Record a request, durably, and put suppression in force. The same request again is answered with the first one's state.
+        """Record a request, durably, and put suppression in force. The same request again is answered with the first one's state, and with
+        its nonce as long as it is not done.
 
         `extra` joins its terms. Raises `Unprocessable`, `Forbidden`, `Conflict` (its id names another request).
         """
@@ -86,12 +87,12 @@ class Desk:
         request = demand.request_id or self.new_id()
         nonce = self.nonce()
         terms = {**self._terms(demand, sites, identities, caller), **(extra or {})}
-        known = []
+        shown = False
         for office in self.offices.values():
-            there, nonce = self._enter(office, request, demand, terms, identities, nonce)
-            known.append(there)
+            kept = self._enter(office, request, demand, terms, identities, nonce)
+            nonce, shown = kept or nonce, shown or kept is not None
         told = self.get(request, caller)
-        return told if all(known) else {**told, "commitment_nonce": nonce}
+        return {**told, "commitment_nonce": nonce} if shown else told
 
     def get(self, request: str, caller: Caller) -> dict[str, Any]:
         """The state of a request. Raises `NotFound`, also for one that is none of the caller's business."""
@@ -320,8 +321,8 @@ class Desk:
         terms: dict[str, Any],
         identities: Sequence[NamedIdentity],
         nonce: str,
-    ) -> tuple[bool, str]:
-        """Record the request in one region; whether it was there before, and its nonce.
+    ) -> str | None:
+        """Record the request in one region; its nonce, None if it was there before and is done.
 
         A retry that overtakes the first call, or comes after a crash in the middle of it, finds it in some regions: all get the same nonce.
         """
@@ -332,7 +333,7 @@ class Desk:
             if known is not None:
                 if not hmac.compare_digest(known.fingerprint, fingerprint):
                     raise Conflict("conflict", "A request of this id exists, and it is another one.")
-                return True, nonce if known.sealed is None else book.unseal(request, known.sealed)["nonce"]
+                return None if known.sealed is None else str(book.unseal(request, known.sealed)["nonce"])
             now = self.clock.now()
             block = demand.block or self.settings.rights.block
             if demand.type is RequestType.ERASURE and block != "no":
@@ -359,7 +360,7 @@ class Desk:
                 terms["sites"],
                 {"who": terms["by"], "why": f"request: {demand.type}", "request": request},
             )
-        return False, nonce
+        return nonce
 
     def _note_use(
         self, book: Casebook, office: Office, identities: Iterable[NamedIdentity], sites: Iterable[str], facts: Mapping[str, Any]

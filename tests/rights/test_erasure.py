@@ -201,8 +201,19 @@ async def test_a_retry_that_finds_a_request_in_some_regions_only_has_the_nonce_o
     first = halfway.accept(read_demand(body), OFFICER)["commitment_nonce"]
     retried = estate.desk.accept(read_demand(body), OFFICER)
     assert retried["commitment_nonce"] == first
-    assert "commitment_nonce" not in estate.desk.accept(read_demand(body), OFFICER)
     certificates = estate.finish("letter-of-3-may")["certificates"]
     assert len(certificates) == 2
     for certificate in certificates:
         assert is_about(certificate["erasure"], bytes.fromhex(first), "shop", IdentityKind.USER_ID, "u-1")
+
+
+@pytest.mark.parametrize("kind", ["erasure", "restriction"])
+async def test_who_lost_the_answer_gets_the_nonce_by_sending_the_request_again_until_it_is_done(
+    estate: Estate, kind: str
+) -> None:
+    body = {"type": kind, "request_id": "letter-of-3-may", "identities": [{"type": "user_id", "value": "u-1"}]}
+    first = estate.desk.accept(read_demand(body), OFFICER)["commitment_nonce"]
+    assert estate.desk.accept(read_demand(body), OFFICER)["commitment_nonce"] == first
+    assert "commitment_nonce" not in estate.desk.get("letter-of-3-may", OFFICER)
+    estate.finish("letter-of-3-may")
+    assert "commitment_nonce" not in estate.desk.accept(read_demand(body), OFFICER)
