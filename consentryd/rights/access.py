@@ -28,7 +28,7 @@ from consentryd.privacy.seal import Place, unseal
 from consentryd.rights.office import Office
 from consentryd.rights.terms import terms_of
 from consentryd.storage import person as people
-from consentryd.storage.choice import read_choices
+from consentryd.storage.choice import Choice, read_choices
 from consentryd.storage.ledger import Entry, Ledger, iso
 from consentryd.storage.member import spells_of
 from consentryd.storage.person import Person
@@ -141,17 +141,7 @@ class Collector:
                 "count": len(person.digests) - len(book.digests(row.id)) if person.subjects else 0,
                 "note": "Identifiers are kept only as keyed hashes: how many others belong to you can be told, not which.",
             },
-            "choices": [
-                {
-                    "purpose": choice.purpose,
-                    "state": choice.state,
-                    "by": "server" if choice.vouched else "visitor",
-                    "decided_at": iso(choice.decided_at),
-                    "notice": choice.notice,
-                }
-                for subject in person.subjects
-                for choice in read_choices(connection, subject)
-            ],
+            "choices": self._choices(book, person),
             "receipts": self._receipts(book, person),
             "requests": self._requests(book, person, row),
             "cohorts": self._cohorts(book, person),
@@ -171,6 +161,31 @@ class Collector:
             "restricted_since": None if (since := people.restricted_since(connection, person)) is None else iso(since),
             "collected_at": iso(self.clock.now()),
         }
+
+    def _choices(self, book: Casebook, person: Person) -> list[dict[str, Any]]:
+        """Each once: one that was made by a user on a device is stored with both ids."""
+        told: list[dict[str, Any]] = []
+        for choice in (each for subject in person.subjects for each in read_choices(book.connection, subject)):
+            said = {
+                "sites": self._sites_of(book, choice),
+                "purpose": choice.purpose,
+                "state": choice.state,
+                "by": "server" if choice.vouched else "visitor",
+                "decided_at": iso(choice.decided_at),
+                "notice": choice.notice,
+            }
+            if said not in told:
+                told.append(said)
+        return told
+
+    def _sites_of(self, book: Casebook, choice: Choice) -> list[str]:
+        """Those of the statement, or of the objection, that the choice was made by."""
+        entry = Ledger(book.connection).entry(choice.entry)
+        facts = {} if entry is None else orjson.loads(entry.body)
+        if "site" in facts:
+            return [facts["site"]]
+        objection = book.get(facts.get("request", ""))
+        return [] if objection is None else list(objection.terms["sites"])
 
     def _days(self, site: str, purpose: str | None) -> int:
         return days_of(self.settings, self.office.name, site, Lane.CONSENTED, purpose)

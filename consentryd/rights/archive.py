@@ -166,14 +166,17 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
     yield from _list("Where it comes from", [region["source"]])
     if region["restricted_since"]:
         yield f"<p>Its use is restricted since {escape(region['restricted_since'][:10])}.</p>"
-    yield from _list(
-        "What you chose", (f"{each['purpose']}: {each['state']} on {each['decided_at'][:10]}" for each in region["choices"])
-    )
+    yield from _list("What you chose", map(_choice, region["choices"]))
     yield from _list(
         "Your requests", (f"{each['type']} of {each['received_at'][:10]}: {each['status']}" for each in region["requests"])
     )
     yield from _list("Groups that you were counted among", map(_stay, region.get("cohorts", [])))
     yield from _list("Who used your data", (f"{each['at'][:10]}: {each['why']} (key {each['who']})" for each in region["uses"]))
+
+
+def _choice(choice: Mapping[str, Any]) -> str:
+    where = "".join(f"{site}, " for site in choice.get("sites", ()))
+    return f"{where}{choice['purpose']}: {choice['state']} on {choice['decided_at'][:10]}"
 
 
 def _stay(cohort: Mapping[str, Any]) -> str:

@@ -132,6 +132,25 @@ async def test_a_receipt_tells_the_terms_of_the_site_where_the_choice_was_made(t
         assert [purpose["retention_period"] for purpose in receipt["pii_processing"]["purposes"]] == ["P90D"]
 
 
+async def test_a_choice_names_the_sites_it_was_made_for_and_is_told_once(tmp_path: Path) -> None:
+    with opened(tmp_path / "data", sites={"blog": {}, "shop": {}}) as estate:
+        for site, state in (("shop", ChoiceState.GRANTED), ("blog", ChoiceState.DENIED)):
+            ids = (Identity(IdentityKind.USER_ID, "ann"), Identity(IdentityKind.ANONYMOUS_ID, "phone"))
+            await estate.house.proving.desk.record("eu", Statement(site, "visitor", ids, {"analytics": state}))
+        caller = Caller("command line", ("blog", "shop"))
+        for kind, more in (("objection", {"purposes": ["marketing"]}), ("access", {})):
+            request = estate.ask(kind, caller=caller, user_id="ann", **more)["id"]
+            assert estate.runner().run() == {}
+        archive = fetched(estate, request)
+        eu = next(each for each in json.loads(archive.read("about-you.json")) if each["region"] == "eu")
+        assert sorted((choice["sites"], choice["purpose"], choice["state"]) for choice in eu["choices"]) == [
+            (["blog"], "analytics", "denied"),
+            (["blog", "shop"], "marketing", "withdrawn"),
+            (["shop"], "analytics", "granted"),
+        ]
+        assert "shop, analytics: granted on 2026-11-21" in archive.read("index.html").decode()
+
+
 async def test_an_export_is_encrypted_until_it_is_fetched_and_gone_when_it_expires(estate: Estate) -> None:
     await estate.send(estate.event("ann", properties={"n": "distinctive-value"}))
     request = estate.ask("access", user_id="ann")["id"]
