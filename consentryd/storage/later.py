@@ -40,6 +40,7 @@ TELLING: Final = (
     "request",
     "request_identity",
     "request_reach",
+    "artifact",
     "ledger",
     "ledger_node",
     "ledger_checkpoint",
@@ -82,6 +83,10 @@ _CARRIED: Final = (
     "INSERT OR IGNORE INTO ledger_node SELECT * FROM later.ledger_node",
     "INSERT OR REPLACE INTO ledger_checkpoint SELECT * FROM later.ledger_checkpoint",
     "DELETE FROM artifact",
+    (  # exports that waited to be fetched were in no backup: they are made again
+        "UPDATE request SET status = 'pending', step = 'accepted', result = NULL, done_at = NULL "
+        "WHERE status = 'completed' AND id IN (SELECT request FROM later.artifact)"
+    ),
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -279,6 +281,32 @@ async def test_what_ended_since_the_backup_is_over_and_what_was_applied_since_is
         assert estate.desk.holds(OFFICER) == []
         assert {row["event_id"] for row in estate.rows()} == {f"m-{number + 1}" for number in range(5)}
         assert await estate.send(estate.event("u-3", messageId="again")) == ["stored"]
+
+
+async def test_an_export_that_waited_at_a_restore_is_made_again_and_one_that_was_fetched_is_not(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"), estate.event("u-2"))
+        old, fetched = (estate.ask("access", user_id=f"u-{number}")["id"] for number in (1, 2))
+        estate.finish(old)
+        back_up(path, backup, estate.clock)
+        new = estate.ask("portability", user_id="u-1")["id"]
+        assert estate.finish(new)["export"]["events"] == 1
+        estate.desk.destroy_export(fetched, OFFICER)
+    await asyncio.to_thread(brought_back, path, backup)
+    with opened(path) as estate:
+        assert [estate.desk.get(request, OFFICER)["status"] for request in (old, new, fetched)] == [
+            "pending",
+            "pending",
+            "completed",
+        ]
+        estate.finish(old)
+        for request in (old, new):
+            assert estate.desk.get(request, OFFICER)["export"]["events"] == 1
+            sink = io.BytesIO()
+            estate.desk.write_export(request, sink)
+            assert zipfile.ZipFile(sink).read("events.jsonl").count(b"\n") == 1
+        assert estate.desk.get(fetched, OFFICER)["export"] is None
 
 
 @pytest.mark.parametrize("had_events", [True, False])
