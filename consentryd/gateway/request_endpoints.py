@@ -64,6 +64,12 @@ REQUEST: Final[dict[str, Any]] = {
     },
 }
 
+_NOT_COVERED: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "Regions, configured or stored beside the others, that this is not about. Not there if there are none.",
+}
+
 _STATE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["id", "type", "status", "received_at", "due_at", "regions"],
@@ -75,6 +81,7 @@ _STATE: Final[dict[str, Any]] = {
         "due_at": {"type": "string", "format": "date-time"},
         "overdue": {"type": "boolean"},
         "regions": {"type": "object", "description": "Status, step and progress in each region."},
+        "regions_not_covered": _NOT_COVERED,
         "certificates": {"type": "array", "items": {"type": "object"}, "description": "Of a completed erasure, one a region."},
         "export": {
             "type": "object",
@@ -111,6 +118,7 @@ _USES: Final[dict[str, Any]] = {
             },
         },
         "next": {"type": "string", "nullable": True},
+        "regions_not_covered": _NOT_COVERED,
     },
 }
 
@@ -132,7 +140,8 @@ _HOLDS: Final[dict[str, Any]] = {
                     "identities": {"type": "integer"},
                 },
             },
-        }
+        },
+        "regions_not_covered": _NOT_COVERED,
     },
 }
 

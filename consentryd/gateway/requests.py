@@ -83,14 +83,15 @@ async def post_hold(request: web.Request) -> web.StreamResponse:
     lift = told.get("lift") is True
     identities: tuple[NamedIdentity, ...] = demand.named
     await rights.ask(rights.desk.hold, identities, told["reason"][:1000], caller, lift=lift)
-    return json_answer({"held": not lift, "identities": [{"type": identity.kind} for identity in identities]})
+    told = {"held": not lift, "identities": [{"type": identity.kind} for identity in identities]}
+    return json_answer({**told, **rights.desk.coverage})
 
 
 async def get_holds(request: web.Request) -> web.StreamResponse:
     """The legal holds in force."""
     rights, caller = _enter(request)
     _check_officer(caller)
-    return json_answer({"holds": await rights.ask(rights.desk.holds, caller)})
+    return json_answer({"holds": await rights.ask(rights.desk.holds, caller), **rights.desk.coverage})
 
 
 async def get_uses(request: web.Request) -> web.StreamResponse:
@@ -98,7 +99,8 @@ async def get_uses(request: web.Request) -> web.StreamResponse:
     rights, caller = _enter(request)
     _check_officer(caller)
     limit = _number(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
-    return json_answer(await rights.ask(rights.desk.uses, caller, max(limit, 1), request.query.get("before")))
+    found = await rights.ask(rights.desk.uses, caller, max(limit, 1), request.query.get("before"))
+    return json_answer({**found, **rights.desk.coverage})
 
 
 async def get_export(request: web.Request) -> web.StreamResponse:

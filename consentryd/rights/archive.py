@@ -45,11 +45,12 @@ class Written(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What the archive says of its request. `at` is UTC microseconds."""
+    """What the archive says of its request. `at` is UTC microseconds; `elsewhere` are regions that it does not cover."""
 
     request: str
     controller: str
     at: int
+    elsewhere: Sequence[str] = ()
 
 
 def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> list[Written]:
@@ -71,7 +72,12 @@ def write_archive(sink: IO[bytes], head: Head, regions: Mapping[str, Lines]) -> 
         put("events.csv", _csv(regions))
         put("about-you.json", [orjson.dumps(about, option=_OPTIONS)])
         put(README, [_page(head, about).encode()])
-        manifest = {"request": head.request, "made_at": iso(head.at), "files": [each._asdict() for each in written]}
+        manifest = {
+            "request": head.request,
+            "made_at": iso(head.at),
+            "regions_not_covered": list(head.elsewhere),
+            "files": [each._asdict() for each in written],
+        }
         put("manifest.json", [orjson.dumps(manifest, option=_OPTIONS)])
     return written
 
@@ -144,6 +150,7 @@ def _page(head: Head, about: Sequence[Mapping[str, Any]]) -> str:
     ]
     for region in about:
         parts += _region(region)
+    parts += [f"<p><b>What may be stored in region {escape(name)} is not in these files.</b></p>" for name in head.elsewhere]
     parts += _list("You have the right", RIGHTS)
     if not any(region["profile"]["events"] for region in about):
         parts.append("<p><b>No event of yours is stored.</b></p>")

@@ -27,13 +27,13 @@ from consentryd.rights.archive import Head, Lines, write_archive
 from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
-from consentryd.rights.office import Office
+from consentryd.rights.office import Office, stored_regions
 from consentryd.rights.suppression import Named, keep_out, let_in
 from consentryd.rights.usage import UsageRecord
 from consentryd.storage import hold as holding
 from consentryd.storage import person as people
 from consentryd.storage.ledger import EntryKind, Ledger, iso
-from consentryd.storage.request import Casebook, RequestRow
+from consentryd.storage.request import Artifact, Casebook, RequestRow
 from consentryd.storage.vault import read_lines
 
 EXPORTS: Final = frozenset({RequestType.ACCESS, RequestType.PORTABILITY})
@@ -69,6 +69,19 @@ class Desk:
     clock: Clock
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     nonce: Callable[[], str] = lambda: secrets.token_hex(32)
+
+    @property
+    def coverage(self) -> dict[str, Any]:
+        """What an answer says of regions that are configured, or stored beside the others, and not served here: nothing, if all are."""
+        return self._coverage(self.offices)
+
+    def _coverage(self, covered: Iterable[str]) -> dict[str, Any]:
+        missing = self._missing(covered)
+        return {"regions_not_covered": missing} if missing else {}
+
+    def _missing(self, covered: Iterable[str]) -> list[str]:
+        every = dict.fromkeys([*self.settings.regions, *stored_regions(self.settings.storage.data_dir)])
+        return [name for name in every if name not in set(covered)]
 
     def close(self) -> None:
         """Close what the offices keep open. No thread may use them any more."""
@@ -202,20 +215,27 @@ class Desk:
         self.get(request, caller)
         if caller.identities is not None and not self._is_own(request):
             raise NotFound("not_found", "This export was asked for by somebody else: they hand it over.")
-        return sum(events for _, events, _ in self._artifacts(request))
+        return sum(each.events for each in self._artifacts(request).values())
 
     def _is_own(self, request: str) -> bool:
         """Whether somebody asked for themself, or at least by what nobody else can claim to be theirs."""
-        with next(iter(self.offices.values())).casebook() as book:
-            row = book.get(request)
-        return row is not None and (bool(row.terms.get("themself")) or IdentityKind.EMAIL not in row.terms["kinds"])
+        terms = self._terms_of(request)
+        return bool(terms.get("themself")) or IdentityKind.EMAIL not in terms["kinds"]
+
+    def _terms_of(self, request: str) -> dict[str, Any]:
+        for office in self.offices.values():
+            with office.casebook() as book:
+                if (row := book.get(request)) is not None:
+                    return row.terms
+        raise NotFound("not_found", "There is no request of this id.")
 
     def claim_export(self, request: str) -> IO[bytes]:
         """Be the only one, in any process, who fetches an export, until what is returned is closed.
 
         Raises `NotFound` if it was fetched meanwhile, `Conflict` while somebody else does.
         """
-        path = next(iter(self.offices.values())).export_path(request)
+        office, *_ = self._artifacts(request)
+        path = self.offices[office].export_path(request)
         try:
             claim = path.open("rb")
         except FileNotFoundError:
@@ -237,11 +257,8 @@ class Desk:
         regions: dict[str, Lines] = {}
         for office, key in self._keys(request):
             regions[office.name] = partial(read_lines, office.export_path(request), key)
-        with next(iter(self.offices.values())).casebook() as book:
-            row = book.get(request)
-        assert row is not None
-        controller = self.settings.consent.controller or ", ".join(row.terms["sites"])
-        write_archive(sink, Head(request, controller, self.clock.now()), regions)
+        controller = self.settings.consent.controller or ", ".join(self._terms_of(request)["sites"])
+        write_archive(sink, Head(request, controller, self.clock.now(), self._missing(regions)), regions)
 
     def destroy_export(self, request: str, caller: Caller) -> None:
         """It was fetched by `caller`: its keys are destroyed, then its files."""
@@ -405,6 +422,7 @@ class Desk:
             "due_at": iso(max(row.due_at for row in rows.values())),
             "overdue": status not in (RequestStatus.COMPLETED, RequestStatus.CANCELLED) and self.clock.now() > first.due_at,
             "regions": {name: _told_region(row) for name, row in rows.items()},
+            **self._coverage(rows),
         }
         if status is RequestStatus.COMPLETED:
             told["completed_at"] = iso(max(row.done_at or 0 for row in rows.values()))
@@ -422,24 +440,30 @@ class Desk:
             return None
         return {
             "path": f"/v1/privacy/requests/{request}/export",
-            "events": sum(events for _, events, _ in waiting),
-            "expires_at": iso(min(expires for _, _, expires in waiting)),
+            "events": sum(each.events for each in waiting.values()),
+            "expires_at": iso(min(each.expires_at for each in waiting.values())),
         }
 
-    def _artifacts(self, request: str) -> list[tuple[bytes, int, int]]:
-        found = []
-        for office in self.offices.values():
+    def _artifacts(self, request: str) -> dict[str, Artifact]:
+        """By the regions in which the request was handed in. Raises `NotFound` if one is not there (any more)."""
+        found: dict[str, Artifact] = {}
+        for name, office in self.offices.items():
             with office.casebook() as book:
+                if book.get(request) is None:
+                    continue
                 artifact = book.artifact(request)
-            if artifact is None or artifact[2] <= self.clock.now():
-                raise NotFound("not_found", "The export is not ready, was fetched before, or has expired.")
-            found.append(artifact)
+            if artifact is None or artifact.expires_at <= self.clock.now():
+                found.clear()
+                break
+            found[name] = artifact
+        if not found:
+            raise NotFound("not_found", "The export is not ready, was fetched before, or has expired.")
         return found
 
     def _keys(self, request: str) -> Iterator[tuple[Office, bytes]]:
-        for office, (wrapped, _, _) in zip(self.offices.values(), self._artifacts(request), strict=True):
-            with office.casebook() as book:
-                yield office, base64.b64decode(book.unseal(request, wrapped))
+        for name, artifact in self._artifacts(request).items():
+            with self.offices[name].casebook() as book:
+                yield self.offices[name], base64.b64decode(book.unseal(request, artifact.wrapped))
 
 
 def _may_show(statuses: Sequence[str]) -> tuple[str, ...]:

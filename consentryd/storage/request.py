@@ -42,6 +42,14 @@ class RequestRow(NamedTuple):
     done_at: int | None
 
 
+class Artifact(NamedTuple):
+    """An export that waits: its sealed key, how many events are in it, and until when (UTC microseconds)."""
+
+    wrapped: bytes
+    events: int
+    expires_at: int
+
+
 class Casebook:
     """The requests of the region in the folder `region`, over a connection of its own. `key` is the region's key `subject`.
 
@@ -203,10 +211,9 @@ class Casebook:
             (request, wrapped, events, expires_at),
         )
 
-    def artifact(self, request: str) -> tuple[bytes, int, int] | None:
-        """The sealed key of an export, how many events are in it, and until when it waits (UTC microseconds)."""
+    def artifact(self, request: str) -> Artifact | None:
         row = self.connection.execute("SELECT wrapped, events, expires_at FROM artifact WHERE request = ?", (request,)).fetchone()
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else Artifact(*row)
 
     def expired_artifacts(self, now: int) -> list[str]:
         return [row[0] for row in self.connection.execute("SELECT request FROM artifact WHERE expires_at <= ?", (now,))]

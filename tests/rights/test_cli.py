@@ -177,6 +177,14 @@ def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
     assert run("privacy", "export", "--anonymous-id", "a-1", "-o", "person.zip").code == 1, "an existing file is not overwritten"
 
 
+def test_a_region_that_is_not_here_is_complained_of(run) -> None:
+    fill({"userId": "42"})
+    assert run("privacy", "erase", "--user-id", "42").err == ""
+    Path("data/us").rename("data/uk")
+    told = run("privacy", "erase", "--user-id", "42", "--json")
+    assert (told.code, told.json["regions_not_covered"], "region us, uk" in told.err) == (0, ["us", "uk"], True), told.err
+
+
 def test_requests_are_listed_shown_and_cannot_be_cancelled_when_done(run) -> None:
     fill({"userId": "42"})
     assert "no requests" in run("privacy", "requests").out

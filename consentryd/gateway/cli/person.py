@@ -12,7 +12,7 @@ import typer
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import bar
+from consentryd.gateway.cli.console import bar, complain
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.identity import IdentityKind
@@ -88,6 +88,8 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bur
     scrubbers = {name: Scrubber(rules, each.property, name, settings.privacy) for name, each in keys.items()}
     caller = Caller(OPERATOR, named_sites)
     desk = Desk(settings, policy, offices, clock)
+    if missing := desk.coverage.get("regions_not_covered"):
+        complain(f"Not covered: what may be stored elsewhere, or by other settings, in region {', '.join(missing)}.")
     try:
         yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
     finally:
