@@ -8,7 +8,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -20,6 +20,7 @@ from consentryd.gateway.protocols.segment import read_event
 from consentryd.model.client import Client
 from consentryd.model.clock import SystemClock
 from consentryd.model.key import ApiKey, KeyKind
+from consentryd.rights.desk import Desk
 from consentryd.rights.runner import Runner
 
 KEY = ApiKey("key_w", KeyKind.WRITE, "default", "", None, (), 0, None)
@@ -175,6 +176,39 @@ def test_export_writes_a_zip_and_leaves_nothing_of_it_behind(run) -> None:
         assert set(archive.namelist()) == {"events.jsonl", "events.csv", "about-you.json", "index.html", "manifest.json"}
     assert list(Path("data").glob("*/exports/*")) == []
     assert run("privacy", "export", "--anonymous-id", "a-1", "-o", "person.zip").code == 1, "an existing file is not overwritten"
+
+
+def test_an_export_over_several_sites_waits_for_the_command_line(run) -> None:
+    fill({"userId": "42"})
+    fill({"userId": "42"}, key=KEY._replace(site="blog"))
+    asked = run("privacy", "request", "access", "--user-id", "42", "--json").json
+    assert asked["sites"] == ["default", "blog"]
+    assert "consentry privacy requests" in run("privacy", "request", "portability", "--user-id", "42").out
+    Path("there.zip").write_bytes(b"another's")
+    assert run("privacy", "requests", asked["id"], "-o", "there.zip").code == 1
+    told = run("privacy", "requests", asked["id"], "-o", "person.zip", "--json")
+    assert (told.code, told.json["events"], told.json["file"]) == (0, 2, "person.zip"), told.err
+    with zipfile.ZipFile("person.zip") as archive:
+        assert archive.read("events.jsonl").count(b"\n") == 2
+    again = run("privacy", "requests", asked["id"], "-o", "again.zip")
+    assert (again.code, "was fetched before" in again.err, Path("again.zip").exists()) == (1, True, False)
+    assert run("privacy", "requests", "-o", "again.zip").code == 1
+    assert Path("there.zip").read_bytes() == b"another's"
+
+
+def test_an_export_that_cannot_be_written_to_its_end_leaves_no_part_of_it_and_waits(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill({"userId": "42"})
+
+    def fails(_desk: Desk, _request: str, sink: IO[bytes]) -> None:
+        sink.write(b"a part")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Desk, "write_export", fails)
+        assert run("privacy", "export", "--user-id", "42", "-o", "person.zip").code == 1
+    assert not Path("person.zip").exists()
+    waits = run("privacy", "requests", "--type", "access", "--json").json[0]["id"]
+    assert run("privacy", "requests", waits, "-o", "person.zip").code == 0
 
 
 def test_a_region_that_is_not_here_is_complained_of(run) -> None:

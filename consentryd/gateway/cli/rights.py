@@ -102,15 +102,8 @@ def export(
     with open_bureau(installation.load(config), site) as bureau:
         body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
         asked = bureau.desk.accept(read_demand(body), bureau.caller)
-        done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
-        with output.open("xb") as sink:
-            bureau.desk.write_export(asked["id"], sink)
-        bureau.desk.destroy_export(asked["id"], bureau.caller)
-    summary = {"request": asked["id"], "events": done["export"]["events"], "file": str(output), "bytes": output.stat().st_size}
-    if as_json:
-        show_json(summary)
-    else:
-        say(f"{summary['events']:,} events and what else is held are in {output} ({summary['bytes']:,} bytes).")
+        bureau.work([asked["id"]], "Collecting", quiet=as_json)
+        _fetch_export(bureau, asked["id"], output, as_json=as_json)
 
 
 def request(
@@ -139,7 +132,12 @@ def request(
         body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
         asked = bureau.desk.accept(read_demand(body), bureau.caller)
         done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
-    show_json(done) if as_json else say(f"Request {done['id']} ({done['type']}): {done['status']}.")
+    if as_json:
+        show_json(done)
+        return
+    say(f"Request {done['id']} ({done['type']}): {done['status']}.")
+    if done.get("export"):
+        say(f"  its export waits until {done['export']['expires_at'][:16]}: consentry privacy requests {done['id']} -o FILE")
 
 
 def requests(
@@ -148,17 +146,22 @@ def requests(
     kind: Annotated[list[RequestType] | None, typer.Option("--type", help="Only of this type; repeatable.")] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the request of this ID.")] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Give it the longer deadline that the law knows.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Fetch its export, once, into this ZIP file.", metavar="FILE")
+    ] = None,
     site: SitesOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """List people's requests with their deadlines, or show, cancel or extend one."""
+    """List people's requests with their deadlines, or show, cancel or extend one, or fetch its export."""
+    if output is not None:
+        _check_writable(output, new=True)
     with open_bureau(installation.load(config), site) as bureau:
         if request_id is not None:
-            _show_one(bureau, request_id, cancel=cancel, extend=extend)
+            _show_one(bureau, request_id, cancel=cancel, extend=extend, output=output, as_json=as_json)
             return
-        if cancel or extend:
-            raise ConfigError("--cancel and --extend go with the ID of a request.")
+        if cancel or extend or output is not None:
+            raise ConfigError("--cancel, --extend and --output go with the ID of a request.")
         found = bureau.desk.select(bureau.caller, statuses=status or (), types=kind or (), limit=MOST_LISTED + 1)
     if len(found) > MOST_LISTED:
         complain(f"There are more than these newest {MOST_LISTED:,}: --status, --type and --site narrow the list.")
@@ -259,15 +262,40 @@ def _correction(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _show_one(bureau: Bureau, request_id: str, *, cancel: bool, extend: bool) -> None:
+def _fetch_export(bureau: Bureau, request_id: str, output: Path, *, as_json: bool) -> None:
+    """Raises `NotFound`, `Conflict` while somebody else fetches it; it waits on then, and if the file cannot be written."""
+    events = bureau.desk.export_size(request_id, bureau.caller)
+    with bureau.desk.claim_export(request_id):
+        with output.open("xb") as sink:
+            try:
+                bureau.desk.write_export(request_id, sink)
+                sink.flush()
+            except BaseException:
+                output.unlink()
+                raise
+        bureau.desk.destroy_export(request_id, bureau.caller)
+    size = output.stat().st_size
+    if as_json:
+        show_json({"request": request_id, "events": events, "file": str(output), "bytes": size})
+    else:
+        say(f"{events:,} events and what else is held are in {output} ({size:,} bytes).")
+
+
+def _show_one(
+    bureau: Bureau, request_id: str, *, cancel: bool, extend: bool, output: Path | None = None, as_json: bool = False
+) -> None:
     try:
         if cancel:
             bureau.desk.cancel(request_id, bureau.caller)
         if extend:
             bureau.desk.extend(request_id, bureau.caller)
-        show_json(bureau.desk.get(request_id, bureau.caller))
+        told = bureau.desk.get(request_id, bureau.caller)
     except NotFound:
         raise ConfigError(f"There is no request {request_id}.") from None
+    if output is None:
+        show_json(told)
+    else:
+        _fetch_export(bureau, request_id, output, as_json=as_json)
 
 
 def _say_erasure(request: dict[str, Any]) -> None:
