@@ -80,6 +80,11 @@ _STATE: Final[dict[str, Any]] = {
         "received_at": {"type": "string", "format": "date-time"},
         "due_at": {"type": "string", "format": "date-time"},
         "overdue": {"type": "boolean"},
+        "begins_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "Of a pending one: until then it waits (`rights.grace_s`).",
+        },
         "regions": {"type": "object", "description": "Status, step and progress in each region."},
         "regions_not_covered": _NOT_COVERED,
         "certificates": {"type": "array", "items": {"type": "object"}, "description": "Of a completed erasure, one a region."},

@@ -424,6 +424,9 @@ class Desk:
             "regions": {name: _told_region(row) for name, row in rows.items()},
             **self._coverage(rows),
         }
+        begins = max(row.starts_at for row in rows.values())
+        if status is RequestStatus.PENDING and begins > self.clock.now():
+            told["begins_at"] = iso(begins)
         if status is RequestStatus.COMPLETED:
             told["completed_at"] = iso(max(row.done_at or 0 for row in rows.values()))
             certificates = [row.result["certificate"] for row in rows.values() if row.result and "certificate" in row.result]

@@ -211,6 +211,24 @@ def test_an_export_that_cannot_be_written_to_its_end_leaves_no_part_of_it_and_wa
     assert run("privacy", "requests", waits, "-o", "person.zip").code == 0
 
 
+def test_who_may_change_their_mind_yet_is_told_when_it_begins(run) -> None:
+    fill({"userId": "42"})
+    with Path("consentry.toml").open("r+") as file:
+        text = file.read().replace("# grace_s = 0.0", "grace_s = 3600")
+        file.seek(0)
+        file.write(text)
+    told = run("privacy", "erase", "--user-id", "42", "--json")
+    assert (told.code, told.json["status"], told.json["begins_at"][:10] >= told.json["received_at"][:10]) == (1, "pending", True)
+    told = run("privacy", "export", "--user-id", "42", "-o", "person.zip")
+    request = run("privacy", "requests", "--type", "access", "--json").json[0]
+    assert (told.code, told.out) == (1, "")
+    assert f"begins at {request['begins_at'][:16]}" in told.err
+    assert f"consentry privacy requests {request['id']} -o person.zip" in told.err
+    told = run("privacy", "request", "restriction", "--user-id", "42")
+    assert (told.code, "begins at" in told.out) == (0, True)
+    assert "begins_at" not in run("privacy", "requests", request["id"], "--cancel").json
+
+
 def test_a_region_that_is_not_here_is_complained_of(run) -> None:
     fill({"userId": "42"})
     assert run("privacy", "erase", "--user-id", "42").err == ""

@@ -57,7 +57,7 @@ def erase(
     """Erase a person from every store, now, and show the proof. It cannot be undone.
 
     For example `consentry privacy erase --user-id 42`. All options that name somebody are about one person; the gateway may run meanwhile.
-    If this command is killed, the erasure is finished by the gateway or by the next run.
+    If this command is killed, the erasure is finished by the gateway or by the next run. With `rights.grace_s` it waits for that long first.
     """
     if output is not None:
         _check_writable(output)
@@ -102,7 +102,9 @@ def export(
     with open_bureau(installation.load(config), site) as bureau:
         body = {"type": "access", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
         asked = bureau.desk.accept(read_demand(body), bureau.caller)
-        bureau.work([asked["id"]], "Collecting", quiet=as_json)
+        done = bureau.work([asked["id"]], "Collecting", quiet=as_json)[0]
+        if done["status"] != RequestStatus.COMPLETED:
+            raise ConfigError(f"Request {_status(done)}. After that: consentry privacy requests {done['id']} -o {output}")
         _fetch_export(bureau, asked["id"], output, as_json=as_json)
 
 
@@ -135,7 +137,7 @@ def request(
     if as_json:
         show_json(done)
         return
-    say(f"Request {done['id']} ({done['type']}): {done['status']}.")
+    say(f"Request {_status(done)}.")
     if done.get("export"):
         say(f"  its export waits until {done['export']['expires_at'][:16]}: consentry privacy requests {done['id']} -o FILE")
 
@@ -298,6 +300,11 @@ def _show_one(
         _fetch_export(bureau, request_id, output, as_json=as_json)
 
 
+def _status(request: dict[str, Any]) -> str:
+    waits = f"; it begins at {request['begins_at'][:16]} (rights.grace_s)" if "begins_at" in request else ""
+    return f"{request['id']} ({request['type']}): {request['status']}{waits}"
+
+
 def _say_erasure(request: dict[str, Any]) -> None:
     if request["status"] == RequestStatus.ON_HOLD:
         say(
@@ -309,7 +316,7 @@ def _say_erasure(request: dict[str, Any]) -> None:
         ):
             say(f"  because: {reason}")
         return
-    say(f"Request {request['id']}: {request['status']}")
+    say(f"Request {_status(request)}")
     for certificate in request.get("certificates", ()):
         facts = certificate["erasure"]
         events, scan = facts["stores"]["events"]["before"], facts["scan"]
