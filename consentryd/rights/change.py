@@ -27,7 +27,7 @@ from consentryd.rights.demand import NamedIdentity, RequestStatus
 from consentryd.rights.office import Office
 from consentryd.storage import person as people
 from consentryd.storage.choice import Choice, ChoiceState, write_choice
-from consentryd.storage.erasure import count_events, empty_wal, rewrite
+from consentryd.storage.erasure import empty_wal, rewrite
 from consentryd.storage.hold import held
 from consentryd.storage.ledger import EntryKind, Ledger
 from consentryd.storage.person import Person
@@ -107,7 +107,7 @@ class Clerk:
         assert row.sealed is not None
         file = book.unseal(row.id, row.sealed)
         corrections, ids = file["corrections"], Identifiers(value for _, value, form in file["identities"] if form == "raw")
-        changed = 0
+        held: set[tuple[str, str]] = set()
         if self._waits(book, row, person):
             return
         if person.subjects:
@@ -116,8 +116,7 @@ class Clerk:
             with lake.writing(WAIT_S):
                 if self._waits(book, row, person):
                     return
-                correct = self._corrector(book.connection, person, corrections, ids)
-                changed = sum(counts.total() for counts in count_events(lake, person.subjects).values())
+                correct = self._corrector(book.connection, person, corrections, ids, held)
                 rewrite(lake, person.subjects, correct)
                 lake.vacuum(WAIT_S)
         with book.transaction() as connection:
@@ -125,7 +124,7 @@ class Clerk:
             if "email" in corrections and person.subjects:
                 self._readdress(connection, row.terms["sites"], person, corrections["email"], now)
             Ledger(connection).append(now, EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)})
-            self._done(book, row, {"events": changed})
+            self._done(book, row, {"events": len(held)})
         empty_wal(book.connection, WAIT_S)
 
     def _waits(self, book: Casebook, row: RequestRow, person: Person) -> bool:
@@ -171,9 +170,17 @@ class Clerk:
         return Person((*person.subjects, *made.subjects), tuple(dict.fromkeys((*person.digests, *made.digests))))
 
     def _corrector(
-        self, connection: sqlite3.Connection, person: Person, corrections: Mapping[str, Any], ids: Identifiers
+        self,
+        connection: sqlite3.Connection,
+        person: Person,
+        corrections: Mapping[str, Any],
+        ids: Identifiers,
+        held: set[tuple[str, str]],
     ) -> Callable[[pa.Table], pa.Table]:
-        """What the rules for a site and event have encrypted is encrypted again there; what they let nothing stand of goes."""
+        """What the rules for a site and event have encrypted is encrypted again there; what they let nothing stand of goes.
+
+        To `held` the site and id come of each event that holds something of it: a table may pass twice.
+        """
         keys = self._keys(connection, person)
         wanted = np.array(sorted(person.subjects), np.int64)
         scrubbed: dict[tuple[str, str], _Scrubbed] = {}
@@ -196,8 +203,10 @@ class Clerk:
             own = np.isin(table["subject"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False), wanted)
             if not own.any():
                 return table
-            rows = zip(own.tolist(), *(table[name].to_pylist() for name in _READ), strict=True)
+            rows = list(zip(own.tolist(), *(table[name].to_pylist() for name in _READ), strict=True))
             fixed = [_corrected(text, corrections, right(*place)) if mine else text for mine, text, *place in rows]
+            with lock:
+                held.update((site, event) for mine, text, _, site, event, _ in rows if mine and _holds(text, corrections))
             corrected = _with(table, "properties", fixed)
             return _repriced(corrected, own.tolist()) if TELLING & set(corrections) else corrected
 
@@ -237,6 +246,10 @@ def _corrected(text: str | None, names: Iterable[str], right: Mapping[str, Any])
         else:
             properties[name] = right[name]
     return orjson.dumps(properties).decode()
+
+
+def _holds(text: str | None, names: Iterable[str]) -> bool:
+    return text is not None and not orjson.loads(text).keys().isdisjoint(names)
 
 
 def _path(name: str) -> str:

@@ -100,6 +100,16 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
         assert again.bytes_with(b"wrong-plan-771") == []
 
 
+@pytest.mark.parametrize(("corrections", "events"), [({"paln": "pro"}, 0), ({"plan": "pro"}, 2), ({"n": None, "plan": "x"}, 3)])
+async def test_a_rectification_tells_how_many_events_held_what_it_corrects(
+    estate: Estate, corrections: dict, events: int
+) -> None:
+    await estate.send(*(estate.event("ann", properties=held) for held in ({"plan": "free"}, {"plan": "free", "n": 1}, {"n": 2})))
+    await estate.send(estate.event("ann"), estate.event("bob", properties={"plan": "free", "n": 3}))
+    done = estate.finish(estate.ask("rectification", user_id="ann", corrections=corrections)["id"])
+    assert done["regions"]["eu"]["result"] == {"events": events}
+
+
 async def test_the_ids_that_a_rectification_names_its_person_by_are_in_none_of_its_values(estate: Estate) -> None:
     wrong = {"nick": "wrong", "note": "wrong", "n": 1}
     await estate.send(
