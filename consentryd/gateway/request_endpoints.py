@@ -87,7 +87,11 @@ _STATE: Final[dict[str, Any]] = {
         },
         "regions": {"type": "object", "description": "Status, step and progress in each region."},
         "regions_not_covered": _NOT_COVERED,
-        "certificates": {"type": "array", "items": {"type": "object"}, "description": "Of a completed erasure, one a region."},
+        "certificates": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Of an erasure, one a region where it is completed.",
+        },
         "export": {
             "type": "object",
             "nullable": True,

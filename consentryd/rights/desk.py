@@ -45,8 +45,8 @@ _ORDER: Final = (
     RequestStatus.ON_HOLD,
     RequestStatus.IN_PROGRESS,
     RequestStatus.PENDING,
-    RequestStatus.COMPLETED,
     RequestStatus.CANCELLED,
+    RequestStatus.COMPLETED,
 )
 
 
@@ -429,11 +429,11 @@ class Desk:
             told["begins_at"] = iso(begins)
         if status is RequestStatus.COMPLETED:
             told["completed_at"] = iso(max(row.done_at or 0 for row in rows.values()))
-            certificates = [row.result["certificate"] for row in rows.values() if row.result and "certificate" in row.result]
-            if certificates:
-                told["certificates"] = certificates
             if first.type in EXPORTS:
                 told["export"] = self._told_export(first.id)
+        certificates = [row.result["certificate"] for row in rows.values() if row.result and "certificate" in row.result]
+        if certificates and status in (RequestStatus.COMPLETED, RequestStatus.CANCELLED):
+            told["certificates"] = certificates
         return told
 
     def _told_export(self, request: str) -> dict[str, Any] | None:

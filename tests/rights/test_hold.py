@@ -34,6 +34,19 @@ async def test_an_erasure_on_hold_says_why_to_the_operator_and_not_to_the_person
         assert [row["event_id"] for row in estate.rows()] == ["m-2"]
 
 
+async def test_an_erasure_that_is_taken_back_where_it_is_held_is_not_completed(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    await estate.send(estate.event("ann"), region="us")
+    estate.desk.hold([NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone")], "case 7", OFFICER)
+    request = estate.ask("erasure", user_id="ann")["id"]
+    assert estate.finish(request)["status"] == "on_hold"
+    told = estate.desk.cancel(request, OFFICER)
+    assert (told["status"], "completed_at" in told) == ("cancelled", False)
+    assert [each["erasure"]["region"] for each in told["certificates"]] == ["us"]
+    assert [len(estate.desk.select(OFFICER, statuses=[status])) for status in ("completed", "cancelled")] == [0, 1]
+    assert [row["event_id"] for row in estate.rows()] == ["m-1"]
+
+
 async def test_holds_are_listed_to_their_sites_officers_without_saying_of_whom(estate: Estate) -> None:
     phone = NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone")
     estate.desk.hold([ANN, phone], "case 7", OFFICER)
