@@ -476,9 +476,10 @@ def _may_show(statuses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _hide_reasons(told: dict[str, Any]) -> None:
-    """Why there is a hold is for the operator to tell."""
+    """Why there is a hold, or what stands in the way, is for the operator to tell."""
     for region in told["regions"].values():
-        region.get("result", {}).pop("held", None)
+        for name in ("held", "waiting_for"):
+            region.get("result", {}).pop(name, None)
 
 
 def _told_region(row: RequestRow) -> dict[str, Any]:

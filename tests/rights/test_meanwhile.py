@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from consentryd.model.error import Conflict
+from consentryd.model.identity import IdentityKind
 from consentryd.rights.change import Clerk
-from consentryd.rights.demand import RequestStatus
+from consentryd.rights.demand import NamedIdentity, RequestStatus
+from consentryd.rights.desk import Caller
 from consentryd.storage.backup import back_up
 from consentryd.storage.request import Casebook, RequestRow
 from tests.rights.estate import OFFICER, Estate
@@ -107,6 +109,8 @@ async def test_a_region_whose_store_fails_keeps_no_other_from_its_peoples_reques
     told = estate.desk.get(request, OFFICER)["regions"]
     assert told["us"]["status"] == "completed"
     assert told["eu"]["result"] == {"waiting_for": "database or disk is full"}
+    ann = Caller("ann's token", ("shop",), (NamedIdentity(IdentityKind.USER_ID, "ann"),))
+    assert "disk" not in str(estate.desk.get(request, ann)), "what goes on in the machine is not the person's to know"
 
 
 def test_a_backup_that_waits_for_a_sweep_does_not_keep_the_sweep_waiting(estate: Estate, tmp_path: Path) -> None:
