@@ -234,6 +234,16 @@ async def test_an_open_request_is_listed_however_many_came_after_it(tmp_path) ->
         assert [each["id"] for each in estate.desk.select(ann, limit=1)] == [old]
 
 
+async def test_whom_a_request_names_is_found_without_reading_all_the_others(estate: Estate) -> None:
+    with estate.offices["eu"].casebook() as book:
+        looked: list[str] = []
+        book.connection.set_trace_callback(looked.append)
+        book.digests("request")
+        book.connection.set_trace_callback(None)
+        [(*_, plan)] = book.connection.execute(f"EXPLAIN QUERY PLAN {looked[0]}").fetchall()
+    assert plan.startswith("SEARCH"), plan
+
+
 async def test_a_block_that_is_over_before_it_begins_is_refused(estate: Estate) -> None:
     with pytest.raises(Unprocessable):
         estate.ask("erasure", user_id="ann", block="until", block_until="2026-01-01T00:00:00Z")

@@ -5,3 +5,6 @@ CREATE TABLE request_reach (
     PRIMARY KEY (digest, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX request_reach_request ON request_reach (request);
+
+-- Whom a request names, without reading whom all the others do.
+CREATE INDEX request_identity_request ON request_identity (request);
