@@ -343,7 +343,7 @@ class Desk:
 
         A retry that overtakes the first call, or comes after a crash in the middle of it, finds it in some regions: all get the same nonce.
         """
-        fingerprint = _fingerprint(office, demand, terms)
+        fingerprint = _fingerprint(office, demand, terms, identities)
         digests = office.digests(terms["sites"], identities)
         with office.casebook() as book, book.transaction():
             known = book.get(request)
@@ -492,7 +492,9 @@ def _told_region(row: RequestRow) -> dict[str, Any]:
     return told
 
 
-def _fingerprint(office: Office, demand: Demand, terms: Mapping[str, Any]) -> bytes:
+def _fingerprint(office: Office, demand: Demand, terms: Mapping[str, Any], identities: Sequence[NamedIdentity]) -> bytes:
     """What two requests of one id must share. Keyed, for it is made of identifiers."""
     asked = demand.model_dump(mode="json", exclude={"request_id", "sites"}) | {"sites": terms["sites"]}
+    if not demand.named:  # a token's own
+        asked["identities"] = [list(identity) for identity in identities]
     return hmac.new(office.keys.identity, orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), hashlib.sha256).digest()

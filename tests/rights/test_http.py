@@ -133,6 +133,13 @@ def test_a_token_acts_for_its_person_and_for_nobody_else(gateway: Gateway) -> No
     assert (status, refused["error"]["code"]) == (403, "forbidden_identity")
 
 
+def test_a_request_id_that_another_person_used_is_a_conflict(gateway: Gateway) -> None:
+    body = {"type": "restriction", "request_id": "my-request-1"}
+    assert ask(gateway, "POST", "/v1/privacy/requests", body, bearer=token(sub="u-41"))[0] == 200
+    assert ask(gateway, "POST", "/v1/privacy/requests", body, bearer=token(sub="u-41"))[0] == 200
+    assert ask(gateway, "POST", "/v1/privacy/requests", body, bearer=token(sub="u-42"))[0] == 409
+
+
 @pytest.mark.parametrize(
     "bad",
     [
