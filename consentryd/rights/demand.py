@@ -83,6 +83,10 @@ class Demand(BaseModel):
             raise ValueError("block_until goes with block: until, and only with it")
         if bool(self.corrections) != (self.type is RequestType.RECTIFICATION):
             raise ValueError("corrections go with a rectification, and only with it")
+        if self.block is not None and self.type is not RequestType.ERASURE:
+            raise ValueError("block goes with an erasure")
+        if self.purposes and self.type is not RequestType.OBJECTION:
+            raise ValueError("purposes go with an objection: any other request is about all of a person's data")
         if self.lift and self.type is not RequestType.RESTRICTION:
             raise ValueError("lift goes with a restriction")
         return self
