@@ -98,7 +98,8 @@ class Clerk:
     def rectify(self, book: Casebook, row: RequestRow) -> None:
         """Put corrected values in the place of wrong ones wherever the person's events hold that property; null takes it out.
 
-        The old values are gone from every file afterwards, so that it waits while the law holds the person's data. Repeatable.
+        The old values are gone from every file afterwards, exports that wait are made again; so it waits while the law holds the person's
+        data. Repeatable.
         """
         with book.transaction():
             if not book.take_up(row, self.clock.now()):
@@ -123,6 +124,8 @@ class Clerk:
             now = self.clock.now()
             if "email" in corrections and person.subjects:
                 self._readdress(connection, row.terms["sites"], person, corrections["email"], now)
+            if held:
+                book.renew_artifacts(people.requests_of(connection, person), now)
             Ledger(connection).append(now, EntryKind.RECTIFICATION, {"request": row.id, "properties": len(corrections)})
             self._done(book, row, {"events": len(held)})
         empty_wal(book.connection, WAIT_S)

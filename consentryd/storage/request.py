@@ -229,6 +229,11 @@ class Casebook:
             if self.connection.execute("DELETE FROM artifact WHERE request = ?", (request,)).rowcount
         ]
 
+    def renew_artifacts(self, requests: Iterable[str], now: int) -> None:
+        """Exports that wait are to be made again: what is in them is not so any more. Call within a transaction."""
+        for request in self.drop_artifacts(requests):
+            self.update(request, now, status="pending", step="accepted", result=None, done_at=None)
+
     def seal(self, request: str, value: Any) -> bytes:
         """JSON, encrypted for this request of this region."""
         nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -100,6 +100,23 @@ async def test_a_rectification_replaces_a_value_everywhere_and_leaves_no_byte_of
         assert again.bytes_with(b"wrong-plan-771") == []
 
 
+@pytest.mark.parametrize(("corrections", "plans"), [({"plan": "pro"}, ["pro"]), ({"paln": "pro"}, ["free"])])
+async def test_an_export_that_waits_is_made_again_when_what_is_in_it_was_corrected(
+    estate: Estate, corrections: dict, plans: list[str]
+) -> None:
+    await estate.send(estate.event("ann", properties={"plan": "free"}), estate.event("bob", properties={"plan": "free"}))
+    exports = {user: estate.ask("access", user_id=user)["id"] for user in ("ann", "bob")}
+    estate.finish(exports["ann"])
+    before = estate.offices["eu"].export_path(exports["bob"]).read_bytes(), estate.desk.get(exports["bob"], OFFICER)
+    estate.finish(estate.ask("rectification", user_id="ann", corrections=corrections)["id"])
+    assert estate.desk.get(exports["ann"], OFFICER)["status"] == "completed"
+    sink = io.BytesIO()
+    estate.desk.write_export(exports["ann"], sink)
+    lines = zipfile.ZipFile(sink).read("events.jsonl").splitlines()
+    assert [json.loads(line)["properties"]["plan"] for line in lines] == plans
+    assert before == (estate.offices["eu"].export_path(exports["bob"]).read_bytes(), estate.desk.get(exports["bob"], OFFICER))
+
+
 @pytest.mark.parametrize(("corrections", "events"), [({"paln": "pro"}, 0), ({"plan": "pro"}, 2), ({"n": None, "plan": "x"}, 3)])
 async def test_a_rectification_tells_how_many_events_held_what_it_corrects(
     estate: Estate, corrections: dict, events: int
