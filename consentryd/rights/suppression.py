@@ -55,6 +55,8 @@ def let_in(book: Casebook, row: RequestRow, now: int, *, but: Collection[bytes] 
             if block is not None:
                 people.suppress(book.connection, [digest], block.until, now)
     book.reach_no_more(row.id)
+    if "suppressed" in row.terms:
+        book.update(row.id, now, terms={**row.terms, "suppressed": {}})
 
 
 def settle(book: Casebook, request: str, erased: Collection[bytes], now: int) -> None:
@@ -65,7 +67,6 @@ def settle(book: Casebook, request: str, erased: Collection[bytes], now: int) ->
     if own is None or "suppressed" not in own.terms:
         return
     let_in(book, own, now, but=gone)
-    book.update(request, now, terms={**own.terms, "suppressed": {}})
     for name in dict.fromkeys(each for digest in erased for each in book.concerning(digest)):
         row = book.get(name)
         if row is not None and row.status in _OPEN and row.terms.get("suppressed"):

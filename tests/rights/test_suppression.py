@@ -72,6 +72,23 @@ async def test_taking_it_back_lets_the_devices_in_unless_another_request_keeps_t
         assert await come(estate, "phone", "laptop") == ["stored", "stored"]
 
 
+@pytest.mark.parametrize("taken_back", [True, False])
+async def test_of_ids_that_it_did_not_name_a_request_that_is_over_keeps_nothing(estate: Estate, taken_back: bool) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    request = estate.ask("erasure", user_id="ann")["id"]
+    with estate.offices["eu"].casebook() as book:
+        phone = estate.offices["eu"].digest("shop", NamedIdentity(IdentityKind.ANONYMOUS_ID, "phone"))
+        row = book.get(request)
+        assert (row is not None and phone.hex() in str(row.terms), book.concerning(phone)) == (True, [request])
+        if taken_back:
+            estate.desk.cancel(request, OFFICER)
+        else:
+            estate.clock.advance(61 * SECOND)
+            estate.finish(request)
+        row = book.get(request)
+        assert (row is not None and phone.hex() in str(row.terms), book.concerning(phone)) == (False, [])
+
+
 async def test_a_device_that_is_somebody_elses_when_its_person_is_erased_is_let_in(estate: Estate) -> None:
     await estate.send(estate.event("ann", "phone"), estate.event("ann", "laptop"))
     request = estate.ask("erasure", user_id="ann")["id"]
