@@ -160,10 +160,7 @@ def _page(head: Head, about: Sequence[Mapping[str, Any]]) -> str:
 def _region(region: Mapping[str, Any]) -> Iterator[str]:
     profile = region["profile"]
     yield f"<h2>Stored in region {escape(region['region'])}</h2>"
-    yield f"<p>{profile['events']:,} events"
-    if profile["events"]:
-        yield f", the first on {escape(profile['first_event'][:10])}, the last on {escape(profile['last_event'][:10])}"
-    yield ".</p>"
+    yield f"<p>{_extent(profile)}.</p>"
     yield from _counts("What you did", profile.get("by_event", {}))
     yield from _counts("Where from (country)", profile.get("by_country", {}))
     yield from _counts("On which kind of device", profile.get("by_device", {}))
@@ -179,6 +176,14 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from _list("Groups that you were counted among", map(_stay, region.get("cohorts", [])))
     yield from _list("Who used your data", (f"{each['at'][:10]}: {each['why']} (key {each['who']})" for each in region["uses"]))
+
+
+def _extent(profile: Mapping[str, Any]) -> str:
+    events = profile["events"]
+    counted = f"{events:,} {'event' if events == 1 else 'events'}"
+    if not events:
+        return counted
+    return f"{counted}, the first on {escape(profile['first_event'][:10])}, the last on {escape(profile['last_event'][:10])}"
 
 
 def _choice(choice: Mapping[str, Any]) -> str:

@@ -57,6 +57,8 @@ async def test_an_export_holds_the_events_of_all_regions_with_encrypted_values_g
             assert hashlib.sha256(archive.read(file["name"])).hexdigest() == file["sha256"]
         page = archive.read("index.html").decode()
         assert "Bought: 2" in page
+        assert "<p>2 events, the first on 2026-11-21, the last on 2026-11-21.</p>" in page
+        assert "<p>1 event, the first on" in page
         assert "nobody" in page
 
 
