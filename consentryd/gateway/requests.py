@@ -16,9 +16,9 @@ from consentryd.gateway.door import DOOR
 from consentryd.gateway.rights import Rights
 from consentryd.gateway.services import SERVICES
 from consentryd.model.clock import DAY
-from consentryd.model.error import BadRequest, Forbidden, Unprocessable
+from consentryd.model.error import BadRequest, Forbidden
 from consentryd.model.key import KeyKind
-from consentryd.rights.demand import NamedIdentity, RequestStatus, RequestType, read_demand
+from consentryd.rights.demand import RequestStatus, RequestType, read_demand, read_hold
 from consentryd.rights.desk import Caller
 from consentryd.rights.token import is_token, read_token
 
@@ -74,16 +74,9 @@ async def post_hold(request: web.Request) -> web.StreamResponse:
     """Set or lift a legal hold."""
     rights, caller = _enter(request)
     _check_officer(caller)
-    told = await read_json(request)
-    if not isinstance(told, dict) or not isinstance(told.get("reason"), str) or not told["reason"]:
-        raise Unprocessable("invalid", "A hold has `identities` and a `reason`.")
-    demand = read_demand({"type": "erasure", "identities": told.get("identities", [])})
-    if not demand.named:
-        raise Unprocessable("invalid", "The hold names no identity.")
-    lift = told.get("lift") is True
-    identities: tuple[NamedIdentity, ...] = demand.named
-    await rights.ask(rights.desk.hold, identities, told["reason"][:1000], caller, lift=lift)
-    told = {"held": not lift, "identities": [{"type": identity.kind} for identity in identities]}
+    asked = read_hold(await read_json(request))
+    await rights.ask(rights.desk.hold, asked.named, asked.reason, caller, lift=asked.lift)
+    told = {"held": not asked.lift, "identities": [{"type": identity.kind} for identity in asked.named]}
     return json_answer({**told, **rights.desk.coverage})
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -16,6 +17,8 @@ from consentryd.model.identity import IdentityKind
 #: How long the law gives, and by how much it may be extended once, in days: GDPR article 12(3), CCPA regulations section 7021.
 DEADLINES: Final = {"gdpr": (30, 60), "ccpa": (45, 45)}
 MOST_IDENTITIES: Final = 100
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -93,7 +96,7 @@ class Demand(BaseModel):
 
     @property
     def named(self) -> tuple[NamedIdentity, ...]:
-        return tuple(dict.fromkeys(NamedIdentity(each.type, each.value, each.format) for each in self.identities))
+        return _named(self.identities)
 
     @property
     def blocked_until(self) -> int | None:
@@ -101,13 +104,40 @@ class Demand(BaseModel):
         return None if self.block_until is None else _microseconds(self.block_until)
 
 
+class Hold(BaseModel):
+    """The body of `POST /v1/privacy/holds`. Raises `pydantic.ValidationError`; use `read_hold`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    identities: list[_Identity] = Field(min_length=1, max_length=MOST_IDENTITIES)
+    reason: str = Field(min_length=1, max_length=1000)
+    lift: bool = False
+
+    @property
+    def named(self) -> tuple[NamedIdentity, ...]:
+        return _named(self.identities)
+
+
 def read_demand(body: Any) -> Demand:
     """Raises `Unprocessable`, which names the members that are wrong and never their values."""
+    return _read(Demand, body, "The request is not one that can be worked on.")
+
+
+def read_hold(body: Any) -> Hold:
+    """As `read_demand`."""
+    return _read(Hold, body, "A hold has `identities`, a `reason`, and `lift` to end it.")
+
+
+def _read(model: type[_Body], body: Any, message: str) -> _Body:
     try:
-        return Demand.model_validate(body)
+        return model.model_validate(body)
     except ValidationError as error:
         problems = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors(include_input=False)]
-        raise Unprocessable("invalid", "The request is not one that can be worked on.", problems=problems) from None
+        raise Unprocessable("invalid", message, problems=problems) from None
+
+
+def _named(identities: Iterable[_Identity]) -> tuple[NamedIdentity, ...]:
+    return tuple(dict.fromkeys(NamedIdentity(each.type, each.value, each.format) for each in identities))
 
 
 def deadline(received_at: int, regulation: str, *, extended: bool = False) -> int:

@@ -227,6 +227,27 @@ def test_a_legal_hold_blocks_an_erasure_visibly_until_it_is_lifted(gateway: Gate
     assert sum(each["erasure"]["stores"]["events"]["before"] for each in told["certificates"]) == 1
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"lift": "maybe"},
+        {"lfit": True},
+        {"sites": ["other"]},
+        {"reason": ""},
+        {"reason": 7},
+        {"reason": "x" * 1001},
+        {"identities": []},
+    ],
+)
+def test_a_hold_that_would_be_another_than_was_meant_is_refused(gateway: Gateway, more: dict[str, Any]) -> None:
+    hold = {"identities": [{"type": "user_id", "value": "u-51"}], "reason": "case 13", **more}
+    status, answer = ask(gateway, "POST", "/v1/privacy/holds", hold)
+    assert (status, answer["error"]["problems"][0]["at"]) == (422, next(iter(more)))
+    assert "u-51" not in json.dumps(answer)
+    assert ask(gateway, "POST", "/v1/privacy/holds", [])[0] == 422
+    assert "case 13" not in json.dumps(ask(gateway, "GET", "/v1/privacy/holds")[1])
+
+
 def test_nothing_of_the_people_stands_in_the_gateways_log(gateway: Gateway, tmp_path: Path) -> None:
     text = gateway.log.read_text()
     assert "requests" in text

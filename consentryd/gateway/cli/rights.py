@@ -25,7 +25,7 @@ from consentryd.gateway.cli.person import (
     require,
 )
 from consentryd.model.error import ConfigError, NotFound, Unprocessable
-from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand
+from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand, read_hold
 
 MOST_LISTED: Final = 1_000
 
@@ -194,10 +194,9 @@ def hold(
 ) -> None:
     """Keep a person from being erased while the law asks for it. Their erasure shows as `on_hold` until `--lift`."""
     with open_bureau(installation.load(config), site) as bureau:
-        identities = read_demand(
-            {"type": "erasure", "identities": require(named(user_id, anonymous_id, email, hashed=hashed))}
-        ).named
-        bureau.desk.hold(identities, reason, bureau.caller, lift=lift)
+        identities = require(named(user_id, anonymous_id, email, hashed=hashed))
+        asked = read_hold({"identities": identities, "reason": reason, "lift": lift})
+        bureau.desk.hold(asked.named, asked.reason, bureau.caller, lift=asked.lift)
     if as_json:
         show_json({"held": not lift})
         return
