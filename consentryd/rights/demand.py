@@ -132,7 +132,10 @@ def _read(model: type[_Body], body: Any, message: str) -> _Body:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        problems = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors(include_input=False)]
+        problems = [
+            {"at": ".".join(map(str, each["loc"])), "problem": each["msg"].removeprefix("Value error, ")}
+            for each in error.errors(include_input=False)
+        ]
         raise Unprocessable("invalid", message, problems=problems) from None
 
 

@@ -194,6 +194,7 @@ def test_requests_that_cannot_be_worked_on_are_refused_and_never_repeated(gatewa
     status, answer = ask(gateway, "POST", "/v1/privacy/requests", body)
     assert status == 422
     assert "elsewhere" not in json.dumps(answer)
+    assert "Value error" not in json.dumps(answer)
 
 
 def test_a_request_for_another_site_is_refused(gateway: Gateway) -> None:

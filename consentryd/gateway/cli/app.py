@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explained(error: ConsentryError) -> str:
     """The message, and what answers over HTTP have beside it: what is wrong where, and the names there are."""
     told = [each for each in error.detail.get("problems", ()) if "at" in each]  # of a query the message names the first itself
-    problems = [f"{each['at']}: {each['problem'].removeprefix('Value error, ')}." for each in told]
+    problems = [f"{each['at']}: {each['problem']}." for each in told]
     known = [f"There are {', '.join(error.detail['known'])}."] if "known" in error.detail else []
     return " ".join([error.message, *(problem.removeprefix(": ") for problem in problems), *known])
 
