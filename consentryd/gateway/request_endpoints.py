@@ -194,7 +194,7 @@ REQUEST_ENDPOINTS: Final = (
     _endpoint(
         "DELETE",
         "requests/{request}",
-        "Cancel it, while it is pending.",
+        "Cancel it, while it is pending or on hold.",
         delete_request,
         parameters=(_ID,),
         statuses=(*_READ, 409),

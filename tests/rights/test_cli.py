@@ -97,6 +97,16 @@ def test_all_sites_are_those_without_a_key_too_and_a_misspelt_one_is_refused(run
     assert [each["sites"] for each in run("privacy", "requests", "--json").json] == [["default", "blog", "forum"]]
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_erasure_that_is_handed_in_as_a_request_shows_its_nonce_too(run, as_json: bool) -> None:
+    fill({"userId": "42"})
+    told = run("privacy", "request", "erasure", "--user-id", "42", *(["--json"] if as_json else []))
+    nonce = told.json["commitment_nonce"] if as_json else told.out.split()[-1]
+    request = run("privacy", "requests", "--json").json[0]["id"]
+    Path("proof.json").write_text(run("privacy", "requests", request).out)
+    assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
+
+
 def test_what_could_not_be_written_down_is_not_done(run) -> None:
     fill({"userId": "42"})
     Path("there.zip").write_bytes(b"another's")
@@ -270,6 +280,7 @@ def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
     assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7").code == 0
     told = run("privacy", "erase", "--user-id", "42")
     assert (told.code, "on hold" in told.out, "because: case 7" in told.out) == (1, True, True)
+    nonce = told.out.split()[-1]
     assert [(each["reason"], each["identities"]) for each in run("privacy", "holds", "--json").json][:1] == [("case 7", 1)]
     assert run("privacy", "hold", "--user-id", "42", "--reason", "case 7", "--lift").code == 0
     lines = [line.split()[3:-2] for line in run("privacy", "uses").out.splitlines() if "case" in line]
@@ -277,6 +288,8 @@ def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
     assert lines[-1] == ["legal", "hold:", "case", "7"], "the people of a hold are told by no entry, which is not nobody"
     assert run("privacy", "erase", "--user-id", "42").code == 0
     assert {each["status"] for each in run("privacy", "requests", "--json").json} == {"completed"}
+    Path("proof.json").write_text(json.dumps(run("privacy", "requests", "--json").json[-1]))
+    assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
 
 
 @pytest.mark.parametrize(

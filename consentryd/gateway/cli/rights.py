@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -71,15 +72,7 @@ def erase(
             if file is not None
             else [read_demand({"type": "erasure", "identities": require(identities), **extra})]
         )
-        asked = [bureau.desk.accept(demand, bureau.caller) for demand in demands]
-        try:
-            done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
-        except (ConfigError, KeyboardInterrupt):
-            _tell_erasures(asked, output, many=file is not None, as_json=as_json)
-            raise
-    nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
-    told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
-    _tell_erasures(told, output, many=file is not None, as_json=as_json)
+        told = _erase(bureau, demands, output, many=file is not None, as_json=as_json)
     if any(request["status"] != RequestStatus.COMPLETED for request in told):
         raise typer.Exit(1)
 
@@ -132,7 +125,11 @@ def request(
             "reason": reason,
         }
         body |= {"purposes": purpose or [], "corrections": dict(map(_correction, correct or ())), "lift": lift}
-        asked = bureau.desk.accept(read_demand(body), bureau.caller)
+        demand = read_demand(body)
+        if kind is RequestType.ERASURE:
+            _erase(bureau, [demand], None, many=False, as_json=as_json)
+            return
+        asked = bureau.desk.accept(demand, bureau.caller)
         done = bureau.work([asked["id"]], "Working", quiet=as_json)[0]
     if as_json:
         show_json(done)
@@ -226,6 +223,20 @@ def _check_writable(output: Path, *, new: bool = False) -> None:
         output.unlink()
 
 
+def _erase(bureau: Bureau, demands: Sequence[Demand], output: Path | None, *, many: bool, as_json: bool) -> list[dict[str, Any]]:
+    """Hand erasures in, carry them out and tell of them, with the nonces that nothing else tells; their states."""
+    asked = [bureau.desk.accept(demand, bureau.caller) for demand in demands]
+    try:
+        done = bureau.work([request["id"] for request in asked], "Erasing", quiet=as_json)
+    except (ConfigError, KeyboardInterrupt):
+        _tell_erasures(asked, output, many=many, as_json=as_json)
+        raise
+    nonces = {request["id"]: request.get("commitment_nonce") for request in asked}
+    told = [{**request, "commitment_nonce": nonces[request["id"]]} for request in done]
+    _tell_erasures(told, output, many=many, as_json=as_json)
+    return told
+
+
 def _tell_erasures(told: list[dict[str, Any]], output: Path | None, *, many: bool, as_json: bool) -> None:
     """Also of those that are not done: nothing tells their nonces again."""
     if as_json:
@@ -314,8 +325,8 @@ def _say_erasure(request: dict[str, Any]) -> None:
             {region["result"]["held"] for region in request["regions"].values() if "held" in region.get("result", {})}
         ):
             say(f"  because: {reason}")
-        return
-    say(f"Request {_status(request)}")
+    else:
+        say(f"Request {_status(request)}")
     for certificate in request.get("certificates", ()):
         facts = certificate["erasure"]
         events, scan = facts["stores"]["events"]["before"], facts["scan"]
