@@ -41,6 +41,7 @@ TELLING: Final = (
     "request_identity",
     "request_reach",
     "artifact",
+    "delivery",
     "ledger",
     "ledger_node",
     "ledger_checkpoint",
@@ -82,6 +83,8 @@ _CARRIED: Final = (
     "INSERT OR IGNORE INTO ledger SELECT * FROM later.ledger",
     "INSERT OR IGNORE INTO ledger_node SELECT * FROM later.ledger_node",
     "INSERT OR REPLACE INTO ledger_checkpoint SELECT * FROM later.ledger_checkpoint",
+    "DELETE FROM delivery",
+    "INSERT INTO delivery SELECT * FROM later.delivery",
     "DELETE FROM artifact",
     (  # exports that waited to be fetched were in no backup: they are made again
         "UPDATE request SET status = 'pending', step = 'accepted', result = NULL, done_at = NULL "

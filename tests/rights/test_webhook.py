@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,14 @@ from typing import Any
 
 import pytest
 
-from consentryd.model.clock import HOUR, MINUTE, SECOND
+from consentryd.model.clock import HOUR, MINUTE, SECOND, SystemClock
 from consentryd.rights.demand import read_demand
 from consentryd.rights.desk import Caller, Desk
 from consentryd.rights.herald import Herald
 from consentryd.rights.webhook import SIGNATURE, is_signed, post, sign
+from consentryd.storage.backup import back_up
+from consentryd.storage.master import load_master
+from consentryd.storage.restore import restore
 from tests.rights.estate import OFFICER, Estate, opened
 from tests.rights.receiver import Receiver, receiving
 
@@ -164,6 +168,26 @@ async def test_a_callback_that_was_down_hears_the_last_status_last(tmp_path: Pat
             estate.clock.advance(SECOND)
         told = [json.loads(body)["status"] for body in receiver.bodies("/status")]
         assert told == ["pending"] * 4 + ["completed"]
+
+
+async def test_after_a_restore_what_was_told_is_not_told_again_and_what_was_not_is(tmp_path: Path, receiver: Receiver) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    sections = settings(receiver, grace_s=3600, downstream=[])
+    with opened(path, **sections) as estate:
+        asked = estate.ask("restriction", user_id="ann", callbacks=[f"{receiver.url}/status"])
+        receiver.statuses = [500, 200, 500]
+        estate.finish(asked["id"])
+        back_up(path, backup, estate.clock)
+        for pause in (MINUTE, HOUR):
+            estate.clock.advance(pause)
+            estate.finish(asked["id"])
+    master = load_master(None, path, {})
+    await asyncio.to_thread(restore, path, backup, master, SystemClock())
+    with opened(path, **sections) as estate:
+        estate.clock.advance(9 * HOUR)
+        estate.finish(asked["id"])
+        told = [json.loads(body)["status"] for body in receiver.bodies("/status")]
+        assert told == ["pending", "pending", "completed", "completed"]
 
 
 async def test_nothing_is_sent_where_nothing_is_configured(estate: Estate, receiver: Receiver) -> None:
