@@ -134,12 +134,12 @@ class Eraser:
         connection, now = book.connection, self.clock.now()
         if not book.take_up(case.row, now):
             return
-        person = book.person(case.row)
-        if (reason := held(connection, person)) is not None:
+        found = book.person(case.row)
+        if (reason := held(connection, found)) is not None:
             book.update(case.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})
             case.row = case.row._replace(status=RequestStatus.ON_HOLD)
             return
-        person = people.without_shared(connection, person, book.digests(case.id))
+        person = people.without_shared(connection, found, book.digests(case.id))
         others = [request for request in people.requests_of(connection, person) if request != case.id]
         case.file |= {
             "subjects": list(person.subjects),
@@ -148,6 +148,7 @@ class Eraser:
             "keys": people.key_hashes(connection, person),
             "exports": book.drop_artifacts(others),
         }
+        book.renew_artifacts(set(people.requests_of(connection, found)).difference(others, [case.id]), now)
         people.delete_rows(connection, person, now)
         bury(connection, person.subjects, case.id, self.office.keys.identity, now)
         case.file["letters"] = people.delete_letters(connection, case.texts)

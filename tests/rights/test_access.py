@@ -201,6 +201,18 @@ async def test_an_erasure_takes_an_export_that_still_waits_with_it(estate: Estat
     assert list(estate.path.glob("*/exports/*")) == []
 
 
+async def test_an_export_by_an_address_that_several_share_is_made_again_without_who_was_erased(estate: Estate) -> None:
+    identify = {"type": "identify", "traits": {"email": "family@example.com"}}
+    await estate.send(estate.event("ann", **identify), estate.event("bob", **identify))
+    request = estate.ask("access", email="family@example.com")["id"]
+    assert estate.finish(request)["export"]["events"] == 2
+    sealed = estate.offices["eu"].export_path(request).read_bytes()
+    estate.finish(estate.ask("erasure", user_id="ann")["id"])
+    assert estate.desk.get(request, OFFICER)["export"]["events"] == 1
+    assert [event["event_id"] for event in events_of(fetched(estate, request))] == ["m-2"]
+    assert estate.offices["eu"].export_path(request).read_bytes() != sealed
+
+
 async def test_with_a_token_an_address_finds_nobody_whose_user_id_is_another(estate: Estate) -> None:
     """Events may tie anybody's address to anybody's user id: people would get each other's data."""
     address = {"email": "bob@example.com"}
