@@ -12,6 +12,7 @@ from consentryd.rights.desk import Desk
 from consentryd.rights.runner import Runner
 from tests.house import open_house
 from tests.rights.estate import OFFICER, Estate, opened
+from tests.rights.receiver import receiving
 
 ANN = [{"type": "user_id", "value": "ann"}]
 REGIONS = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}
@@ -57,6 +58,14 @@ async def test_an_export_says_which_regions_are_not_in_it_and_can_be_fetched_whe
     sink = io.BytesIO()
     estate.desk.write_export(whole, sink)
     assert json.loads(zipfile.ZipFile(sink).read("manifest.json"))["regions_not_covered"] == []
+
+
+async def test_a_callback_is_told_too(tmp_path: Path) -> None:
+    with receiving() as receiver, opened(tmp_path / "data", rights={"callbacks": [f"{receiver.url}/status"]}) as estate:
+        desk, runner = of_eu(estate)
+        desk.accept(read_demand({"type": "restriction", "identities": ANN, "callbacks": [f"{receiver.url}/status"]}), OFFICER)
+        runner.run()
+        assert {(*json.loads(body)["regions_not_covered"],) for body in receiver.bodies("/status")} == {("us",)}
 
 
 async def test_what_is_stored_of_a_region_that_is_not_configured_any_more_is_not_covered(tmp_path: Path) -> None:
