@@ -169,7 +169,7 @@ class Desk:
                 row = book.get(request)
                 if row is not None:
                     due = deadline(row.received_at, row.terms["regulation"], extended=True)
-                    book.update(request, self.clock.now(), due_at=due, terms={**row.terms, "extended": True})
+                    book.update(request, row.changed_at, due_at=due, terms={**row.terms, "extended": True})
         return self.get(request, caller)
 
     def hold(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller, *, lift: bool = False) -> None:

@@ -120,8 +120,8 @@ class Eraser:
         """Record that the step is done; within a transaction."""
         sealed = book.seal(case.id, case.file)
         now = self.clock.now()
-        book.update(case.id, now, step=step, status=RequestStatus.IN_PROGRESS, sealed=sealed)
-        case.row = case.row._replace(step=step, status=RequestStatus.IN_PROGRESS, sealed=sealed)
+        book.update(case.id, now, step=step, status=RequestStatus.IN_PROGRESS, sealed=sealed, result=None)
+        case.row = case.row._replace(step=step, status=RequestStatus.IN_PROGRESS, sealed=sealed, changed_at=now, result=None)
 
     def _hide(self, book: Casebook, cases: list[Case]) -> None:
         for start in range(0, len(cases), GROUP):
@@ -269,10 +269,20 @@ class Eraser:
             given_up = self.clock.now() > case.row.changed_at + patience
             answers = self.messenger.tell_downstream(book, case.id, self._message(case), give_up=given_up)
             if answers is None:
+                self._note_silence(book, case)
                 continue
             with book.transaction():
                 case.file["downstream"] = answers
                 self._save(book, case, "told")
+
+    def _note_silence(self, book: Casebook, case: Case) -> None:
+        """Let the request say whom it waits for."""
+        systems = book.deliveries.of(case.id, "erasure")
+        silent = sum(not each.settled for each in systems)
+        told = {"waiting_for": f"{silent} of {len(systems)} systems downstream to acknowledge it"}
+        if case.row.result != told:
+            with book.transaction():
+                book.update(case.id, case.row.changed_at, result=told)
 
     def _message(self, case: Case) -> dict[str, Any]:
         return {

@@ -75,14 +75,14 @@ class Runner:
         """Let the requests that wait say what for."""
         told = {"waiting_for": problem}
 
-        def uninformed() -> list[str]:
-            return [row.id for row in book.due(self.clock.now(), BATCH) if row.result != told]
+        def uninformed() -> list[RequestRow]:
+            return [row for row in book.due(self.clock.now(), BATCH) if row.result != told]
 
         with office.casebook() as book:
             if uninformed():
                 with book.transaction():
-                    for request in uninformed():  # of those, others may have finished some before this transaction began
-                        book.update(request, self.clock.now(), result=told)
+                    for row in uninformed():  # of those, others may have finished some before this transaction began
+                        book.update(row.id, row.changed_at, result=told)
 
     def _deliver(self, processor: Processor | None) -> None:
         office = next(iter(self.offices.values()))

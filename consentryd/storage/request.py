@@ -25,7 +25,7 @@ _FIELDS: Final = "id, type, status, step, terms, fingerprint, sealed, result, re
 
 
 class RequestRow(NamedTuple):
-    """One request in one region. Times are UTC microseconds; `terms` and `result` are JSON values."""
+    """One request in one region. Times are UTC microseconds; `terms` and `result` are JSON values. `changed_at`: the work went on."""
 
     id: str
     type: str

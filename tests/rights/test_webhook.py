@@ -19,6 +19,7 @@ from consentryd.rights.herald import Herald
 from consentryd.rights.webhook import SIGNATURE, is_signed, post, sign
 from consentryd.storage.backup import back_up
 from consentryd.storage.master import load_master
+from consentryd.storage.request import Casebook
 from consentryd.storage.restore import restore
 from tests.rights.estate import OFFICER, Estate, opened
 from tests.rights.receiver import Receiver, receiving
@@ -121,6 +122,40 @@ async def test_the_wait_for_systems_downstream_begins_when_they_are_told(tmp_pat
         estate.clock.advance(MINUTE)
         (acknowledged,) = estate.finish(request)["certificates"][0]["erasure"]["downstream"]
         assert acknowledged["attempts"] == 2
+
+
+async def test_what_an_erasure_waits_for_is_told_as_it_is_now(tmp_path: Path, receiver: Receiver) -> None:
+    with opened(tmp_path / "data", **settings(receiver)) as estate:
+        await estate.send(estate.event("ann"))
+        request = estate.ask("erasure", user_id="ann")["id"]
+        with estate.offices["eu"].casebook() as book, book.transaction():
+            book.update(request, estate.clock.now(), result={"waiting_for": "something that is over"})
+        receiver.statuses = [500]
+        assert estate.finish(request)["regions"]["eu"]["result"] == {"waiting_for": "1 of 1 systems downstream to acknowledge it"}
+        estate.clock.advance(MINUTE)
+        told = estate.finish(request)
+        assert (told["status"], "result" in told["regions"]["eu"]) == ("completed", False)
+
+
+async def test_neither_an_extension_nor_a_problem_prolongs_the_wait_for_systems_downstream(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path / "data", **settings(receiver, downstream_hours=2)) as estate:
+        await estate.send(estate.event("ann"))
+        receiver.statuses = [500] * 9
+        request = estate.ask("erasure", user_id="ann")["id"]
+        assert estate.finish(request)["status"] == "in_progress"
+        estate.clock.advance(HOUR)
+        estate.desk.extend(request, OFFICER)
+        with monkeypatch.context() as broken:
+            broken.setattr(Casebook, "expired_artifacts", fails)
+            assert estate.runner().run() == {"eu": "the disk is full"}
+        estate.clock.advance(HOUR + MINUTE)
+        assert estate.finish(request)["status"] == "completed"
+
+
+def fails(_book: Casebook, _now: int) -> list[str]:
+    raise OSError("the disk is full")
 
 
 async def test_two_processes_that_look_at_once_report_a_change_once(tmp_path: Path, receiver: Receiver) -> None:
