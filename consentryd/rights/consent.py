@@ -158,7 +158,10 @@ class ConsentDesk:
         connection, now = transaction.connection, transaction.now
         digests = self._digests(region, statement)
         if _is_kept_out(transaction, digests):
-            raise Conflict("suppressed", "This person is suppressed: nothing is stored of them, also no choice.")
+            left = _left_to(transaction, statement, digests)
+            if not left:
+                raise Conflict("suppressed", "This person is suppressed: nothing is stored of them, also no choice.")
+            statement = replace(statement, choices=left)
         ledger, known = Ledger(connection), _repeated(transaction, statement, digests)
         if known is None:
             nonce = self._nonce()
@@ -220,6 +223,14 @@ class ConsentDesk:
 
     def _keeps(self, purpose: str) -> bool:
         return self._policy.purposes.by_name[purpose].on_withdrawal == "keep"
+
+
+def _left_to(transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes]) -> dict[str, ChoiceState]:
+    """What somebody may choose whom nothing more is stored of: refusals, as long as their erasure waits, for it may be taken back."""
+    speaking = digests.get(IdentityKind.USER_ID) or digests[IdentityKind.ANONYMOUS_ID]
+    if transaction.index.subject_of(speaking) is None:
+        return {}
+    return {purpose: state for purpose, state in statement.choices.items() if state is not ChoiceState.GRANTED}
 
 
 def _is_kept_out(transaction: Transaction, digests: Mapping[IdentityKind, bytes]) -> bool:

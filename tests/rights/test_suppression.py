@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from consentryd.model.clock import SECOND
-from consentryd.model.identity import IdentityKind
+from consentryd.model.error import Conflict
+from consentryd.model.identity import Identity, IdentityKind
+from consentryd.rights.consent import Statement
 from consentryd.rights.demand import NamedIdentity
 from consentryd.rights.desk import Caller
+from consentryd.storage.choice import ChoiceState
 from tests.rights.estate import OFFICER, Estate, opened
 
 ANN = NamedIdentity(IdentityKind.USER_ID, "ann")
+ANN_HERSELF, PHONE = Identity(IdentityKind.USER_ID, "ann"), Identity(IdentityKind.ANONYMOUS_ID, "phone")
 
 
 @pytest.fixture
@@ -45,6 +49,27 @@ async def test_an_erasure_on_hold_keeps_its_persons_devices_out(estate: Estate) 
     estate.clock.advance(61 * SECOND)
     assert estate.finish(request)["status"] == "on_hold"
     assert await come(estate, "phone") == ["suppressed"]
+
+
+@pytest.mark.parametrize("ids", [(PHONE,), (ANN_HERSELF, PHONE)])
+async def test_whose_erasure_waits_may_refuse_and_not_grant(estate: Estate, ids: tuple[Identity, ...]) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    request = estate.ask("erasure", user_id="ann")["id"]
+    desk, choices = estate.house.proving.desk, {"analytics": ChoiceState.WITHDRAWN, "marketing": ChoiceState.GRANTED}
+    told = await desk.record("eu", Statement("shop", "visitor", ids, choices))
+    assert told["in_force"] == {"analytics": "refused"}
+    assert estate.rows() == []
+    with pytest.raises(Conflict):
+        await desk.record("eu", Statement("shop", "visitor", ids, {"marketing": ChoiceState.GRANTED}))
+    estate.desk.cancel(request, OFFICER)
+    assert await estate.send(estate.event("ann", "phone")) == ["withdrawn"]
+    estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
+    request = estate.ask("erasure", user_id="ann")["id"]
+    estate.clock.advance(61 * SECOND)
+    assert estate.finish(request)["status"] == "completed"
+    with pytest.raises(Conflict):
+        await desk.record("eu", Statement("shop", "visitor", ids, choices))
 
 
 async def test_an_address_that_others_have_named_too_is_not_kept_out(estate: Estate) -> None:
