@@ -157,6 +157,7 @@ class Desk:
                     continue
                 now = self.clock.now()
                 let_in(book, row, now)
+                holding.hold_back_no_more(book.connection, request)
                 book.update(request, now, status=RequestStatus.CANCELLED, sealed=None, done_at=now)
         return self.get(request, caller)
 

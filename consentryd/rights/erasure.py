@@ -33,7 +33,7 @@ from consentryd.rights.suppression import settle
 from consentryd.rights.webhook import Messenger
 from consentryd.storage import person as people
 from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
-from consentryd.storage.hold import held
+from consentryd.storage.hold import held, hold_back, hold_back_no_more
 from consentryd.storage.ledger import EntryKind, Ledger, iso
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -136,9 +136,11 @@ class Eraser:
             return
         found = book.person(case.row)
         if (reason := held(connection, found)) is not None:
+            hold_back(connection, found.subjects, case.id)
             book.update(case.id, now, status=RequestStatus.ON_HOLD, result={"held": reason})
             case.row = case.row._replace(status=RequestStatus.ON_HOLD)
             return
+        hold_back_no_more(connection, case.id)
         person = people.without_shared(connection, found, book.digests(case.id))
         others = [request for request in people.requests_of(connection, person) if request != case.id]
         case.file |= {

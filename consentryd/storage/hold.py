@@ -35,6 +35,18 @@ def is_held(connection: sqlite3.Connection, digests: Iterable[bytes], reason: st
     return any(connection.execute(statement, (digest, reason)).fetchone() for digest in digests)
 
 
+def hold_back(connection: sqlite3.Connection, subjects: Iterable[int], request: str) -> None:
+    """Show subjects to nobody but themselves while their erasure is on hold."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO held_back (subject, request) VALUES (?, ?)", [(subject, request) for subject in subjects]
+    )
+
+
+def hold_back_no_more(connection: sqlite3.Connection, request: str) -> None:
+    """The erasure goes on, or is taken back."""
+    connection.execute("DELETE FROM held_back WHERE request = ?", (request,))
+
+
 def lift(connection: sqlite3.Connection, digests: Iterable[bytes], reason: str) -> None:
     """End what is held for this reason."""
     connection.executemany("DELETE FROM legal_hold WHERE digest = ? AND reason = ?", [(digest, reason) for digest in digests])

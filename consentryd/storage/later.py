@@ -31,6 +31,7 @@ TELLING: Final = (
     "suppression",
     "legal_hold",
     "restriction",
+    "held_back",
     "alias",
     "identity",
     "withdrawal",
@@ -58,6 +59,8 @@ _CARRIED: Final = (
     "INSERT INTO legal_hold SELECT * FROM later.legal_hold",
     "DELETE FROM restriction",
     "INSERT INTO restriction SELECT * FROM later.restriction",
+    "DELETE FROM held_back",
+    "INSERT INTO held_back SELECT * FROM later.held_back",
     "INSERT OR REPLACE INTO alias SELECT * FROM later.alias",
     (
         "INSERT OR REPLACE INTO identity SELECT * FROM later.identity "

@@ -1,4 +1,4 @@
-"""Who is out of every query: subjects whose erasure is under way, and those whose processing is restricted."""
+"""Who is out of every query: subjects whose erasure is under way or on hold, and those whose processing is restricted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ HIDDEN_SCHEMA: Final = pa.schema([("subject", pa.int64())])
 
 
 #: Whoever was merged into another person restricts all of that person.
-_RESTRICTED: Final = "SELECT subject FROM restriction UNION SELECT becomes FROM alias JOIN restriction USING (subject)"
+_RESTRICTED: Final = (
+    "WITH kept AS (SELECT subject FROM restriction UNION SELECT subject FROM held_back) "
+    "SELECT subject FROM kept UNION SELECT becomes FROM alias JOIN kept USING (subject)"
+)
 
 
 class Hidden:

@@ -27,11 +27,52 @@ async def test_an_erasure_on_hold_says_why_to_the_operator_and_not_to_the_person
         assert (told["status"], told["regions"]["eu"]["result"]) == ("on_hold", {"held": "case 7"})
         own = estate.desk.get(request, Caller("ann's token", ("shop",), (ANN,)))
         assert (own["status"], own["regions"]["eu"].get("result")) == ("on_hold", {})
-        assert len(estate.rows()) == 2
+        assert len(estate.rows(restricted=False)) == 2
         estate.desk.hold([ANN], "case 7", OFFICER, lift=True)
         assert "result" not in estate.desk.get(request, OFFICER)["regions"]["eu"]
         assert estate.finish(request)["status"] == "completed"
         assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+
+
+async def test_what_is_kept_for_the_law_is_in_no_query_once_its_person_asked_for_erasure(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"), estate.event("bob"), estate.event(None, "tablet"))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    assert len(estate.rows()) == 3
+    request = estate.ask("erasure", user_id="ann")["id"]
+    assert estate.finish(request)["status"] == "on_hold"
+    assert [row["event_id"] for row in estate.rows()] == ["m-2", "m-3"]
+    assert estate.finish(estate.ask("access", user_id="ann")["id"])["export"]["events"] == 1
+    assert estate.desk.cancel(request, OFFICER)["status"] == "cancelled"
+    assert len(estate.rows()) == 3
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_taking_back_an_erasure_that_was_on_hold_leaves_a_restriction_that_was_asked_for(
+    estate: Estate, before: bool
+) -> None:
+    await estate.send(estate.event("ann"), estate.event("bob"))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    if before:
+        estate.finish(estate.ask("restriction", user_id="ann")["id"])
+    request = estate.ask("erasure", user_id="ann")["id"]
+    assert estate.finish(request)["status"] == "on_hold"
+    estate.clock.advance(1)
+    if not before:
+        estate.finish(estate.ask("restriction", user_id="ann")["id"])
+    estate.desk.cancel(request, OFFICER)
+    assert [row["event_id"] for row in estate.rows()] == ["m-2"]
+    estate.finish(estate.ask("restriction", user_id="ann", lift=True)["id"])
+    assert len(estate.rows()) == 2
+
+
+async def test_of_two_erasures_on_hold_each_keeps_its_person_out_of_queries(estate: Estate) -> None:
+    await estate.send(estate.event("ann"), estate.event("bob"))
+    estate.desk.hold([ANN], "case 7", OFFICER)
+    requests = [estate.ask("erasure", user_id="ann")["id"] for _ in range(2)]
+    estate.finish(requests[0])
+    for request, seen in zip(requests, (1, 2), strict=True):
+        estate.desk.cancel(request, OFFICER)
+        assert len(estate.rows()) == seen
 
 
 async def test_an_erasure_that_is_taken_back_where_it_is_held_is_not_completed(estate: Estate) -> None:
