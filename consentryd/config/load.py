@@ -31,6 +31,21 @@ _TABLE: Final = settings_table()
 _TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _NAMES: Final = re.compile(r"'([\w-]+)'")
 
+#: How its other messages begin, and what that is in a settings file. They may quote the file, so that none is passed on.
+_REASONS: Final = {
+    "Cannot overwrite a value": "a setting stands twice",
+    "Duplicate inline table key": "a setting stands twice",
+    "Invalid value": "a value that is none; texts stand in quotes, `true` and `false` without",
+    "Illegal character": "a text that does not end on its line, or a character that may not stand there",
+    "Found invalid character": "a text that does not end on its line, or a character that may not stand there",
+    "Unescaped '\\' in a string": "a backslash in a text; write it twice, or put the text into single quotes",
+    "Expected '='": "a name without `=` and a value behind it",
+    "Expected ']'": "a table whose `]` is missing",
+    "Expected newline": "something behind the value, or a number such as `08`",
+    "Unclosed array": "a list whose `]` is missing",
+    "Unterminated string": "a text whose last quotes are missing",
+}
+
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """The settings of a file, overridden by `CONSENTRY_<SECTION>_<SETTING>` variables; paths are relative to the file.
@@ -71,9 +86,11 @@ def _without_value(error: tomllib.TOMLDecodeError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     message, _, where = str(error).rpartition("(")
-    twice = _TWICE.match(message)
-    reason = f": [{'.'.join(_NAMES.findall(twice[1]))}] stands in it twice; write its settings under the first" if twice else ""
-    return where.removesuffix(")") + reason
+    if twice := _TWICE.match(message):
+        reason = f"[{'.'.join(_NAMES.findall(twice[1]))}] stands in it twice; write its settings under the first"
+    else:
+        reason = next((said for start, said in _REASONS.items() if message.startswith(start)), "")
+    return where.removesuffix(")") + (reason and f": {reason}")
 
 
 def _place(variable: str, values: Mapping[str, Any]) -> tuple[tuple[str, ...], Setting | None] | None:

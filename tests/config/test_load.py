@@ -154,6 +154,13 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
         ),
         ("[server]\nport = S3CRET", "is not TOML: at line 2"),
         ("a = 1\na = ", "is not TOML: at "),
+        ("[server]\nport = 1\nport = 2\n[limits]", "is not TOML: at line 3, column 9: a setting stands twice."),
+        ("[server\n", "is not TOML: at line 1, column 8: a table whose `]` is missing."),
+        ("[server]\nhost = S3CRET", "at line 2, column 8: a value that is none; texts stand in quotes"),
+        ('[server]\nhost = "S3CRET\n', "a text that does not end on its line"),
+        ('[storage]\ndata_dir = "C:\\S3CRET"', "a backslash in a text; write it twice"),
+        ("[server]\nport 1", "a name without `=` and a value behind it"),
+        ("[server]\nport = 08", "something behind the value, or a number such as `08`"),
         ("[server]\n[privacy]\n[server]\n", "[server] stands in it twice; write its settings under the first"),
     ],
 )
