@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from consentryd.config.countries import COUNTRIES
 from consentryd.config.settings import Consent
-from consentryd.consent.purposes import load_table
 from consentryd.consent.signals.reading import NEVER
+from consentryd.consent.table import load_table
 from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 
@@ -54,6 +54,13 @@ class Jurisdiction(BaseModel):
         return self.regime == "opt-in", not self.exemption, self.universal_opt_out
 
 
+class JurisdictionTable(BaseModel):
+    """`config/jurisdictions.toml`."""
+
+    version: int
+    jurisdiction: tuple[Jurisdiction, ...]
+
+
 #: Holds where the table says nothing at all, such as before its first day.
 STRICTEST = Jurisdiction(codes=(ELSEWHERE,), name="No rule on file", regime="opt-in", effective_from=date(1970, 1, 1), law="")
 
@@ -81,14 +88,9 @@ class Jurisdictions:
 
 def load_jurisdictions(settings: Consent) -> tuple[int, tuple[Jurisdiction, ...]]:
     """Version and rows of the table that ships, or of `consent.jurisdictions_file`. Raises `ConfigError`."""
-    data = load_table("jurisdictions.toml", settings.jurisdictions_file)
-    try:
-        rows = tuple(Jurisdiction(**row) for row in data["jurisdiction"])
-        version = int(data["version"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"the jurisdictions file is not as documented: {error}") from error
-    days = Counter((code, row.effective_from) for row in rows for code in row.codes)
+    table = load_table("jurisdictions", settings.jurisdictions_file, JurisdictionTable)
+    days = Counter((code, row.effective_from) for row in table.jurisdiction for code in row.codes)
     for (code, day), times in days.items():
         if times > 1:
             raise ConfigError(f"the jurisdictions file has {times} rows of {code} that are effective from {day}")
-    return version, rows
+    return table.version, table.jurisdiction

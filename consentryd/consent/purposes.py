@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from fnmatch import translate
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from consentryd.config.settings import Consent, Settings
+from consentryd.consent.table import load_table
 from consentryd.model.error import ConfigError
 
 
@@ -30,6 +28,20 @@ class Purpose(BaseModel):
     measurement: bool = False
     sensitive: bool = False
     on_withdrawal: Literal["keep", "anonymise", "erase"] = "erase"
+
+
+class PurposeTable(BaseModel):
+    """`config/purposes.toml`: a table for each purpose, under its name."""
+
+    version: int
+    purpose: dict[str, Purpose]
+
+    @field_validator("purpose", mode="before")
+    @classmethod
+    def _named(cls, rows: Any) -> Any:
+        if not isinstance(rows, dict):
+            return rows
+        return {name: {**row, "name": name} if isinstance(row, dict) else row for name, row in rows.items()}
 
 
 class Purposes:
@@ -77,18 +89,5 @@ def require_known(settings: Settings, purposes: Purposes) -> None:
 
 def load_purposes(settings: Consent) -> Purposes:
     """Read the purposes that ship, or those of `consent.purposes_file`. Raises `ConfigError`."""
-    data = load_table("purposes.toml", settings.purposes_file)
-    try:
-        table = {name: Purpose(name=name, **row) for name, row in data["purpose"].items()}
-        return Purposes(table, settings, data["version"])
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise ConfigError(f"the purposes file is not as documented: {error}") from error
-
-
-def load_table(name: str, own: Path | None) -> dict[str, Any]:
-    """A policy table: the operator's own file, else the one that ships in `config/`."""
-    try:
-        text = own.read_text() if own else files("consentryd.config").joinpath(name).read_text()
-        return tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{own or name} cannot be read: {error}") from error
+    table = load_table("purposes", settings.purposes_file, PurposeTable)
+    return Purposes(table.purpose, settings, table.version)

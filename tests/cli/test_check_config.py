@@ -91,6 +91,34 @@ def test_what_only_a_start_would_refuse_is_refused_here(run, here, settings, say
     assert says in told.err
 
 
+@pytest.mark.parametrize(
+    ("setting", "table", "says"),
+    [
+        ("purposes_file", "version = 1\n", "The purposes file own.toml is not as documented: purpose: is missing."),
+        (
+            "purposes_file",
+            'version = 1\n[purpose.analytics]\nname = "Usage"\nmeaning = "x"\non_withdrawal = "burn"\n',
+            "purpose.analytics.on_withdrawal: Input should be 'keep', 'anonymise' or 'erase'; purpose.analytics.meaning: is not known.",
+        ),
+        ("purposes_file", 'version = 1\n[purpose]\nanalytics = "x"\n', "purpose.analytics: must be a table."),
+        ("purposes_file", "version = 1\n[purpose.analytics]\n", "not as documented: purpose.analytics.text: is missing."),
+        ("purposes_file", "version = 1\npurpose = 3\n", "purpose: must be a table."),
+        (
+            "jurisdictions_file",
+            'version = 1\n[[jurisdiction]]\ncodes = ["UK"]\nname = "x"\nregime = "opt-in"\neffective_from = 2020-01-01\nlaw = "x"\n',
+            "The jurisdictions file own.toml is not as documented: jurisdiction.0.codes.0: no country such as `DE`",
+        ),
+    ],
+)
+def test_a_mistake_in_ones_own_table_is_named_by_its_place(run, here, setting, table, says):
+    (here / "own.toml").write_text(table)
+    (here / "consentry.toml").write_text(f'[consent]\n{setting} = "own.toml"\n')
+    told = run("check-config")
+    assert told.code == 1
+    assert says in told.err
+    assert len(told.err.splitlines()) == 1
+
+
 def test_a_command_that_gives_the_master_key_is_not_run(run, here):
     (here / "consentry.toml").write_text('[keys]\nmaster = "command:touch ran"\n')
     assert run("check-config").code == 0
