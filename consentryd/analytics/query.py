@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
-import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from consentryd.analytics.adoption.answer import answer as answer_adoption
@@ -54,7 +53,7 @@ from consentryd.analytics.sessions.answer import answer as answer_sessions
 from consentryd.analytics.sessions.model import SessionsQuery, SessionsResult
 from consentryd.analytics.trends.answer import answer as answer_trends
 from consentryd.analytics.trends.model import Trends, TrendsResult
-from consentryd.model.error import BadRequest, Unprocessable
+from consentryd.model.error import Unprocessable
 
 Query = Annotated[
     Trends
@@ -131,17 +130,8 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query, config=ConfigDict(defer_build=True))
 
 
-def parse(body: bytes) -> Question:
-    """A query from JSON. Raises `BadRequest`, and `Unprocessable` that names the first field at fault and lists all."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise BadRequest("bad_json", "The body is not JSON.") from None
-    return read(value)
-
-
 def read(value: Any) -> Question:
-    """A query from JSON values. Raises `Unprocessable`."""
+    """A query from JSON values. Raises `Unprocessable` that names the first field at fault and lists all."""
     found: Question = checked(ADAPTER, value)
     return found
 

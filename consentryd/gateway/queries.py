@@ -29,7 +29,7 @@ MAX_QUERY_BYTES: Final = 256 * 1024
 async def post_query(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
-    question = query.parse(await read_body(request))
+    question = query.read(document.parse(await read_body(request)))
     querying = services.require_querying()
     if isinstance(question, PersonQuery):
         await note_use(services, key, [int(question.subject)], "report on one subject")

@@ -12,6 +12,8 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any, Final, NamedTuple, TypeVar
 
+import orjson
+
 from consentryd.analytics.audience import AudienceBook
 from consentryd.analytics.behind.point import Point, check_point
 from consentryd.analytics.control import Control
@@ -19,7 +21,7 @@ from consentryd.analytics.engine import Engine
 from consentryd.analytics.kinds.person import PersonQuery
 from consentryd.analytics.prediction.answer import Scored
 from consentryd.analytics.prediction.model import PredictionQuery
-from consentryd.analytics.query import parse
+from consentryd.analytics.query import read
 from consentryd.analytics.question import Envelope, Question
 from consentryd.config.settings import Settings
 from consentryd.gateway.priority import step_back
@@ -124,7 +126,7 @@ class Querying:
         On record before anything is read.
         """
         text, at = self.saved.asked(key.site, query_id)
-        question: Any = parse(text.encode())
+        question: Any = read(orjson.loads(text))
         check_point(question.kind, point)
         self.saved.note_access(key.site, key.id, "subjects", f"{query_id} {point.model_dump_json(exclude_defaults=True)}")
         if not isinstance(question, PredictionQuery) or point.tenth is None:

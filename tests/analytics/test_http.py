@@ -100,7 +100,8 @@ async def test_a_mistake_is_answered_422_and_names_the_field(house, change, fiel
 
 
 async def test_a_body_that_is_no_json_is_answered_400(house):
-    assert (await house.post("/v1/query", b"{", key="read"))[0] == 400
+    status, answer = await house.post("/v1/query", b'{"kind":', key="read")
+    assert (status, answer["error"]["line"], answer["error"]["column"]) == (400, 1, 9)
 
 
 async def fetch(house, accept):

@@ -213,3 +213,11 @@ def test_no_text_of_a_sender_is_obeyed_by_the_terminal(through, capsys):
     out, err = capsys.readouterr()
     assert (out + err).count(r"a\x1b]0;mine\x07\x1b[2J\x9b31m\u202eb") == 3
     assert not any(sign in out + err for sign in "\x1b\x07\x9b\u202e")
+
+
+def test_a_file_that_is_no_json_is_told_where_it_goes_wrong(filled, run):
+    (filled / "q.json").write_text(json.dumps(TRENDS, indent=1)[:-2] + ",")
+    told = run("query", "q.json")
+    assert (told.code, told.err) == (1, "q.json is not JSON: it goes wrong at line 10, column 22.\n")
+    (filled / "q.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(TRENDS).encode())  # as some editors write it
+    assert run("query", "q.json").code == 0

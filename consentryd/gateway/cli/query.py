@@ -22,8 +22,9 @@ from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say, show, shown
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import OPERATOR
+from consentryd.gateway.document import parse
 from consentryd.model.clock import SystemClock
-from consentryd.model.error import ConfigError
+from consentryd.model.error import BadRequest, ConfigError
 from consentryd.storage.saved import SavedStore
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def query(
     """
     from consentryd.analytics import format as forms  # noqa: PLC0415 -- Arrow and DuckDB take a second to load
     from consentryd.analytics.kinds.person import PersonQuery  # noqa: PLC0415 -- the same
-    from consentryd.analytics.query import parse  # noqa: PLC0415 -- the same
+    from consentryd.analytics.query import read  # noqa: PLC0415 -- the same
 
     settings = installation.load(config)
-    parsed = parse(_read(question, settings, site))
+    parsed = read(_read(question, settings, site))
     if isinstance(parsed, PersonQuery):
         note_use(settings, [int(parsed.subject)], "report on one subject", site)
     with ExitStack() as stack:
@@ -242,14 +243,21 @@ def _cell(value: Any) -> str:
     return str(value) if isinstance(value, str | Decimal) else orjson.dumps(value, default=str).decode()
 
 
-def _read(question: str, settings: Settings, site: str) -> bytes:
+def _read(question: str, settings: Settings, site: str) -> Any:
     if question == "-":
-        return sys.stdin.buffer.read()
+        return _parsed(sys.stdin.buffer.read(), "Standard input")
     path = Path(question)
     if path.exists() and not path.is_dir():  # a pipe will do: `consentry query <(...)`
-        return path.read_bytes()
+        return _parsed(path.read_bytes(), question)
     with closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())) as store:
         for saved in [*store.all(site, "query"), *store.all(site, "funnel")]:
             if question in {saved.name, saved.id}:
-                return orjson.dumps(orjson.loads(saved.body)["definition"])
+                return orjson.loads(saved.body)["definition"]
     raise ConfigError(f"There is neither a file nor a saved query {question}.")
+
+
+def _parsed(text: bytes, name: str) -> Any:
+    try:
+        return parse(text)
+    except BadRequest as error:
+        raise ConfigError(error.message.replace("The body", name)) from None
