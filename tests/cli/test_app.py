@@ -58,7 +58,7 @@ def test_wrong_usage_is_one_line_and_two(run, arguments):
     told = run(*arguments)
     assert (told.code, told.out) == (2, "")
     assert len(told.err.splitlines()) == 1
-    assert "--help" in told.err
+    assert ". `consentry --help` and" in told.err
 
 
 def test_it_runs_as_a_module_and_a_failure_shows_no_traceback(here):

@@ -1,5 +1,6 @@
 """`consentry events`, `seal` and `doctor` on an installation that holds events."""
 
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 import consentryd
 from consentryd.config.settings import Settings, Storage
-from consentryd.gateway.cli import events
+from consentryd.gateway.cli import doctor, events
 from consentryd.gateway.cli.events import FOLLOWED
 from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import DAY, HOUR, SystemClock
@@ -346,6 +347,32 @@ def test_a_rollup_that_differs_from_its_file_is_found_by_a_deep_look(run, here, 
     told = run("doctor", "--deep", "--json")
     assert told.code == 1
     assert f"1 rollups differ from their files, one beside {file.path}" in told.out
+
+
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [
+        (0, "0.0 GiB free at data; events are refused below 0.2 GiB (storage.min_free_bytes)"),
+        (2**40, "1024.0 GiB free at data, but nothing can be written there: No space left on device. Events are refused."),
+    ],
+)
+def test_a_disk_that_takes_nothing_more_is_told_with_what_is_free(run, installed, monkeypatch, free, says):
+    def refuse(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert (findings["disk"]["state"], findings["disk"]["detail"]) == ("fail", says)
+
+
+def test_what_the_system_refuses_is_told_without_its_number(run, installed, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "data/eu/lake.turnstile.lock")
+
+    monkeypatch.setattr(doctor, "_clock", refuse)
+    findings = {row["check"]: row for row in run("doctor", "--json").json}
+    assert findings["clock"]["detail"] == "data/eu/lake.turnstile.lock: Read-only file system."
 
 
 def test_a_clock_that_was_set_back_is_noticed(run, here, store):

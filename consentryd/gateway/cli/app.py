@@ -37,7 +37,7 @@ from consentryd.gateway.cli import (
     sql,
     uses,
 )
-from consentryd.gateway.cli.console import complain, say
+from consentryd.gateway.cli.console import complain, say, spoken
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 from consentryd.storage.damage import explain, forget_opened
 
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=list(arguments) or ["--help"], prog_name="consentry", standalone_mode=False)
     except typer.TyperException as error:
         message = " ".join(error.format_message().split()).replace("Value error, ", "")
-        complain(f"{message} `consentry --help` and `consentry COMMAND --help` tell more.")
+        complain(f"{message.removesuffix('.')}. `consentry --help` and `consentry COMMAND --help` tell more.")
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(_explained(error) if isinstance(error, ConsentryError) else str(error))
         return FAILED
     except OSError as error:
-        complain(_told(error))
+        complain(spoken(error))
         return FAILED
     return code if isinstance(code, int) else 0
 
@@ -129,10 +129,3 @@ def _explained(error: ConsentryError) -> str:
     problems = [f"{each['at']}: {each['problem']}." for each in told]
     known = [f"There are {', '.join(error.detail['known'])}."] if "known" in error.detail else []
     return " ".join([error.message, *(problem.removeprefix(": ") for problem in problems), *known])
-
-
-def _told(error: OSError) -> str:
-    """`PATH: No such file or directory.`, without the number that only programs know."""
-    if error.strerror is None:
-        return str(error)
-    return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."

@@ -32,6 +32,13 @@ class _Console(Console):
         return super().render_str(shown(text), **options)
 
 
+def spoken(error: OSError) -> str:
+    """`PATH: No such file or directory.`, without the number that only programs know."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
+
+
 def say(text: str = "", style: str | None = None) -> None:
     """A line as it is: never wrapped, so that it can be copied, and never read as markup."""
     Console(soft_wrap=True).print(Text(shown(text), style=style or ""))

@@ -22,7 +22,7 @@ from rich.text import Text
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import say, show, show_json, spoken
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import DAY, MINUTE, SECOND, SystemClock
@@ -103,7 +103,9 @@ def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:
         return Finding(name, *look())
     except sqlite3.Error as error:
         return Finding(name, State.FAIL, explain(error))
-    except (ConfigError, ConsentryError, CorruptStore, OSError) as error:
+    except OSError as error:
+        return Finding(name, State.FAIL, spoken(error))
+    except (ConfigError, ConsentryError, CorruptStore) as error:
         return Finding(name, State.FAIL, str(error))
 
 
@@ -119,14 +121,17 @@ def _keys(settings: Settings) -> tuple[State, str]:
 
 def _disk(settings: Settings) -> tuple[State, str]:
     folder = settings.storage.data_dir
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"consentry")
-        file.flush()
-        os.fsync(file.fileno())
     free, least = shutil.disk_usage(folder).free, settings.storage.min_free_bytes
     said = f"{free / 2**30:.1f} GiB free at {folder}"
     if free < least:
         return State.FAIL, f"{said}; events are refused below {least / 2**30:.1f} GiB (storage.min_free_bytes)"
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"consentry")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return State.FAIL, f"{said}, but nothing can be written there: {error.strerror}. Events are refused."
     return (State.WARN if free < PLENTY * least else State.OK), said
 
 
