@@ -66,16 +66,23 @@ def load_processor(settings: Rights) -> Processor | None:
         raise ConfigError("rights.opendsr_domain, rights.opendsr_certificate and rights.opendsr_key go together.")
     try:
         certificate, key = Path(settings.opendsr_certificate).read_bytes(), Path(settings.opendsr_key).read_bytes()
-        return _read_processor(settings.opendsr_domain, certificate, key)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"The OpenDSR certificate or its key cannot be read: {type(error).__name__}.") from None
+    except OSError as error:
+        raise ConfigError(f"The OpenDSR certificate or its key cannot be read: {error.filename}: {error.strerror}.") from None
+    return _read_processor(settings.opendsr_domain, certificate, key)
 
 
 @lru_cache(maxsize=1)
 def _read_processor(domain: str, certificate: bytes, private: bytes) -> Processor:
     """Remembered while the files say the same: OpenSSL takes tens of milliseconds to check an RSA key."""
-    key = load_pem_private_key(private, None)
-    fits = load_pem_x509_certificate(certificate).public_key() == key.public_key()
+    try:
+        public = load_pem_x509_certificate(certificate).public_key()
+    except ValueError:
+        raise ConfigError("rights.opendsr_certificate is no certificate in PEM.") from None
+    try:
+        key = load_pem_private_key(private, None)
+    except (ValueError, TypeError):
+        raise ConfigError("rights.opendsr_key is no private key in PEM without a pass phrase.") from None
+    fits = public == key.public_key()
     if not fits or not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
         raise ConfigError("The OpenDSR key is not the certificate's, or neither RSA nor ECDSA.")
     return Processor(domain, certificate, key)

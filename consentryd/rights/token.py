@@ -8,7 +8,6 @@ token.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, Final
 
 import jwt
@@ -46,12 +45,20 @@ def read_token(text: str, settings: Settings, now: int) -> Caller:
 
 def check_tokens(settings: Settings) -> None:
     """Raises `ConfigError` for a site's secret that is too short or a key that is none."""
-    for site in (settings.site, *settings.sites.values()):
-        secret = site.subject_token_secret
-        if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
-            raise ConfigError(f"site.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
-        if site.subject_verifier is not None:
+    _check(settings.site, "site")  # first: sites take over what they do not say
+    for name, site in settings.sites.items():
+        _check(site, f"sites.{name}")
+
+
+def _check(site: Site, table: str) -> None:
+    secret = site.subject_token_secret
+    if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
+        raise ConfigError(f"{table}.subject_token_secret must be {SECRET_BYTES} bytes or longer.")
+    if site.subject_verifier is not None:
+        try:
             _public_key(site.subject_verifier)
+        except ValueError:
+            raise ConfigError(f"{table}.subject_verifier must be base64 of the 32 bytes of an Ed25519 public key.") from None
 
 
 def _site(text: str, settings: Settings) -> str:
@@ -93,7 +100,4 @@ def _identities(claims: dict[str, Any], now: int) -> tuple[NamedIdentity, ...]:
 
 
 def _public_key(text: str) -> Ed25519PublicKey:
-    try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        raise ConfigError("site.subject_verifier must be base64 of the 32 bytes of an Ed25519 public key.") from None
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))

@@ -62,7 +62,8 @@ def test_every_mistake_is_a_line(run, here):
         ('[regions.eu]\ncountries = ["XX"]\n', "regions.eu.countries.0: allowed is list of ISO country code"),
         ('[site]\ncountry = "UK"\n', "site.country: allowed is ISO country code such as `DE`"),
         ('[site]\nsubject_token_secret = "short"\n', "site.subject_token_secret must be 32 bytes or longer."),
-        ('[sites.shop]\nsubject_verifier = "short"\n', "site.subject_verifier must be base64 of the 32 bytes"),
+        ('[sites.shop]\nsubject_verifier = "short"\n', "sites.shop.subject_verifier must be base64 of the 32 bytes"),
+        ('[sites.shop]\nsubject_token_secret = "short"\n', "sites.shop.subject_token_secret must be 32 bytes or longer."),
         ('[rights]\nopendsr_domain = "x.example"\n', "rights.opendsr_key go together."),
         ('[rights]\ncallbacks = ["https://x.example:port/"]\n', "rights.callbacks.0: allowed is list of address"),
         ('[rights]\ndownstream = ["https://x.example:99999/"]\n', "rights.downstream.0: allowed is list of address"),
@@ -153,7 +154,7 @@ def test_a_file_that_is_named_must_exist(run, here):
         ('[privacy]\ncountry_database = "bad.json"\n', "bad.json"),
         (
             '[rights]\nopendsr_domain = "x.example"\nopendsr_certificate = "bad.json"\nopendsr_key = "bad.json"\n',
-            "The OpenDSR certificate or its key cannot be read",
+            "rights.opendsr_certificate is no certificate in PEM.",
         ),
     ],
 )

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from bench.gateway import Gateway
 from consentryd.config.settings import Rights
+from consentryd.model.error import ConfigError
 from consentryd.rights.opendsr import load_processor
 from tests.rights.receiver import Receiver, receiving
 
@@ -221,3 +223,15 @@ def test_the_key_is_checked_once_and_again_when_the_files_change(tmp_path: Path)
 def test_without_a_privacy_key_nothing_is_taken(gateway: Gateway) -> None:
     assert ask(gateway, "POST", "/opendsr/requests", request("erasure"), key="read")[0] == 403
     assert ask(gateway, "POST", "/opendsr/requests", request("erasure"), key=None)[0] == 401
+
+
+def test_which_of_both_files_is_wrong_is_told(tmp_path):
+    certificate, key = certified(tmp_path)
+    both = partial(Rights, opendsr_domain=DOMAIN)
+    for settings, says in (
+        (both(opendsr_certificate=key, opendsr_key=key), "rights.opendsr_certificate is no certificate in PEM."),
+        (both(opendsr_certificate=certificate, opendsr_key=certificate), "rights.opendsr_key is no private key in PEM"),
+        (both(opendsr_certificate=certificate, opendsr_key=tmp_path / "none"), "none: No such file or directory."),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            load_processor(settings)
