@@ -8,7 +8,9 @@ from typing import Final
 
 from consentryd.gateway.endpoint import Endpoint
 from consentryd.gateway.endpoints import ENDPOINTS
+from consentryd.gateway.metrics import Metrics
 from consentryd.model.outcome import DESCRIPTION, OUTCOME_OF, Outcome, Reason
+from consentryd.privacy.redaction import Action
 
 _OUTCOMES: Final = {
     Outcome.STORED: "Durable, as the subject's.",
@@ -61,7 +63,7 @@ _STATUSES: Final = (
 _HEAD: Final = """\
 # HTTP API
 
-Generated from the endpoint table by `python -m consentryd.gateway.reference`; a test keeps the two equal. A running gateway shows the
+Made by `make docs` from the endpoint table; a test keeps the two equal. A running gateway shows the
 same at `/docs` and, for machines, at `/openapi.json`.
 
 ## Keys
@@ -124,7 +126,7 @@ Pages of any origin may ask: the origin is echoed, credentials are allowed, pref
 
 def http_api() -> str:
     """The page, in Markdown."""
-    return _HEAD + "\n".join([*_endpoint_lines(ENDPOINTS), *_outcome_lines(), *_status_lines()])
+    return _HEAD + "\n".join([*_endpoint_lines(ENDPOINTS), *_outcome_lines(), *_status_lines(), *_metric_lines()])
 
 
 def _endpoint_lines(endpoints: Iterable[Endpoint]) -> Iterator[str]:
@@ -166,6 +168,36 @@ def _status_lines() -> Iterator[str]:
     for status, codes, text in _STATUSES:
         yield f"| {status} | {codes} | {text} |"
     yield ""
+
+
+def _metric_lines() -> Iterator[str]:
+    yield from (
+        "## Metrics",
+        "",
+        "What `GET /metrics` shows. Whichever worker is asked answers for all: each line has the label `worker`, and a sum over it is the",
+        "gateway's. A histogram comes as `..._bucket`, with the label `le`, `..._count` and `..._sum`.",
+        "",
+        "| metric | kind | labels | |",
+        "|---|---|---|---|",
+    )
+    for family in _metrics().registry.collect():
+        ending = "_total" if family.type == "counter" else ""
+        labels = dict.fromkeys(f"`{name}`" for sample in family.samples for name in sample.labels if name != "le")
+        yield f"| `{family.name}{ending}` | {family.type} | {', '.join(labels)} | {family.documentation} |"
+    yield ""
+
+
+def _metrics() -> Metrics:
+    """With a line in each family, which tells its labels."""
+    metrics = Metrics()
+    metrics.count_request("/v1/track", 200)
+    metrics.observe_commit("eu", 0.0)
+    metrics.count_commit_failure("eu", "locked")
+    metrics.set_log_depth("eu", 0)
+    metrics.set_seal_lag("eu", 0.0)
+    metrics.set_audit({"email": 0}, 0.0)
+    metrics.watch_redactions([{("email", Action.TYPE): 0}])
+    return metrics
 
 
 if __name__ == "__main__":

@@ -269,5 +269,12 @@ def test_every_error_code_and_status_is_in_the_reference() -> None:
 
 
 def test_the_reference_is_what_the_table_says() -> None:
-    """`python -m consentryd.gateway.reference > docs/http-api.md` renews it."""
+    """`make docs` renews it."""
     assert (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8") == http_api()
+
+
+async def test_every_metric_is_in_the_reference(gateway) -> None:
+    async with gateway.request("GET", "/metrics") as response:
+        shown = re.findall(r"# TYPE (\w+)", await response.text())
+    assert len(shown) > 10
+    assert [name for name in shown if f"| `{name}` |" not in http_api()] == []
