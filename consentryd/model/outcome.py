@@ -82,7 +82,8 @@ DESCRIPTION: Final[dict[Reason, str]] = {
     Reason.INVALID_TYPE: "The call type is none of track, page, screen, identify, group, alias.",
     Reason.INVALID_EVENT: "The event is not an object, or a track call has no usable event name (1 to 200 characters).",
     Reason.INVALID_ID: "An id is not text or is too long, or a person's or group's is a placeholder such as `null` or `{{user_id}}`.",
-    Reason.MISSING_IDENTITY: "The call names neither a user id nor an anonymous id, or an alias or group call lacks its second id.",
+    Reason.MISSING_IDENTITY: "Nothing forbids to store the event as a person's, but it names neither a user id nor an anonymous id, "
+    "and its name is not on the list for counting; or an alias or group call lacks its second id.",
     Reason.INVALID_PROPERTIES: "`properties`, `traits` or `context` is not an object, or a level of the first two has more than 255 keys.",
     Reason.TOO_LARGE: "The event is larger than the limit for one event.",
     Reason.TOO_DEEP: "The event nests deeper than the limit.",
