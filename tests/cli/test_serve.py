@@ -81,3 +81,10 @@ def test_what_the_first_start_prints_works_and_the_next_start_reuses_it(run, her
         assert re.search(r"Keys were made on \d{4}-\d\d-\d\d \d\d:\d\d UTC in data/control.db; 4 are valid.", text)
         assert all(f"consentry {hint}" in text for hint in ("keys list", "keys create write", "snippet", "events"))
     assert len(run("events", "--json").json) == 2
+
+
+def test_a_first_start_makes_the_folder_of_its_settings(tmp_path):
+    with serving(tmp_path, "--config", "shop/consentry.toml") as lines:
+        assert lines[0].startswith("Set up shop/consentry.toml.")
+    assert (tmp_path / "shop" / "consentry.toml").is_file()
+    assert (tmp_path / "shop" / "data" / "control.db").is_file()

@@ -95,7 +95,6 @@ def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:
     """A new settings file, data directory and four keys; their secrets. Raises `ConfigError` where something exists."""
     if config.exists():
         raise ConfigError(f"{config} exists already; nothing was changed. {_EXISTING}")
-    config.parent.mkdir(parents=True, exist_ok=True)
     data = load_settings(None, environ).storage.data_dir
     existing = config.parent / data / CONTROL
     if existing.exists():
@@ -114,6 +113,7 @@ def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | N
     Raises `ConfigError` where it is not new, and its keys are gone.
     """
     if not config.exists():
+        config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(example(), encoding="utf-8")
     settings = load_settings(config, environ)
     check_control(settings)
