@@ -401,6 +401,17 @@ def test_a_region_with_data_that_the_settings_do_not_have_is_doubtful(run, here,
     assert "no question, retention or erasure" in findings["us settings"]["detail"]
 
 
+def test_settings_of_a_site_that_no_key_is_of_are_doubtful(run, here, installed):
+    (here / "consentry.toml").write_text('[sites.default]\ncountry = "DE"\n[sites.shop]\n[privacy.allow.shpo]\n"*" = ["plan"]\n')
+    assert run("keys", "create", "write", "--site", "shop").code == 0
+    told = run("doctor", "--json")
+    doubtful = {row["check"]: row["detail"] for row in told.json if row["state"] != "ok"}
+    assert (told.code, list(doubtful)) == (0, ["site shpo"])
+    assert doubtful["site shpo"] == (
+        "privacy.allow.shpo in the settings, but no key is of that site. The sites with keys are default, shop."
+    )
+
+
 def test_without_a_key_that_sends_it_warns(run, installed):
     for key in run("keys", "list", "--json").json:
         run("keys", "revoke", key["id"])

@@ -63,7 +63,8 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check an installation: settings, keys, disk, clock, each region's keys, database and lake, and whether the settings forgot one.
+    """Check an installation: settings, keys, disk, clock, each region's keys, database and lake, whether the settings forgot a region,
+    and whether they name a site that no key is of.
 
     Of the lake's files only the sizes are looked at: with `--deep` what they hold.
 
@@ -94,6 +95,7 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
         yield _guarded(f"{region.name} keys", partial(_region_keys, settings, region))
         yield _guarded(f"{region.name} database", partial(_database, settings, region, now))
         yield _guarded(f"{region.name} lake", partial(_lake, region, deep=deep))
+    yield from _strange_sites(settings)
     for region in installation.strange_regions(settings):
         yield Finding(f"{region.name} settings", State.WARN, f"not a region there, but {region.root} holds data: {FORGOTTEN}")
 
@@ -117,6 +119,23 @@ def _keys(settings: Settings) -> tuple[State, str]:
     if not valid[KeyKind.WRITE] and not valid[KeyKind.SERVER]:
         return State.WARN, "No valid key can send events. `consentry keys create write` makes one."
     return State.OK, f"valid: {counted}"
+
+
+def _strange_sites(settings: Settings) -> Iterator[Finding]:
+    """Settings of a site that no key is of hold for nothing: its name may be mistyped."""
+    named: dict[str, list[str]] = {}
+    for table, sites in (("sites", list(settings.sites)), ("privacy.allow", list(settings.privacy.allow))):
+        for site in sites:
+            named.setdefault(site, []).append(f"{table}.{site}")
+    try:
+        with installation.control(settings) as store:
+            keys = store.keys()
+    except (ConfigError, CorruptStore, OSError, sqlite3.Error):
+        return  # told by `keys`
+    known = sorted({key.site for key in keys})
+    for site in sorted(named.keys() - set(known)):
+        told = f"{' and '.join(named[site])} in the settings, but no key is of that site. The sites with keys are {', '.join(known)}."
+        yield Finding(f"site {site}", State.WARN, told)
 
 
 def _disk(settings: Settings) -> tuple[State, str]:
