@@ -86,5 +86,21 @@ def test_what_the_first_start_prints_works_and_the_next_start_reuses_it(run, her
 def test_a_first_start_makes_the_folder_of_its_settings(tmp_path):
     with serving(tmp_path, "--config", "shop/consentry.toml") as lines:
         assert lines[0].startswith("Set up shop/consentry.toml.")
+        assert "Read it back:     consentry events --config shop/consentry.toml" in lines
     assert (tmp_path / "shop" / "consentry.toml").is_file()
     assert (tmp_path / "shop" / "data" / "control.db").is_file()
+
+
+def test_the_commands_of_a_later_start_reach_this_gateway(tmp_path):
+    with serving(tmp_path, "--config", "shop/consentry.toml"):
+        pass
+    with serving(tmp_path, "--config", "shop/consentry.toml") as lines:
+        address = lines[0].removeprefix("Consentry takes events at ")
+        assert f"For a web page:   consentry snippet --url {address} --config shop/consentry.toml" in lines
+        assert "`consentry keys list --config shop/consentry.toml`" in lines[1]
+        command = next(line for line in lines if line.startswith("For a web page:")).split("consentry ", 1)[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "consentryd", *shlex.split(command)],
+            cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert f'src="{address}/sdk/' in done.stdout

@@ -48,7 +48,7 @@ def serve(
     from consentryd.gateway.server import serve as run  # noqa: PLC0415 -- half a second that other commands need not wait
 
     def announce(address: str) -> None:
-        say_all(_welcome(settings, settings.server.public_url or address, secrets))
+        say_all(_welcome(settings, settings.server.public_url or address, secrets, config))
 
     code = run(settings, served, announce)
     if code:
@@ -79,8 +79,9 @@ def _served(settings: Settings, regions: str | None) -> list[str] | None:
     return wanted
 
 
-def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None) -> list[str]:
+def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None, config: Path) -> list[str]:
     if secrets is not None:
-        return first_start(url.rstrip("/"), secrets, invocation())
+        return first_start(url.rstrip("/"), secrets, invocation(), config)
     with installation.control(settings) as store:
-        return next_start(url.rstrip("/"), store.keys(), settings.storage.data_dir / installation.CONTROL, invocation())
+        control = settings.storage.data_dir / installation.CONTROL
+        return next_start(url.rstrip("/"), store.keys(), control, invocation(), config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from consentryd.gateway.cli.installation import PURPOSE
+from consentryd.gateway.cli.option import DEFAULT_CONFIG
 from consentryd.model.clock import SECOND
 from consentryd.model.key import ApiKey, KeyKind
 
@@ -37,7 +39,12 @@ def created(secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
     return [f"Set up {config}. The keys, shown this once (only their hashes are stored):", *key_lines(secrets), ""]
 
 
-def first_start(url: str, secrets: Mapping[KeyKind, str], command: str = "consentry") -> list[str]:
+def option(config: Path) -> str:
+    """What commands need so that they read the same settings."""
+    return "" if config == DEFAULT_CONFIG else f" --config {shlex.quote(str(config))}"
+
+
+def first_start(url: str, secrets: Mapping[KeyKind, str], command: str, config: Path) -> list[str]:
     """The lines of the first start, once the gateway at `url` takes events. `command` is how this program is called from here."""
     return [
         f"Consentry takes events at {url}",
@@ -54,21 +61,21 @@ def first_start(url: str, secrets: Mapping[KeyKind, str], command: str = "consen
         "From Python:",
         *_indent(python(url, secrets[KeyKind.SERVER])),
         "",
-        f"Read it back:     {command} events",
+        f"Read it back:     {command} events{option(config)}",
         *addresses(url),
     ]
 
 
-def next_start(url: str, keys: Sequence[ApiKey], database: Path, command: str = "consentry") -> list[str]:
+def next_start(url: str, keys: Sequence[ApiKey], database: Path, command: str, config: Path) -> list[str]:
     """The lines of every later start. `command` is how this program is called from here."""
     made = datetime.fromtimestamp(min(key.created_at for key in keys) / SECOND, UTC)
     active = sum(key.revoked_at is None for key in keys)
     summary = f"Keys were made on {made:%Y-%m-%d %H:%M} UTC in {database}; {active} are valid."
     return [
         f"Consentry takes events at {url}",
-        f"{summary} `{command} keys list` lists them, `{command} keys create write` makes another.",
-        f"For a web page:   {command} snippet",
-        f"Read events back: {command} events",
+        f"{summary} `{command} keys list{option(config)}` lists them, `{command} keys create write{option(config)}` makes another.",
+        f"For a web page:   {command} snippet --url {url}{option(config)}",
+        f"Read events back: {command} events{option(config)}",
         *addresses(url),
     ]
 
