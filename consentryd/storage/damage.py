@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,6 +12,8 @@ from typing import Final
 from consentryd.storage.location import uri_of
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+#: What a full disk comes as, the second where SQLite makes its `-shm`.
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 #: Enough for every region of a process.
 _REMEMBERED: Final = 64
 _OPENED: Final[dict[Path, None]] = {}
@@ -38,8 +41,11 @@ def is_damage(error: BaseException) -> bool:
 def explain(error: sqlite3.Error, among: Iterable[Path] | None = None) -> str:
     """The error in a line: of damage, with the file that has it and what to do. `among` are the files in question, if few."""
     suspects = list(_OPENED if among is None else among)
-    if suspects and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if suspects and code == sqlite3.SQLITE_CANTOPEN:
         return f"{suspects[-1]}: {error}. SQLite has to write in {suspects[-1].parent}, even to read."
+    if suspects and code in _NO_ROOM and (folder := suspects[-1].parent).is_dir():
+        return f"{suspects[-1]}: {error}. {shutil.disk_usage(folder).free / 2**20:,.1f} MiB are free on its disk."
     if not is_damage(error):
         return f"SQLite: {error}"
     damaged = [path for path in suspects if _is_damaged(path)] or suspects

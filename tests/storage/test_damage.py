@@ -1,6 +1,9 @@
 """What an operator is told of a database that cannot be used."""
 
+import shutil
 import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,3 +19,13 @@ def test_a_database_that_cannot_be_opened_is_named(tmp_path):
     assert explain(raised.value) == (
         f"{tmp_path / 'gone' / 'control.db'}: unable to open database file. SQLite has to write in {tmp_path / 'gone'}, even to read."
     )
+
+
+def test_of_a_full_disk_the_database_and_what_is_free_are_told(tmp_path, monkeypatch):
+    forget_opened()
+    with closing(open_database(tmp_path / "control.db", "control")) as connection:
+        connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            connection.execute("CREATE TABLE more AS SELECT zeroblob(100000)")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=3 * 2**19 if folder == tmp_path else None))
+    assert explain(raised.value) == f"{tmp_path / 'control.db'}: database or disk is full. 1.5 MiB are free on its disk."
