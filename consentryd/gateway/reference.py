@@ -88,7 +88,8 @@ The wire format is Segment's Tracking API in both spellings (`userId` or `user_i
 array; the other paths take one event. Content types are not believed: a body is JSON. It may be compressed with gzip, deflate (zlib or
 raw), br or zstd, as `Content-Encoding` says or, for gzip and zstd, as its first bytes say; of gzip up to
 1,024 members behind one another. The last of duplicate JSON keys counts; integers beyond 64 bits are read as floats; half a surrogate pair
-is read as U+FFFD.
+is read as U+FFFD. A time is ISO 8601 or RFC 3339 text, UTC where it names no zone, or a Unix time as a number; a leap second is the
+second after it.
 
     curl -u "$WRITE_KEY:" http://127.0.0.1:8088/v1/track -d '{"event": "Plan Chosen", "anonymousId": "a-1",
       "context": {"consent": {"purposes": {"analytics": true}}}}'

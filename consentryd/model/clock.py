@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -14,6 +15,9 @@ DAY: Final = 24 * HOUR
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_TIME_CHARS: Final = 40
+_MIDNIGHT: Final = re.compile(r"(?<=[T ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:[Z+-]|\Z))")
+_LEAP_SECOND: Final = re.compile(r"(?<=[T ]\d\d)(:?[0-5]\d:?)60(?=[.,Z+-]|\Z)")
 
 
 def micros_of(moment: datetime) -> int:
@@ -24,6 +28,27 @@ def micros_of(moment: datetime) -> int:
 def moment_of(micros: int) -> datetime:
     """The moment, in UTC."""
     return _EPOCH + micros * _MICROSECOND
+
+
+def parse_moment(text: str) -> datetime:
+    """The moment that an ISO 8601 or RFC 3339 text names, with its zone if it has one. Raises `ValueError`.
+
+    Python knows neither `z`, nor 24:00, nor a leap second, which is taken for the second after it.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        if len(text) > _TIME_CHARS:
+            raise
+    text, midnights = _MIDNIGHT.subn("00", text.upper())
+    text, leaps = _LEAP_SECOND.subn(r"\g<1>59", text, count=1)
+    moment = datetime.fromisoformat(text)
+    if leaps and (moment - (moment.utcoffset() or timedelta())).strftime("%H%M") != "2359":
+        raise ValueError("no leap second was ever there")
+    try:
+        return moment + timedelta(days=midnights, seconds=leaps)
+    except OverflowError as error:
+        raise ValueError("beyond the last year") from error
 
 
 class Clock(Protocol):

@@ -37,6 +37,7 @@ def heard(consent=None, managed=None, carried=None, policy=POLICY, now=NOW):
         ({"purposes": {"C0002": True, "statistik": False}}, {"product"}, {"analytics"}),
         ({"purposes": {"analytics": True}, "notice": "2026-11", "at": "2026-11-20T10:00:00Z"}, {"analytics"}, set()),
         ({"purposes": {"analytics": True}, "at": NOW // 1000}, {"analytics"}, set()),
+        ({"purposes": {"analytics": True}, "at": "2026-11-20t24:00:00z"}, {"analytics"}, set()),
         ({"categoryPreferences": {"C0002": True, "C0004": False}}, {"analytics", "product"}, {"marketing"}),
         ({"tcf": GOOD}, {"analytics"}, {"product", "personalization", "attribution", "marketing", "location"}),
         ({"notice": "2026-11", "at": NOW // 1000}, set(), set()),

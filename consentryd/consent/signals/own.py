@@ -10,7 +10,7 @@ from consentryd.consent.purposes import Purposes
 from consentryd.consent.signals.choice import choices, sorted_out
 from consentryd.consent.signals.freshness import Freshness
 from consentryd.consent.signals.reading import Invalid, InvalidSignal, Reading
-from consentryd.model.clock import SECOND
+from consentryd.model.clock import SECOND, parse_moment
 
 SOURCE = "own"
 
@@ -51,7 +51,7 @@ def moment(value: Any) -> int:
     if not isinstance(value, str):
         raise InvalidSignal(Invalid.MALFORMED, "at is not a time")
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = parse_moment(value)
     except ValueError:
         raise InvalidSignal(Invalid.MALFORMED, "at is not a time") from None
     if parsed.tzinfo is None:

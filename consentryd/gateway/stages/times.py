@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from consentryd.config.settings import Limits
-from consentryd.model.clock import DAY, MINUTE, SECOND, micros_of
+from consentryd.model.clock import DAY, MINUTE, SECOND, micros_of, parse_moment
 from consentryd.model.outcome import Reason
 
 #: A smaller difference between a client's `sentAt` and our clock is the network's, not the clock's, and is left alone.
@@ -35,7 +35,10 @@ def _from_text(value: str) -> int | None:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        return None
+        try:
+            moment = parse_moment(value)
+        except ValueError:
+            return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * SECOND)
