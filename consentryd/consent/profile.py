@@ -180,7 +180,7 @@ CLICK_IDS: Final = frozenset(
     }
 )
 
-COORDINATES: Final = ("lat", "latitude", "lng", "lon", "longitude", "coordinates", "geo_point", "geo_location")
+COORDINATES: Final = ("lat", "latitude", "lng", "lon", "long", "longitude", "coordinates", "geo_point", "geo_location")
 
 
 def objection_stops_all(settings: Settings) -> Iterator[Violation]:

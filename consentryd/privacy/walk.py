@@ -17,6 +17,7 @@ from consentryd.privacy.plain import PlainKeys
 from consentryd.privacy.redaction import KEEP, Action
 from consentryd.privacy.text import TextCleaner
 from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_outputs
+from consentryd.privacy.words import words_of
 from consentryd.privacy.work import MOST_NESTING, Work
 
 _NAMES: Final = frozenset({"name", "Name"})
@@ -30,6 +31,7 @@ _NOBODY: Final = re.compile(
     r"|locations?|branch|venues?|products?|forms?|campaigns?|lists?|templates?|newsletters?|teams?|groups?|workspaces?|tenants?|projects?|plans?|pages?"
     r"|apps?|sites?|devices?))"
 )
+_LONG: Final = re.compile(r"(?:.*_)?long(?:_?e[67])?")
 _LAST_KEY: Final = re.compile(r"\A.*\.|\[[0-9]+\]")
 
 #: Numbers with fewer digits are nobody's, and so are times.
@@ -51,7 +53,7 @@ class Walk:
     def _nested(self, value: Any, path: str, depth: int, work: Work) -> Any:
         return self._value(value, path, PLAIN, depth, work)
 
-    def _object(  # noqa: C901, PLR0912  one loop, no calls
+    def _object(  # noqa: C901, PLR0912, PLR0915  one loop, no calls
         self, value: dict[str, Any], path: str, about: KeyClass, depth: int, work: Work
     ) -> dict[str, Any]:
         tells = about.bequeaths
@@ -59,7 +61,7 @@ class Walk:
         names: dict[str, str] = {}
         told = PLAIN if VALUES.isdisjoint(value) else self._called(value)
         valued = () if told.quiet else VALUES
-        has_address = False
+        has_address = has_place = False
         plain = work.plain if path else self._finder.plain_keys("", work.scope.keys)
         keys, texts, knows = () if tells else plain.known, self._finder.harmless.texts, self._finder.harmless.knows
         for raw, inner in value.items():
@@ -89,8 +91,10 @@ class Walk:
                 if raw in valued and of.quiet:
                     of = told
                 kept = self._value(inner, here, of, depth + 1, work)
-                if of is not PLAIN and of.hint in _ADDRESSES and not has_address:
-                    has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
+                if of is not PLAIN:
+                    if of.hint in _ADDRESSES and not has_address:
+                        has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
+                    has_place = has_place or of.hint == "coordinate"
             if kept is not inner:
                 if result is value:
                     result = value.copy()
@@ -102,6 +106,8 @@ class Walk:
                 names[raw] = name
         if has_address and not _NAMES.isdisjoint(result):
             result = self._without_name(result, path, depth, work)
+        if has_place:
+            result = self._with_place(result, path, depth, work)
         return _renamed(result, names) if names else result
 
     def _without_name(self, box: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
@@ -115,6 +121,18 @@ class Walk:
                 left[key] = self._value(box[key], f"{path}.{key}" if path else key, _name_like(about), depth + 1, work)
                 if left[key] is DROPPED:
                     del left[key]
+        return left
+
+    def _with_place(self, box: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
+        """An object with a coordinate: in it `long` is one, too, and elsewhere what is long."""
+        left = box
+        for key, inner in box.items():
+            if not isinstance(inner, dict | list) and _LONG.fullmatch(words_of(str(key))):
+                about = self._finder.key_class(str(key))
+                if about.hint is None:
+                    of = about._replace(hint="coordinate", quiet=False)
+                    kept = self._value(inner, f"{path}.{key}" if path else str(key), of, depth + 1, work)
+                    left = left if kept is inner else _replaced(left, key, kept)
         return left
 
     def _called(self, box: dict[str, Any]) -> KeyClass:
@@ -241,6 +259,14 @@ def _is_of_somebody(hint: str, name: str, path: str) -> bool:
 
 def _name_like(about: KeyClass) -> KeyClass:
     return about._replace(hint="name", quiet=False)
+
+
+def _replaced(box: dict[str, Any], key: str, kept: Any) -> dict[str, Any]:
+    """A copy with another value, or without the key."""
+    left = {**box, key: kept}
+    if kept is DROPPED:
+        del left[key]
+    return left
 
 
 def _renamed(value: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
