@@ -407,6 +407,24 @@ async def test_a_consented_row_is_coarse_and_complete(front):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (None, ("shop.example", "/cart", "news.example", "Cart", "mail")),
+        ({}, ("shop.example", "/cart", "news.example", "Cart", "mail")),
+        ({"title": "Basket"}, ("shop.example", "/cart", "news.example", "Basket", "mail")),
+        ({"path": "/cart", "referrer": "https://web.example/"}, ("shop.example", "/cart", "web.example", "Cart", "mail")),
+        ({"url": "https://other.example/x"}, ("other.example", "/x", None, None, None)),
+    ],
+)
+async def test_what_a_context_does_not_say_of_a_page_its_properties_do(front, page, expected):
+    told = {"url": "https://shop.example/cart?utm_source=mail", "referrer": "https://news.example/a", "title": "Cart"}
+    context = GRANT if page is None else {**GRANT, "page": page}
+    await front.send(track(type="page", properties=told, context=context))
+    (row,) = front.rows()
+    assert (row["host"], row["path"], row["referrer_host"], row["title"], row["utm_source"]) == expected
+
+
 async def test_an_anonymous_row_has_no_id_no_minute_and_no_property(front):
     page = {"url": "https://shop.example/cart?utm_source=mail&utm_term=x", "title": "Cart of Ann"}
     await front.send(

@@ -18,7 +18,7 @@ from consentryd.consent.signals.reading import Signals
 from consentryd.gateway.document import ABSENT, Unread, look_into, parse
 from consentryd.gateway.intake import Intake
 from consentryd.gateway.stages.passage import Passage
-from consentryd.gateway.stages.view import View, Views
+from consentryd.gateway.stages.view import NO_VIEW, View, Views
 from consentryd.model.client import Client
 from consentryd.model.error import BadRequest
 from consentryd.model.memory import keep
@@ -65,14 +65,15 @@ class Clients(Protocol):
 
 
 class Scene:
-    """`setting` is None where the context tells of no page; `told` is what it tells of the campaign beside the page's address.
+    """`view` is the page that the context tells of, `setting` is None where it names no host; `told` is what it tells of the campaign beside
+    the page's address.
 
     `place` is the client's country and subdivision, `machine` what is stored of it. `notice` is the version of the notice that the visitor
     saw, empty if that is none of ours. It all holds from `since`, when it was read, to `until` (UTC microseconds), when one of the signals
     no longer does.
     """
 
-    __slots__ = ("client", "machine", "notice", "place", "setting", "signals", "since", "told", "until")
+    __slots__ = ("client", "machine", "notice", "place", "setting", "signals", "since", "told", "until", "view")
 
     def __init__(
         self, client: Client, view: View | None, told: dict[str, str], signals: Signals, notice: str, since: int
@@ -81,7 +82,8 @@ class Scene:
         self.place = client[:2]
         self.machine = client[:-1]
         self.told = told
-        self.setting = None if view is None else setting_of(view, told)
+        self.view = view or NO_VIEW
+        self.setting = None if view is None or view.page.host is None else setting_of(view, told)
         self.signals = signals
         self.notice = notice
         self.since, self.until = since, signals.until

@@ -15,7 +15,7 @@ from consentryd.gateway.document import look_into
 from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.scene import UTM, Setting, setting_of
 from consentryd.gateway.stages.staged import ConsentedEvent, ValidEvent
-from consentryd.gateway.stages.view import NO_VIEW, Views
+from consentryd.gateway.stages.view import View, Views
 from consentryd.gateway.visitors import Visitors
 from consentryd.model.chance import Chance
 from consentryd.model.clock import HOUR
@@ -67,7 +67,12 @@ class Scrub:
 
     def _setting(self, event: ValidEvent) -> Setting:
         """The page that a page call's properties tell of, where its context does not, and the campaign."""
-        return setting_of(self._views.read(event.properties) if event.type == "page" else NO_VIEW, event.scene.told)
+        view = event.scene.view
+        if event.type == "page":
+            page, referrer, title = self._views.read(event.properties)
+            is_told = page.host is not None or view.page.path is None
+            view = View(page if is_told else view.page, view.referrer or referrer, view.title or title)
+        return setting_of(view, event.scene.told)
 
     def _fields(self, consented: ConsentedEvent, setting: Setting, site: str) -> dict[str, Any]:
         """What of the event is text of its sender's and may be kept."""
