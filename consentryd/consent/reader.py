@@ -93,7 +93,7 @@ class Reader:
         elif "child" in body:
             yield tried("own", lambda: Reading("own", child=is_child(body)))
         if "categoryPreferences" in body:
-            yield tried("segment", lambda: read_segment(body["categoryPreferences"], self._purposes))
+            yield tried("segment", lambda: read_segment(body, self._purposes, self._notices, freshness))
         if managed is not None:
             yield tried("rudder", lambda: read_rudder(managed, self._purposes))
 

@@ -83,7 +83,7 @@ _PIXEL: Final = Endpoint(
     method="GET",
     path="/v1/pixel",
     tag="Collect",
-    summary="A 1x1 GIF that counts a page view or a named event, for pages without JavaScript.",
+    summary="A 1x1 GIF that counts a page view or a named event, for pages without JavaScript. `p.size=L` is a property `size`.",
     handler=get_pixel,
     keys=COLLECTING,
     parameters=(
@@ -98,6 +98,7 @@ _PIXEL: Final = Endpoint(
         Parameter("sessionId", "A session id."),
         Parameter("messageId", "Deduplicates."),
         Parameter("consent", "Purposes the visitor granted, separated by commas: `analytics,marketing`."),
+        Parameter("notice", "Version of the notice under which they were granted."),
         Parameter("region", "The region the event belongs to."),
     ),
     media_type="image/gif",

@@ -90,4 +90,6 @@ def _context(query: MultiMapping[str], referrer: str | None) -> dict[str, Any]:
     purposes = [name for name in (purpose.strip() for purpose in query.get("consent", "").split(",")) if name]
     if purposes:
         context["consent"] = {"purposes": dict.fromkeys(purposes, True)}
+        if notice := query.get("notice"):
+            context["consent"]["notice"] = notice
     return context

@@ -211,6 +211,16 @@ def test_a_string_that_comes_twice_is_heard_once():
     assert [reading.source for reading in readings] == ["tcf"]
 
 
+def test_a_notice_and_a_time_beside_categories_count_and_none_need_be_there():
+    policy = Policy(Consent(notices=["2026-11"]))
+    granted = {"categoryPreferences": {"analytics": True}}
+    for notice, reasons in (("2026-11", []), ("2025-01", [Invalid.WRONG_NOTICE]), (None, []), (7, [BAD])):
+        assert heard({**granted, "notice": notice}, policy=policy)[3] == reasons
+    for at, reasons in ((NOW // 1000, []), ("2025-01-01T00:00:00Z", [Invalid.EXPIRED]), ("yesterday", [BAD])):
+        assert heard({**granted, "at": at})[3] == reasons
+    assert heard({"categoryPreferences": {"analytics": False}, "notice": "2025-01"}, policy=policy)[1] == {"analytics"}
+
+
 def test_grants_count_only_under_a_current_notice_and_denials_under_any():
     policy = Policy(Consent(notices=["2026-11"]))
     for notice, reasons in (("2026-11", []), ("2025-01", [Invalid.WRONG_NOTICE]), (None, [Invalid.WRONG_NOTICE])):

@@ -15,7 +15,7 @@ async def pixel(gateway: Gateway, query: str, **headers: str) -> tuple[int, byte
 
 
 async def test_a_pixel_is_a_page_view_with_an_image_that_nothing_caches(gateway: Gateway) -> None:
-    query = "writeKey=write&url=https%3A%2F%2Fshop.example%2Fp&title=P&consent=analytics,%20marketing&name=Home&p.size=L"
+    query = "writeKey=write&url=https%3A%2F%2Fshop.example%2Fp&title=P&consent=analytics,%20marketing&notice=2026-11&name=Home&p.size=L"
     status, image, headers = await pixel(gateway, query, **{"Sec-GPC": "1"})
     assert (status, headers["Content-Type"], image[:6]) == (200, "image/gif", b"GIF89a")
     assert "no-store" in headers["Cache-Control"]
@@ -24,7 +24,7 @@ async def test_a_pixel_is_a_page_view_with_an_image_that_nothing_caches(gateway:
     assert event.properties == {"name": "Home", "size": "L"}
     assert event.context == {
         "page": {"url": "https://shop.example/p", "title": "P"},
-        "consent": {"purposes": {"analytics": True, "marketing": True}},
+        "consent": {"purposes": {"analytics": True, "marketing": True}, "notice": "2026-11"},
     }
     assert uuid.UUID(event.anonymous_id)
     assert gateway.collector.intake.signals == {"sec-gpc": "1"}

@@ -27,14 +27,24 @@ def read_own(consent: Mapping[str, Any], purposes: Purposes, notices: frozenset[
         name: value for name, value in choices(consent["purposes"], "purposes", unanswered=True).items() if value is not None
     }
     grants, denies = sorted_out(answered.items(), purposes)
-    notice = consent.get("notice")
+    check_notice(consent.get("notice"), grants, notices)
+    return dated(Reading(SOURCE, grants, denies, child=is_child(consent)), consent, freshness)
+
+
+def check_notice(notice: Any, grants: frozenset[str], notices: frozenset[str]) -> None:
+    """Raise `InvalidSignal` for grants under a notice that is none of `notices`, if there are any."""
     if notice is not None and not isinstance(notice, str):
         raise InvalidSignal(Invalid.MALFORMED, "notice is not text")
     if grants and notices and notice not in notices:
         raise InvalidSignal(Invalid.WRONG_NOTICE, "the grant names no current notice")
-    at = moment(consent["at"]) if consent.get("at") is not None else None
-    until = freshness.until(at) if at is not None else Reading("").until
-    return Reading(SOURCE, grants, denies, at=at, until=until, child=is_child(consent))
+
+
+def dated(reading: Reading, consent: Mapping[str, Any], freshness: Freshness) -> Reading:
+    """The reading with the time of the choice, where `at` says it. Raises `InvalidSignal`, of a choice out of its time too."""
+    if consent.get("at") is None:
+        return reading
+    at = moment(consent["at"])
+    return reading._replace(at=at, until=freshness.until(at))
 
 
 def is_child(consent: Mapping[str, Any]) -> bool:
