@@ -104,3 +104,16 @@ def test_the_commands_of_a_later_start_reach_this_gateway(tmp_path):
             cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True,
         )  # fmt: skip
     assert f'src="{address}/sdk/' in done.stdout
+
+
+def test_what_the_first_start_prints_works_where_grants_need_a_notice_and_another_purpose(run, here):
+    here.joinpath("consentry.toml").write_text('[consent]\nnotices = ["2026-11", "2026-12"]\ndefault_purpose = "product"\n')
+    with serving(here) as lines:
+        assert paste(*after(lines, "Send an event that carries a grant"))["accepted"] == 1
+        assert paste(*after(lines, "The same without a grant"))["accepted"] == 0
+        done = subprocess.run([sys.executable, "-c", "\n".join(after(lines, "From Python"))], capture_output=True, check=True)
+        assert json.loads(done.stdout)["accepted"] == 1
+        element, hint = after(lines, "From a web page")
+        assert element.endswith(' data-purpose="product" data-notice="2026-12"></script>')
+        assert 'consentry.consent.grant("product")' in hint
+    assert run("snippet").out.endswith(' data-purpose="product" data-notice="2026-12"></script>\n')

@@ -81,7 +81,7 @@ def _served(settings: Settings, regions: str | None) -> list[str] | None:
 
 def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None, config: Path) -> list[str]:
     if secrets is not None:
-        return first_start(url.rstrip("/"), secrets, invocation(), config)
+        return first_start(url.rstrip("/"), secrets, settings.consent, invocation(), config)
     with installation.control(settings) as store:
         control = settings.storage.data_dir / installation.CONTROL
         return next_start(url.rstrip("/"), store.keys(), control, invocation(), config)

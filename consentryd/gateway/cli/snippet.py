@@ -12,7 +12,9 @@ from consentryd.config.settings import Settings, Url
 from consentryd.gateway import sdk
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import complain, say, show_json
+from consentryd.gateway.cli.grant import Grant, grant_for
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.cli.welcome import PAGE_EVENT
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
@@ -31,13 +33,15 @@ def snippet(
     The address holds the SDK's version and may be kept for ever. A gateway serves the version it came with: after an update print the
     snippet anew, or copy the script to your own host and say `data-host`. `/sdk.js` without a hash always is the version at hand.
 
+    Where `consent.notices` has any, the element names the last; where page views serve another purpose than `analytics`, it says so.
+
     Without `--key` or `--site` a placeholder stands for the key, since keys cannot be shown again.
     """
     settings = installation.load(config)
     address = (_address(settings) if url is None else _checked(url)).rstrip("/")
     secret = _secret(settings, site, key)
     script = f"{address}/sdk/{sdk.VERSION}.js"
-    element = html(script, sdk.integrity("sdk.js"), secret)
+    element = html(script, sdk.integrity("sdk.js"), secret, grant_for(PAGE_EVENT, settings.consent))
     if as_json:
         show_json({"html": element, "src": script, "integrity": sdk.integrity("sdk.js"), "version": sdk.VERSION, "key": secret})
         return
@@ -46,8 +50,9 @@ def snippet(
         complain("The key is a placeholder: --key takes one that you have, --site makes a new one.")
 
 
-def html(script: str, integrity: str, secret: str) -> str:
-    return f'<script async src="{escape(script)}" integrity="{integrity}" crossorigin="anonymous" data-key="{escape(secret)}"></script>'
+def html(script: str, integrity: str, secret: str, grant: Grant) -> str:
+    element = f'script async src="{escape(script)}" integrity="{integrity}" crossorigin="anonymous" data-key="{escape(secret)}"'
+    return f"<{element}{grant.attributes}></script>"
 
 
 def _checked(url: str) -> str:

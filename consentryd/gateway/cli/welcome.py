@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from consentryd.config.settings import Consent
+from consentryd.gateway.cli.grant import Grant, grant_for
 from consentryd.gateway.cli.installation import PURPOSE
 from consentryd.gateway.cli.option import DEFAULT_CONFIG
+from consentryd.gateway.stages.shape import CALL_EVENTS
 from consentryd.model.clock import SECOND
 from consentryd.model.key import ApiKey, KeyKind
 
@@ -22,7 +25,7 @@ EVENT: Final[dict[str, Any]] = {
     "anonymousId": "visitor-1",
     "properties": {"plan": "free"},
 }
-GRANT: Final[dict[str, Any]] = {"context": {"consent": {"purposes": {"analytics": True}}}}
+PAGE_EVENT: Final = CALL_EVENTS["page"]
 
 
 def invocation() -> str:
@@ -44,22 +47,23 @@ def option(config: Path) -> str:
     return "" if config == DEFAULT_CONFIG else f" --config {shlex.quote(str(config))}"
 
 
-def first_start(url: str, secrets: Mapping[KeyKind, str], command: str, config: Path) -> list[str]:
+def first_start(url: str, secrets: Mapping[KeyKind, str], settings: Consent, command: str, config: Path) -> list[str]:
     """The lines of the first start, once the gateway at `url` takes events. `command` is how this program is called from here."""
+    granted = {**EVENT, "context": grant_for(EVENT["event"], settings).context}
     return [
         f"Consentry takes events at {url}",
         "",
         "Send an event that carries a grant:",
-        *_indent(curl(url, secrets[KeyKind.WRITE], {**EVENT, **GRANT})),
+        *_indent(curl(url, secrets[KeyKind.WRITE], granted)),
         "",
         "The same without a grant is not stored, and the answer says why:",
         *_indent(curl(url, secrets[KeyKind.WRITE], EVENT)),
         "",
         "From a web page:",
-        *_indent(snippet(url, secrets[KeyKind.WRITE])),
+        *_indent(snippet(url, secrets[KeyKind.WRITE], grant_for(PAGE_EVENT, settings))),
         "",
         "From Python:",
-        *_indent(python(url, secrets[KeyKind.SERVER])),
+        *_indent(python(url, secrets[KeyKind.SERVER], granted)),
         "",
         f"Read it back:     {command} events{option(config)}",
         *addresses(url),
@@ -89,17 +93,17 @@ def curl(url: str, write_key: str, event: Mapping[str, Any]) -> list[str]:
     return [f"curl -u {write_key}: -H 'Content-Type: application/json' {url}/v1/track -d '{body}'"]
 
 
-def snippet(url: str, write_key: str) -> list[str]:
+def snippet(url: str, write_key: str, grant: Grant) -> list[str]:
     return [
-        f'<script async src="{url}/sdk.js" data-key="{write_key}"></script>',
-        '<!-- Nothing is sent before the visitor agrees and the page calls consentry.consent.grant("analytics") -->',
+        f'<script async src="{url}/sdk.js" data-key="{write_key}"{grant.attributes}></script>',
+        f'<!-- Nothing is sent before the visitor agrees and the page calls consentry.consent.grant("{grant.purpose}") -->',
     ]
 
 
-def python(url: str, server_key: str) -> list[str]:
+def python(url: str, server_key: str, event: Mapping[str, Any]) -> list[str]:
     return [
         "import json, urllib.request",
-        f"event = { ({**EVENT, **GRANT})!r}",
+        f"event = {event!r}",
         f'headers = {{"Authorization": "Bearer {server_key}", "Content-Type": "application/json"}}',
         f'request = urllib.request.Request("{url}/v1/track", json.dumps(event).encode(), headers)',
         "print(urllib.request.urlopen(request).read().decode())",
