@@ -134,7 +134,8 @@ class Server(Section):
     port: int = Field(8088, ge=0, le=MAX_PORT, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=MAX_WORKERS, description="Processes that serve one port over one store.")
     public_url: Url | None = Field(
-        None, description="The address clients use, for snippets and redirects; default: host and port."
+        None,
+        description="The address clients use, for snippets and redirects; default: host and port (for all addresses `localhost`).",
     )
     trusted_proxies: list[Network] = Field(
         default=[], description="Networks (CIDR) whose X-Forwarded-For is believed. Empty: nobody's."

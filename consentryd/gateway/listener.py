@@ -12,6 +12,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from consentryd.config.settings import Server
+from consentryd.gateway.address import url_of
 from consentryd.gateway.connection import connections, take_bodies
 from consentryd.model.error import ConfigError
 
@@ -40,9 +41,9 @@ def bind(settings: Server, *, shared: bool = False) -> socket.socket:
 
 
 def address_of(listening: socket.socket) -> str:
-    """`http://host:port`, with the port that port 0 became."""
+    """`url_of` it, with the port that port 0 became."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return url_of(host, port)
 
 
 @asynccontextmanager

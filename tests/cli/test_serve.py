@@ -12,7 +12,14 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import consentryd
+from consentryd.config.settings import Settings
+from consentryd.gateway.address import url_of
+from consentryd.gateway.cli.serve import _welcome
+from consentryd.gateway.cli.welcome import ELSEWHERE
+from consentryd.model.key import KeyKind
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(consentryd.__file__).parent.parent)}
 LAST_LINE = "Health, numbers:"
@@ -117,3 +124,13 @@ def test_what_the_first_start_prints_works_where_grants_need_a_notice_and_anothe
         assert element.endswith(' data-purpose="product" data-notice="2026-12"></script>')
         assert 'consentry.consent.grant("product")' in hint
     assert run("snippet").out.endswith(' data-purpose="product" data-notice="2026-12"></script>\n')
+
+
+@pytest.mark.parametrize(("public", "said"), [(None, True), ("https://events.example/in", False)])
+def test_where_every_address_is_listened_on_the_lines_name_one_that_works_and_say_so(public, said, run, installed):
+    server = {"host": "0.0.0.0", "public_url": public}
+    settings = Settings(server=server)
+    for secrets in (None, dict.fromkeys(KeyKind, "csy")):
+        lines = _welcome(settings, public or url_of(settings.server.host, 9000), secrets)
+        assert lines[0] == f"Consentry takes events at {public or 'http://localhost:9000'}"
+        assert (ELSEWHERE in lines) is said

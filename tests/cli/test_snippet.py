@@ -54,3 +54,11 @@ def test_a_secret_key_never_gets_into_a_page(run, installed, kind):
 def test_a_key_of_another_site_is_refused(run, installed):
     assert run("snippet", "--key", installed["write_key"], "--site", "blog").code == 1
     assert run("snippet", "--key", "csy_write_nothing").code == 1
+
+
+def test_where_every_address_is_listened_on_the_element_names_one_that_works_and_says_for_whom(run, installed, monkeypatch):
+    monkeypatch.setenv("CONSENTRY_SERVER_HOST", "0.0.0.0")
+    told = run("snippet", "--key", installed["write_key"])
+    assert 'src="http://localhost:8088/sdk/' in told.out
+    assert "`server.public_url`" in told.err
+    assert run("snippet", "--key", installed["write_key"], "--url", "https://events.example").err == ""

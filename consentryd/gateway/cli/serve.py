@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from consentryd.config.settings import MAX_PORT, MAX_WORKERS, Settings
+from consentryd.gateway.address import is_everywhere
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
-from consentryd.gateway.cli.welcome import created, first_start, invocation, next_start
+from consentryd.gateway.cli.welcome import ELSEWHERE, created, first_start, invocation, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 
@@ -81,7 +82,11 @@ def _served(settings: Settings, regions: str | None) -> list[str] | None:
 
 def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None, config: Path) -> list[str]:
     if secrets is not None:
-        return first_start(url.rstrip("/"), secrets, settings.consent, invocation(), config)
-    with installation.control(settings) as store:
-        control = settings.storage.data_dir / installation.CONTROL
-        return next_start(url.rstrip("/"), store.keys(), control, invocation(), config)
+        lines = first_start(url.rstrip("/"), secrets, settings.consent, invocation(), config)
+    else:
+        with installation.control(settings) as store:
+            control = settings.storage.data_dir / installation.CONTROL
+            lines = next_start(url.rstrip("/"), store.keys(), control, invocation(), config)
+    if settings.server.public_url is None and is_everywhere(settings.server.host):
+        lines.insert(1, ELSEWHERE)
+    return lines

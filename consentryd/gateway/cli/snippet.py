@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from consentryd.config.settings import Settings, Url
 from consentryd.gateway import sdk
+from consentryd.gateway.address import is_everywhere, url_of
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import complain, say, show_json
 from consentryd.gateway.cli.grant import Grant, grant_for
@@ -46,6 +47,10 @@ def snippet(
         show_json({"html": element, "src": script, "integrity": sdk.integrity("sdk.js"), "version": sdk.VERSION, "key": secret})
         return
     say(element)
+    if url is None and settings.server.public_url is None and is_everywhere(settings.server.host):
+        complain(
+            "Browsers on this machine alone reach localhost: --url or `server.public_url` says where others find the gateway."
+        )
     if secret == PLACEHOLDER:
         complain("The key is a placeholder: --key takes one that you have, --site makes a new one.")
 
@@ -65,8 +70,7 @@ def _checked(url: str) -> str:
 
 def _address(settings: Settings) -> str:
     server = settings.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return server.public_url or f"http://{host}:{server.port}"
+    return server.public_url or url_of(server.host, server.port)
 
 
 def _secret(settings: Settings, site: str | None, key: str | None) -> str:

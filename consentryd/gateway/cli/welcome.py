@@ -27,6 +27,11 @@ EVENT: Final[dict[str, Any]] = {
 }
 PAGE_EVENT: Final = CALL_EVENTS["page"]
 
+#: Said where a gateway listens on every address of its machine.
+ELSEWHERE: Final = (
+    "and at all other addresses of this machine. `server.public_url` says which one pages elsewhere ask; these lines name it."
+)
+
 
 def invocation() -> str:
     """How to call this program from here: its name where the shell finds it, else the path it was started by."""
