@@ -17,7 +17,7 @@ import pytest
 import consentryd
 from consentryd.config.settings import Settings
 from consentryd.gateway.address import url_of
-from consentryd.gateway.cli.serve import _welcome
+from consentryd.gateway.cli.serve import _served, _welcome
 from consentryd.gateway.cli.welcome import ELSEWHERE
 from consentryd.model.key import KeyKind
 
@@ -134,3 +134,7 @@ def test_where_every_address_is_listened_on_the_lines_name_one_that_works_and_sa
         lines = _welcome(settings, public or url_of(settings.server.host, 9000), secrets)
         assert lines[0] == f"Consentry takes events at {public or 'http://localhost:9000'}"
         assert (ELSEWHERE in lines) is said
+
+
+def test_a_region_that_is_named_twice_is_served_once():
+    assert _served(Settings(), "eu, us,eu") == ["eu", "us"]

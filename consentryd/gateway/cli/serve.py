@@ -71,7 +71,7 @@ def _overrides(host: str | None, port: int | None, workers: int | None) -> dict[
 def _served(settings: Settings, regions: str | None) -> list[str] | None:
     if regions is None:
         return None
-    wanted = [name.strip() for name in regions.split(",") if name.strip()]
+    wanted = list(dict.fromkeys(name.strip() for name in regions.split(",") if name.strip()))
     for name in wanted:
         if name not in settings.regions:
             raise ConfigError(f"--regions names {name}, but the regions are {', '.join(settings.regions)}.")
