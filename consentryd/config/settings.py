@@ -7,7 +7,7 @@ text).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -86,6 +86,19 @@ Url = Annotated[
 ]
 
 
+def _host(text: str) -> str:
+    if ":" in text:
+        ip_address(text)
+    return text
+
+
+Host = Annotated[
+    str,
+    Field(pattern=r"^[^\s/?#@\[\]]+$", description="address or host name such as `127.0.0.1`, `::1` or `gateway.internal`"),
+    AfterValidator(_host),
+]
+
+
 def _network(text: str) -> str:
     try:
         ip_network(text)
@@ -130,7 +143,7 @@ class Section(BaseModel):
 
 
 class Server(Section):
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: Host = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8088, ge=0, le=MAX_PORT, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=MAX_WORKERS, description="Processes that serve one port over one store.")
     public_url: Url | None = Field(

@@ -189,6 +189,10 @@ def test_a_wrong_variable_is_named_and_its_value_is_not():
         ("CONSENTRY_PRIVACY_RULES", '[{"key": "x", "action": "S3CRET"}]', "privacy.rules.0.action: allowed is `hash`"),
         ("CONSENTRY_PRIVACY_ALLOW", "S3CRET", "must be JSON"),
         ("CONSENTRY_PRIVACY_ALLOW", '{"shop": "S3CRET"}', "privacy.allow.shop: allowed is table"),
+        ("CONSENTRY_SERVER_HOST", "", "server.host: allowed is address or host name such as `127.0.0.1`"),
+        ("CONSENTRY_SERVER_HOST", "http://S3CRET", "server.host: allowed is address or host name"),
+        ("CONSENTRY_SERVER_HOST", "127.0.0.1:8088", "server.host: allowed is address or host name"),
+        ("CONSENTRY_SERVER_HOST", "[::1]", "server.host: allowed is address or host name"),
         ("CONSENTRY_SERVER_BODY_TIMEOUT_S", "inf", "server.body_timeout_s: allowed is number"),
     ],
 )
