@@ -254,6 +254,12 @@ def test_what_is_broken_is_named_and_the_exit_code_is_1(run, here, store, damage
     assert {row["check"]: row["state"] for row in told.json}[check] == state
 
 
+def test_before_anything_is_set_up_the_folder_is_named_and_no_file_in_it(run, here):
+    here.joinpath("consentry.toml").touch()
+    details = {row["check"]: row["detail"] for row in run("doctor", "--json").json}
+    assert details["disk"] == "data cannot be written to: No such file or directory."
+
+
 def test_signing_keys_that_are_gone_are_told_before_a_start_makes_others(run, here, store):
     store("eu", rows(3))
     run("seal")

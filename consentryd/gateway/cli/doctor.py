@@ -140,7 +140,10 @@ def _strange_sites(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> tuple[State, str]:
     folder = settings.storage.data_dir
-    free, least = shutil.disk_usage(folder).free, settings.storage.min_free_bytes
+    try:
+        free, least = shutil.disk_usage(folder).free, settings.storage.min_free_bytes
+    except OSError as error:
+        return State.FAIL, f"{folder} cannot be written to: {error.strerror}."
     said = f"{free / 2**30:.1f} GiB free at {folder}"
     if free < least:
         return State.FAIL, f"{said}; events are refused below {least / 2**30:.1f} GiB (storage.min_free_bytes)"
