@@ -81,6 +81,8 @@ RARE = {
     "card with a letter": "4111111111111111x",
     "IBAN by underscores": "DE89_3704_0044_0532_0130_00",
     "phone in brackets": "(+49) 151 23456789",
+    "phone by 00 in brackets": "(0049) 151 23456789",
+    "phone parted by tabs": "+49\t30\t901820",
     "phone of a link": "tel:4915123456789",
     "phone after a word": "phone: 0151-23456789",
     "phone with a slash between blanks": "+49 30 / 901820",

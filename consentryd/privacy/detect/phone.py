@@ -23,8 +23,9 @@ _BETWEEN_BLANKS: Final = " [./-] "
 #: A word ends here, or an extension begins, or an underscore parts it from the next.
 _END: Final = r"(?!(?!x[0-9]{1,6}(?!\w)|_(?![0-9]))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
+_BREAK: Final = re.compile(r"[ \t./()-]")
 #: The zero that is dialled inside a country, where it has no place.
-_TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ ./-]{{1,2}})\(?0\)?")
+_TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ \t./-]{{1,2}})\(?0\)?")
 
 
 @cache
@@ -61,13 +62,22 @@ def is_e164(digits: str) -> bool:
 
 
 def _is_international(match: re.Match[str]) -> bool:
-    text = match[0]
+    return _is_international_of(match[0])
+
+
+def _is_international_of(text: str) -> bool:
     return _is_e164_of(text.replace("(0)", "")) or ("0" in text and _is_e164_of(_TRUNK.sub(r"\1", text, count=1)))
 
 
 def _is_e164_of(text: str) -> bool:
     digits = digits_of(text)
     return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
+
+
+def _is_dialled(match: re.Match[str]) -> bool:
+    """Behind 00 or 011. Digits without a break are somebody's count or id."""
+    text = match[0]
+    return _BREAK.search(text) is not None and _is_international_of(text.lstrip("(").removeprefix("011").lstrip("0 -"))
 
 
 def is_phone_like(text: str) -> bool:
@@ -83,20 +93,21 @@ PHONE: Final = Detector(
     sign="+",
     pattern=re.compile(
         rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))"
-        rf"(?:(?:[ ./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        rf"(?:(?:[ \t./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
     check=_is_international,
 )
 
+_MORE: Final = r"(?:[ \t./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9]))"
 PHONE_IDD: Final = Detector(
     name="phone",
     gate=Gate.DIGITS,
     sign="0",
-    pattern=re.compile(r"(?<![\w.+-])(?:00|011[ -])[1-9](?:[ ./-]?[0-9]){8,13}(?![\w-])", re.ASCII),
-    check=lambda match: (
-        re.search(r"[ ./-]", match[0]) is not None and is_e164(digits_of(match[0]).removeprefix("011").lstrip("0"))
+    pattern=re.compile(
+        rf"(?<![\w.+-])(?:\(00[1-9][0-9]{{0,2}}\){_MORE}{{6,13}}|(?:00|011[ -])[1-9]{_MORE}{{8,13}})(?![\w-])", re.ASCII
     ),
+    check=_is_dialled,
 )
 
 #: In links, cards of contacts, and after a word.
@@ -105,7 +116,7 @@ PHONE_LINK: Final = Detector(
     gate=Gate.DIGITS,
     sign=":",
     pattern=re.compile(
-        rf"(?<!\w){LINK}(?P<number>\(?[0-9](?:(?:[ ()./-]{{0,2}}|{_BETWEEN_BLANKS})[0-9]){{6,14}}){_END}",
+        rf"(?<!\w){LINK}(?P<number>\(?[0-9](?:(?:[ \t()./-]{{0,2}}|{_BETWEEN_BLANKS})[0-9]){{6,14}}){_END}",
         re.ASCII | re.IGNORECASE,
     ),
     check=lambda match: _DATE.match(match["number"]) is None,
