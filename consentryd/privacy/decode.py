@@ -10,9 +10,11 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
-#: Zero-width and direction marks, soft hyphen, variation selectors, tags: characters that only serve to hide others.
+#: Zero-width and direction marks, soft hyphen, fillers and blank letters, variation selectors, tags: characters that only serve to hide
+#: others.
 _INVISIBLE: Final = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -46,8 +48,9 @@ _MIXED: Final = re.compile(r"[A-Za-z@.0-9][\u0370-\u052f]|[\u0370-\u052f][A-Za-z
 _HIDES: Final = re.compile(
     "[\u00a0\u00ad\u00b2\u00b3\u00b9\u0300-\u036f\u061c\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0b66-\u0b6f"
     "\u0be6-\u0bef\u0c66-\u0c6f\u0ce6-\u0cef\u0d66-\u0d6f\u0e50-\u0e59\u0ed0-\u0ed9\u0f20-\u0f29\u1040-\u1049\u115f\u1160\u17b4\u17b5\u17e0-\u17e9\u180b-\u1819"
-    "\u1d2c-\u1d6a\u2000-\u2015\u2024\u202a-\u202f\u205f-\u209c\u2100-\u2121\u2123-\u2149\u2150-\u218b\u2212\u2460-\u24ff\u2776-\u2793\u3000\u3002"
-    "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe50-\ufe6b\ufeff\uff01-\uff65\U0001d400-\U0001d7ff\U0001f100-\U0001f189\U000e0000-\U000e01ef]"
+    "\u1d2c-\u1d6a\u2000-\u2015\u2024\u202a-\u202f\u205f-\u209c\u2100-\u2121\u2123-\u2149\u2150-\u218b\u2212\u2460-\u24ff\u2776-\u2793\u2800\u3000\u3002\u3164"
+    "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe50-\ufe6b\ufeff\uff01-\uff65\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f189\U000e0000-\U000e0fff]"
 )
 _ASCII: Final = bytes(range(128))
 
