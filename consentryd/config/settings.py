@@ -248,7 +248,7 @@ class Privacy(Section):
     )
     allow: dict[str, dict[str, list[str]]] = Field(
         default={},
-        description="Site, then event name (`*`: all others), then the only properties that are kept. Empty: no narrowing.",
+        description="Site, then event name (`*`: all others), then the only properties kept, also `items.price`. Empty: no narrowing.",
     )
     dry_run: bool = Field(False, description="Count what scrubbing would change, and change nothing. Personal data is stored.")
     audit_interval_hours: float = Field(

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from consentryd.privacy.allowance import Allowance
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.habit import ENOUGH, Habits
 from consentryd.privacy.identifier import Identifiers
@@ -69,7 +70,7 @@ class Scrubber:
         self._walk: Final = Walk(finder, self._treatment)
         self._habits: Final = Habits()
         self._allow: Final = {
-            site: {event: frozenset(names) for event, names in events.items()} for site, events in settings.allow.items()
+            site: {event: Allowance(names) for event, names in events.items()} for site, events in settings.allow.items()
         }
         self._dry: Final = settings.dry_run
         self.counts: Final[Counter[tuple[str, Action]]] = Counter()
@@ -198,11 +199,11 @@ def _encodable(value: Any) -> Any:
             return str(value)
 
 
-def _narrow(fields: dict[str, Any], allowed: frozenset[str]) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
+def _narrow(fields: dict[str, Any], allowed: Allowance) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
     narrowed, dropped = dict(fields), []
     for part in _NARROWED:
         value = fields.get(part)
-        if isinstance(value, dict) and not allowed.issuperset(value):
-            narrowed[part] = {name: inner for name, inner in value.items() if name in allowed}
+        if isinstance(value, dict) and (passed := allowed.of(value)) is not value:
+            narrowed[part] = passed
             dropped.append(Redaction(part, ALLOW_RULE, Action.DROP))
     return narrowed, tuple(dropped)

@@ -766,6 +766,24 @@ def test_an_allow_list_narrows_and_says_so() -> None:
     assert scrub.scrub("Order", "blog", fields).fields is fields
 
 
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"place": {"town": "Bonn", "note": "x"}}, {"place": {"town": "Bonn"}}),
+        ({"place": {"town": "Bonn"}, "a.b": 1, "a": {"b": 2, "c": 3}}, {"place": {"town": "Bonn"}, "a.b": 1, "a": {"b": 2}}),
+        ({"place": {"note": "x"}, "total": {"any": 1}}, {"total": {"any": 1}}),
+        ({"place": "Bonn", "town": "Bonn"}, {}),
+        ({"lines": [{"sku": {"no": 1, "of": 2}, "note": "x"}, "x", {"note": "x"}]}, {"lines": [{"sku": {"no": 1}}]}),
+    ],
+)
+def test_an_allow_list_lets_parts_of_objects_pass(properties: dict[str, Any], expected: dict[str, Any]) -> None:
+    scrub = scrubber(allow={"shop": {"*": ["total", "total.none", "place.town", "a.b", "lines.sku.no"]}})
+    result = scrub.scrub("View", "shop", {"properties": properties})
+    assert result.fields == {"properties": expected}
+    assert result.redactions == (Redaction("properties", "allow", Action.DROP),)
+    assert scrub.scrub("View", "shop", {"properties": expected}) == Scrubbed({"properties": expected}, (), orjson.dumps(expected))
+
+
 @pytest.mark.parametrize("properties", [{"page": 2}, {"page": 2, "note": EMAIL}, {"page": 2, "total": 1}])
 def test_json_that_the_caller_has_already_is_taken_for_what_is_stored_if_nothing_changes(properties: dict[str, Any]) -> None:
     scrub = scrubber(allow={"shop": {"*": ["page", "note"]}})
