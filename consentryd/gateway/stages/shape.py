@@ -27,6 +27,7 @@ PLACEHOLDER_IDS: Final = frozenset(
         "nan",
         "nil",
         "none",
+        "not set",
         "not_authenticated",
         "null",
         "true",
@@ -47,8 +48,10 @@ PLACEHOLDER_IDS: Final = frozenset(
 _LARGEST_NUMBER: Final = 2**64 - 1
 _LEAST_KEY_BYTES: Final = len('"":0')
 _LONGEST_WORD: Final = max(map(len, PLACEHOLDER_IDS)) + 2
-#: What programs print around a value that is not there: `(null)`, `<nil>`, `'undefined'`.
-_QUOTES: Final = "'\"`()<>"
+#: What programs print around a value that is not there: `(null)`, `<nil>`, `'undefined'`, and what editors make of quotes.
+_QUOTES: Final = "'\"`()<>\u2018\u2019\u201a\u201c\u201d\u201e\xab\xbb"
+#: Letters that show nothing; a Hangul filler of any width is one of the first two by its compatibility form.
+_BLANKS: Final = "\u115f\u1160\u2800"
 _ZEROS: Final = "0-"
 #: Names in the notations of template languages and of format strings, which nobody filled in.
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|[$#]\{.*?\}|\A(?:<%.*%>|%[a-z@]|%\(\w+\)[a-z]|%%\w+%%|\{[A-Za-z_.]*\})\Z", re.DOTALL)
@@ -93,7 +96,7 @@ def check_label(value: object, limit: int) -> str | Reason | None:
 def is_placeholder(text: str) -> bool:
     """Whether a text is blank, or what stands in place of an id that somebody's code did not have, however it is spelled."""
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf" and c not in _BLANKS)
     text = text.strip()
     word = text.strip(_QUOTES)
     if not word.strip(_ZEROS) or word.lower() in PLACEHOLDER_IDS:
