@@ -98,7 +98,7 @@ def test_a_string_of_the_invalid_list_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "sections"),
-    [("DBABM", (2,)), ("DBABMA", (2,)), ("DBACNY", (2, 6)), ("DBABjw", (5, 6)), ("DBABLA", (7,)), ("DBABL", (7,))],
+    [("DBABM", (2,)), ("DBABMA", (2,)), ("DBACNY", (2, 6)), ("DBABjw", (5, 6)), ("DBABLA", (7,)), ("DBABL", (7,)), ("DBAA", ())],
 )
 def test_headers_of_the_specification_and_of_the_library_name_their_sections(text, sections):
     assert decode_header(text) == sections
@@ -122,6 +122,8 @@ def test_the_first_version_of_the_national_section_has_its_own_layout(padding):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("DBAA~1YNN", Invalid.TRUNCATED),
+        ("DBA", Invalid.TRUNCATED),
         (header(28) + "~BAAA", Invalid.UNKNOWN_SECTION),
         (header(1) + "~BAAA", Invalid.UNKNOWN_SECTION),
         (header(4) + "~BAAA", Invalid.UNKNOWN_SECTION),
@@ -140,7 +142,6 @@ def test_the_first_version_of_the_national_section_has_its_own_layout(padding):
         (header(2) + "~" + tcf(at=NOW - 400 * DAY), Invalid.EXPIRED),
         (pack("000011000010" + f"{1:012b}0" + fibonacci(7), 8) + "~" + pack(USNAT_1, 8), Invalid.UNSUPPORTED_VERSION),
         (pack("000010000001" + f"{1:012b}0" + fibonacci(7), 8) + "~" + pack(USNAT_1, 8), Invalid.MALFORMED),
-        (pack("000011000001" + f"{0:012b}", 8), Invalid.MALFORMED),
         (pack("000011000001" + f"{1:012b}" + "0" * 24, 8), Invalid.MALFORMED),
         ("D" * 20_000, Invalid.TOO_LONG),
     ],
@@ -160,6 +161,7 @@ ADS = frozenset({"marketing", "attribution", "location", "sensitive"})
         ("DBABUw~BAgAAAABAA.QA", set(), set(), False),
         ("DBABzw~1YYN~CEAQGAAAACBA.QA", ADS, {"location", "sensitive"}, True),
         (header(6) + "~1YNN", set(), set(), False),
+        ("DBAA", set(), set(), False),
         (header(6) + "~1NYN", ADS, set(), False),
         (header(6) + "~1---", set(), set(), False),
     ],

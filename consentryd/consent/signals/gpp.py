@@ -61,7 +61,7 @@ def decode_gpp(text: str) -> GppString:
 
 
 def decode_header(text: str) -> tuple[int, ...]:
-    """The section ids that a header names, in rising order."""
+    """The section ids that a header names, in rising order; none where a banner says that no section applies (`DBAA`)."""
     bits = Bits(text)
     if bits.number(6) != 3:
         raise InvalidSignal(Invalid.MALFORMED, "the header is not a GPP header")
@@ -71,8 +71,6 @@ def decode_header(text: str) -> tuple[int, ...]:
     if ranges and ranges[-1][1] > LAST_SECTION:
         raise InvalidSignal(Invalid.UNKNOWN_SECTION, "the header names a section that is not known")
     bits.end(GPP_PADDINGS)
-    if not ranges:
-        raise InvalidSignal(Invalid.MALFORMED, "the header names no section")
     return tuple(number for start, end in ranges for number in range(start, end + 1))
 
 
@@ -136,7 +134,7 @@ def read_gpp(text: str, applicable: str, purposes: Purposes, vendor: int | None,
         at=dates.pop() if len(dates) == 1 and not undated else None,
         until=min((reading.until for reading in tcf), default=NEVER),
         child=any(map(names_child, us)),
-        detail=f"sections {', '.join(map(str, decoded.sections))}",
+        detail=f"sections {', '.join(map(str, decoded.sections)) or 'none'}",
     )
 
 
