@@ -55,15 +55,16 @@ class Purposes:
         self.opt_out = frozenset(name for name, purpose in table.items() if purpose.opt_out or settings.gpc_scope == "all")
         self._aliases: dict[str, tuple[str, ...]] = {name.casefold(): (name,) for name in table}
         for name, targets in settings.categories.items():
-            self._aliases[name.casefold()] = self.require(targets, "consent.categories")
+            self._aliases[name.strip().casefold()] = self.require(targets, "consent.categories")
         self._patterns = [
             (re.compile(translate(glob)), self.require([name], "consent.events")[0]) for glob, name in settings.events.items()
         ]
         self._default = self.require([settings.default_purpose], "consent.default_purpose")[0]
 
     def named(self, name: str) -> tuple[str, ...]:
-        """The purposes that a category's name or id stands for, letter case aside; none when it stands for nothing here."""
-        return self._aliases.get(name.casefold(), ())
+        """The purposes that a category's name or id stands for, letter case and blanks around it aside; none when it stands for
+        nothing here."""
+        return self._aliases.get(name.strip().casefold(), ())
 
     def of_event(self, event: str) -> Purpose:
         """The first pattern that matches the whole event name decides, else the default purpose."""

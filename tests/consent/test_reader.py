@@ -33,6 +33,7 @@ def heard(consent=None, managed=None, carried=None, policy=POLICY, now=NOW):
         ({"purposes": {"Analytics": True}}, {"analytics"}, set()),
         ({"purposes": {"analytics": None, "marketing": False}}, set(), {"marketing"}),
         ({"purposes": {"unheard_of": True}}, set(), set()),
+        ({"purposes": {" analytics": False, "Marketing ": True}}, {"marketing"}, {"analytics"}),
         ({"purposes": {"C0002": True}}, {"analytics", "product"}, set()),
         ({"purposes": {"C0002": True, "statistik": False}}, {"product"}, {"analytics"}),
         ({"purposes": {"analytics": True}, "notice": "2026-11", "at": "2026-11-20T10:00:00Z"}, {"analytics"}, set()),
