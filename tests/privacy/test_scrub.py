@@ -207,6 +207,8 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("(0049) 151 23456789 or (0049)15123456789", "[phone] or [phone]"),
         ("0049 (0)151 23456789 or 0049 (151) 23456789, (0049) 0151 23456789", "[phone] or [phone], [phone]"),
         ("0049  151  23456789", "[phone]"),
+        ("call_+49_151_23456789 or +4930901820_2", "call_[phone] or [phone]"),
+        ("jane@@example.com", "[email]"),
         ("+49\t151\t23456789", "[phone]"),
         ("tel: 030\t901820", "tel: [phone]"),
         ("https://a.example/?q=+49+151+23456789", "https://a.example/?q=[phone]"),

@@ -66,7 +66,7 @@ def _is_address(match: re.Match[str]) -> bool:
     return not (after[:1] in {":", "/"} and not after[1:].isdigit())
 
 
-_DOMAIN: Final = r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})"
+_DOMAIN: Final = r"@@?(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})"
 
 EMAIL: Final = Detector(
     name="email",

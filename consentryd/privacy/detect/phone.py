@@ -93,7 +93,7 @@ PHONE: Final = Detector(
     sign="+",
     pattern=re.compile(
         rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))"
-        rf"(?:(?:[ \t./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        rf"(?:(?:[ \t_./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
     check=_is_international,
