@@ -8,7 +8,7 @@ from typing import Any, Final
 from consentryd.config.countries import COUNTRIES
 from consentryd.consent.jurisdiction import SUBDIVISION
 from consentryd.consent.purposes import Purposes
-from consentryd.consent.reader import CARRIED, KINDS
+from consentryd.consent.reader import BESIDE, CARRIED, KINDS
 
 TABLES: Final = {"own": "purposes", "segment": "categoryPreferences"}
 YES_NO: Final = {"true": True, "false": False}
@@ -18,7 +18,8 @@ def suppose(texts: Iterable[str], *, gpc: bool, dnt: bool, child: bool) -> tuple
     """The event's context and what the request carries.
 
     A text is `tcf:`, `gpp:`, `us_privacy:`, `gcs:` or `gcd:` and a string, or `own:` or `segment:` and `name=true,...`; there may be several
-    of a kind, as an event and its request may carry several. Raises `ValueError` for any other.
+    of a kind, as an event and its request may carry several. `notice:` and `at:` say under which notice and when was chosen. Raises
+    `ValueError` for any other.
     """
     consent: dict[str, Any] = {"child": True} if child else {}
     carried = {name: "1" for name, wanted in (("sec-gpc", gpc), ("dnt", dnt)) if wanted}
@@ -26,11 +27,13 @@ def suppose(texts: Iterable[str], *, gpc: bool, dnt: bool, child: bool) -> tuple
         kind, _, rest = text.partition(":")
         if kind in TABLES:
             _choose(consent.setdefault(TABLES[kind], {}), rest)
+        elif kind in BESIDE:
+            consent[kind] = rest
         elif kind in KINDS:
             if consent.setdefault(kind, rest) != rest:
                 carried[_free_name(kind, carried)] = rest
         else:
-            raise ValueError(f"starts with none of {', '.join([*TABLES, *KINDS])} and a colon")
+            raise ValueError(f"starts with none of {', '.join([*TABLES, *sorted(BESIDE), *KINDS])} and a colon")
     return {"consent": consent} if consent else {}, carried
 
 

@@ -95,6 +95,7 @@ def test_a_lawyer_reads_place_law_signals_rules_and_result(capsys):
         (["--country", "US", "--dnt"], "default", "consented"),
         (["--country", "US", "--child", "--lane", "off"], "default", "no_consent"),
         (["--country", "US", "--subdivision", "CA", "--withdrawn", "analytics", "--lane", "off"], "withdrawal", "withdrawn"),
+        (["--signal", "own:analytics=true", "--signal", "at:2020-01-01T00:00:00Z"], "invalid", "anonymous"),
         (["--signal", "tcf:C", "--event", "other"], "invalid", "consent_invalid"),
         ([], "default", "anonymous"),
     ],
@@ -127,6 +128,16 @@ def test_explain_follows_the_settings_file(tmp_path, capsys):
     (tmp_path / "consentry.toml").write_text('[consent]\nexemptions = ["audience-measurement"]\n')
     assert main(["consent", "explain", "--country", "FR", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["won"] == "exempt"
+
+
+def test_a_grant_may_be_said_to_be_under_a_notice(tmp_path, capsys):
+    (tmp_path / "consentry.toml").write_text('[consent]\nnotices = ["2026-11"]\n')
+    for notice, won in (("2026-11", "grant"), ("2025-01", "invalid")):
+        signals = ["--signal", "own:analytics=true", "--signal", f"notice:{notice}"]
+        assert (
+            main(["consent", "explain", "--country", "DE", *signals, "--config", str(tmp_path / "consentry.toml"), "--json"]) == 0
+        )
+        assert json.loads(capsys.readouterr().out)["won"] == won
 
 
 def test_decode_shows_what_strings_say_as_json(capsys):

@@ -74,7 +74,8 @@ def explain(
     signal: Annotated[
         list[str] | None,
         typer.Option(
-            help="A signal: `tcf:`, `gpp:`, `us_privacy:`, `gcs:`, `gcd:` and a string; `own:` or `segment:` and `name=true,...`."
+            help="A signal: `tcf:`, `gpp:`, `us_privacy:`, `gcs:`, `gcd:` and a string; `own:` or `segment:` and `name=true,...`; beside "
+            "these `notice:` and its version, `at:` and a time."
         ),
     ] = None,
     gpc: Annotated[bool, typer.Option("--gpc", help="With `Sec-GPC: 1`.")] = False,
