@@ -34,7 +34,7 @@ def read_statement(body: Any, key: ApiKey, client: Client, purposes: Purposes, n
         raise BadRequest("bad_body", "The body must be an object.")
     identities = read_identities(body, key, id_chars)
     choices = _choices(body, purposes)
-    notice = _notice(body.get("notice"))
+    notice = _notice(body.get("notice"), notices)
     if notices and ChoiceState.GRANTED in choices.values() and notice[0] not in notices:
         raise Unprocessable("invalid", "A grant must name one of the notices in force, as `notice.version`.")
     if notices and notice[0] not in notices:  # a refusal counts under any; what only the sender knows stays in no ledger
@@ -94,15 +94,16 @@ def _named(body: Mapping[str, Any], purposes: Purposes) -> Iterator[tuple[str, C
     return ((name, ACTIONS[action]) for name in named)
 
 
-def _notice(notice: Any) -> tuple[str | None, str | None]:
-    """Version, and SHA-256 of the text."""
+def _notice(notice: Any, notices: list[str]) -> tuple[str | None, str | None]:
+    """Version, and SHA-256 of the text. A version that the operator named may be of any letters."""
     if notice is None or isinstance(notice, str):
-        return _matching(notice, VERSION, "notice"), None
+        return notice if notice in notices else _matching(notice, VERSION, "notice"), None
     if not isinstance(notice, dict):
         raise BadRequest("bad_parameter", "`notice` is a version, or an object with `version` and `hash` or `text`.")
     text = notice.get("text")
     told = hashlib.sha256(text.encode()).hexdigest() if isinstance(text, str) else notice.get("hash")
-    return _matching(notice.get("version"), VERSION, "notice.version"), _matching(told, HASH, "notice.hash")
+    version = notice.get("version")
+    return version if version in notices else _matching(version, VERSION, "notice.version"), _matching(told, HASH, "notice.hash")
 
 
 def _matching(value: Any, pattern: re.Pattern[str], name: str) -> str | None:

@@ -107,6 +107,15 @@ async def test_a_grant_counts_under_a_notice_in_force_only(tmp_path):
         assert told["regions"][0]["in_force"] == {}
 
 
+async def test_a_notice_in_force_may_have_any_name(tmp_path):
+    async with open_house(tmp_path, consent={"notices": ["M\xe4rz 2026, Fassung 2"]}) as house:
+        for notice in ("M\xe4rz 2026, Fassung 2", {"version": "M\xe4rz 2026, Fassung 2"}):
+            answer = await house.choose(anonymousId="a-1", notice=notice, **GRANT)
+            assert answer["receipt"]
+        status, _ = await house.post("/v1/consent", {"anonymousId": "a-1", "notice": "M\xe4rz 2026", **GRANT})
+        assert status == 400
+
+
 async def test_of_a_refusal_under_a_notice_that_nobody_knows_the_notice_is_not_kept(tmp_path):
     async with open_house(tmp_path, consent={"notices": ["2026-11"]}) as house:
         for notice, kept in (("john.doe", None), ({"text": "Dear John"}, None), ("2026-11", "2026-11")):
