@@ -22,6 +22,14 @@ from consentryd.privacy.words import without_accents, words_of
 _MOST_SCOPES: Final = 4096
 _ANY: Final = "*"
 _TRAITS: Final = "traits."
+#: What a path begins with: the fields of an event that hold text of its sender's.
+_FIELDS: Final = frozenset(("event_id", "event", "title", "path", "host", "referrer_host", "properties")) | {
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+}
 _LITERAL: Final = re.compile(r"[\w -]+")
 _NO_LETTERS: Final = re.compile(r"\\.|\[[^\]]*\]|\(\?P[<=>][^>)]*[>)]?")
 _CAPITAL: Final = re.compile(r"[A-Z]")
@@ -201,6 +209,10 @@ def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
         meant = f"Did you mean {alike[0]}?" if alike else "See docs/scrubbing.md."
         raise ConfigError(f"privacy.rules.{number}.detector: there is no detector {row.detector}. {meant}")
     part = _literal_part(row.path)
+    if part and part not in _FIELDS and not isinstance(row, _Row):
+        raise ConfigError(
+            f"privacy.rules.{number}.path: {row.path} is nowhere. A path begins with the name of a field, such as properties.{row.path}."
+        )
     rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path), part)
     if row.key is None:
         return rule
