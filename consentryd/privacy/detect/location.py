@@ -128,14 +128,16 @@ URL_FRAGMENT: Final = Detector(
     group="fragment",
 )
 
-#: RFC 5870, and the parameters and paths of maps; four decimals are eleven metres.
+#: RFC 5870, the parameters and paths of maps, and a pair that is all of a text; four decimals are eleven metres.
+_PAIR: Final = r"[-+]?[0-9]{1,3}\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4,}"
 COORDINATE: Final = Detector(
     name="coordinate",
     gate=Gate.ADDRESS,
     sign=",",
     pattern=re.compile(
-        r"(?:(?<!\w)geo:|[?&](?:s?ll|q|query|center|centre|cp|loc|location|[sd]addr|origin|destination|daddr|point)=(?:loc:)?|/@|/dir/|/place/|/search/)"
-        r"(?P<pair>[-+]?[0-9]{1,2}\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4,})",
+        rf"(?:\A(?={_PAIR}\Z)|(?<!\w)geo:|/@|/dir/|/place/|/search/"
+        r"|[?&](?:s?ll|q|query|center|centre|cp|loc|location|[sd]addr|origin|destination|daddr|point)=(?:loc:)?)"
+        rf"(?P<pair>{_PAIR})",
         re.ASCII | re.IGNORECASE,
     ),
     group="pair",
