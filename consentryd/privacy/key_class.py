@@ -25,10 +25,24 @@ _LOCATION: Final = re.compile(r"(?:.*_)?(?:path|page|url|uri|href|link|route|loc
 
 #: Detectors whose keys tell in the plural, too, and with a number behind them. Cards and the like have a form by which they are found,
 #: and `cards` are more often something on a page.
-_IN_PLURAL: Final = frozenset(
-    {"email", "phone", "secret", "name", "postal_address", "birth_date", "national_id", "user_id", "ip", "coordinate"}
+_NUMBERED: Final = frozenset(
+    [
+        "email",
+        "phone",
+        "secret",
+        "name",
+        "birth_date",
+        "user_id",
+        "ip",
+        "coordinate",
+        "mac",
+        "imei",
+        "user_agent",
+        "advertising_id",
+        "click_id",
+    ]
 )
-_NUMBERED: Final = frozenset({"email", "phone", "secret", "name", "birth_date", "user_id", "coordinate"})
+_IN_PLURAL: Final = _NUMBERED | {"postal_address", "national_id"}
 _NUMBER: Final = re.compile(r"(?<=[^\W\d_])_?[0-9]{1,2}")
 
 #: Detectors whose keys tell of everything in an object under them.
