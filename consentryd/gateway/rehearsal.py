@@ -64,7 +64,8 @@ class Rehearsal:
         self._client = UNKNOWN_CLIENT._replace(country=country)
         privacy, regions = settings.privacy, settings.regions
         policy = Policy(settings.consent)
-        self._granted = {"consent": {"purposes": dict.fromkeys(policy.purposes.by_name, True)}} if granted else {}
+        consent = {"purposes": dict.fromkeys(policy.purposes.by_name, True), "notice": next(iter(settings.consent.notices), None)}
+        self._granted = {"consent": consent} if granted else {}
         pseudonyms = {name: Pseudonymiser(secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_KEY_BYTES)) for name in regions}
         rules, wet = load_rules(privacy.rules), privacy.model_copy(update={"dry_run": False})
         self._scrubbers = {

@@ -229,3 +229,10 @@ def test_the_record_of_processing_is_a_page_or_json_printed_or_written(run, here
     assert run("privacy", "record", "--format", "json").json["sites"][0]["events_stored"] == 1
     assert run("privacy", "record", "--json", "-o", "record.json").out == ""
     assert json.loads((here / "record.json").read_text())["sites"][0]["events"][0]["event"] == "Sent"
+
+
+def test_what_is_taken_for_granted_is_so_under_a_notice_in_force(run, here):
+    (here / "consentry.toml").write_text('[consent]\nnotices = ["2026-11"]\n')
+    (here / "events").write_text('{"type": "track", "event": "Seen", "anonymousId": "visitor-1"}')
+    told = run("privacy", "try", "events", "--granted", "--json").json
+    assert [event["outcome"] for event in told["events"]] == ["stored"]
