@@ -484,6 +484,12 @@ async def test_the_ids_of_an_event_are_taken_out_wherever_they_stand(front):
     assert json.loads(short["properties"]) == {"size": "u-1"}  # too short to be told from other values
 
 
+async def test_an_id_with_a_blank_is_taken_out_of_urls_however_these_write_blanks(front):
+    properties = {"link": "https://a.example/?q=ref+4711+b", "other": "https://a.example/?q=ref%204711%20b"}
+    await front.send(track(userId="ref 4711 b", properties=properties))
+    assert set(json.loads(front.rows()[0]["properties"]).values()) == {"https://a.example/?q=[user_id]"}
+
+
 def test_an_id_that_no_json_holds_is_no_error():
     assert not Identifiers(["\ud800 half"]).stand_in({"title": "whole"}, b"{}")
 

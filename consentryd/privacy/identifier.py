@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -37,8 +37,9 @@ class Identifiers:
                 self._in_json.append(each.encode())
             else:
                 encodable = each.encode("utf-8", "replace")  # half a surrogate may come in a URL's query
-                self._in_text.append(quote(encodable, safe=""))
-                self._in_json += [orjson.dumps(text)[1:-1] for text in (encodable.decode(), self._in_text[-1])]
+                in_url = dict.fromkeys((quote(encodable, safe=""), quote_plus(encodable)))  # they differ where there is a blank
+                self._in_text += in_url
+                self._in_json += [orjson.dumps(text)[1:-1] for text in (encodable.decode(), *in_url)]
         self._pattern: re.Pattern[str] | None = None
 
     def stand_in(self, fields: dict[str, Any], body: bytes | None) -> bool:
