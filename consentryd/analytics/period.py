@@ -33,7 +33,13 @@ _SPARE: Final = 3
 
 
 def _readable(text: str) -> str:
-    _parse(text, datetime(2026, 1, 1), 1, _UTC)  # noqa: DTZ001 -- any local time will do
+    try:
+        start, _ = _parse(text, datetime(2026, 1, 1), 1, _UTC)  # noqa: DTZ001 -- any local time will do
+        far = not _MIN_YEAR <= start.year <= _MAX_YEAR
+    except OverflowError:
+        far = True
+    if far:
+        raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
     return text
 
 
@@ -144,14 +150,17 @@ def match_weekday(period: Period) -> Period:
 
 
 def compared(period: Period, kind: CompareKind) -> Period:
-    """The period that a period is compared with."""
-    match kind:
-        case "previous":
-            return previous(period)
-        case "year":
-            return year_before(period)
-        case "match_weekday":
-            return match_weekday(period)
+    """The period that a period is compared with. Raises `Unprocessable` where no calendar has it."""
+    try:
+        match kind:
+            case "previous":
+                return previous(period)
+            case "year":
+                return year_before(period)
+            case "match_weekday":
+                return match_weekday(period)
+    except (OverflowError, ValueError):
+        raise Unprocessable("invalid", "The range to compare with would begin before the year 1.", field="compare") from None
 
 
 def elapsed(period: Period, moved: Period, now: int) -> Period:
@@ -173,14 +182,18 @@ def by_day(period: Period, before: int = 0) -> Period:
 
 def days_of(period: Period) -> Range:
     """A range that names the period's first and last local day."""
-    first, last = local_of(period.since, period.zone).date(), local_of(period.until - 1, period.zone).date()
-    return Range.model_validate({"from": first.isoformat(), "to": last.isoformat()})
+    return from_to(local_of(period.since, period.zone).date(), local_of(period.until - 1, period.zone).date())
+
+
+def from_to(first: date, last: date) -> Range:
+    """A range of days, also of those outside of the years that may be asked for."""
+    return Range.model_construct(from_=first.isoformat(), to=last.isoformat())
 
 
 def exactly(period: Period) -> Range:
-    """A range of the period's instants."""
+    """A range of the period's instants, also of those outside of the years that may be asked for."""
     since, until = (local_of(edge, period.zone).isoformat() for edge in (period.since, period.until))
-    return Range.model_validate({"from": since, "to": until, "explicit": True})
+    return Range.model_construct(from_=since, to=until, explicit=True)
 
 
 def earlier(period: Period, buckets: int) -> Period:
@@ -278,6 +291,4 @@ def _absolute(text: str) -> Edge:
         raise ValueError("is neither a day, a local time, nor a relative or named period") from None
     if start.tzinfo is not None:
         raise ValueError("must be local to the query's time zone, without an offset")
-    if not _MIN_YEAR <= start.year <= _MAX_YEAR:
-        raise ValueError(f"must lie in the years {_MIN_YEAR} to {_MAX_YEAR}")
     return start, start + timedelta(days=1) if is_day else None

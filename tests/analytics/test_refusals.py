@@ -68,6 +68,33 @@ def test_what_looks_ahead_does_so_from_any_range(shop):
     shop.ask(kind="revenue", payment={"event": "bought"}, interval="year", lifetime={"ages": 60}, range=far)
 
 
+EVERY = {name: {"event": "viewed"} for name in ("activity", "signup_page", "signup", "subscription", "payment")}
+
+
+@pytest.mark.parametrize("day", ["1971-01-01", "9899-12-31"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"kind": "kpi", "conversion": [{"event": "viewed"}, {"event": "bought"}]},
+        {"kind": "dashboard", **EVERY},
+        {"kind": "adoption", "feature": {"event": "viewed"}, "interval": "week"},
+        {"kind": "segmentation", "did": {"event": "viewed"}},
+    ],
+    ids=lambda query: query["kind"],
+)
+def test_a_range_at_an_end_of_the_years_has_its_answer(shop, query, day):
+    shop.add((1, "2026-03-02", "viewed"))
+    for zone in ("Asia/Tokyo", "America/New_York"):
+        shop.ask(**query, range={"from": day, "to": day}, timezone=zone)
+
+
+@pytest.mark.parametrize("compare", ["previous", "match_weekday"])
+def test_a_comparison_with_what_no_calendar_has_is_refused(shop, compare):
+    long = {"interval": "year", "range": {"from": "1971-01-01", "to": "4400-01-01"}}
+    with pytest.raises(Unprocessable, match="before the year 1"):
+        shop.ask(kind="trends", series=[{}], compare=compare, **long)
+
+
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "0001-01-01T00:00", "9999-12-31T23:59"])
 @pytest.mark.parametrize("op", ["before", "after"])
 def test_a_date_at_an_end_of_the_calendar_is_refused(shop, op, day):

@@ -21,7 +21,7 @@ from consentryd.analytics.kernel.lifecycle import STATUSES
 from consentryd.analytics.kinds import lifecycle
 from consentryd.analytics.kinds.lifecycle import LifecycleQuery, LifecycleResult
 from consentryd.analytics.lane import require_subjects
-from consentryd.analytics.period import Range
+from consentryd.analytics.period import Range, from_to
 from consentryd.analytics.question import Answered, Envelope, Question
 from consentryd.analytics.sessions.answer import answer as answer_sessions
 from consentryd.analytics.sessions.model import SessionsQuery, SessionsResult
@@ -137,7 +137,7 @@ def _trends(question: DashboardQuery, asked: Asked, series: list[tuple[str, Math
 def _lately(question: DashboardQuery, asked: Asked, days: int) -> Envelope:
     """Active in the days that end with the range's last, beside as many before them."""
     last = local_of(min(asked.period("day").until, asked.now + 1) - 1, asked.zone).date()
-    span = Range.model_validate({"from": (last - timedelta(days=days - 1)).isoformat(), "to": last.isoformat()})
+    span = from_to(last - timedelta(days=days - 1), last)
     return _trends(question, asked, [("activity", "unique")], range=span, display="total", compare="previous")
 
 
