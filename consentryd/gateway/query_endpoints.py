@@ -50,6 +50,7 @@ def query_schemas() -> dict[str, Any]:
 
 
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
+_VERSION: Final = Parameter("version", "One of its versions; default: the newest.", {"type": "integer", "minimum": 1})
 _SAVED: Final = {
     "type": "object",
     "required": ["id", "type", "name", "version"],
@@ -95,7 +96,7 @@ def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
     rows: tuple[tuple[str, str, str, Work, bool], ...] = (
         ("GET", path, f"Every saved {kind}, its newest version.", saved.read_all, False),
         ("POST", path, f"Saves a {kind} under a new name.", saved.create, True),
-        ("GET", f"{path}/{{id}}", f"A saved {kind}.", saved.read_one, False),
+        ("GET", f"{path}/{{id}}", f"A saved {kind}, its newest version or another.", saved.read_one, False),
         ("PUT", f"{path}/{{id}}", f"The next version of a {kind}, perhaps under another name.", saved.replace, True),
         ("DELETE", f"{path}/{{id}}", f"Deletes a {kind}{unless}; its name is free again.", saved.delete, False),
         ("GET", f"{path}/{{id}}/versions", f"Every version of a {kind}, newest first.", saved.read_versions, False),
@@ -112,10 +113,16 @@ def _saved(kind: SavedType, path: str, schema: str) -> Iterator[Endpoint]:
             summary=summary,
             handler=saved.handle(kind, work),
             keys=READING,
-            parameters=(_ID,) if "{id}" in where else (),
+            parameters=(_ID, _VERSION) if work is saved.read_one else (_ID,) if "{id}" in where else (),
             request=reference(schema) if writes else None,
             response=_LIST if work in {saved.read_all, saved.read_versions} else _SAVED,
-            statuses=_WRITE if writes or work is saved.reckon else (*_READ, 409) if work is saved.delete else _READ,
+            statuses=_WRITE
+            if writes or work is saved.reckon
+            else (*_READ, 409)
+            if work is saved.delete
+            else (400, *_READ)
+            if work is saved.read_one
+            else _READ,
         )
 
 

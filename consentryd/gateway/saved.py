@@ -23,7 +23,7 @@ from consentryd.gateway.queries import gone_of, read_body
 from consentryd.gateway.querying import Querying
 from consentryd.gateway.services import SERVICES
 from consentryd.model.clock import SECOND
-from consentryd.model.error import NotFound
+from consentryd.model.error import BadRequest, NotFound
 from consentryd.model.key import ApiKey
 from consentryd.storage.saved import Saved, SavedStore, SavedType
 
@@ -103,8 +103,20 @@ async def read_all(shelf: Shelf, _: web.Request) -> Any:
 
 
 async def read_one(shelf: Shelf, request: web.Request) -> Any:
+    if "version" in request.query:
+        return await _read_version(shelf, request, request.query["version"])
     saved = await asyncio.to_thread(shelf.store.get, shelf.key.site, shelf.kind, request.match_info["id"])
     return await asyncio.to_thread(shelf.told, saved)
+
+
+async def _read_version(shelf: Shelf, request: web.Request, number: str) -> Any:
+    if not (number.isascii() and number.isdigit()):
+        raise BadRequest("bad_parameter", "`version` is a whole number.", parameter="version")
+    every = await asyncio.to_thread(shelf.store.versions, shelf.key.site, shelf.kind, request.match_info["id"])
+    found = next((each for each in every if str(each.version) == number), None)
+    if found is None:
+        raise NotFound("not_found", f"There is no such version of the {shelf.kind}; the newest is {every[0].version}.")
+    return describe(found)
 
 
 async def read_versions(shelf: Shelf, request: web.Request) -> Any:

@@ -37,6 +37,10 @@ async def test_a_saved_query_has_versions_and_is_gone_when_deleted(house):
     assert (status, second["version"], second["name"]) == (200, 2, "weekly")
     versions = (await house.ask("GET", "/v1/queries/weekly/versions", key="read"))[1]["saved"]
     assert [each["definition"]["interval"] for each in versions] == ["week", "day"]
+    for each in versions:
+        assert (await house.ask("GET", f"/v1/queries/weekly?version={each['version']}", key="read"))[1] == each
+    for wrong, status in (("3", 404), ("0", 404), ("9" * 5000, 404), ("x", 400), ("", 400), ("-1", 400)):
+        assert (await house.ask("GET", f"/v1/queries/weekly?version={wrong}", key="read"))[0] == status
     assert (await house.ask("DELETE", "/v1/queries/weekly", key="read"))[0] == 200
     assert (await house.ask("GET", "/v1/queries", key="read"))[1] == {"saved": []}
     assert (await house.ask("GET", "/v1/queries/weekly", key="read"))[0] == 404
