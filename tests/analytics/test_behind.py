@@ -38,11 +38,27 @@ def behind(shop, question, **point):
     return shop.engine.subjects(read(question), Point(**point), "shop", instant(NOW))
 
 
-@pytest.mark.parametrize("part", ["active_before", "churned", "pool", "returned"])
-def test_churn(shop, part):
-    question = {"kind": "churn", "days": 10, "interval": "week", "range": RANGE}
-    for number, bucket in enumerate(shop.ask(**question).buckets):
+@pytest.mark.parametrize("part", ["active_before", "churned", "pool", "returned", "resurrected"])
+@pytest.mark.parametrize("interval", ["week", "month"])
+def test_churn(shop, part, interval):
+    question = {"kind": "churn", "days": 10, "interval": interval, "range": RANGE}
+    found = shop.ask(**question).buckets
+    for number, bucket in enumerate(found):
         assert len(behind(shop, question, bucket=number, part=part)) == getattr(bucket, part)
+    assert any(getattr(bucket, part) for bucket in found)
+
+
+def test_who_is_away_for_the_days_within_a_bucket_is_among_the_resurrected(tmp_path):
+    shop = Shop(tmp_path)
+    shop.add(
+        (1, "2026-02-02"), (1, "2026-02-12T12:00:00"), (2, "2026-02-02"), (2, "2026-02-12T11:59:59.999999"), (3, "2026-02-12")
+    )
+    shop.merge(4, into=1)
+    question = {"kind": "churn", "days": 10, "interval": "month", "range": {"from": "2026-02-01", "to": "2026-02-28"}}
+    assert behind(shop, question, bucket=0, part="resurrected") == [subject(1)]
+    assert behind(shop, question, bucket=0, part="returned") == []
+    assert shop.ask(**question).buckets[0].resurrected == 1
+    shop.close()
 
 
 def test_adoption(shop):

@@ -67,6 +67,13 @@ def of_churn(question: ChurnQuery, bucket: int, part: ChurnPart, asked: Asked) -
     if question.where is not None:
         conditions.append(source.holds(question.where))
 
+    events = f"FROM {source.sql} WHERE {' AND '.join(conditions)}"
+    if part == "resurrected":
+        last = "lag(epoch_us(e.time)) OVER (PARTITION BY e.subject ORDER BY e.time)"
+        pauses = f"SELECT e.subject AS s, epoch_us(e.time) AS t, {last} AS before {events}"
+        statement = f"SELECT DISTINCT s FROM ({pauses}) WHERE t >= {start} AND t < {end} AND t - before >= {length}"
+        return _gathered(statement, Span(None, end), asked)
+
     def within(since: int, until: int) -> str:
         return f"count(*) FILTER (epoch_us(e.time) >= {since} AND epoch_us(e.time) < {until}) > 0"
 
@@ -77,7 +84,7 @@ def of_churn(question: ChurnQuery, bucket: int, part: ChurnPart, asked: Asked) -
         "pool": f"{ever} AND NOT {before}",
         "returned": f"{ever} AND NOT {before} AND {within(start, end)}",
     }[part]
-    statement = f"SELECT e.subject AS s FROM {source.sql} WHERE {' AND '.join(conditions)} GROUP BY e.subject HAVING {having}"
+    statement = f"SELECT e.subject AS s {events} GROUP BY e.subject HAVING {having}"
     return _gathered(statement, Span(None, max(end, start + length)), asked)
 
 

@@ -13,7 +13,7 @@ from consentryd.analytics.shape import Shape, Text
 from consentryd.model.error import Unprocessable
 
 MAX_SUBJECTS: Final = 10_000
-ChurnPart = Literal["active_before", "churned", "pool", "returned"]
+ChurnPart = Literal["active_before", "churned", "pool", "returned", "resurrected"]
 AdoptionPart = Literal["eligible", "adopters"]
 Part = Literal[ChurnPart, AdoptionPart, "paying", "transition"]
 
