@@ -83,11 +83,14 @@ def test_sessions_of_a_range_that_is_widened_to_whole_weeks(shop):
 
 @pytest.mark.parametrize("refunds", ["cash", "accrual"])
 def test_revenue(shop, refunds):
-    question = {"kind": "revenue", "interval": "week", "refunds": refunds, "range": RANGE}
+    activity = {"event": "viewed", "where": {"property": "utm_source", "value": "news"}}
+    question = {"kind": "revenue", "interval": "week", "refunds": refunds, "activity": activity, "range": RANGE}
     found = shop.ask(**question)
-    assert len(behind(shop, question, part="paying")) == found.total.paying
-    for number, bucket in enumerate(found.buckets):
-        assert len(behind(shop, question, part="paying", bucket=number)) == bucket.paying
+    for part in ("paying", "active"):
+        assert 0 < len(behind(shop, question, part=part)) == getattr(found.total, part)
+        for number, bucket in enumerate(found.buckets):
+            assert len(behind(shop, question, part=part, bucket=number)) == getattr(bucket, part)
+    assert behind(shop, question, part="active") != behind(shop, question, part="paying")
 
 
 def test_experiments(shop):

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from consentryd.analytics.adoption.model import AdoptionQuery
 from consentryd.analytics.adoption.people import people_sql
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.behind.point import AdoptionPart, ChurnPart
+from consentryd.analytics.behind.point import AdoptionPart, ChurnPart, RevenuePart
 from consentryd.analytics.experiment.answer import arm_members
 from consentryd.analytics.experiment.model import ExperimentQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery, touched_by
@@ -24,11 +24,14 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.revenue.model import RevenueQuery
 from consentryd.analytics.revenue.payment import payments_sql
 from consentryd.analytics.source import Source
+from consentryd.analytics.trends.model import Measure
+from consentryd.analytics.trends.rows import Frame
 from consentryd.analytics.view import EVENTS, HISTORY
 from consentryd.model.error import Unprocessable
 
 CHURN_PARTS: Final = frozenset(get_args(ChurnPart))
 ADOPTION_PARTS: Final = frozenset(get_args(AdoptionPart))
+REVENUE_PARTS: Final = frozenset(get_args(RevenuePart))
 
 
 def behind(question: Any, point: Any, asked: Asked) -> list[int]:
@@ -46,8 +49,8 @@ def behind(question: Any, point: Any, asked: Asked) -> list[int]:
             return of_churn(question, point.bucket, point.part, asked)
         case AdoptionQuery() if point.part in ADOPTION_PARTS:
             return of_adoption(question, point.part, asked)
-        case RevenueQuery() if point.part == "paying":
-            return of_revenue(question, point.bucket, asked)
+        case RevenueQuery() if point.part in REVENUE_PARTS:
+            return of_revenue(question, point.part, point.bucket, asked)
         case ExperimentQuery() if point.arm is not None:
             return of_experiment(question, point.arm, asked)
         case AttributionQuery() if point.channel is not None:
@@ -97,15 +100,26 @@ def of_adoption(question: AdoptionQuery, part: AdoptionPart, asked: Asked) -> li
     return found
 
 
-def of_revenue(question: RevenueQuery, bucket: int | None, asked: Asked) -> list[int]:
-    """Who paid in a bucket, or in the whole range."""
+def of_revenue(question: RevenueQuery, part: RevenuePart, bucket: int | None, asked: Asked) -> list[int]:
+    """Who paid, or was active, in a bucket, or in the whole range."""
     period = asked.period(question.interval)
     if bucket is not None:
         _check_bucket(bucket, period)
+    statement = (_paying if part == "paying" else _active)(question, bucket, period, asked)
+    return _gathered(statement, Span(period.since, period.until), asked)
+
+
+def _paying(question: RevenueQuery, bucket: int | None, period: Period, asked: Asked) -> str:
     since, until = (period.since, period.until) if bucket is None else (period.edges[bucket], period.edges[bucket + 1])
     rows = payments_sql(question, asked, HISTORY if question.refunds == "accrual" else EVENTS)
-    paid = f"NOT refund AND amount > 0 AND booked >= {since} AND booked < {until}"
-    return _gathered(f"SELECT DISTINCT s FROM ({rows}) WHERE {paid}", Span(period.since, period.until), asked)
+    return f"SELECT DISTINCT s FROM ({rows}) WHERE NOT refund AND amount > 0 AND booked >= {since} AND booked < {until}"
+
+
+def _active(question: RevenueQuery, bucket: int | None, period: Period, asked: Asked) -> str:
+    activity = Measure(event=question.activity.event, where=question.activity.where, math="unique")
+    rows = Frame(asked.setting, period, question.where).rows(activity)
+    among = "" if bucket is None else f" AND b = {bucket}"
+    return f"SELECT DISTINCT subject AS s FROM ({rows}) WHERE subject IS NOT NULL{among}"
 
 
 def of_experiment(question: ExperimentQuery, arm: str, asked: Asked) -> list[int]:

@@ -15,7 +15,8 @@ from consentryd.model.error import Unprocessable
 MAX_SUBJECTS: Final = 10_000
 ChurnPart = Literal["active_before", "churned", "pool", "returned", "resurrected"]
 AdoptionPart = Literal["eligible", "adopters"]
-Part = Literal[ChurnPart, AdoptionPart, "paying", "transition"]
+RevenuePart = Literal["paying", "active"]
+Part = Literal[ChurnPart, AdoptionPart, RevenuePart, "transition"]
 
 
 class Point(Shape):
@@ -24,11 +25,11 @@ class Point(Shape):
     Trends: `series`, perhaps `bucket`; funnels: `step`, perhaps `dropped`, of a trend the `bucket` of entry; lifecycle: `bucket`, `status`;
     retention: `cohort`, `period`; of these three the `group` of a breakdown, as it is written. Predictions: `tenth`, 0 the likeliest; RFM:
     `segment`, perhaps the one it `was`; segmentation: all of it, a `channel`, or a `dimension` and its `value`; churn: `bucket`, `part`;
-    adoption: `part`; revenue: `part` paying, perhaps `bucket`; experiments: `arm`; attribution: `channel`; stickiness: `buckets`, in exactly
-    how many; cohorts: `cohort`, or `cohorts` for those in all of these. Paths: `from` and `to` as an edge has them, or with `part`
-    transition as a transition has them; `node` and its `step`, which counts from 1 there; or `items`, a whole path. Sessions: all, perhaps
-    of a `bucket`, with a first page `entry`, a last page `exit`, or `bounced`. Web: all visitors, a `goal`, or a `dimension` and its
-    `value`.
+    adoption: `part`; revenue: `part` paying or active, perhaps `bucket`; experiments: `arm`; attribution: `channel`; stickiness: `buckets`,
+    in exactly how many; cohorts: `cohort`, or `cohorts` for those in all of these. Paths: `from` and `to` as an edge has them, or with
+    `part` transition as a transition has them; `node` and its `step`, which counts from 1 there; or `items`, a whole path. Sessions: all,
+    perhaps of a `bucket`, with a first page `entry`, a last page `exit`, or `bounced`. Web: all visitors, a `goal`, or a `dimension` and
+    its `value`.
     """
 
     series: str | None = Field(None, pattern="^[A-Z]$")
