@@ -132,7 +132,10 @@ def test_segments_are_by_last_value_or_by_trait(shop, rows):
             assert (group.eligible, group.adopters) == (len(members), len(members & users))
             assert group.rate == pytest.approx(len(members & users) / len(members))
         assert sum(group.eligible for group in segments.groups) == found.eligible
-    assert list(found.sheets()) == ["by bucket", "adoption curve", "country", "plan"]
+    again = "share that uses it again, by weeks"
+    assert list(found.sheets()) == ["by bucket", "adoption curve", again, "shown, used, used again", "country", "plan"]
+    assert list(found.sheets()[again][0].values()) == found.retention
+    assert found.sheets()["shown, used, used again"] == [found.discovery.model_dump()]
 
 
 def test_small_groups_are_not_shown(shop):

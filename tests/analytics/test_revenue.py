@@ -281,9 +281,16 @@ def test_small_groups_are_shown_neither_as_revenue_nor_as_movements(shop):
 def test_sheets_show_each_part_and_rows_stand_beside_each_other(shop):
     charges(shop, *monthly(1, [None] * 12 + [10, 10]))
     found = shop.ask(LATER, **MRR, range=RANGE, lifetime={"ages": 3})
-    assert list(found.sheets()) == ["revenue", "recurring", "lifetime value by age"]
+    sheets = found.sheets()
+    assert list(sheets)[:4] == ["revenue", "recurring", "accounts that moved", "accounts lost, by reason"]
+    assert list(sheets)[4:] == ["lifetime value by age", "predicted lifetime value"]
+    assert [row["accounts"] for row in sheets["accounts lost, by reason"]] == [1]
     assert found.rows()[0]["mrr"] == "10.0000"
-    assert list(found.sheets()["lifetime value by age"][0]) == ["start", "size", "0", "1", "2"]
+    assert sheets["accounts that moved"][0] == {"start": found.recurring[0].start, **found.recurring[0].accounts_by}
+    assert list(sheets["lifetime value by age"][0]) == ["start", "size", "0", "1", "2"]
+    curve = dict(zip("012", found.lifetime.curve, strict=True))
+    assert sheets["lifetime value by age"][-1] == {"start": "curve", "size": None, **curve}
+    assert sheets["predicted lifetime value"][0]["missing"] == found.lifetime.predicted.missing
 
 
 @pytest.mark.parametrize(

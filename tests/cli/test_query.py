@@ -175,6 +175,26 @@ def test_an_answer_of_several_parts_is_printed_as_several_tables(filled, run):
     assert "currency: EUR" in found.out
 
 
+@pytest.mark.parametrize(
+    ("question", "titles"),
+    [
+        ({"kind": "web", "goals": [{"name": "order", "event": {"event": "order_completed"}}]}, ["goals"]),
+        ({"kind": "paths", "item": "event"}, ["items", "whole paths", "transitions"]),
+        ({"kind": "stickiness"}, ["active by day"]),
+        (
+            {"kind": "adoption", "feature": {"event": "order_completed"}, "exposed": {"event": "order_completed"}},
+            ["share that uses it again, by weeks", "shown, used, used again"],
+        ),
+    ],
+    ids=lambda part: part.get("kind") if isinstance(part, dict) else "",
+)
+def test_every_part_of_an_answer_is_printed(filled, run, question, titles):
+    (filled / "q.json").write_text(json.dumps({**question, "range": {"from": "2026-01-01", "to": "2026-02-28"}}))
+    found = run("query", "q.json")
+    assert found.code == 0, found.err
+    assert [line for line in found.out.splitlines() if line in titles] == titles
+
+
 def test_a_refused_prediction_says_why(filled, run):
     (filled / "q.json").write_text(json.dumps({"kind": "prediction", "outcome": "churn"}))
     found = run("query", "q.json")

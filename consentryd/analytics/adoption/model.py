@@ -110,6 +110,10 @@ class AdoptionResult(Envelope):
         return [bucket.model_dump() for bucket in self.buckets]
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
-        """By bucket, by days since sign-up or release, and by group."""
+        """By bucket, by days since sign-up or release, by weeks since the first use, from being shown it on, and by group."""
         found = {"by bucket": self.rows(), "adoption curve": [point.model_dump() for point in self.curve]}
+        if self.retention:
+            found["share that uses it again, by weeks"] = [{str(week): share for week, share in enumerate(self.retention)}]
+        if self.discovery is not None:
+            found["shown, used, used again"] = [self.discovery.model_dump()]
         return found | {each.property: [group.model_dump() for group in each.groups] for each in self.segments}

@@ -121,6 +121,12 @@ class PathsResult(Envelope):
     def rows(self) -> list[dict[str, Any]]:
         return [edge.model_dump(by_alias=True) for edge in self.edges]
 
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The passages, the items between them, whole paths, and what comes after what at any step."""
+        parts: dict[str, Sequence[Answered]] = {"items": self.nodes, "whole paths": self.paths, "transitions": self.transitions}
+        shown = {name: [each.model_dump(by_alias=True) for each in part] for name, part in parts.items() if part}
+        return {"": self.rows()} | shown
+
 
 class _Part(NamedTuple):
     """Of one stream, or of several. How many subjects nodes and transitions have is known where small groups must not be shown."""

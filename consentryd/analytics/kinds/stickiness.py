@@ -72,6 +72,10 @@ class StickinessResult(Envelope):
     def rows(self) -> list[dict[str, Any]]:
         return [active.model_dump() for active in self.histogram]
 
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """By how many buckets, and day by day."""
+        return {"": self.rows(), "active by day": [day.model_dump() for day in self.days]}
+
 
 def answer(question: StickinessQuery, asked: Asked) -> StickinessResult:
     """Raises `Unprocessable` for the anonymous lane."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal
@@ -82,6 +83,11 @@ class WebResult(Envelope):
 
     def rows(self) -> list[dict[str, Any]]:
         return [{"dimension": name, **value.model_dump()} for name, values in self.top.items() for value in values]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The top values, the goals, and the pages that visits begin and end with."""
+        parts: dict[str, Sequence[Answered]] = {"goals": self.goals, "first pages": self.entries, "last pages": self.exits}
+        return {"": self.rows()} | {name: [each.model_dump() for each in part] for name, part in parts.items() if part}
 
 
 def answer(question: WebQuery, asked: Asked) -> WebResult:

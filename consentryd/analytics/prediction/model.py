@@ -163,3 +163,8 @@ class PredictionResult(Envelope):
             for number, each in enumerate(self.calibration)
         ]
         return [*today, *reversed(trial)]
+
+    def sheets(self) -> dict[str, list[dict[str, Any]]]:
+        """The tenths, and what the model makes of each feature."""
+        features = [] if self.model is None else [weight.model_dump() for weight in self.model.features]
+        return {"": self.rows()} | ({"features": features} if features else {})

@@ -166,13 +166,19 @@ class RevenueResult(Envelope):
         return found
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
-        """Revenue, what recurs, and the cohorts with a column for each age."""
+        """Revenue, what recurs and which accounts moved, why they were lost, the cohorts with a column for each age, and the prediction."""
         found = {"revenue": [bucket.model_dump() for bucket in self.buckets]}
         if self.recurring:
             found["recurring"] = [bucket.model_dump(exclude={"lost", "accounts_by"}) for bucket in self.recurring]
+            found["accounts that moved"] = [{"start": bucket.start, **bucket.accounts_by} for bucket in self.recurring]
+        lost = [{"start": bucket.start, **each.model_dump()} for bucket in self.recurring for each in bucket.lost]
+        if lost:
+            found["accounts lost, by reason"] = lost
         if self.lifetime is not None:
+            cohorts = [(cohort.start, cohort.size, cohort.values) for cohort in self.lifetime.cohorts]
             found["lifetime value by age"] = [
-                {"start": cohort.start, "size": cohort.size, **{str(age): value for age, value in enumerate(cohort.values)}}
-                for cohort in self.lifetime.cohorts
+                {"start": start, "size": size, **{str(age): value for age, value in enumerate(values)}}
+                for start, size, values in [*cohorts, ("curve", None, self.lifetime.curve)]
             ]
+            found["predicted lifetime value"] = [self.lifetime.predicted.model_dump()]
         return found
