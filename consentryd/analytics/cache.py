@@ -47,9 +47,11 @@ class PartialCache:
             return found[0]
 
     def put(self, key: PartialKey, value: Any) -> None:
+        """Keep a partial, in the place of what was kept so before; one that has grown is weighed anew."""
         size = size_of(value) + len(str(key.work))
         with self._lock:
-            if size > self._limit // 4 or key in self._values:
+            self._bytes -= self._values.pop(key, (None, 0))[1]
+            if size > self._limit // 4:
                 return
             self._values[key] = value, size
             self._bytes += size

@@ -156,13 +156,15 @@ class Execution:
             loading = None if part == NO_BUCKET else loadings[view.region]
             jobs.append(Job(view, part, span, key, loading))
         yield from Running(jobs, selection, work, join, texts, self._cache, self.control, self._threads)
+        if isinstance(texts.kept_as, PartialKey):
+            self._cache.put(texts.kept_as, texts)  # by now they are more
 
     def shared_texts(self, name: Hashable) -> Texts:
         """Codes of texts that last as long as what is remembered, for selections of one kind."""
         key = PartialKey("", "", ("texts", name))
         found = self._cache.get(key)
         if found is None or found.is_full:
-            found = Texts.shared()
+            found = Texts.shared(key)
             self._cache.put(key, found)
         return found  # type: ignore[no-any-return]
 

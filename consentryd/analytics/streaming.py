@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -18,7 +19,8 @@ from consentryd.model.error import Unprocessable
 
 _TOKENS: Final = itertools.count()
 _MOST_SHARED: Final = 20_000
-_TEXT_BYTES: Final = 200
+#: What a text takes beside itself: its places in a list and in a dictionary.
+_PLACES_BYTES: Final = 100
 #: With so few definitions the mask itself is the code.
 MASK_IS_CODE: Final = 12
 
@@ -68,26 +70,23 @@ class Selection:
 
 @dataclass(slots=True)
 class Texts:
-    """Codes of text values, the same for all streams of a run. `known[name]` is the list of texts by code."""
+    """Codes of text values, the same for all streams of a run. `known[name]` is the list of texts by code, `nbytes` about what they take."""
 
     known: dict[str, list[str]] = field(default_factory=dict)
     token: int | None = None
+    kept_as: Hashable = None
+    nbytes: int = 0
     _codes: dict[str, dict[str, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def shared(cls) -> Texts:
-        """Codes for several runs; `token` tells them from all others of the process."""
-        return cls(token=next(_TOKENS))
+    def shared(cls, kept_as: Hashable) -> Texts:
+        """Codes for several runs, which are kept under a key; `token` tells them from all others of the process."""
+        return cls(token=next(_TOKENS), kept_as=kept_as)
 
     @property
     def is_full(self) -> bool:
         return sum(map(len, self.known.values())) > _MOST_SHARED
-
-    @property
-    def nbytes(self) -> int:
-        """What they may grow to, about."""
-        return _MOST_SHARED * _TEXT_BYTES
 
     def encode(self, name: str, column: Any) -> Values:
         """int32 codes; `NONE` for null."""
@@ -103,6 +102,7 @@ class Texts:
             code = codes.setdefault(text, len(texts))
             if code == len(texts):
                 texts.append(text)
+                self.nbytes += sys.getsizeof(text) + _PLACES_BYTES
             own.append(code)
         table = np.array([*own, NONE], np.int32)
         found: Values = table[encoded.indices.fill_null(len(own)).to_numpy()]
