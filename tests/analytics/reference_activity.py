@@ -49,7 +49,7 @@ def retained(history, question, cohort, entered):
         many = [count for count in beyond if question.min_occurrences > 1 and count >= question.min_occurrences]
         rest = sum(many) if question.min_occurrences > 1 else sum(beyond)
         events = [sum(events[period:]) + rest for period in range(len(events))]
-    good[0] = not question.zero_returned or _zero(times, question, cohort, entered)
+    good[0] = not question.zero_returned or _zero(times, question, cohort, entered) or (question.or_after and good[1])
     return good, events
 
 

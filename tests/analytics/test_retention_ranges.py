@@ -76,3 +76,12 @@ def test_first_ever_is_the_first_of_the_name_whatever_the_questions_filter(shop)
     assert found.cohorts == shop.ask(**question, start={"event": "signed_up", "where": german}).cohorts
     first = {"kind": "trends", "series": [{"event": "signed_up", "math": "first_time_event"}], "range": question["range"]}
     assert shop.ask(**first, where=german).series[0].total == 1
+
+
+@pytest.mark.parametrize("window", ["calendar", "rolling"])
+def test_who_comes_back_later_came_back_in_period_0_or_later(shop, window):
+    shop.add(*((person, "2026-03-01T09:00:00", "began") for person in (1, 2, 3)))
+    shop.add((1, "2026-03-01T10:00:00", "again"), (2, "2026-03-03T10:00:00", "again"))
+    shown = {"window": window, "periods": 3, "period_zero": "returned", "range": {"from": "2026-03-01", "to": "2026-03-01"}}
+    assert shop.ask(**BACK, **shown, mode="on").cohorts[0].values == [1, 0, 1, 0]
+    assert shop.ask(**BACK, **shown, mode="on_or_after").cohorts[0].values == [2, 1, 1, 0]

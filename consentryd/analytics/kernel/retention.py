@@ -183,7 +183,7 @@ def members_of(stream: Stream, question: Retention) -> Members:
         done, added = back.periods(Active(*(column[part] for column in start)))
         returned[part] = done[:, : question.periods]
         amount[part] = added[:, : amount.shape[1]]
-    returned[:, 0] = _zero(stream, start, question) if question.zero_returned else True
+    returned[:, 0] = _zero(stream, start, question) | (question.or_after & returned[:, 1]) if question.zero_returned else True
     column = np.full(len(stream.code), NONE, np.int32)
     if question.group:
         column = named(stream, question.group, stream.matches(question.start))
