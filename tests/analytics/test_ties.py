@@ -66,6 +66,16 @@ def test_the_first_and_last_page_of_a_visit_and_where_it_came_from(shop):
     assert [(each.value, each.visitors) for each in web.top["utm_source"]] == [("∅ (none)", 1), ("news", 1)]
 
 
+def test_the_first_and_last_page_of_a_visit_are_named_where_one_of_the_instant_has_a_name(shop):
+    shop.add((1, AT, "viewed", {"type": "page"}), (1, "2026-03-02T10:01:00", "viewed", {"type": "page"}))
+    shop.add((1, "2026-03-02T10:01:00", "viewed", {"type": "page", "path": "/end"}))
+    found = shop.ask(kind="sessions", range=RANGE)
+    assert ([page.path for page in found.entries], [page.path for page in found.exits]) == (["/a"], ["/end"])
+    for point in (Point(bucket=1, entry="/a"), Point(entry="/a", exit="/end")):
+        question = read({"kind": "sessions", "range": RANGE})
+        assert shop.engine.subjects(question, point, "shop", instant(NOW)) == [subject(1)]
+
+
 @pytest.mark.parametrize(("name", "value"), [("entry_path", "/a"), ("exit_path", "/z"), ("utm_source", "news")])
 def test_a_visits_property(shop, name, value):
     shop.add(*((2, at, event, {"session": 7, **values}) for _, at, event, values in TIED))

@@ -21,7 +21,7 @@ from consentryd.analytics.kinds.web import DIMENSIONS, SOURCES, Goal, WebQuery
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
 from consentryd.analytics.sessions import reach
-from consentryd.analytics.sessions.measuring import Visits, events_of, visits_of
+from consentryd.analytics.sessions.measuring import Visits, events_of, first_pages, visits_of
 from consentryd.analytics.sessions.model import SessionRules, SessionsQuery
 from consentryd.analytics.source import Source
 from consentryd.analytics.stream import NONE, Stream
@@ -79,9 +79,11 @@ def of_sessions(question: SessionsQuery, point: Point, asked: Asked) -> list[int
     def wanted(visits: Visits) -> Bools:
         found = visits.sessions
         kept: Bools = (found.start >= since) & (found.start < until)
-        for path, rows in ((point.entry, found.entry), (point.exit, found.exit)):
-            if path is not None:
-                kept &= _has(visits.stream, "path", rows, path)
+        if point.entry is not None:
+            named_so = visits.stream._replace(values={"path": first_pages(visits.stream, question.cut)})
+            kept &= _has(named_so, "path", found.entry, point.entry)
+        if point.exit is not None:
+            kept &= _has(visits.stream, "path", found.exit, point.exit)
         return kept if point.bounced is None else kept & (found.bounced(question.bounce) == point.bounced)
 
     return _visiting(question, period, asked, wanted)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,14 +18,16 @@ from consentryd.analytics.kernel.change import changes
 from consentryd.analytics.kernel.engagement import Beats, engaged
 from consentryd.analytics.kernel.sessions import Bounce, Cut, Kinds, SessionCounts, Sessions, session_counts, sessions
 from consentryd.analytics.kernel.start import taken
-from consentryd.analytics.kernel.tie import untied
+from consentryd.analytics.kernel.tie import named, untied
 from consentryd.analytics.period import Period
 from consentryd.analytics.selecting import select
 from consentryd.analytics.sessions import reach
 from consentryd.analytics.sessions.model import SessionRules
-from consentryd.analytics.stream import NONE, Stream
+from consentryd.analytics.stream import NONE, Stream, Values
 from consentryd.analytics.streaming import Column, Selection
 from consentryd.model.clock import SECOND
+
+_PAGE: Final = 1
 
 
 class PageCounts(NamedTuple):
@@ -85,7 +87,7 @@ def measure(rules: SessionRules, period: Period, asked: Asked) -> SessionPart:
 def kinds_of(rules: SessionRules) -> Kinds:
     """What the definitions of `events_of` are."""
     number = {name: 2 + place for place, name in enumerate(rules.optional)}
-    return Kinds(page=1, key=number.get("key"), interactive=0, captured=number.get("captured"))
+    return Kinds(page=_PAGE, key=number.get("key"), interactive=0, captured=number.get("captured"))
 
 
 def beats_of(rules: SessionRules) -> Beats | None:
@@ -145,19 +147,24 @@ def _visits(stream: Stream, cut: Cut, kinds: Kinds, beats: Beats | None) -> Visi
     return Visits(sessions(stream, cut, kinds), stream, every, rows)
 
 
+def first_pages(stream: Stream, cut: Cut) -> Values:
+    """The paths of page views, of those of one instant the first by name, rather than none: what a session's first page is called by."""
+    return named(stream, "path", stream.matches(_PAGE), cut.apart)
+
+
 def _part(stream: Stream, *, cut: Cut, kinds: Kinds, beats: Beats | None, edges: tuple[int, ...], bounce: Bounce) -> SessionPart:
     found, stream, every, rows = _visits(stream, cut, kinds, beats)
     inside = (found.start >= edges[0]) & (found.start < edges[-1])
     kept = found.only(inside)
-    paths, texts = stream.values["path"], stream.texts.get("path", [])
+    texts = stream.texts.get("path", [])
     several, bounces = kept.events > 1, kept.bounced(bounce)
     people, bounced, stayed = _people(kept, edges, np.ones_like(bounces), bounces, ~bounces)
     return SessionPart(
         session_counts(kept, edges, bounce),
         int(changes(kept.subject).sum()),
         people,
-        _pages(kept.entry, kept.subject, paths, texts),
-        _pages(kept.exit, kept.subject, paths, texts),
+        _pages(kept.entry, kept.subject, first_pages(stream, cut), texts),
+        _pages(kept.exit, kept.subject, stream.values["path"], texts),
         _engaged(every, rows[found.first], found, beats, cut, edges),
         np.array([int(changes(kept.subject[kind]).sum()) for kind in (several, ~several, bounces, ~bounces)]),
         np.stack([bounced, stayed]),
