@@ -304,3 +304,11 @@ def test_an_effect_too_small_to_be_seen_needs_no_number_of_subjects(lab, effect,
 def test_what_is_incomplete_is_refused(lab, change, says):
     with pytest.raises(Unprocessable, match=says):
         lab.ask(NOW, **{**BASE, "metrics": [{"name": "a", "event": {"event": "bought"}}], **change})
+
+
+def test_an_exposure_with_an_empty_variant_is_none(shop):
+    for person, arm in ((1, "old"), (2, "new")):
+        shop.add((person, "2026-02-02", "exposed", {"variant": ""}), (person, "2026-02-02T12:30:00", "exposed", {"variant": arm}))
+    shop.add((3, "2026-02-02", "exposed", {"variant": ""}))
+    found = shop.ask(NOW, **BASE, metrics=[{"name": "buys", "event": {"event": "bought"}}])
+    assert (found.exposed, found.mixed) == ({"old": 1, "new": 1}, 0)

@@ -79,7 +79,7 @@ def _framed(question: ExperimentQuery, asked: Asked) -> tuple[Frame, Span]:
 
 
 def _columns(question: ExperimentQuery, source: Source) -> list[Column]:
-    found = [Column(VARIANT, "text", field_of(question.variant).text)]
+    found = [Column(VARIANT, "text", f"nullif({field_of(question.variant).text}, '')")]
     if question.look_back_days > 0:
         found.append(Column(FIRST_SEEN, "integer", source.first(Matcher())))
     for number, metric in enumerate(question.metrics):
