@@ -68,6 +68,7 @@ from consentryd.storage.master import load_master
 from consentryd.storage.newcomer import Newcomers
 from consentryd.storage.region import DATABASE, RegionStore
 from consentryd.storage.rejected import Letter, latest
+from consentryd.storage.roster import note_regions, require_regions
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
 from consentryd.storage.tenancy import serving
 
@@ -150,10 +151,11 @@ class _Rejections:
 
 
 def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock) -> dict[str, RegionStore]:
-    """The regions this process serves, open. Raises `ConfigError`, `CorruptStore`."""
+    """The regions this process serves, open. Raises `ConfigError`, where one is gone too, and `CorruptStore`."""
     keep_pandas_out()
     root = settings.storage.data_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_regions(root, regions or settings.regions)
     master = load_master(settings.keys.master, root, os.environ)
     stores: dict[str, RegionStore] = {}
     for name in regions or settings.regions:
@@ -169,6 +171,7 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
             problem = explain(error, [root / name / DATABASE])
             raise ConfigError(f"The store of region {name} in {root / name} cannot be opened. {problem}") from error
         stores[name] = store
+    note_regions(root, stores, clock.now())
     return stores
 
 

@@ -17,6 +17,7 @@ import pytest
 import consentryd
 from consentryd.config.settings import Settings
 from consentryd.gateway.address import url_of
+from consentryd.gateway.cli.option import DEFAULT_CONFIG
 from consentryd.gateway.cli.serve import _served, _welcome
 from consentryd.gateway.cli.welcome import ELSEWHERE
 from consentryd.model.key import KeyKind
@@ -131,7 +132,7 @@ def test_where_every_address_is_listened_on_the_lines_name_one_that_works_and_sa
     server = {"host": "0.0.0.0", "public_url": public}
     settings = Settings(server=server)
     for secrets in (None, dict.fromkeys(KeyKind, "csy")):
-        lines = _welcome(settings, public or url_of(settings.server.host, 9000), secrets)
+        lines = _welcome(settings, public or url_of(settings.server.host, 9000), secrets, DEFAULT_CONFIG)
         assert lines[0] == f"Consentry takes events at {public or 'http://localhost:9000'}"
         assert (ELSEWHERE in lines) is said
 

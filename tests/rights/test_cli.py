@@ -243,6 +243,8 @@ def test_a_region_that_is_not_here_is_complained_of(run) -> None:
     fill({"userId": "42"})
     assert run("privacy", "erase", "--user-id", "42").err == ""
     Path("data/us").rename("data/uk")
+    assert "us/region.db is gone" in run("privacy", "erase", "--user-id", "42").err
+    assert run("repair", "us", "--yes").code == 0
     told = run("privacy", "erase", "--user-id", "42", "--json")
     assert (told.code, told.json["regions_not_covered"], "region us, uk" in told.err) == (0, ["us", "uk"], True), told.err
 

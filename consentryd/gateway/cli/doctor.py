@@ -32,6 +32,7 @@ from consentryd.storage.damage import CURE, explain
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
+from consentryd.storage.roster import absence, gone_regions
 from consentryd.storage.signing import SigningKeys, path_of
 
 #: No clock is right that is before this program was written.
@@ -91,10 +92,11 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
     yield _guarded("keys", partial(_keys, settings))
     yield _guarded("disk", partial(_disk, settings))
     yield _guarded("clock", partial(_clock, settings, now))
-    for region in installation.regions(settings):
+    for region in installation.folders(settings):
         yield _guarded(f"{region.name} keys", partial(_region_keys, settings, region))
         yield _guarded(f"{region.name} database", partial(_database, settings, region, now))
         yield _guarded(f"{region.name} lake", partial(_lake, region, deep=deep))
+    yield from _gone_regions(settings)
     yield from _strange_sites(settings)
     for region in installation.strange_regions(settings):
         yield Finding(f"{region.name} settings", State.WARN, f"not a region there, but {region.root} holds data: {FORGOTTEN}")
@@ -119,6 +121,16 @@ def _keys(settings: Settings) -> tuple[State, str]:
     if not valid[KeyKind.WRITE] and not valid[KeyKind.SERVER]:
         return State.WARN, "No valid key can send events. `consentry keys create write` makes one."
     return State.OK, f"valid: {counted}"
+
+
+def _gone_regions(settings: Settings) -> Iterator[Finding]:
+    root = settings.storage.data_dir
+    try:
+        gone = gone_regions(root, settings.regions)
+    except (ConfigError, CorruptStore, OSError, sqlite3.Error):
+        return  # told by `keys`
+    for name, since in gone.items():
+        yield Finding(f"{name} database", State.FAIL, absence(root, name, since))
 
 
 def _strange_sites(settings: Settings) -> Iterator[Finding]:
@@ -161,7 +173,7 @@ def _clock(settings: Settings, now: int) -> tuple[State, str]:
     said = f"{datetime.fromtimestamp(now // SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if now < WRITTEN:
         return State.FAIL, f"{said} cannot be right. Set the system's clock."
-    newest = max((_newest_commit(region) for region in installation.regions(settings)), default=0)
+    newest = max((_newest_commit(region) for region in installation.folders(settings)), default=0)
     if newest > now + MINUTE:
         ahead = (newest - now) / MINUTE
         return State.FAIL, f"{said}, but an event was stored {ahead:.0f} minutes later: the clock was set back, or was wrong."

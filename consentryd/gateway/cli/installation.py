@@ -15,6 +15,7 @@ from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
+from consentryd.storage.roster import require_regions
 
 FIRST_SITE: Final = "default"
 CONTROL: Final = "control.db"
@@ -49,7 +50,7 @@ def control(settings: Settings) -> Iterator[ControlStore]:
 def check_control(settings: Settings) -> None:
     """Raises `ConfigError` where regions hold data and the keys are gone: new ones would lock out whoever has the old."""
     path = settings.storage.data_dir / CONTROL
-    if path.exists() or not (holding := regions(settings)):
+    if path.exists() or not (holding := folders(settings)):
         return
     raise ConfigError(
         f"{path} is gone, but {'region' if len(holding) == 1 else 'regions'} {', '.join(region.name for region in holding)} hold"
@@ -63,7 +64,7 @@ def start_over(settings: Settings) -> None:
     path = settings.storage.data_dir / CONTROL
     if path.exists():
         raise ConfigError(f"{path} is there; nothing was changed. Without --start-over it gets the new key.")
-    if not regions(settings):
+    if not folders(settings):
         raise ConfigError("Nothing was set up here. `consentry init` or `consentry serve` does it.")
     ControlStore(path, SystemClock()).close()
 
@@ -80,9 +81,15 @@ class RegionFolder(NamedTuple):
 
 
 def regions(settings: Settings) -> list[RegionFolder]:
-    """The regions in which something was ever stored here."""
-    folders = [RegionFolder(name, settings.storage.data_dir / name) for name in settings.regions]
-    return [folder for folder in folders if folder.database.exists()]
+    """The regions in which something was ever stored here. Raises `ConfigError` where one is gone that held something."""
+    require_regions(settings.storage.data_dir, settings.regions)
+    return folders(settings)
+
+
+def folders(settings: Settings) -> list[RegionFolder]:
+    """The regions that are here."""
+    named = [RegionFolder(name, settings.storage.data_dir / name) for name in settings.regions]
+    return [folder for folder in named if folder.database.exists()]
 
 
 def strange_regions(settings: Settings) -> list[RegionFolder]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from consentryd.gateway.cli.console import complain, say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SECOND, SystemClock
 from consentryd.model.error import ConfigError
+from consentryd.storage.roster import forget_region, gone_regions
 
 
 def repair(
@@ -26,6 +28,8 @@ def repair(
     suppressions, holds, ids of events, who is who. Events in the lake of people who first came then are taken out: no
     request would find them any more. Numbers of log rows go on behind the lake's, and the region's ledger says what happened.
 
+    Of a region whose database is gone altogether, and of which there is no backup, all is lost; with `--yes` it begins anew, empty.
+
     Refuses while a gateway serves the data directory. The database stays as it was in `<data directory>.before-repair`: nobody is erased
     from that, so delete it when all is well.
     """
@@ -33,7 +37,10 @@ def repair(
 
     settings = installation.load(config)
     root = settings.storage.data_dir
-    if region not in {folder.name for folder in installation.regions(settings)}:
+    if region in gone_regions(root, [region]):
+        begin_anew(root, region, yes=yes, as_json=as_json)
+        return
+    if region not in {folder.name for folder in installation.folders(settings)}:
         raise ConfigError(f"No region {region} holds data here; the regions are {', '.join(settings.regions)}.")
     evidence = None
     if yes:
@@ -58,3 +65,22 @@ def repair(
         say(f"Nothing was changed. `consentry repair {region} --yes` does it; a gateway starts then.")
     else:
         say(f"The database as it was is in {evidence}. Nobody will be erased from that: delete it when all is well.")
+
+
+def begin_anew(root: Path, region: str, *, yes: bool, as_json: bool) -> None:
+    """A region without a database: nothing is left to go on with."""
+    if yes:
+        forget_region(root, region)
+    if as_json:
+        show_json({"region": region, "gone": True, "repaired": yes})
+        return
+    complain(
+        f"{region}: the database is gone, and with it all events that were not in its lake, choices, requests, suppressions, holds and the "
+        "ledger. Repeat requests and withdrawals from your own records: none that was confirmed is in force any more."
+    )
+    if yes:
+        say(
+            "The region begins anew with the next start. A folder of it that is still there may keep that from starting: move it away."
+        )
+    else:
+        say(f"Nothing was changed. `consentry repair {region} --yes` lets the region begin anew.")
