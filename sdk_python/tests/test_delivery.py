@@ -146,19 +146,48 @@ def test_each_event_has_the_fate_that_the_answer_gives_it(make, transport, until
     assert transport.dropped == 0
 
 
-def test_an_answer_that_is_not_the_gateways_counts_for_nothing(make):
-    class Portal(MemoryTransport):
-        def send(self, path, body, headers, *, keep=True):
-            if self.requests < 2:
-                self.requests += 1
-                return Answer(200, b"<html>please log in</html>")
-            return super().send(path, body, headers, keep=keep)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>please log in</html>",
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b'{"results": {}}',
+        b'{"results": ""}',
+        b'{"results": []}',
+        b'{"accepted": 2, "results": {}, "success": tr',
+        b'{"accepted": null, "results": []}',
+        b'{"accepted": "2", "results": []}',
+        b'{"accepted": 1, "results": []}',
+        b'{"accepted": 3, "results": []}',
+        b'{"accepted": 2, "results": [{"id": "x", "outcome": "rejected"}]}',
+        b'{"accepted": 1, "results": [{"id": ["x"], "outcome": "rejected"}]}',
+        b'{"accepted": 1, "results": [{"id": "x", "outcome": ["rejected"]}]}',
+        b'{"accepted": 1, "results": ["rejected"]}',
+        b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_that_is_not_the_gateways_counts_for_nothing(make, transport, caplog, answer, status):
+    caplog.set_level("INFO", "consentry")
+    send, portal = transport.send, [Answer(status, answer)] * 3
 
-    transport = Portal()
-    client = make(transport=transport)
-    client.track("seen", {"n": 1}, user_id="u")
+    def pass_by(*args, **named):
+        return portal.pop() if portal else send(*args, **named)
+
+    transport.send = pass_by
+    client = make(batch_age=3600)
+    client.track("seen", {"n": 0, "value": object()}, user_id="u")
+    for n in range(2):
+        client.track("seen", {"n": n}, user_id="u")
     assert client.flush()
-    assert numbers(transport) == [1]
+    assert numbers(transport) == [0, 1]
+    assert client.stats == (2, 2, 0, 1, 0)
+    assert transport.dropped == 1, "what was told to nobody is told again"
+    told = [record.getMessage() for record in caplog.records]
+    assert told[1:] == ["events cannot be sent at the moment (unreadable answer)", "events are sent again"]
 
 
 def test_a_transport_that_breaks_in_a_way_nobody_foresaw_is_tried_again(make, caplog):

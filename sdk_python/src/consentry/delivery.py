@@ -24,7 +24,6 @@ from consentry.version import __version__
 
 _log = logging.getLogger("consentry")
 
-_OK = 200
 _TOO_LARGE = 413
 _REDIRECT = 300
 _CLIENT_ERROR = 400
@@ -342,18 +341,19 @@ class Delivery:
             middle = len(batch) // 2
             first, second = self._send(batch[:middle]), self._send(batch[middle:])
             return first[0] + second[0], max(filter(None, (first[1], second[1])), default=None)
-        if answer.status in _LATER or answer.status >= _SERVER_ERROR or _REDIRECT <= answer.status < _CLIENT_ERROR:
-            self._note(str(answer.status))
+        results = _results_of(answer, len(batch)) if answer.status < _REDIRECT else None
+        if results is not None:
+            self._note("")
+            with self._counting:
+                self._unreported -= reported
+            return self._share_out(batch, results), answer.retry_after
+        if answer.status in _LATER or not _CLIENT_ERROR <= answer.status < _SERVER_ERROR:
+            self._note(str(answer.status) if answer.status >= _REDIRECT else "unreadable answer")
             return batch, answer.retry_after
-        if answer.status != _OK:
-            for record in batch:
-                self.lose("refused", record.raw, answer.status)
-            self._note(str(answer.status), final=True)
-            return [], None
-        self._note("")
-        with self._counting:
-            self._unreported -= reported
-        return self._read_results(batch, answer), answer.retry_after
+        for record in batch:
+            self.lose("refused", record.raw, answer.status)
+        self._note(str(answer.status), final=True)
+        return [], None
 
     def _post(self, batch: Sequence[Record], dropped: int) -> Answer:
         sent_at = iso(datetime.fromtimestamp(self._clock(), timezone.utc))
@@ -368,30 +368,23 @@ class Delivery:
         """One request of its own in the caller's thread. Raises `OSError`."""
         return self._transport.send(path, json.dumps(body).encode(), self._headers, keep=False)
 
-    def _read_results(self, batch: list[Record], answer: Answer) -> list[Record]:
-        """`results` names what is not plainly stored. An answer that is not the gateway's counts as none: everything is sent again."""
-        try:
-            told = json.loads(answer.body)["results"]
-            results = {result["id"]: result for result in told if result["id"] is not None}
-        except (ValueError, KeyError, TypeError):
-            self._note("unreadable answer")
-            return batch
+    def _share_out(self, batch: list[Record], results: dict[str, dict[str, Any]]) -> list[Record]:
+        """Each event has the fate that its result names, and is stored where there is none. What has to be sent again."""
         again = []
-        fates = {"delivered": len(batch) if not results else 0, "declined": 0}
-        for record in batch if results else ():
-            result = results.get(json.loads(record.raw)["messageId"])
-            outcome = "stored" if result is None else result.get("outcome")
-            if outcome in _TAKEN:
-                fates["delivered"] += 1
-            elif outcome == "retry":
+        delivered = declined = 0
+        for record in batch:
+            result = results.get(json.loads(record.raw)["messageId"]) if results else None
+            if result is None:
+                delivered += 1
+            elif result["outcome"] == "retry":
                 again.append(record)
-            elif outcome == "dropped":
-                fates["declined"] += 1
+            elif result["outcome"] == "dropped":
+                declined += 1
             else:
-                self.lose(str((result or {}).get("reason")), record.raw, told=True)
+                self.lose(str(result.get("reason")), record.raw, told=True)
         with self._counting:
-            self._delivered += fates["delivered"]
-            self._declined += fates["declined"]
+            self._delivered += delivered
+            self._declined += declined
         return again
 
     def _note(self, trouble: str, error: Optional[Exception] = None, *, final: bool = False) -> None:
@@ -412,3 +405,13 @@ class Delivery:
             _log.warning("events cannot be sent at the moment (%s)", trouble)
         else:
             _log.info("events are sent again")
+
+
+def _results_of(answer: Answer, events: int) -> Optional[dict[str, dict[str, Any]]]:
+    """What was not taken, by id. None for an answer that is not the gateway's, or not to so many events: then nobody has taken them."""
+    try:
+        told = json.loads(answer.body)
+        results = [result for result in told["results"] if result["outcome"] not in _TAKEN]
+        return {result["id"]: result for result in results} if told["accepted"] + len(results) == events else None
+    except (ValueError, KeyError, TypeError):
+        return None

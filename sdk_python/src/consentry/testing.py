@@ -78,5 +78,5 @@ class MemoryTransport:
                 self.events.append(event)
             if outcome != "stored":
                 results.append({"id": event["messageId"], "outcome": outcome, "reason": reason})
-        accepted = len(said["batch"]) - len(results)
+        accepted = len(said["batch"]) - sum(result["outcome"] not in {"anonymous", "duplicate"} for result in results)
         return Answer(200, json.dumps({"accepted": accepted, "results": results, "success": True}).encode(), self.retry_after)
