@@ -291,6 +291,17 @@ def test_a_choice_is_recorded_at_once_or_the_caller_learns_it(client, transport)
         client.set_consent({"analytics": True}, user_id="u")
 
 
+@pytest.mark.parametrize(
+    "answer", [b"{}", b"[]", b"<html>", b'{"error": "bad gateway"}', b'{"receipt": null}', b'{"error": null}']
+)
+@pytest.mark.parametrize("status", [200, 204, 502])
+def test_a_choice_that_something_else_has_answered_is_not_recorded(client, transport, answer, status):
+    transport.send = lambda *_args, **_named: Answer(status, answer)
+    with pytest.raises(ConsentryError) as refused:
+        client.set_consent({"analytics": True}, user_id="u")
+    assert (refused.value.status, refused.value.code) == (status, None)
+
+
 def test_whose_choice_it_is_is_named_as_in_events(client, transport):
     ids = {"user_id": UUID(int=5), "anonymous_id": 42}
     client.set_consent({"analytics": True}, **ids)

@@ -233,9 +233,11 @@ class Consentry:
             told = json.loads(answer.body)
         except ValueError:
             told = None
-        if answer.status != _OK or not isinstance(told, dict):
-            said = told.get("error", {}) if isinstance(told, dict) else {}
-            raise ConsentryError(f"the choice was not recorded ({answer.status})", answer.status, said.get("code"))
+        # a page in the gateway's place has recorded nothing
+        if answer.status != _OK or not isinstance(told, dict) or not isinstance(told.get("receipt"), dict):
+            said = told.get("error") if isinstance(told, dict) else None
+            code = said.get("code") if isinstance(said, dict) else None
+            raise ConsentryError(f"the choice was not recorded ({answer.status})", answer.status, code)
         return told
 
     # -- life
