@@ -25,7 +25,7 @@ export interface Choice {
 export const openChoice = (device: Device, settings: Settings, purposes: string[]): Choice => {
   const sources = (): Purposes[] => [device._kept.c.p || {}, ...Object.values(choice._signals)];
   const stated = (purpose: string): State => {
-    const said = sources().map((source) => (purpose in source ? source[purpose] : source["*"]));
+    const said = sources().map((source) => (source[purpose in source ? purpose : "*"]));
     return device._kept.c.o ? false : [false, null, true].find((each) => said.includes(each));
   };
   const every = (state: (purpose: string) => State): Purposes => {
@@ -38,7 +38,7 @@ export const openChoice = (device: Device, settings: Settings, purposes: string[
     _raw: {},
     _of(purpose) {
       const state = stated(purpose);
-      return state === undefined && settings.defaults && !choice._signals.gpc ? settings.defaults[purpose] : state;
+      return state === undefined && !choice._signals.gpc ? settings.defaults?.[purpose] : state;
     },
     _all: () => every(choice._of),
     _stated: () => every(stated),

@@ -54,7 +54,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (event.type == "alias") event.previousId ||= kept.u || kept.a;
     if (event.userId) kept.u = event.userId as string;
     if (!(time - (kept.l as number) <= SESSION_MS)) kept.s = time;
-    kept.l = Math.max(time, kept.l || 0);
+    if (!((kept.l as number) > time)) kept.l = time;
     changedIds = 1;
   };
 
@@ -72,7 +72,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       consent: { purposes: choice._stated(), notice: c.n, at: c.t, ...choice._raw },
       library: { name: "consentry-js", version: VERSION },
     };
-    put(call, { anonymousId: a, userId: u, ...event }, purposeOf(call));
+    put(call, { anonymousId: a, ...event, userId: u }, purposeOf(call));
   };
 
   /** The anonymous lane: what was seen, by nobody. */
@@ -196,7 +196,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     }),
     optOut: guard(() => {
       device._kept.c.o = 1;
-      client.consent.withdraw();
+      chooser("withdraw")();
     }),
     async flush() {
       pump(1);

@@ -18,12 +18,12 @@ const token = (run: string): string => (/\d/.test(run) && /[a-z]/i.test(run) ? "
 const SECRET = /token|(^|[_-])key|auth|pass|pwd|secret|code|sess|^sid|sig|mail|phone|jwt|otp|clid$|name|user|nonce|state/i;
 
 const digits = (least: number) => (run: string): string =>
-  run.replace(/\D/g, "").length < (run[0] == "+" ? 9 : least) ? run : "[number]";
+  run.replace(/\D/g, "")[run[0] == "+" ? 8 : least] ? "[number]" : run;
 
 /** E-mail addresses, and digit runs of 12 and more (9 after a plus): an order number or a time in seconds stays. */
-export const redactText = (text: string): string => text.replace(EMAIL, "[email]").replace(DIGITS, digits(12));
+export const redactText = (text: string): string => text.replace(EMAIL, "[email]").replace(DIGITS, digits(11));
 
-const redactPart = (part: string): string => part.replace(EMAIL, "[email]").replace(TOKEN, token).replace(DIGITS, digits(9));
+const redactPart = (part: string): string => part.replace(EMAIL, "[email]").replace(TOKEN, token).replace(DIGITS, digits(8));
 
 /** A URL without user-info; of its fragment only a route (`#/...`) is kept; secrets in path and query are replaced. */
 export const redactUrl = (url: string): string => {

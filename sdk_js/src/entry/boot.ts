@@ -37,5 +37,5 @@ export const boot = (init: Init): void => {
   const asked = queue.find((call) => call?.[0] == "init");
   if (asked) start(asked[1] as Settings);
   else if (script.dataset.key) start({ ...Object.fromEntries(Object.entries(script.dataset).map(([name, text]) => [name, readValue(text as string)])), host });
-  else root.consentry = Object.assign(before, { init: guard(start) });
+  else (root.consentry = before as Methods).init = guard(start);
 };

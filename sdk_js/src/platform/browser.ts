@@ -8,7 +8,7 @@ const id = (): string => crypto.getRandomValues(new Uint16Array(8)).reduce((text
 export const browserPlatform = (host: string): Platform => ({
   storage: {
     get: (key) => localStorage.getItem(key),
-    set: (key, value) => (value == null ? localStorage.removeItem(key) : localStorage.setItem(key, value)),
+    set: (key, value) => (value ? localStorage.setItem(key, value) : localStorage.removeItem(key)),
   },
   async send(path, body) {
     const answer = await fetch(host.replace(/\/*$/, path), { method: "POST", body, keepalive: true, credentials: "omit" });

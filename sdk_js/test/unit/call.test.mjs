@@ -71,6 +71,16 @@ test("calls that make no sense break nothing", async () => {
   await made.client.flush();
 });
 
+test("traits that come later are of the user who was named before", async () => {
+  const made = granted();
+  made.client.identify("u1");
+  made.client.identify({ plan: "pro" });
+  made.client.reset();
+  made.client.identify({ plan: "free" });
+  await made.pass(2_000);
+  assert.deepEqual(made.server.events().map(({ userId, traits }) => [userId, traits?.plan]), [["u1", undefined], ["u1", "pro"], [undefined, "free"]]);
+});
+
 test("reset starts a new person and keeps the choice", async () => {
   const made = granted();
   made.client.identify("u1");
