@@ -191,7 +191,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     reset: guard(() => {
       pump(1);
       outbox._lose(calls.splice(0).length);
-      device._kept = { c: device._kept.c };
+      device._kept = { a: device._kept.a && platform.id(), c: device._kept.c };
       settle([]);
     }),
     optOut: guard(() => {

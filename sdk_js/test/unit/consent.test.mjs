@@ -312,6 +312,33 @@ test("a choice while a signal is not ready leaves a visitor's ids to the grant t
   }
 });
 
+test("a reset while a signal is not ready takes the ids of the person before off the device at once, and leaves the choice", async () => {
+  const first = granted({}, { name: "a" });
+  first.client.identify("u1");
+  await first.pass(2_000);
+  const before = JSON.parse(first.entries.get("consentry_wk"));
+  const second = tab({}, { ...first, name: "b" });
+  second.client.consent.signal("wait", { "*": null });
+  second.client.reset();
+  const { a, u, c } = JSON.parse(first.entries.get("consentry_wk"));
+  assert.notEqual(a, before.a);
+  assert.deepEqual([u, c], [undefined, before.c]);
+  second.client.track("seen");
+  second.client.consent.signal("wait", {});
+  await second.pass(2_000);
+  const [, seen] = first.server.events();
+  assert.deepEqual([seen.event, seen.anonymousId, seen.userId], ["seen", a, undefined]);
+});
+
+test("a reset while nothing is granted makes no id", async () => {
+  const { client, entries, pass } = tab();
+  client.consent.signal("wait", { "*": null });
+  client.consent.grant();
+  client.reset();
+  await pass(2_000);
+  assert.equal(entries.size, 0);
+});
+
 test("a denial of all while a signal is not ready takes the ids at once", async () => {
   const first = granted();
   const { client, entries } = tab({}, first);
