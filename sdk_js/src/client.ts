@@ -44,7 +44,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   const put = (call: Call, event: Properties, lane: string): void => {
     const messageId = platform.id();
     const json = JSON.stringify({ ...event, messageId, timestamp: new Date(call._time) });
-    outbox._add([json, new TextEncoder().encode(json).length, lane, messageId, platform.now()]);
+    outbox._add([json, platform.bytes(json), lane, messageId, platform.now()]);
   };
 
   /** The visitor's ids and session as of a call. */

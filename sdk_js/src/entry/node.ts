@@ -28,6 +28,7 @@ export const createNode = (settings: NodeSettings, parts: Partial<Platform> = {}
     keys: () => storage.keys(),
     send: fetchSend(settings.host, settings.fetch || globals.fetch),
     id: () => globals.crypto.randomUUID(),
+    bytes: (text) => new TextEncoder().encode(text).length,
     now: () => Date.now(),
     random: () => Math.random(),
     // a timer of ours never keeps a process alive: call `flush` before its end

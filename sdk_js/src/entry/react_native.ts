@@ -72,6 +72,8 @@ const nativePlatform = (settings: NativeSettings, storage: ListedStorage): Platf
     send: fetchSend(settings.host, settings.fetch || globals.fetch),
     listen: listen(settings),
     id: settings.id || (() => globals.crypto.randomUUID()),
+    // its engine has a TextEncoder only of late
+    bytes: (text) => encodeURI(text).replace(/%../g, "1").length,
     now: () => Date.now(),
     random: () => Math.random(),
     later: (job, ms) => setTimeout(job, ms),

@@ -26,6 +26,7 @@ export const browserPlatform = (host: string): Platform => ({
     addEventListener("storage", (event) => signals.stored(event.key));
   },
   id,
+  bytes: (text) => new TextEncoder().encode(text).length,
   now: Date.now,
   random: Math.random,
   later: (job, ms) => setTimeout(job, ms),

@@ -50,6 +50,8 @@ export interface Platform {
   lock?(name: string, job: () => Promise<void>): Promise<void> | undefined;
   /** A fresh random id, 100 bits and more. */
   id(): string;
+  /** How long a text is in UTF-8. */
+  bytes(text: string): number;
   /** Milliseconds since the epoch. */
   now(): number;
   /** A number in [0, 1). */

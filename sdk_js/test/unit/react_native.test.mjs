@@ -58,6 +58,20 @@ test("an app stores nothing before a grant, then sends screens and its life cycl
   assert.equal(app.entries.size, 1);
 });
 
+test("an engine without a TextEncoder counts bytes all the same", async () => {
+  const { TextEncoder } = globalThis;
+  delete globalThis.TextEncoder;
+  try {
+    const app = await start(new Map(), { lifecycle: false });
+    app.client.consent.grant();
+    for (const text of ["x%".repeat(16_000), "\u00fc".repeat(16_000), "\u{1f600}".repeat(8_000), "\ud800", "\u20ac".repeat(11_000)]) app.client.track("seen", { text });
+    await wait(60);
+    assert.deepEqual(app.events().map(({ properties }) => properties.text.length), [32_000, 16_000, 16_000, 1]);
+  } finally {
+    globalThis.TextEncoder = TextEncoder;
+  }
+});
+
 test("going to the background sends the last event", async () => {
   const app = await start(new Map(), { batchDelay: 60_000 });
   app.client.consent.grant();
