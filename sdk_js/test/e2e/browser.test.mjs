@@ -506,3 +506,23 @@ visit("media tell of play, each quarter and the end once", (gateway) => ({ "/": 
   assert.equal(gateway.named("media_played").length, 1);
   assert.equal(gateway.named("media_played")[0].properties.media, "song");
 });
+
+const STUB_JS = `window.heard = [];
+window.known = consentry.consent.get().analytics;
+consentry.consent.onChange(() => heard.push("unheard"))();
+consentry.consent.onChange((purposes) => heard.push(purposes.analytics));
+consentry.init({ key: "wk", batchDelay: 60000 });
+consentry.consent.grant();
+consentry.track("early");
+window.flushed = consentry.flush().then(() => "flushed");`;
+visit("the stub answers as the SDK does: with a promise, what is known, and an end of listening", (gateway) => ({ "/": `<!doctype html><title>Stub</title><script src="${gateway}/stub.js"></script><script src="/early.js"></script><script async src="${gateway}/core.js"></script>`, "/early.js": STUB_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  assert.equal(await page.evaluate(() => flushed), "flushed");
+  assert.equal(gateway.named("early").length, 1);
+  assert.deepEqual(await page.evaluate(() => [heard, window.known]), [[true], undefined]);
+});
+
+visit("a page that waits for the stub's flush goes on where the SDK is kept away", (gateway) => ({ "/": `<!doctype html><title>Stub</title><script src="${gateway}/stub.js"></script>` }), async ({ site, page }) => {
+  await page.goto(site.url);
+  assert.equal(await page.evaluate(() => consentry.flush().then(() => "gone on")), "gone on");
+});
