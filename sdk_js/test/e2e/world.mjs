@@ -77,10 +77,14 @@ export const startSite = async (gateway, key = "wk", pages = {}) => {
   return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), new Promise((done) => server.close(done))) };
 };
 
-/** `userAgent` for the whole browser: a context's own is forgotten by beacons that outlive their page. */
-export const startBrowser = (userAgent) =>
+/**
+ * `userAgent` for the whole browser: a context's own is forgotten by beacons that outlive their page. Playwright switches the back-forward
+ * cache off, unless `cache`.
+ */
+export const startBrowser = (userAgent, cache) =>
   chromium.launch({
     executablePath: CHROMIUM,
+    ignoreDefaultArgs: cache ? ["--disable-back-forward-cache"] : [],
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...(userAgent ? ["--user-agent=" + userAgent] : [])],
   });
 
