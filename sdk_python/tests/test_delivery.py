@@ -354,7 +354,7 @@ os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize(
-    "ending", ["", "import threading; threading.Thread(target=client.track, args=('late',)).start()", "sys.exit(3)"]
+    "ending", ["pass", "import threading; threading.Thread(target=client.track, args=('late',)).start()", "sys.exit(3)"]
 )
 def test_what_waits_at_the_end_of_a_program_is_sent(tmp_path, ending):
     program = f"""
@@ -367,9 +367,12 @@ class Told(MemoryTransport):
         with open(sys.argv[1], "w") as out:
             out.write(" ".join(event["event"] for event in self.events))
 
-client = Consentry("key", transport=Told(), batch_age=3600)
-client.track("last", user_id="u")
-{ending}
+def main():
+    client = Consentry("key", transport=Told(), batch_age=3600)
+    client.track("last", user_id="u")
+    {ending}
+
+main()
 """
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path / "out"], check=False, env={**os.environ, "PYTHONPATH": SOURCE}, timeout=60

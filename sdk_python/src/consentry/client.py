@@ -79,7 +79,7 @@ class Consentry:
         self._writer = Writer(clean=redact)
         pace = Pace(batch_events, batch_bytes, batch_age, retry_first, retry_longest)
         store: Store = MemoryStore(queue_events, queue_bytes) if spool is None else self._open_spool(spool, spool_bytes, fsync)
-        self._delivery = Delivery(store, transport or HttpTransport(host, timeout, tls), write_key, pace, on_failure)
+        self._delivery = Delivery(store, transport or HttpTransport(host, timeout, tls), write_key, pace, on_failure, owner=self)
         _open.add(self)
         if store.lasting:
             store.look_after()

@@ -53,7 +53,10 @@ class Pace:
 
 
 class Delivery:
-    """Owns the store, the thread and the numbers. `report` is called outside of the lock."""
+    """Owns the store, the thread and the numbers. `on_failure` is called outside of the lock.
+
+    The thread keeps `owner` alive, so that whoever forgets it still finds it at the end of the program, and closes it.
+    """
 
     def __init__(
         self,
@@ -63,11 +66,12 @@ class Delivery:
         pace: Pace,
         on_failure: Optional[OnFailure] = None,
         *,
+        owner: object = None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store, self._transport, self._pace, self._on_failure = store, transport, pace, on_failure
-        self._clock, self._chance = clock, chance
+        self._owner, self._clock, self._chance = owner, clock, chance
         self._headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
