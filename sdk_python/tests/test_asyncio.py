@@ -53,6 +53,20 @@ async def test_a_choice_that_was_not_recorded_is_told():
             await client.set_consent({"analytics": True}, user_id="u")
 
 
+async def test_a_flush_that_nobody_waits_for_any_more_ends_its_thread():
+    transport = MemoryTransport()
+    transport.down = True
+    client = AsyncConsentry("key", transport=transport, close_timeout=0.0)
+    client.track("seen", user_id="u")
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(client.flush(20), 0.1)
+    # as `asyncio.run` does at its end
+    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 5)
+    assert client.stats.waiting == 1
+    transport.down = False
+    client._client.close()
+
+
 async def test_an_event_survives_in_the_spool(tmp_path):
     transport = MemoryTransport()
     transport.down = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Optional
@@ -40,7 +41,14 @@ class AsyncConsentry:
         return await asyncio.to_thread(self._client.set_consent, purposes, **options)
 
     async def flush(self, timeout: Optional[float] = 10.0) -> bool:
-        return await asyncio.to_thread(self._client.flush, timeout)
+        delivery, given_up = self._client._delivery, threading.Event()  # noqa: SLF001 -- a client cannot take a flush back
+        try:
+            return await asyncio.to_thread(delivery.flush, timeout, given_up.is_set)
+        except asyncio.CancelledError:
+            # the loop's end waits for its threads
+            given_up.set()
+            delivery.look_up()
+            raise
 
     async def close(self, timeout: Optional[float] = None) -> None:
         await asyncio.to_thread(self._client.close, timeout)

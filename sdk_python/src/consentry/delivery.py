@@ -171,8 +171,11 @@ class Delivery:
                 except RuntimeError:  # the interpreter is going; `close` sends what is left
                     self._thread = None
 
-    def flush(self, timeout: Optional[float]) -> bool:
-        """Sends now; whether everything that was accepted before is settled within `timeout` seconds."""
+    def flush(self, timeout: Optional[float], given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Sends now; whether everything that was accepted before is settled within `timeout` seconds.
+
+        Who waits no longer makes `given_up` true and calls `look_up`.
+        """
         with self._lock:
             if self._busy:  # the work that this interrupts would have to go on first
                 return False
@@ -183,10 +186,15 @@ class Delivery:
             self._hurries += 1
             self._changed.notify_all()
             try:
-                self._changed.wait_for(lambda: self._settled >= goal or self._stopped, timeout)
+                self._changed.wait_for(lambda: self._settled >= goal or self._stopped or given_up(), timeout)
                 return self._settled >= goal
             finally:
                 self._hurries -= 1
+
+    def look_up(self) -> None:
+        """Everybody who waits looks whether there is still something to wait for."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
         """Sends what it can within `timeout` seconds. The rest is lost and told, or stays in the spool."""
