@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import consentry
@@ -157,6 +159,66 @@ def test_a_spool_that_cannot_be_written_refuses_and_tells(make, tmp_path, monkey
     assert [failure.reason for failure in failures] == ["spool_error"]
     monkeypatch.undo()
     assert client.track("seen", user_id="u") is True
+
+
+def test_a_track_that_cannot_be_forced_to_the_disk_is_refused_where_that_was_asked_for(make, transport, tmp_path, monkeypatch):
+    client = make(spool=tmp_path, fsync="always", batch_age=3600)
+
+    def broken(_descriptor):
+        raise OSError(5, "Input/output error")
+
+    assert client.track("seen", {"n": 0}, user_id="u")
+    monkeypatch.setattr("consentry.lane.os.fsync", broken)
+    assert not client.track("seen", {"n": 1}, user_id="u")
+    monkeypatch.undo()
+    assert client.track("seen", {"n": 2}, user_id="u")
+    assert client.flush()
+    assert numbers(transport) == [0, 2]
+    assert client.stats == (2, 2, 0, 1, 0)
+
+
+@contextmanager
+def no_more_files():
+    """As in a server that has run out of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_time_without_files_costs_no_event_and_ends_no_sending(make, transport, tmp_path, until):
+    transport.down = True
+    client = make(spool=tmp_path, batch_events=5)
+    for n in range(20):
+        assert client.track("seen", {"n": n}, user_id="u")
+    until(lambda: transport.requests > 1)
+    with no_more_files():
+        transport.fate = lambda event: ("retry", "unavailable") if event["properties"]["n"] % 2 else ("stored", None)
+        transport.down = False
+        until(lambda: len(transport.events) == 3)
+        time.sleep(1.5)  # looking after the spool comes round every second
+    transport.fate = lambda _event: ("stored", None)
+    assert client.flush()
+    assert sorted(numbers(transport)) == list(range(20))
+    assert client.stats == (20, 20, 0, 0, 0)
+
+
+def test_a_lane_that_cannot_be_counted_is_left_to_whoever_can(make, transport, tmp_path, monkeypatch):
+    line = line_of(Record(int(time.time()), b'{"messageId":"m","properties":{"n":1}}'))
+    lane_with(tmp_path / "0123456789abcdef", [line])
+    store = SpoolStore(tmp_path, 1_000_000, on_torn=lambda _lines: None)
+
+    def unread(_lane):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Lane, "count", unread)
+    store.look_after()
+    monkeypatch.undo()
+    client = make(spool=tmp_path)
+    assert client.flush()
+    assert numbers(transport) == [1]
 
 
 def lane_with(folder, lines):

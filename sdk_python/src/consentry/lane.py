@@ -112,13 +112,15 @@ class Lane:
         os.close(lock)
         return None
 
-    def append(self, line: bytes) -> None:
-        """Raises `OSError`; then nothing of the line is left."""
+    def append(self, line: bytes, *, force: bool = False) -> None:
+        """`force`: to the disk. Raises `OSError`; then nothing of the line is left."""
         if self._segment is None:
             self._open_segment()
         assert self._segment is not None
         try:
             written = os.write(self._segment, line)
+            if force:
+                os.fsync(self._segment)
         except OSError:
             self._cut_back()
             raise
@@ -133,7 +135,15 @@ class Lane:
         self._last, self._length_of_last = self._last + 1, 0
 
     def read(self, most: int, most_bytes: int) -> Batch:
-        """From the cursor on, which moves behind what was read."""
+        """From the cursor on, which moves behind what was read. Raises `OSError`; then it stays where it was."""
+        before = self.cursor
+        try:
+            return self._read(most, most_bytes)
+        except OSError:
+            self.cursor = before
+            raise
+
+    def _read(self, most: int, most_bytes: int) -> Batch:
         records: list[Record] = []
         lines = size = 0
         while lines < most and size < most_bytes and self.cursor != self.tail:

@@ -75,9 +75,7 @@ class SpoolStore:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own = Lane.make(self._directory / self._token(8).hex())
         own = self._own
-        own.append(line)
-        if self._fsync == "always":
-            self._sync(own)
+        own.append(line, force=self._fsync == "always")
         self._dirty = True
         self.waiting += 1
         self.waiting_bytes += len(line)
@@ -128,7 +126,7 @@ class SpoolStore:
         size = sum(len(record.raw) for record in records)
         try:
             more = lane.read(most - len(records), most_bytes - size)
-        except FileNotFoundError:
+        except OSError:
             if not kept:
                 raise
             more = Batch([], 0, 0, kept.end)  # what is in memory can still be sent
@@ -144,7 +142,7 @@ class SpoolStore:
             self._synced_at = now
             if self._dirty and self._fsync == "interval" and self._own is not None:
                 self._dirty = False
-                self._sync(self._own)
+                self._dirty = not self._sync(self._own) or self._dirty
         if now - self._adopted_at >= _ADOPT_S:
             self._adopted_at = now
             self._adopt()
@@ -170,7 +168,14 @@ class SpoolStore:
             for folder in sorted(self._directory.iterdir()):
                 lane = Lane.adopt(folder) if _NAME.fullmatch(folder.name) and folder not in mine else None
                 if lane is not None:
-                    self._found.append((lane, *lane.count()))
+                    self._find(lane)
+
+    def _find(self, lane: Lane) -> None:
+        """One that cannot be counted is let go of: whoever can read it takes it."""
+        try:
+            self._found.append((lane, *lane.count()))
+        except OSError:
+            lane.close()
 
     def welcome(self) -> None:
         while self._found:
@@ -206,9 +211,18 @@ class SpoolStore:
         self._on_torn(max(self.waiting - left, 0))
         self.waiting, self.waiting_bytes = left, sum(size for _, size in counts)
 
-    def _sync(self, lane: Lane) -> None:
-        descriptor = lane.sync()
-        if descriptor is not None:
-            with suppress(OSError):
-                os.fsync(descriptor)
+    def _sync(self, lane: Lane) -> bool:
+        """Whether it worked: where not, there will be another time."""
+        try:
+            descriptor = lane.sync()
+        except OSError:
+            return False
+        if descriptor is None:
+            return True
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            return False
+        finally:
             os.close(descriptor)
+        return True
