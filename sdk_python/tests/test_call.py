@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict, UserDict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as clock_time
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -91,6 +92,7 @@ class Plan(enum.Enum):
     [
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"),
         (date(2026, 1, 2), "2026-01-02"),
+        (clock_time(9, 30), "09:30:00"),
         (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
         (Decimal("19.99"), 19.99),
         (Plan.PRO, "pro"),
@@ -260,6 +262,21 @@ def test_consent_goes_with_the_event_and_one_of_its_own_wins(make, transport):
         {"purposes": {"analytics": True}},
     ]
     assert transport.events[-1]["context"]["ip"] == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("own", "with_another", "alone"),
+    [
+        (None, {"purposes": {"analytics": True}}, None),
+        ({"gpc": True}, {"purposes": {"analytics": True}, "gpc": True}, {"gpc": True}),
+        (Consent(purposes={"analytics": False}), {"purposes": {"analytics": False}}, {"purposes": {"analytics": False}}),
+    ],
+)
+def test_consent_in_the_context_comes_before_that_of_the_call(client, transport, own, with_another, alone):
+    assert client.track("seen", user_id="u", consent={"analytics": True}, context={"consent": own})
+    assert client.track("seen", user_id="u", context={"consent": own})
+    client.flush()
+    assert [event.get("context", {}).get("consent") for event in transport.events] == [with_another, alone]
 
 
 def test_what_only_equals_a_grant_is_never_sent_as_one(client, transport):

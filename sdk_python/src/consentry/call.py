@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
+from datetime import time as clock_time
 from decimal import Decimal
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
@@ -24,7 +25,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
     """JSON for what is none by itself: times, UUIDs, decimals, enums, sets, data classes. Raises `TypeError`."""
     if isinstance(value, datetime):
         return iso(value)
-    if isinstance(value, date):
+    if isinstance(value, (date, clock_time)):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)

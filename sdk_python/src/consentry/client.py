@@ -198,8 +198,13 @@ class Consentry:
     def _context(self, consent: Optional[ConsentLike], context: Properties) -> str:
         said = self._consent if consent is None else as_context(consent)
         full = dict(context)
+        own = full.pop("consent", None)
+        if isinstance(own, Consent):
+            own = own.as_context()
         if said:
-            full["consent"] = {**said, **full.get("consent", {})}
+            own = {**said, **(own or {})}
+        if own is not None:
+            full["consent"] = own
         return to_json(full) if full else ""
 
     # -- choices
