@@ -29,6 +29,5 @@ export const capturePages = (client: Client): void => {
   }
   on("popstate", soon, window);
   on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true), window);
-  if ((document as Document & { prerendering?: boolean }).prerendering) on("prerenderingchange", view);
-  else view();
+  view();
 };

@@ -8,7 +8,7 @@ import { captureMedia } from "./media";
 import { capturePages } from "./page";
 import { capturePerformance } from "./performance";
 import { captureScroll } from "./scroll";
-import type { Report } from "./capture";
+import { on, type Report } from "./capture";
 
 const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) => void> = {
   pages: (_report, client) => capturePages(client),
@@ -21,8 +21,11 @@ const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) =>
   performance: capturePerformance,
 };
 
-export const startCapture = (client: Client, { capture = true }: Settings): void => {
+export const startCapture = (client: Client, settings: Settings): void => {
+  const { capture = true } = settings;
   if (!capture) return;
+  // nobody has seen a page that the browser loads ahead
+  if ((document as Document & { prerendering?: boolean }).prerendering) return on("prerenderingchange", () => startCapture(client, settings));
   for (const [name, module] of Object.entries(MODULES))
     if ((capture as string).includes?.(name) ?? (capture as CaptureSettings)[name as keyof CaptureSettings] !== false)
       module((event, properties) => client.track(event, properties), client);

@@ -153,6 +153,26 @@ visit("a browser that does not time its navigations sees no error of ours", one(
   assert.deepEqual(gateway.named("error_occurred"), []);
 });
 
+visit("of a page that is loaded ahead nothing is told before it is seen", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page_loaded").length === 1, "the first page");
+  await context.addInitScript(() => {
+    let ahead = true;
+    Object.defineProperty(Document.prototype, "prerendering", { get: () => ahead });
+    window.activate = () => ((ahead = false), document.dispatchEvent(new Event("prerenderingchange")));
+  });
+  await page.goto(site.url + "/next");
+  await ready(page);
+  await pause(500);
+  const of = (path) => gateway.events().filter(({ context }) => context.page.path === path).map(({ event, type }) => event || type);
+  assert.deepEqual(of("/next"), []);
+  await page.evaluate(() => activate());
+  await until(() => of("/next").length === 2, "the page and its load time");
+  assert.deepEqual(of("/next"), ["page", "page_loaded"]);
+});
+
 visit("the first layout shift begins the first window of shifts", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
   await context.addInitScript(() => {
     window.PerformanceObserver = class {
