@@ -52,7 +52,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     const kept = device._kept;
     kept.a ||= platform.id();
     if (event.type == "alias") event.previousId ||= kept.u || kept.a;
-    if (event.userId) kept.u = event.userId as string;
+    kept.u = (event.userId as string) || kept.u;
     if (!(time - (kept.l as number) <= SESSION_MS)) kept.s = time;
     if (!((kept.l as number) > time)) kept.l = time;
     changedIds = 1;

@@ -35,7 +35,7 @@ export const redactUrl = (url: string): string => {
 
 /** A copy of a JSON value with all its texts redacted, unless `redact` is false. Throws on what is not JSON, or is more than an event may be. */
 export const redactDeep = (value: unknown, redact?: boolean): unknown => {
-  const json = value ? JSON.stringify(value) : undefined;
+  const json = JSON.stringify(value || undefined);
   // looked at first: redacting megabytes would hold the page for seconds
   return json && JSON.parse(json.length > EVENT_BYTES ? "" : json, (_key, item) => (redact !== false && typeof item == "string" ? redactText(item) : item));
 };

@@ -30,8 +30,7 @@ export type OpenSpool = (platform: Platform, device: Device) => Spool;
 
 export const openSpool: OpenSpool = (platform, device) => {
   /** `.q<time>|<events>|<bytes>|<random>`, oldest first. */
-  const listed = guard(() => platform.keys?.().filter((key) => key.startsWith(device._key + ".q")).map((key) => key.slice(device._key.length)).sort());
-  const chunks = (): string[] => listed() || [];
+  const chunks = (): string[] => guard(() => platform.keys?.().filter((key) => key.startsWith(device._key + ".q")).map((key) => key.slice(device._key.length)).sort())() || [];
   const remove = (chunk: string): unknown => device._write(chunk, null);
 
   const evict = (): number => {

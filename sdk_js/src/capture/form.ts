@@ -5,7 +5,7 @@ import { on, type Report } from "./capture";
 export const captureForms = (report: Report): void =>
   on("submit", ({ target }) => {
     const form = target as HTMLFormElement;
-    const fields = [...form.elements].map((field) => field.getAttribute("name")).filter(Boolean);
+    const fields = [...form.elements].map((field) => field.getAttribute("name")).filter((name) => name);
     report("form_submitted", {
       form: form.getAttribute("id") || form.getAttribute("name"),
       fields: [...new Set(fields)].slice(0, 50),

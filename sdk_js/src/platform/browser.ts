@@ -35,7 +35,7 @@ export const browserPlatform = (host: string): Platform => ({
 /** What keeping events on the device takes. */
 export const browserSpool: Partial<Platform> = {
   keys: () => Object.keys(localStorage),
-  lock: (name, job) => navigator.locks?.request(name, job) as Promise<void> | undefined,
+  lock: (name, job) => navigator.locks?.request(name, job).catch(job) as Promise<void> | undefined,
 };
 
 let referrer = "";

@@ -267,6 +267,19 @@ visit("two tabs that failed do not send twice", one("data-batch-delay=20"), asyn
   await until(async () => (await other.evaluate(() => consentry.consent.get().analytics)) === false, "the other tab's withdrawal");
 });
 
+visit("where the browser grants no lock, what waits on the device is sent all the same", one("data-batch-delay=20"), async ({ gateway, site, context, page }) => {
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { get: () => ({ request: () => Promise.reject(new DOMException("no", "SecurityError")) }) }));
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await until(() => gateway.named("page_loaded")[0], "the first view");
+  await context.setOffline(true);
+  await say(page, "track", "offline");
+  await until(async () => Object.keys((await stored(page)).local).length > 1, "the spool");
+  await context.setOffline(false);
+  await until(() => gateway.named("offline").length, "the event");
+});
+
 visit("Global Privacy Control denies advertising whatever is granted", one('data-purposes="analytics,marketing"'), async ({ gateway, site, context, page }) => {
   await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "globalPrivacyControl", { get: () => true }));
   await page.goto(site.url);
