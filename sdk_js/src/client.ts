@@ -54,7 +54,8 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (event.type == "alias") event.previousId ||= kept.u || kept.a;
     kept.u = (event.userId as string) || kept.u;
     if (!(time - (kept.l as number) <= SESSION_MS)) kept.s = time;
-    if (!((kept.l as number) > time)) kept.l = time;
+    // a clock that was ahead, and a time to come, keep no session open
+    kept.l = Math.min(platform.now(), Math.max(time, kept.l || 0));
     changedIds = 1;
   };
 

@@ -109,6 +109,23 @@ test("a session lasts while no pause exceeds 30 minutes", async () => {
   assert.equal(d, e);
 });
 
+test("a time to come keeps no session open, and one gone by ends none", async () => {
+  const made = granted();
+  const track = async (minutes, timestamp) => {
+    await made.pass(minutes * 60_000);
+    made.client.track("seen", {}, { timestamp });
+    await made.pass(0);
+  };
+  await track(0, START + 86_400_000);
+  await track(10, START - 86_400_000);
+  await track(10);
+  await track(31);
+  await made.pass(5_000);
+  const [a, b, c, d] = made.server.events().map(({ context }) => context.sessionId);
+  assert.deepEqual([b, c], [a, a]);
+  assert.notEqual(d, a);
+});
+
 test("the page goes along, redacted", async () => {
   const page = () => ({ url: "https://ann:pw@shop.example/u/ann@mail.example?token=abc&size=L#top", title: "Mail to ann@mail.example", referrer: "" });
   const made = granted({}, { parts: { page } });
