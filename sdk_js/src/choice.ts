@@ -28,11 +28,8 @@ export const openChoice = (device: Device, settings: Settings, purposes: string[
     const said = sources().map((source) => (source[purpose in source ? purpose : "*"]));
     return device._kept.c.o ? false : [false, null, true].find((each) => said.includes(each));
   };
-  const every = (state: (purpose: string) => State): Purposes => {
-    const all: Purposes = {};
-    for (const name of purposes.concat(...sources().map(Object.keys))) if (name != "*") all[name] = state(name) ?? undefined;
-    return all;
-  };
+  const every = (state: (purpose: string) => State): Purposes =>
+    Object.fromEntries(purposes.concat(...sources().map(Object.keys)).filter((name) => name != "*").map((name) => [name, state(name) ?? undefined]));
   const choice: Choice = {
     _signals: {},
     _raw: {},

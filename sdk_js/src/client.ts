@@ -108,7 +108,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
         outbox._lose(1);
       }
     }
-    for (; waiting[WAITING_CALLS]; waiting.shift()) outbox._lose(1);
+    while (waiting[WAITING_CALLS]) outbox._lose(1), waiting.shift();
     calls = waiting.concat(work);
     if (changedIds) device._save();
     changedIds = 0;
@@ -183,8 +183,9 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
-      signal: guard((name: string, said: Purposes, raw?: string) => {
-        choice._signals[name] = said;
+      signal: guard((name: string, said: Purposes | null, raw?: string) => {
+        // nothing yet: wait for it
+        choice._signals[name] = said || { "*": null };
         if (raw) choice._raw[name] = raw;
         settle();
       }),

@@ -30,7 +30,7 @@ export const redactUrl = (url: string): string => {
   if (!/^https?:/.test(url)) return url.replace(/:.*/s, ":");
   const { origin, pathname, search, hash } = new URL(url);
   const query = search.replace(/([^?&=]+)(=[^&]*)?/g, (pair, name) => redactPart(SECRET.test(name) ? name + "=[redacted]" : pair));
-  return origin + redactPart(pathname) + query + (/^#!?\//.test(hash) ? redactPart(hash.split("?")[0] as string) : "");
+  return origin + redactPart(pathname) + query + redactPart(/^#!?\//.test(hash) ? (hash.split("?")[0] as string) : "");
 };
 
 /** A copy of a JSON value with all its texts redacted, unless `redact` is false. Throws on what is not JSON, or is more than an event may be. */

@@ -46,8 +46,7 @@ export const openSpool: OpenSpool = (platform, device) => {
   return {
     _put(queue, lost) {
       const anonymous = queue.filter((item) => !item[2]);
-      const keep = queue.filter((item) => item[2]);
-      queue.length = 0;
+      const keep = queue.splice(0).filter((item) => item[2]);
       while (keep[0]) {
         const batch = cut(keep, CHUNK_EVENTS, CHUNK_BYTES);
         const name = [".q" + platform.now().toString(36), batch.length, bytesOf(batch), platform.id()].join("|");

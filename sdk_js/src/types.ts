@@ -85,8 +85,8 @@ export interface Consent {
   get(): Purposes;
   /** Calls back after each change; returns the function that ends it. */
   onChange(listener: (purposes: Purposes) => void): () => void;
-  /** What a banner or browser signal says. `raw` is the signal's own string, sent along as proof. */
-  signal(name: string, purposes: Purposes, raw?: string): void;
+  /** What a banner or browser signal says; null: nothing yet, wait for it. `raw` is the signal's own string, sent along as proof. */
+  signal(name: string, purposes: Purposes | null, raw?: string): void;
 }
 
 export interface Client {

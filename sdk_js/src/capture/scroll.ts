@@ -11,7 +11,7 @@ export const captureScroll = (report: Report): void => {
     waiting = 0;
     const { scrollHeight } = document.documentElement;
     // one pixel of grace: zoomed pages end on fractions
-    const percent = ((scrollY + innerHeight + 1) / scrollHeight) * 100;
+    const percent = (100 * (scrollY + innerHeight + 1)) / scrollHeight;
     while ((MILESTONES[reached] as number) <= percent) report("scroll_depth_reached", { percent: MILESTONES[reached++] });
   };
   onNewPage(() => (reached = 0));

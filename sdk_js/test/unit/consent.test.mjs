@@ -267,6 +267,19 @@ test("a signal that is not ready holds calls back without taking anything away",
   assert.equal(server.consents().length, 1);
 });
 
+test("a signal that says nothing at all is waited for, and costs no event", async () => {
+  for (const nothing of [null, undefined]) {
+    const { client, server, pass } = granted();
+    client.consent.signal("own", nothing);
+    client.track("seen");
+    await pass(2_000);
+    assert.deepEqual(server.events(), []);
+    client.consent.signal("own", { analytics: true });
+    await pass(2_000);
+    assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
+  }
+});
+
 test("a grant while a signal is not ready is told to the gateway once it holds", async () => {
   const { client, entries, server, pass } = tab({ purposes: "analytics,marketing", notice: "2026-12" });
   client.consent.signal("wait", { "*": null });
