@@ -70,6 +70,16 @@ def test_an_id_and_a_time_can_be_given(client, transport):
     assert (transport.events[0]["messageId"], transport.events[0]["timestamp"]) == ('m"1', "2026-03-01T10:00:00.000005Z")
 
 
+@pytest.mark.parametrize("nothing", ["", 0])
+def test_an_id_that_the_gateway_counts_as_none_is_one_of_ours(client, transport, nothing):
+    for _ in range(2):
+        assert client.track("seen", user_id="u", message_id=nothing)
+    client.flush()
+    first, second = (event["messageId"] for event in transport.events)
+    assert len(first) > 12
+    assert first != second
+
+
 def test_what_is_changed_after_the_call_changes_nothing(client, transport):
     properties = {"items": [{"id": 1}]}
     client.track("seen", properties, user_id="u")

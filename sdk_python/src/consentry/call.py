@@ -106,8 +106,9 @@ class Writer:
         `ids` are the text fields beside `type`; `body` is `properties`, of identify and group calls `traits`; `context` is JSON or empty.
         """
         first, numbers = self._ids
+        # an empty id and 0 are none to the gateway, which would store again what is sent again
         parts = [
-            f'{{"messageId":"{first}-{next(numbers):x}"' if message_id is None else f'{{"messageId":{quote(as_text(message_id))}',
+            f'{{"messageId":"{first}-{next(numbers):x}"' if not message_id else f'{{"messageId":{quote(as_text(message_id))}',
             f',"type":"{kind}","timestamp":"{self._now() if timestamp is None else iso(timestamp)}"',
         ]
         parts += [
