@@ -72,14 +72,24 @@ def test_one_request_of_its_own_keeps_nothing(server, http):
     assert ports[0] == ports[2] != ports[1]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("7", 7.0), ("0", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-5", None)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7.0), ("0", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-5", None), ("\u00b2", None)]
+)
 def test_retry_after_is_read_in_seconds(server, http, text, seconds):
     server.status, server.retry_after = 503, text
     answer = http.send("/v1/batch", b"", {})
     assert (answer.status, answer.retry_after) == (503, seconds)
 
 
-def test_nobody_there_and_nonsense_are_os_errors(server):
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"220 smtp.example ESMTP\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nab\r\n0\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+    ],
+)
+def test_nobody_there_and_nonsense_are_os_errors(nonsense):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         with pytest.raises(OSError, match=r"\w"):
@@ -90,7 +100,7 @@ def test_nobody_there_and_nonsense_are_os_errors(server):
             connection, _ = listening.accept()
             with connection:
                 connection.recv(1000)
-                connection.sendall(b"220 smtp.example ESMTP\r\n")
+                connection.sendall(nonsense)
 
         thread = threading.Thread(target=babble)
         thread.start()

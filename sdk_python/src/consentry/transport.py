@@ -84,7 +84,7 @@ class HttpTransport:
             connection.request("POST", self._prefix + path, body, dict(headers))
             response = connection.getresponse()
             text = response.read(_MOST_BYTES)
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, ValueError) as error:
             if isinstance(error, _GONE):
                 raise
             raise ConnectionError(str(error)) from error
@@ -100,4 +100,4 @@ class HttpTransport:
 
 def _seconds(text: Optional[str]) -> Optional[float]:
     """Retry-After in seconds; a date counts as not said, the gateway sends none (RFC 9110, section 10.2.3)."""
-    return float(text) if text is not None and text.strip().isdigit() else None
+    return float(text) if text is not None and text.strip().isdecimal() else None
