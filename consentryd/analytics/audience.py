@@ -10,6 +10,7 @@ from pathlib import Path
 from consentryd.analytics.membership import Audience, Roll, roll_of
 from consentryd.analytics.saved import SavedCohort
 from consentryd.storage.database import open_database
+from consentryd.storage.location import DATABASE
 from consentryd.storage.member import (
     Reckoning,
     Spell,
@@ -46,13 +47,13 @@ class SavedAudiences(Mapping[str, Audience]):
     def record(self, cohort: Saved, members: Mapping[str, list[int]], at: int) -> None:
         """From `at` on these are a cohort's members, by region."""
         for region, root in self._regions.items():
-            with closing(open_database(root / "region.db", "region")) as connection:
+            with closing(open_database(root / DATABASE, "region")) as connection:
                 record_members(connection, cohort.id, cohort.version, members.get(region, []), at)
 
     def forget(self, cohort: str) -> None:
         """A deleted cohort leaves no members behind."""
         for root in self._regions.values():
-            with closing(open_database(root / "region.db", "region")) as connection:
+            with closing(open_database(root / DATABASE, "region")) as connection:
                 forget_cohort(connection, cohort)
 
     def roll(self, cohort: str) -> Roll:
@@ -60,7 +61,7 @@ class SavedAudiences(Mapping[str, Audience]):
         spells: list[Spell] = []
         reckonings: list[Reckoning] = []
         for root in self._present():
-            with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+            with closing(open_database(root / DATABASE, "region", readonly=True)) as connection:
                 spells += read_spells(connection, cohort)
                 reckonings += read_reckonings(connection, cohort)
         return roll_of(spells, reckonings)
@@ -69,12 +70,12 @@ class SavedAudiences(Mapping[str, Audience]):
         """When a cohort's members were looked up last."""
         found: list[Reckoning] = []
         for root in self._present():
-            with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+            with closing(open_database(root / DATABASE, "region", readonly=True)) as connection:
                 found += read_reckonings(connection, cohort)
         return max(found, default=None)
 
     def _present(self) -> Iterator[Path]:
-        return (root for root in self._regions.values() if (root / "region.db").exists())
+        return (root for root in self._regions.values() if (root / DATABASE).exists())
 
 
 class AudienceBook:

@@ -64,9 +64,10 @@ from consentryd.rights.token import check_tokens
 from consentryd.storage.control import ControlStore
 from consentryd.storage.damage import explain
 from consentryd.storage.keys import open_region_keys
+from consentryd.storage.location import CONTROL, DATABASE
 from consentryd.storage.master import load_master
 from consentryd.storage.newcomer import Newcomers
-from consentryd.storage.region import DATABASE, RegionStore
+from consentryd.storage.region import RegionStore
 from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.roster import note_regions, require_regions
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
@@ -204,7 +205,7 @@ async def _open_services(
     settings: Settings, regions: Sequence[str] | None, worker: Worker, logger: FilteringBoundLogger, clock: Clock
 ) -> AsyncIterator[Services]:
     stores = await asyncio.to_thread(open_stores, settings, regions, clock)
-    control = ControlStore(settings.storage.data_dir / "control.db", clock)
+    control = ControlStore(settings.storage.data_dir / CONTROL, clock)
     house: House | None = None
     rights: Rights | None = None
     try:

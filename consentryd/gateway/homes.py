@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 
 from consentryd.gateway.stages.place import Named, Told
 from consentryd.privacy.pseudonym import Pseudonymiser
+from consentryd.storage.location import DATABASE
 from consentryd.storage.outlook import Outlook
-from consentryd.storage.region import DATABASE, RegionStore
+from consentryd.storage.region import RegionStore
 
 
 class Homes:

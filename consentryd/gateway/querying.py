@@ -29,6 +29,7 @@ from consentryd.model.clock import DAY, Clock
 from consentryd.model.error import NotFound, RateLimited
 from consentryd.model.key import ApiKey
 from consentryd.storage.delta import DeltaLake
+from consentryd.storage.location import CONTROL
 from consentryd.storage.reader import Reader
 from consentryd.storage.retention import analysed_days
 from consentryd.storage.saved import SavedStore
@@ -54,7 +55,7 @@ class Querying:
     ) -> None:
         self._token = token
         self.settings = self._settings = settings.analytics
-        self.saved = SavedStore(settings.storage.data_dir / "control.db", clock)
+        self.saved = SavedStore(settings.storage.data_dir / CONTROL, clock)
         self.book = AudienceBook(self.saved, regions)
         self._clock = clock
         memory, threads = f"{self._settings.memory_mb}MB", self._settings.threads

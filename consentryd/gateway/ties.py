@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-from consentryd.gateway.stages.person import Person
-from consentryd.model.identity import IdentityKind
+from consentryd.gateway.stages.person import Digests, Person, digests_of
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.region import RegionStore
 from consentryd.storage.writer import Transaction
@@ -30,25 +29,17 @@ class Ties:
         of events that are stored: nobody else's are tied. Raises `Unavailable`.
         """
         found = {
-            (other, self._pair(site, person, other)): None
+            (other, digests_of(person, other, site, self._pseudonyms)): None
             for person, region in apart
-            if (region, self._pair(site, person, region)) in stored
+            if (region, digests_of(person, region, site, self._pseudonyms)) in stored
             for other in person.apart[region]
         }
-        await asyncio.gather(*(self._tie(other, pair) for other, pair in found))
+        await asyncio.gather(*(self._tie(other, digests) for other, digests in found))
 
-    async def _tie(self, region: str, pair: Pair) -> None:
-        store = self._stores[region]
-        if store.standings.is_nobodys(pair[1]):
-            await store.log.transact(partial(_tie, pair))
-
-    def _pair(self, site: str, person: Person, region: str) -> Pair:
-        identity = self._pseudonyms[region].identity
-        assert person.user_id is not None
-        assert person.anonymous_id is not None
-        return identity(site, IdentityKind.USER_ID, person.user_id), identity(
-            site, IdentityKind.ANONYMOUS_ID, person.anonymous_id
-        )
+    async def _tie(self, region: str, digests: Digests) -> None:
+        store, (user, anonymous) = self._stores[region], digests
+        if user is not None and anonymous is not None and store.standings.is_nobodys(anonymous):
+            await store.log.transact(partial(_tie, (user, anonymous)))
 
 
 def _tie(pair: Pair, transaction: Transaction) -> None:

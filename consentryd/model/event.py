@@ -78,6 +78,9 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("schema_version", "int16"),
 )
 
+#: What is kept of a campaign.
+UTM: Final = tuple(column.name for column in COLUMNS if column.name.startswith("utm_"))
+
 POSITION: Final[dict[str, int]] = {column.name: position for position, column in enumerate(COLUMNS)}
 
 

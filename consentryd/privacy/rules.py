@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any, Final, Protocol
 
 from consentryd.model.error import ConfigError
+from consentryd.model.event import UTM
 from consentryd.model.memory import keep
 from consentryd.privacy.detect import DETECTORS
 from consentryd.privacy.detect.national_id import NUMBERS
@@ -23,13 +24,7 @@ _MOST_SCOPES: Final = 4096
 _ANY: Final = "*"
 _TRAITS: Final = "traits."
 #: What a path begins with: the fields of an event that hold text of its sender's.
-_FIELDS: Final = frozenset(("event_id", "event", "title", "path", "host", "referrer_host", "properties")) | {
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_term",
-    "utm_content",
-}
+_FIELDS: Final = frozenset(("event_id", "event", "title", "path", "host", "referrer_host", "properties", *UTM))
 _LITERAL: Final = re.compile(r"[\w -]+")
 _NO_LETTERS: Final = re.compile(r"\\.|\[[^\]]*\]|\(\?P[<=>][^>)]*[>)]?")
 _CAPITAL: Final = re.compile(r"[A-Z]")

@@ -30,6 +30,7 @@ from consentryd.rights.terms import terms_of
 from consentryd.storage import person as people
 from consentryd.storage.choice import Choice, read_choices
 from consentryd.storage.ledger import Entry, Ledger, iso
+from consentryd.storage.location import CONTROL
 from consentryd.storage.member import spells_of
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
@@ -211,7 +212,7 @@ class Collector:
         found = spells_of(book.connection, person.subjects)
         if not found:
             return []
-        with closing(SavedStore(self.office.root.parent / "control.db", self.clock)) as saved:
+        with closing(SavedStore(self.office.root.parent / CONTROL, self.clock)) as saved:
             names = saved.names("cohort")
         return [
             {

@@ -22,6 +22,7 @@ from consentryd.privacy.inspector import Inspector
 from consentryd.rights.stored import BATCH_ROWS, Place, Progress, stored_events
 from consentryd.storage import rejected
 from consentryd.storage.database import open_database
+from consentryd.storage.location import DATABASE
 
 MOST_HITS: Final = 1_000
 LONGEST_LINE: Final = 65_536
@@ -105,7 +106,7 @@ class _Audit:
     def look_at_region(self, region: str, root: Path) -> None:
         for place, batch in stored_events(root, _COLUMNS, self._progress):
             self._rows(place, region, batch)
-        with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+        with closing(open_database(root / DATABASE, "region", readonly=True)) as connection:
             total = rejected.count(connection)
             for done, letter in enumerate((letter for page in rejected.pages(connection) for letter in page), start=1):
                 self._look(Place.LETTERS, region, letter.site, "", orjson.loads(letter.event))

@@ -225,10 +225,14 @@ class ConsentDesk:
         return self._policy.purposes.by_name[purpose].on_withdrawal == "keep"
 
 
+def _speaking(digests: Mapping[IdentityKind, bytes]) -> bytes:
+    """The identity that a choice is made as: a user id, if there is one, speaks for the device."""
+    return digests.get(IdentityKind.USER_ID) or digests[IdentityKind.ANONYMOUS_ID]
+
+
 def _left_to(transaction: Transaction, statement: Statement, digests: Mapping[IdentityKind, bytes]) -> dict[str, ChoiceState]:
     """What somebody may choose whom nothing more is stored of: refusals, as long as their erasure waits, for it may be taken back."""
-    speaking = digests.get(IdentityKind.USER_ID) or digests[IdentityKind.ANONYMOUS_ID]
-    if transaction.index.subject_of(speaking) is None:
+    if transaction.index.subject_of(_speaking(digests)) is None:
         return {}
     return {purpose: state for purpose, state in statement.choices.items() if state is not ChoiceState.GRANTED}
 
@@ -238,7 +242,7 @@ def _is_kept_out(transaction: Transaction, digests: Mapping[IdentityKind, bytes]
     is let in on the device of an erased person may refuse there.
     """
     is_suppressed, now = transaction.choices.is_suppressed, transaction.now
-    speaking = digests.get(IdentityKind.USER_ID) or digests[IdentityKind.ANONYMOUS_ID]
+    speaking = _speaking(digests)
     if not is_suppressed(speaking, now):
         return False
     subject = None if IdentityKind.USER_ID in digests else transaction.index.subject_of(speaking)

@@ -18,6 +18,7 @@ from consentryd.rights.stored import Progress, stored_events
 from consentryd.storage.census import census
 from consentryd.storage.database import open_database
 from consentryd.storage.ledger import iso
+from consentryd.storage.location import DATABASE
 from consentryd.storage.master import DEFAULT_FILE
 
 _TOP: Final = 30
@@ -50,7 +51,7 @@ def make_record(
     for name, root in regions.items():
         for _, batch in stored_events(root, NAMES, progress):
             inventory.add(name, batch)
-        with closing(open_database(root / "region.db", "region", readonly=True)) as connection:
+        with closing(open_database(root / DATABASE, "region", readonly=True)) as connection:
             people[name] = census(connection)
     return {
         "made_at": iso(now),

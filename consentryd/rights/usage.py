@@ -20,6 +20,7 @@ from consentryd.model.identity import MAX_SUBJECT
 from consentryd.storage import person as people
 from consentryd.storage.database import open_database, transaction
 from consentryd.storage.ledger import EntryKind, Ledger
+from consentryd.storage.location import DATABASE
 
 #: Up to so many people an entry names each by a commitment; of more it holds one digest over all of theirs.
 NAMED: Final = 100
@@ -39,7 +40,7 @@ class UsageRecord:
         """Record a use of these subjects' data in the regions that know them, durably. A subject stands for all identities they have."""
         each = sorted(subject for subject in set(subjects) if subject <= MAX_SUBJECT)
         for root in self.regions.values():
-            with closing(open_database(root / "region.db", "region")) as connection:
+            with closing(open_database(root / DATABASE, "region")) as connection:
                 self._note(connection, each, {"who": who, "why": why, "sites": [site]})
 
     def page(self, sites: Sequence[str], limit: int, before: str | None = None) -> dict[str, Any]:
@@ -66,7 +67,7 @@ class UsageRecord:
                     people.note_use(connection, digests, entry.number, nonces[subject])
 
     def _of(self, name: str, sites: Sequence[str], before: int | None) -> Iterator[dict[str, Any]]:
-        path = self.regions[name] / "region.db"
+        path = self.regions[name] / DATABASE
         if not path.exists():
             return
         with closing(open_database(path, "region", readonly=True)) as connection:

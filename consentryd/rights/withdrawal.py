@@ -19,7 +19,8 @@ from consentryd.storage.erasure import empty_wal
 from consentryd.storage.hold import held_subjects
 from consentryd.storage.lake import Lake
 from consentryd.storage.ledger import EntryKind, Ledger
-from consentryd.storage.region import DATABASE, RegionStore
+from consentryd.storage.location import DATABASE
+from consentryd.storage.region import RegionStore
 from consentryd.storage.seal import Sealer
 from consentryd.storage.signing import Signer
 from consentryd.storage.sweep import Swept, Targets, sweep

@@ -23,6 +23,7 @@ from consentryd.storage.durable import make_private, sync_file, sync_folder, wri
 from consentryd.storage.keys import RING, check_ring
 from consentryd.storage.lake import LakeState
 from consentryd.storage.ledger import iso
+from consentryd.storage.location import DATABASE
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.signing import SIGNING, public_keys
 from consentryd.storage.tail import read_log
@@ -137,11 +138,11 @@ def _copy_region(root: Path, target: Path) -> None:
         with lake.writing(WAIT_S):
             leases.enter_context(lake.reading())
             lake.heal()  # what is listed now stays; drafts a crash left would be gone at the next seal, before they are copied
-            copy_database(root / "region.db", target / "region.db", "region")
+            copy_database(root / DATABASE, target / DATABASE, "region")
             state = lake.state()
             files = [lake.folder / file.path for file in state.files]
             log = [path for path in (lake.folder / "_delta_log").glob("*") if path.is_file()]
-        _check_log(target / "region.db", root / "region.db", state)
+        _check_log(target / DATABASE, root / DATABASE, state)
         lake.check(state.files, deep=True)
         for path in [*files, *log, *_keys(root)]:
             copied = target / path.relative_to(root)

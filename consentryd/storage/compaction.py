@@ -19,6 +19,7 @@ from consentryd.storage.coded import UNCODED
 from consentryd.storage.database import open_database
 from consentryd.storage.lake import ROW_GROUP_ROWS, Lake, LakeFile
 from consentryd.storage.lease import Busy
+from consentryd.storage.location import DATABASE
 from consentryd.storage.order import Source, merge
 from consentryd.storage.parquet import CODED
 from consentryd.storage.rollup_keep import roll_up
@@ -143,7 +144,7 @@ def _staying(lake: Lake, file: LakeFile, rows: int, aliases: Aliases, moved: Spi
 
 
 def _aliases(region: Path) -> Aliases:
-    connection = open_database(region / "region.db", "region")
+    connection = open_database(region / DATABASE, "region")
     try:
         return load_aliases(connection)
     finally:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import ConfigError
 from consentryd.storage.durable import place_private, replace_private
+from consentryd.storage.location import DATABASE
 from consentryd.storage.master import MasterKey
 
 RING: Final = "ring.json"
@@ -92,7 +93,7 @@ def retire_masters(root: Path, keep: MasterKey) -> None:
 
 
 def _check_may_create(root: Path, region: str, master: MasterKey) -> None:
-    if (root / region / "region.db").exists() or (root / region / "lake").exists():
+    if (root / region / DATABASE).exists() or (root / region / "lake").exists():
         raise ConfigError(
             f"Region {region} holds data but its keys ({_ring_path(root, region)}) are gone. Restore them from a backup."
         )

@@ -21,7 +21,6 @@ from consentryd.storage.master import MasterKey
 from consentryd.storage.signing import SIGNING, read
 from consentryd.storage.withdrawal import note_refusal
 
-CONTROL: Final = "control.db"
 LATER: Final = "later.db"
 SINCE: Final = "Name a folder with a later copy of it by --since."
 

@@ -1,9 +1,14 @@
-"""Where a database is, as SQLite is told: a folder may have any name, and `?`, `#` and `%` mean something in a URI."""
+"""Where databases are, and as SQLite is told it: a folder may have any name, and `?`, `#` and `%` mean something in a URI."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+#: In the data directory: API keys, what analysts saved, which regions there are.
+CONTROL: Final = "control.db"
+#: In the folder of each region.
+DATABASE: Final = "region.db"
 
 
 def uri_of(path: Path, mode: Literal["ro", "rwc"]) -> str:

@@ -22,6 +22,7 @@ from consentryd.storage.database import open_database
 from consentryd.storage.duck import duck
 from consentryd.storage.extent import Extent
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
+from consentryd.storage.location import DATABASE
 from consentryd.storage.pool import Pool
 from consentryd.storage.promoted import events_sql
 from consentryd.storage.rollup import Rollup
@@ -49,7 +50,7 @@ class Reader:
     def __init__(
         self, region: Path, lake: Lake, *, tail_events: int = TAIL_EVENTS, memory: str = "256MB", threads: int = 2
     ) -> None:
-        self._path = region / "region.db"
+        self._path = region / DATABASE
         self._lake = lake
         self._tail = Tail(self._path, tail_events)
         self._lock = threading.Lock()
@@ -407,6 +408,6 @@ def verify(region: Path, lake: Lake, *, deep: bool = False) -> None:
         with reader.snapshot() as snapshot:
             lake.check(snapshot.state.files, deep=deep)
     except sqlite3.DatabaseError as error:
-        raise CorruptStore(explain(error, [region / "region.db"])) from error
+        raise CorruptStore(explain(error, [region / DATABASE])) from error
     finally:
         reader.close()

@@ -18,6 +18,7 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.index import NewSubject
 from consentryd.storage.keys import RegionKeys
 from consentryd.storage.lake import EMPTY, LakeState
+from consentryd.storage.location import DATABASE
 from consentryd.storage.log import SqliteLog
 from consentryd.storage.rejected import Letter
 from consentryd.storage.seal import check_newer
@@ -28,7 +29,6 @@ from consentryd.storage.subject_key import SqliteSubjectKeys
 
 T = TypeVar("T")
 
-DATABASE: Final = "region.db"
 _DEPTH: Final = "SELECT coalesce(sum(events), 0), coalesce(min(committed_at), 0) FROM log"
 
 

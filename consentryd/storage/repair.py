@@ -23,6 +23,7 @@ from consentryd.storage.delta import DeltaLake
 from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.ledger import EntryKind, Ledger, iso
+from consentryd.storage.location import DATABASE
 from consentryd.storage.seal import finish, last_row
 from consentryd.storage.subject import SUBJECTS
 from consentryd.storage.tenancy import vacated
@@ -50,7 +51,7 @@ def assess(root: Path, region: str) -> Loss:
     """What is lost, without changing anything. Raises `ConfigError` where nothing is, `CorruptStore` for what only a backup mends."""
     folder = root / region
     lake = DeltaLake(folder)
-    with closing(open_database(folder / "region.db", "region", readonly=True)) as connection:
+    with closing(open_database(folder / DATABASE, "region", readonly=True)) as connection:
         return _assess(connection, folder, lake)[0]
 
 
@@ -65,7 +66,7 @@ def repair(root: Path, region: str, clock: Clock) -> tuple[Loss, Path]:
         with lake.writing(WAIT_S):
             assess(root, region)
             evidence = _keep_evidence(root, region)
-            with closing(open_database(folder / "region.db", "region")) as connection:
+            with closing(open_database(folder / DATABASE, "region")) as connection:
                 lake.heal()
                 loss, orphans = _assess(connection, folder, lake)
                 if orphans:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.storage.database import open_database
 from consentryd.storage.delivery import Deliveries
+from consentryd.storage.location import DATABASE
 from consentryd.storage.person import Person, find_person
 
 _NONCE_BYTES: Final = 12
@@ -57,7 +58,7 @@ class Casebook:
     """
 
     def __init__(self, region: Path, key: bytes) -> None:
-        self.connection = open_database(region / "region.db", "region")
+        self.connection = open_database(region / DATABASE, "region")
         self._cipher = AESGCM(key)
         self._region = region.name
         self.deliveries = Deliveries(self.connection, self.seal, self.unseal)

@@ -22,7 +22,6 @@ from consentryd.storage.durable import sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.later import (
-    CONTROL,
     LATER,
     SINCE,
     TELLING,
@@ -33,6 +32,7 @@ from consentryd.storage.later import (
     hide_refused,
 )
 from consentryd.storage.ledger import EntryKind, Ledger
+from consentryd.storage.location import CONTROL, DATABASE
 from consentryd.storage.master import DEFAULT_FILE, MasterKey
 from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
@@ -82,7 +82,7 @@ def restore(
     manifest = check_backup(backup)
     known = root if later is None else later
     for region in manifest["regions"]:
-        if not (known / region / "region.db").exists():
+        if not (known / region / DATABASE).exists():
             raise ConfigError(
                 f"Nothing tells who was erased in region {region} since the backup: {known / region / 'region.db'} is missing. {SINCE}"
             )
@@ -133,7 +133,7 @@ def _stage(
     for region in regions:
         folder = staging / region
         scratch = folder / LATER
-        copy_later(known / region / "region.db", scratch, "region", TELLING)
+        copy_later(known / region / DATABASE, scratch, "region", TELLING)
         carry_keys(known / region / "keys", folder / "keys", master)
         done.append(_restore_region(staging, region, scratch, master, clock, keeps))
         scratch.unlink()
@@ -147,7 +147,7 @@ def _restore_region(
     staging: Path, region: str, later: Path, master: MasterKey, clock: Clock, keeps: Callable[[str], bool]
 ) -> Restored:
     folder, keys = staging / region, open_region_keys(staging, region, master)
-    with closing(open_database(folder / "region.db", "region")) as connection:
+    with closing(open_database(folder / DATABASE, "region")) as connection:
         size = Ledger(connection).size
         there = present(connection)  # before who came again after an erasure, and chose, takes the place of who they were
         merged = carry(connection, later, region)

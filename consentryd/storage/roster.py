@@ -8,29 +8,26 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 from consentryd.storage.database import open_database
-
-_CONTROL: Final = "control.db"
-_DATABASE: Final = "region.db"
+from consentryd.storage.location import CONTROL, DATABASE
 
 
 def note_regions(root: Path, names: Iterable[str], now: int) -> None:
     """They have a database in this data directory from now on."""
-    if (root / _CONTROL).exists():
-        with closing(open_database(root / _CONTROL, "control")) as connection:
+    if (root / CONTROL).exists():
+        with closing(open_database(root / CONTROL, "control")) as connection:
             connection.executemany("INSERT OR IGNORE INTO region (name, since) VALUES (?, ?)", [(name, now) for name in names])
 
 
 def gone_regions(root: Path, names: Iterable[str]) -> dict[str, int]:
     """Those of the regions that had a database here and have none now, and since when they had (UTC microseconds)."""
-    missing = [name for name in names if not (root / name / _DATABASE).exists()]
-    if not missing or not (root / _CONTROL).exists():
+    missing = [name for name in names if not (root / name / DATABASE).exists()]
+    if not missing or not (root / CONTROL).exists():
         return {}
-    with closing(open_database(root / _CONTROL, "control", readonly=True)) as connection:
+    with closing(open_database(root / CONTROL, "control", readonly=True)) as connection:
         try:
             had = dict(connection.execute("SELECT name, since FROM region").fetchall())
         except sqlite3.OperationalError:  # written before regions were noted, and not opened for writing since
@@ -48,12 +45,12 @@ def absence(root: Path, name: str, since: int) -> str:
     """What to say of a region that is gone."""
     day = datetime.fromtimestamp(since / SECOND, UTC).date()
     return (
-        f"{root / name / _DATABASE} is gone; region {name} has held data since {day} or longer. Is its disk mounted? Else restore it from a "
+        f"{root / name / DATABASE} is gone; region {name} has held data since {day} or longer. Is its disk mounted? Else restore it from a "
         f"backup. If there is none, `consentry repair {name}` says what is lost, and with --yes lets the region begin anew."
     )
 
 
 def forget_region(root: Path, name: str) -> None:
     """It may begin anew."""
-    with closing(open_database(root / _CONTROL, "control")) as connection:
+    with closing(open_database(root / CONTROL, "control")) as connection:
         connection.execute("DELETE FROM region WHERE name = ?", (name,))

@@ -23,6 +23,7 @@ from consentryd.storage.damage import CURE
 from consentryd.storage.database import joined, open_database, transaction
 from consentryd.storage.lake import Lake, LakeFile, LakeState
 from consentryd.storage.lease import Busy
+from consentryd.storage.location import DATABASE
 from consentryd.storage.parquet import regroup
 from consentryd.storage.rollup_keep import roll_up
 from consentryd.storage.seen import add_run, merge_small_runs, seen_upto
@@ -66,7 +67,7 @@ class Sealer:
     """
 
     def __init__(self, region: Path, lake: Lake, *, slice_events: int = SLICE_EVENTS, zone: ZoneInfo | None = None) -> None:
-        self._path = region / "region.db"
+        self._path = region / DATABASE
         self._lake = lake
         self._slice_events = slice_events
         self._zone = zone

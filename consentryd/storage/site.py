@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from consentryd.storage.database import open_database
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, LakeFile
+from consentryd.storage.location import DATABASE
 from consentryd.storage.reader import Reader
-from consentryd.storage.region import DATABASE
 
 _NOTED: Final = (
     "SELECT site FROM consent_statistic UNION SELECT site FROM rejected UNION SELECT site FROM legal_hold "

@@ -17,7 +17,7 @@ from consentryd.model.error import Unavailable
 from consentryd.model.identity import Identity, IdentityKind
 from consentryd.rights.consent import ConsentDesk, Statement
 from consentryd.storage.choice import ChoiceState
-from consentryd.storage.region import DATABASE
+from consentryd.storage.location import DATABASE
 from tests.rights.estate import Estate, opened
 
 

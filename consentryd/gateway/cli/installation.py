@@ -15,10 +15,10 @@ from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
+from consentryd.storage.location import CONTROL, DATABASE
 from consentryd.storage.roster import require_regions
 
 FIRST_SITE: Final = "default"
-CONTROL: Final = "control.db"
 
 #: What each of the four first keys is for, in the words of the screen and of `keys create`.
 PURPOSE: Final[dict[KeyKind, str]] = {
@@ -77,7 +77,7 @@ class RegionFolder(NamedTuple):
 
     @property
     def database(self) -> Path:
-        return self.root / "region.db"
+        return self.root / DATABASE
 
 
 def regions(settings: Settings) -> list[RegionFolder]:

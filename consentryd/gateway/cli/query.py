@@ -25,6 +25,7 @@ from consentryd.gateway.cli.person import OPERATOR
 from consentryd.gateway.document import parse
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import BadRequest, ConfigError
+from consentryd.storage.location import CONTROL
 from consentryd.storage.saved import SavedStore
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def open_engine(settings: Settings, stack: ExitStack) -> Engine:
         folder.name: stack.enter_context(closing(Reader(folder.root, DeltaLake(folder.root), memory=memory, threads=threads)))
         for folder in folders
     }
-    saved = stack.enter_context(closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())))
+    saved = stack.enter_context(closing(SavedStore(settings.storage.data_dir / CONTROL, SystemClock())))
     book = AudienceBook(saved, {folder.name: folder.root for folder in folders})
     return Engine(readers, settings.analytics, book, partial(analysed_days, settings))
 
@@ -249,7 +250,7 @@ def _read(question: str, settings: Settings, site: str) -> Any:
     path = Path(question)
     if path.exists() and not path.is_dir():  # a pipe will do: `consentry query <(...)`
         return _parsed(path.read_bytes(), question)
-    with closing(SavedStore(settings.storage.data_dir / installation.CONTROL, SystemClock())) as store:
+    with closing(SavedStore(settings.storage.data_dir / CONTROL, SystemClock())) as store:
         for saved in [*store.all(site, "query"), *store.all(site, "funnel")]:
             if question in {saved.name, saved.id}:
                 return orjson.loads(saved.body)["definition"]

@@ -18,6 +18,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
 from consentryd.gateway.cli.welcome import ELSEWHERE, created, first_start, invocation, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
+from consentryd.storage.location import CONTROL
 
 
 def serve(
@@ -59,7 +60,7 @@ def serve(
 def _check_first_start(config: Path, environ: Mapping[str, str]) -> None:
     """What would stop the start is said before keys are made, which are shown only once. Raises `ConfigError`."""
     settings = installation.load(config if config.exists() else None, environ)
-    if not (settings.storage.data_dir / installation.CONTROL).exists():
+    if not (settings.storage.data_dir / CONTROL).exists():
         check_contents(settings)
 
 
@@ -85,7 +86,7 @@ def _welcome(settings: Settings, url: str, secrets: Mapping[KeyKind, str] | None
         lines = first_start(url.rstrip("/"), secrets, settings.consent, invocation(), config)
     else:
         with installation.control(settings) as store:
-            control = settings.storage.data_dir / installation.CONTROL
+            control = settings.storage.data_dir / CONTROL
             lines = next_start(url.rstrip("/"), store.keys(), control, invocation(), config)
     if settings.server.public_url is None and is_everywhere(settings.server.host):
         lines.insert(1, ELSEWHERE)

@@ -13,11 +13,10 @@ from consentryd.config.settings import Site
 from consentryd.consent.policy import Policy
 from consentryd.consent.signals.reading import NO_SIGNALS, Signals
 from consentryd.gateway.stages.passage import Passage
-from consentryd.gateway.stages.person import Digests, Person
+from consentryd.gateway.stages.person import ANONYMOUS_ID, Digests, digests_of
 from consentryd.gateway.stages.staged import ConsentedEvent, PlacedEvent
 from consentryd.model.clock import DAY
 from consentryd.model.decision import Decision, Lane
-from consentryd.model.identity import IdentityKind
 from consentryd.model.outcome import Reason
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.choice import NO_STANDING, Standing
@@ -48,8 +47,6 @@ class Standings(Protocol):
 
 #: Looked up once: through their classes, members of an enum cost a search each time.
 ANONYMOUS: Final = Lane.ANONYMOUS
-USER_ID: Final = IdentityKind.USER_ID
-ANONYMOUS_ID: Final = IdentityKind.ANONYMOUS_ID
 
 #: Refusals for want of a grant, which a stored grant overcomes; of anonymous decisions those whose ref ends in the rule `default`.
 WANTING: Final = frozenset({Reason.NO_CONSENT, Reason.NOT_ALLOWED_ANONYMOUSLY})
@@ -76,7 +73,8 @@ class Consent:
     def check_consents(self, events: Sequence[PlacedEvent], passage: Passage) -> list[ConsentedEvent | Reason]:
         site = passage.intake.key.site
         digests = [
-            placed.event.person.digests.get(placed.region) or self._digests(placed.event.person, placed.region, site)
+            placed.event.person.digests.get(placed.region)
+            or digests_of(placed.event.person, placed.region, site, self._pseudonyms)
             for placed in events
         ]
         standings = self._look(events, digests, passage)
@@ -165,7 +163,7 @@ class Consent:
                 standings.look()
                 passage.looked[region] = standings.any
             if region != placed.region and passage.looked[region]:
-                refused |= standings.of(*(person.digests.get(region) or self._digests(person, region, site))).refused
+                refused |= standings.of(*digests_of(person, region, site, self._pseudonyms)).refused
         return standing if refused == standing.refused else standing._replace(refused=refused)
 
     def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
@@ -183,14 +181,6 @@ class Consent:
         if sensitive or site.anonymous_lane == "off" or placed.event.event not in site.anonymous_events:
             return Reason.MISSING_IDENTITY
         return ConsentedEvent(placed.event, placed.region, decision._replace(lane=Lane.ANONYMOUS, visitor=False))
-
-    def _digests(self, person: Person, region: str, site: str) -> Digests:
-        identity, user, anonymous = self._pseudonyms[region].identity, person.user_id, person.anonymous_id
-        digests = person.digests[region] = (
-            identity(site, USER_ID, user) if user else None,
-            identity(site, ANONYMOUS_ID, anonymous) if anonymous else None,
-        )
-        return digests
 
 
 def _is_wanting(decision: Decision | Reason) -> bool:

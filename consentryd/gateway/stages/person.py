@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from consentryd.gateway.stages import shape
+from consentryd.model.identity import IdentityKind
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 from consentryd.privacy.identifier import Identifiers
+from consentryd.privacy.pseudonym import Pseudonymiser
 
 #: Pairs of ids remembered, in memory only, and for minutes (`gateway.short_memory`).
 REMEMBERED: Final = 4096
+
+#: Looked up once: through their classes, members of an enum cost a search each time.
+USER_ID: Final = IdentityKind.USER_ID
+ANONYMOUS_ID: Final = IdentityKind.ANONYMOUS_ID
 
 Digests = tuple[bytes | None, bytes | None]
 _NOWHERE: Final[Mapping[str, frozenset[str]]] = {}
@@ -32,6 +38,18 @@ class Person:
         self.sought = frozenset[str]()
         self.digests: dict[str, Digests] = {}
         self.identifiers = Identifiers((user_id, anonymous_id))
+
+
+def digests_of(person: Person, region: str, site: str, pseudonyms: Mapping[str, Pseudonymiser]) -> Digests:
+    """What stands for the person's ids in the region's index; found once."""
+    found = person.digests.get(region)
+    if found is None:
+        identity, user, anonymous = pseudonyms[region].identity, person.user_id, person.anonymous_id
+        found = person.digests[region] = (
+            identity(site, USER_ID, user) if user else None,
+            identity(site, ANONYMOUS_ID, anonymous) if anonymous else None,
+        )
+    return found
 
 
 class Persons:

@@ -21,12 +21,12 @@ from consentryd.gateway.stages.passage import Passage
 from consentryd.gateway.stages.view import NO_VIEW, View, Views
 from consentryd.model.client import Client
 from consentryd.model.error import BadRequest
+from consentryd.model.event import UTM
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
 
 REMEMBERED: Final = 2048
 REMEMBERED_PAGES: Final = 4096
-UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 #: The page, and the campaign by the names of its columns.
 Setting = tuple[View, dict[str, str]]

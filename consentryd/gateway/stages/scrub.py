@@ -13,14 +13,14 @@ import orjson
 
 from consentryd.gateway.document import look_into
 from consentryd.gateway.stages.passage import Passage
-from consentryd.gateway.stages.scene import UTM, Setting, setting_of
+from consentryd.gateway.stages.scene import Setting, setting_of
 from consentryd.gateway.stages.staged import ConsentedEvent, ValidEvent
 from consentryd.gateway.stages.view import View, Views
 from consentryd.gateway.visitors import Visitors
 from consentryd.model.chance import Chance
 from consentryd.model.clock import HOUR
 from consentryd.model.decision import Lane
-from consentryd.model.event import SCHEMA_VERSION, CleanEvent
+from consentryd.model.event import SCHEMA_VERSION, UTM, CleanEvent
 from consentryd.model.key import KeyKind
 from consentryd.model.money import NO_MONEY, money_of
 from consentryd.privacy.identifier import Identifiers
