@@ -71,7 +71,7 @@ from consentryd.storage.region import RegionStore
 from consentryd.storage.rejected import Letter, latest
 from consentryd.storage.roster import note_regions, require_regions
 from consentryd.storage.schema import keep_pandas_out, use_system_memory
-from consentryd.storage.tenancy import serving
+from consentryd.storage.tenancy import moving_in, serving
 
 #: How long an erasure waits for queries before it lets other work go first and comes back.
 RIGHTS_WAIT_S: Final = 5.0
@@ -156,10 +156,16 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     keep_pandas_out()
     root = settings.storage.data_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    require_regions(root, regions or settings.regions)
+    with moving_in(root):
+        return _open_stores(settings, regions or list(settings.regions), clock)
+
+
+def _open_stores(settings: Settings, regions: Sequence[str], clock: Clock) -> dict[str, RegionStore]:
+    root = settings.storage.data_dir
+    require_regions(root, regions)
     master = load_master(settings.keys.master, root, os.environ)
     stores: dict[str, RegionStore] = {}
-    for name in regions or settings.regions:
+    for name in regions:
         keys = open_region_keys(root, name, master)
         store = RegionStore(root / name, keys, settings.storage, clock, Newcomers().draw)
         try:

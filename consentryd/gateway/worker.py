@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final, Protocol
 
 import uvloop
@@ -58,7 +59,8 @@ def run_worker(
     async def serve() -> None:
         logger = open_logger(settings.server)
         adopt_libraries(logger)
-        stop = _stop_event(parent)
+        leave = partial(_leave_in, settings.server.shutdown_timeout_s + _CLOSING_S, worker, logger)
+        stop = _stop_event(parent, leave)
         async with open_services(settings, regions, worker, logger) as services:
             app = create_app(services, logger)
             async with listen(app, listening, settings.server, logger), _background(publish(services.metrics.registry, worker)):
@@ -67,7 +69,6 @@ def run_worker(
                 ready()
                 await stop.wait()
                 logger.info("stopping", worker=worker.number)
-                _leave_in(settings.server.shutdown_timeout_s + _CLOSING_S, worker, logger)
 
     try:
         uvloop.run(serve())
@@ -101,16 +102,23 @@ def settle() -> None:
     sys.setswitchinterval(0.003)
 
 
-def _stop_event(parent: int | None) -> asyncio.Event:
+def _stop_event(parent: int | None, leave: Callable[[], None]) -> asyncio.Event:
+    """Set once the process is told to end; `leave` is called with it, for it may come while the services still open."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if not stop.is_set():
+            stop.set()
+            leave()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     if parent is not None:
 
         def orphaned() -> None:
             loop.remove_reader(parent)
-            stop.set()
+            end()
 
         loop.add_reader(parent, orphaned)
     return stop

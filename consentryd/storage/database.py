@@ -38,7 +38,9 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         if not readonly:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _retried(
+                connection, "PRAGMA journal_mode = WAL"
+            )  # SQLite does not wait where several turn a new database to WAL at once
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -63,10 +65,15 @@ def begin(connection: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_MS / 1000
     """Take the write lock, on a connection whose `busy_timeout` is 0: SQLite's own waiting sleeps up to 0.1 s between two tries, and beside
     a worker that commits without a pause it may go without the lock for seconds. Raises `sqlite3.OperationalError` after `wait_s`.
     """
+    _retried(connection, "BEGIN IMMEDIATE", wait_s)
+
+
+def _retried(connection: sqlite3.Connection, statement: str, wait_s: float = BUSY_TIMEOUT_MS / 1000) -> None:
+    """Execute a statement, again while another holds what it needs."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise

@@ -1,4 +1,5 @@
-"""Who lives in a data directory: many processes may serve it, and nobody may while another directory takes its place."""
+"""Who lives in a data directory: many processes may serve it, one after the other moves in, and nobody may while another directory takes
+its place."""
 
 from __future__ import annotations
 
@@ -31,6 +32,18 @@ def vacated(root: Path) -> Iterator[None]:
         root, fcntl.LOCK_EX, f"A gateway serves {root}, or events are imported. Stop that first: what it takes now would be lost."
     ):
         yield
+
+
+@contextmanager
+def moving_in(root: Path) -> Iterator[None]:
+    """Nobody else makes or reads what a data directory begins with, its master key, its regions' keys and their databases, meanwhile: a
+    process that saw them half made would take them for lost. Waits for others; they take a second, or as long as a database is locked."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 @contextmanager

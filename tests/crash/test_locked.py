@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.gateway import Gateway
+from consentryd.storage.tenancy import LOCK, moving_in
 from tests.crash.test_store_trouble import batch, locked, post
 
 ASKING = 12
@@ -57,6 +58,24 @@ def test_a_signal_ends_a_gateway_whose_other_work_waits(tmp_path: Path, workers:
             assert asking.result() == 0
         gateway.start()
         assert post(gateway, batch())[0] == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_ends_a_gateway_that_waits_to_open_its_store(tmp_path: Path, workers: int) -> None:
+    gateway = Gateway(tmp_path / "gateway", workers=workers, environ={"CONSENTRY_SERVER_SHUTDOWN_TIMEOUT_S": str(IN_FLIGHT_S)})
+    with moving_in(gateway.data), ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(gateway.start)
+        while not (gateway.data / LOCK).exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert gateway.stop() == 0
+        assert time.monotonic() - started < IN_FLIGHT_S + 2
+        assert isinstance(starting.exception(), RuntimeError)
+        assert not list(gateway.data.glob("*/region.db"))
+    gateway.start()
+    assert post(gateway, batch())[0] == 200
+    assert gateway.stop() == 0
 
 
 def test_people_who_ask_while_a_region_is_locked_keep_nobody_from_the_numbers(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Several processes that open one data directory, above all the first time, when keys and databases are made."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.compose import open_stores
+from consentryd.model.clock import SystemClock
+from consentryd.storage.control import ControlStore
+from consentryd.storage.database import open_database
+from consentryd.storage.keys import RegionKeys
+from consentryd.storage.location import CONTROL
+from consentryd.storage.tenancy import moving_in
+
+AT_ONCE = 4
+TURNS = 40
+
+
+def at_once(work):
+    """What each of several got, who did the same at the same moment."""
+    barrier = Barrier(AT_ONCE)
+
+    def each(_number: int):
+        barrier.wait()
+        return work()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(each, range(AT_ONCE)))
+
+
+def begun(root: Path) -> dict[str, RegionKeys]:
+    """The keys of a data directory's regions, which are opened and closed."""
+    stores = open_stores(Settings(storage=Storage(data_dir=root)), None, SystemClock())
+    for store in stores.values():
+        store.close()
+    return {name: store.keys for name, store in stores.items()}
+
+
+def test_a_data_directory_that_several_begin_at_once_is_one(tmp_path: Path) -> None:
+    for turn in range(TURNS):
+        root = tmp_path / str(turn)
+        root.mkdir()
+        ControlStore(root / CONTROL, SystemClock()).close()
+        first, *others = at_once(partial(begun, root))
+        assert list(first) == list(Settings().regions)
+        assert others == [first] * (AT_ONCE - 1)
+
+
+def test_one_after_the_other_moves_in(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with moving_in(tmp_path):
+            waiting = pool.submit(begun, tmp_path)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+            assert list(tmp_path.iterdir()) == []
+        assert waiting.result() == begun(tmp_path)
+
+
+def test_a_database_that_several_begin_at_once_opens_for_all(tmp_path: Path) -> None:
+    def journal(path: Path) -> str:
+        with closing(open_database(path, "control")) as connection:
+            return connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+    for turn in range(TURNS):
+        assert at_once(partial(journal, tmp_path / f"{turn}.db")) == ["wal"] * AT_ONCE
