@@ -35,7 +35,7 @@ _TICK_S: Final = 0.2
 _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 30.0
 _STEADY_S: Final = 60.0  # a worker that lived this long starts over with the shortest backoff
-_GRACE_S: Final = 1.0
+_GRACE_S: Final = 1.5
 _CLEAN_EXITS: Final = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not started to serve
 _CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: starting again would not help
 

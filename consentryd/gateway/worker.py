@@ -26,7 +26,7 @@ from consentryd.gateway.listener import listen
 from consentryd.gateway.logs import FLUSH_S, adopt_libraries, open_logger
 from consentryd.gateway.services import Services
 
-#: What closing may take beyond `server.shutdown_timeout_s`; the supervisor kills after twice as long.
+#: What closing may take beyond `server.shutdown_timeout_s`; the supervisor kills after thrice as long.
 _CLOSING_S: Final = 0.5
 
 

@@ -54,7 +54,7 @@ def test_a_signal_ends_a_gateway_whose_other_work_waits(tmp_path: Path, workers:
             time.sleep(0.5)
             started = time.monotonic()
             assert gateway.stop() == 0
-            assert time.monotonic() - started < IN_FLIGHT_S + 2
+            assert time.monotonic() - started < IN_FLIGHT_S + 10
             assert asking.result() == 0
         gateway.start()
         assert post(gateway, batch())[0] == 200
@@ -70,7 +70,7 @@ def test_a_signal_ends_a_gateway_that_waits_to_open_its_store(tmp_path: Path, wo
         time.sleep(0.5)
         started = time.monotonic()
         assert gateway.stop() == 0
-        assert time.monotonic() - started < IN_FLIGHT_S + 2
+        assert time.monotonic() - started < IN_FLIGHT_S + 10
         assert isinstance(starting.exception(), RuntimeError)
         assert not list(gateway.data.glob("*/region.db"))
     gateway.start()
@@ -83,5 +83,5 @@ def test_people_who_ask_while_a_region_is_locked_keep_nobody_from_the_numbers(tm
         with locked(gateway):
             asking = [pool.submit(ask_for_erasure, gateway) for _ in range(ASKING)]
             time.sleep(0.5)
-            assert seconds_of(lambda: gateway.status("/metrics")) < 2
+            assert seconds_of(lambda: gateway.status("/metrics")) < 4
         assert {each.result() for each in asking} == {200}
