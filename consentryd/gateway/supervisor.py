@@ -36,6 +36,7 @@ _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 30.0
 _STEADY_S: Final = 60.0  # a worker that lived this long starts over with the shortest backoff
 _GRACE_S: Final = 1.5
+_PATIENCE_S: Final = 9.5  # who leaves by itself before that is not killed, however short the time for requests is
 _CLEAN_EXITS: Final = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not started to serve
 _CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: starting again would not help
 
@@ -166,7 +167,7 @@ class _Supervisor:
         processes = [seat.process for seat in self._seats if seat.process is not None]
         for process in processes:
             process.terminate()
-        deadline = time.monotonic() + self._shutdown_timeout_s + _GRACE_S
+        deadline = time.monotonic() + max(self._shutdown_timeout_s + _GRACE_S, _PATIENCE_S)
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
             if process.exitcode is None:
