@@ -1,5 +1,7 @@
 """`consentry check-config`: mistakes are told, differences are shown."""
 
+import re
+
 import pytest
 
 
@@ -16,6 +18,25 @@ def test_what_differs_is_shown_with_its_value(run, here, installed, monkeypatch)
     assert "9001" in told.out
     assert "server.host" not in told.out
     assert run("check-config", "--json").json["server"]["port"] == 9001
+
+
+def test_of_a_site_only_what_differs_from_the_sites_defaults_is_shown(run, here):
+    (here / "consentry.toml").write_text(
+        '[site]\nanonymous_lane = "off"\n[sites.shop]\ncountry = "DE"\n[sites.shop.retention]\nconsented_days = 90\n'
+    )
+    told = run("check-config")
+    assert [line.split() for line in told.out.splitlines()[2:]] == [
+        ["site.anonymous_lane", "off"],
+        ["sites.shop.country", "DE"],
+        ["sites.shop.retention.consented_days", "90"],
+    ]
+
+
+def test_values_are_shown_as_a_settings_file_has_them(run, here):
+    (here / "consentry.toml").write_text('[privacy]\ntitles = false\n[consent]\nnotices = ["v1", "v2"]\n')
+    told = run("check-config").out
+    assert re.search(r"privacy.titles +false", told)
+    assert re.search(r'consent.notices +\["v1","v2"\]', told)
 
 
 def test_another_data_directory_is_a_difference(run, here, installed):

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from pydantic import BaseModel
 from rich.table import Table
 
@@ -30,6 +31,8 @@ FOLDERS: Final = frozenset({"rights.scan_dir"})
 def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Check the settings without starting anything, and show those that differ from their defaults.
 
+    Of a site those are shown that differ from `[site]`, from which it starts.
+
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
     one, a wrong value with what is allowed, a file that is named but missing or holds something else, a rule with an unknown detector or a
     key that is no pattern, a key of OpenDSR or of subject tokens that is none, a source of the master key that cannot be one (its command
@@ -42,14 +45,15 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     if as_json:
         show_json(settings.model_dump(mode="json"))
         return
-    defaults = Settings().model_dump(mode="json")
+    holds, defaults = settings.model_dump(mode="json"), Settings().model_dump(mode="json")
     defaults["storage"]["data_dir"] = str(config.parent / defaults["storage"]["data_dir"])
-    changed = dict(differences(settings.model_dump(mode="json"), defaults))
+    defaults["sites"] = dict.fromkeys(holds["sites"], holds["site"])
+    changed = dict(differences(holds, defaults))
     say(f"{config} is valid. {'These settings differ from their defaults:' if changed else 'All settings have their defaults.'}")
     if changed:
         table = Table("setting", "value", box=None)
         for key, value in changed.items():
-            table.add_row(key, str(value))
+            table.add_row(key, value if isinstance(value, str) else orjson.dumps(value).decode())
         show(table)
 
 
