@@ -27,6 +27,7 @@ from consentryd.gateway.exposition import Worker
 from consentryd.gateway.foresight import Foresight
 from consentryd.gateway.forgetting import Forgetter
 from consentryd.gateway.homes import Homes
+from consentryd.gateway.idle import idle
 from consentryd.gateway.keeper import Keeper
 from consentryd.gateway.logs import frames_of
 from consentryd.gateway.metrics import Metrics
@@ -235,6 +236,8 @@ async def _open_services(
             rights=rights,
             querying=house.querying,
         )
+        for line in idle(settings) if worker.number == 0 else ():
+            logger.warning("a setting does nothing", setting=line.partition(" ")[0], reason=line)
         keeper = Keeper(settings, stores, clock, house.metrics, logger)
         warden = Warden(settings, house.policy, stores, house.registrar, worker.keys, clock, logger)
         auditor = Auditor(settings, stores, clock, house.metrics, logger)

@@ -48,6 +48,12 @@ class CountryDatabase:
         """Opens the database and answers its build time (seconds since the epoch). Raises ConfigError if it cannot be read."""
         return int(self._open().metadata().build_epoch)
 
+    def has_subdivisions(self) -> bool:
+        """Whether any of some thousand networks all over the world has one, as many do where the database knows any."""
+        reader = self._open()
+        records = (reader.get(f"{first}.{second}.0.0") for first in map(int, sorted(_PUBLIC)) for second in range(0, 256, 32))
+        return any(isinstance(record, dict) and _subdivision(record) for record in records)
+
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()

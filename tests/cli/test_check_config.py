@@ -47,6 +47,18 @@ def test_another_data_directory_is_a_difference(run, here, installed):
     assert "All settings have their defaults." in run("check-config", "--config", str(here / "consentry.toml")).out
 
 
+def test_a_setting_that_does_nothing_is_said_and_is_no_mistake(run, here, installed):
+    (here / "consentry.toml").write_text('[site]\ntracking_plan_mode = "reject"\n[privacy]\ncity = true\n')
+    for options in ([], ["--json"]):
+        told = run("check-config", *options)
+        assert told.code == 0
+        assert [line.split()[0] for line in told.err.splitlines()] == ["site.tracking_plan_mode", "privacy.city"]
+    told = run("doctor", "--json")
+    assert told.code == 0
+    assert (told.json[0]["check"], told.json[0]["state"]) == ("settings", "warn")
+    assert "site.tracking_plan_mode is reject" in told.json[0]["detail"]
+
+
 def test_every_mistake_is_a_line(run, here):
     (here / "consentry.toml").write_text("[server]\nprot = 1\nport = 'S3CRET'\n")
     told = run("check-config")

@@ -16,8 +16,9 @@ from consentryd.consent.policy import Policy
 from consentryd.consent.profile import require_profile
 from consentryd.consent.purposes import require_known
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import complain, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.idle import idle
 from consentryd.gateway.plan import TrackingPlans
 from consentryd.model.error import ConfigError
 from consentryd.privacy.country import CountryDatabase
@@ -31,6 +32,7 @@ FOLDERS: Final = frozenset({"rights.scan_dir"})
 def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Check the settings without starting anything, and show those that differ from their defaults.
 
+    A setting that does nothing as the others stand, such as `tracking_plan_mode` without a plan, is a line there too, and no mistake.
     Of a site those are shown that differ from `[site]`, from which it starts.
 
     Reads the file and the `CONSENTRY_` variables. Each mistake is a line on standard error: an unknown setting with the nearest known
@@ -42,6 +44,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     """
     settings = installation.load(config)
     check_contents(settings)
+    for line in idle(settings):
+        complain(line)
     if as_json:
         show_json(settings.model_dump(mode="json"))
         return

@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -25,6 +26,7 @@ from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say, show, show_json, spoken
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
+from consentryd.gateway.idle import idle
 from consentryd.model.clock import DAY, MINUTE, SECOND, SystemClock
 from consentryd.model.error import ConfigError, ConsentryError, CorruptStore
 from consentryd.model.key import KeyKind
@@ -65,7 +67,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check an installation: settings, keys, disk, clock, each region's keys, database and lake, whether the settings forgot a region,
-    and whether they name a site that no key is of.
+    and whether they name a site that no key is of or have one that does nothing.
 
     Of the lake's files only the sizes are looked at: with `--deep` what they hold.
 
@@ -78,7 +80,7 @@ def doctor(
     except ConfigError as error:
         findings = [Finding("settings", State.FAIL, str(error))]
     else:
-        findings = [Finding("settings", State.OK, str(config)), *examine(settings, time.time_ns() // 1000, deep=deep)]
+        findings = [_settings(config, settings), *examine(settings, time.time_ns() // 1000, deep=deep)]
     if as_json:
         show_json([finding._asdict() for finding in findings])
     else:
@@ -100,6 +102,12 @@ def examine(settings: Settings, now: int, *, deep: bool) -> Iterator[Finding]:
     yield from _strange_sites(settings)
     for region in installation.strange_regions(settings):
         yield Finding(f"{region.name} settings", State.WARN, f"not a region there, but {region.root} holds data: {FORGOTTEN}")
+
+
+def _settings(config: Path, settings: Settings) -> Finding:
+    if lines := idle(settings):
+        return Finding("settings", State.WARN, " ".join(lines))
+    return Finding("settings", State.OK, str(config))
 
 
 def _guarded(name: str, look: Callable[[], tuple[State, str]]) -> Finding:
