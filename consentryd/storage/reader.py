@@ -294,8 +294,9 @@ class Snapshot:
             raise
 
     def newest(self, count: int, *, site: str | None = None) -> pa.Table:
-        """The last events by `received_at`, newest first."""
-        return self.query(f"SELECT * FROM events ORDER BY received_at DESC, event_id LIMIT {int(count)}", site=site)  # noqa: S608
+        """The last events by `received_at`, newest first; of those that came together the last by their own time."""
+        order = "received_at DESC, time DESC, event_id"
+        return self.query(f"SELECT * FROM events ORDER BY {order} LIMIT {int(count)}", site=site)  # noqa: S608
 
     def batches(self, rows: int = _BATCH_ROWS, **filters: Any) -> Iterator[pa.RecordBatch]:
         """All events of `relation(**filters)`, some thousands at a time, in no order."""

@@ -64,6 +64,12 @@ def test_the_newest_of_all_regions_come_last(run, store):
     assert [row["site"] for row in run("events", "--site", "blog", "--json").json] == ["blog"]
 
 
+def test_of_events_that_came_together_the_last_to_happen_are_the_newest(run, store):
+    store("eu", [event(number, received_at=NOW, time=NOW - number) for number in range(5)])
+    told = run("events", "--last", "2", "--json").json
+    assert [row["event_id"] for row in told] == ["e-0-1", "e-0-0"]
+
+
 def test_json_has_values_and_not_texts_of_values(run, store):
     store("eu", [event(7, received_at=NOW, revenue="12.5000")])
     (row,) = run("events", "--json").json

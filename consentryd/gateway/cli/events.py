@@ -88,7 +88,7 @@ class _Source:
             letters = rejected.latest({region.name: self._letters(region, count) for region in regions}, count)
             return [_letter_row(region, letter) for region, letter in letters]
         rows = [row for region in regions for row in self._stored(region, count)]
-        rows.sort(key=lambda row: row["received_at"])
+        rows.sort(key=lambda row: (row["received_at"], row["time"]))
         return rows[-count:]
 
     def following(self, last: int) -> Iterator[Row]:
