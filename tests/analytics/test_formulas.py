@@ -71,3 +71,13 @@ def test_a_root_of_few_is_no_error_where_groups_are_hidden(shop):
 def test_what_is_no_formula_is_refused(shop):
     with pytest.raises(Unprocessable, match="formula"):
         shop.ask(kind="trends", series=[COUNTED], formulas=[{"expression": "(" * 300}])
+
+
+def test_a_refusal_names_the_field_and_which_formula_it_is(shop):
+    with pytest.raises(Unprocessable) as refused:
+        shop.ask(kind="trends", series=[COUNTED], formulas=[{"expression": "A * 2"}, {"expression": "A / C"}])
+    assert refused.value.detail["field"] == "formulas"
+    assert "number 2 knows the letters A to A only" in refused.value.message
+    with pytest.raises(Unprocessable) as refused:
+        shop.ask(kind="trends", series=[], formulas=[{"expression": "A"}])
+    assert refused.value.detail["field"] == "series"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, PlainSerializer, model_validator
+from pydantic import Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from consentryd.analytics.breakdown import REST, Breakdown, ByCohorts, joined
 from consentryd.analytics.calendar import Interval
@@ -94,10 +94,19 @@ class Trends(Question):
     display: Literal["series", "total", "cumulative"] = "series"
     smoothing: int | None = Field(None, ge=2, le=90, description="Trailing mean of so many buckets, over those there are.")
 
+    @field_validator("formulas")
+    @classmethod
+    def _are_formulas(cls, formulas: list[NamedFormula], info: ValidationInfo) -> list[NamedFormula]:
+        """Not where the series are wrong already, by which the letters go."""
+        for number, formula in enumerate(formulas if "series" in info.data else (), start=1):
+            try:
+                Formula(formula.expression, LETTERS[: len(info.data["series"])])
+            except ValueError as error:
+                raise ValueError(f"the expression of number {number} {error}") from None
+        return formulas
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        for formula in self.formulas:
-            Formula(formula.expression, LETTERS[: len(self.series)])
         distinct = {"total", "unique", "sum", "revenue", "first_time_event", "first_match"}
         if self.display == "cumulative" and any(each.math not in distinct for each in self.series):
             raise ValueError("cumulative takes total, unique, sum, revenue and first-time series only")
