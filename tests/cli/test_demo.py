@@ -47,11 +47,11 @@ def get(url):
         return answer.read().decode(), answer.headers
 
 
-def track(gateway, key, origin):
+def track(gateway, key, origin, **consent):
     body = {
         "event": "product_viewed",
         "anonymousId": "visitor-1",
-        "context": {"consent": {"purposes": {"analytics": True}}},
+        "context": {"consent": {"purposes": {"analytics": True}, **consent}},
         "writeKey": key,
     }
     request = urllib.request.Request(f"{gateway}/v1/track", json.dumps(body).encode(), {"Origin": origin})
@@ -99,3 +99,13 @@ def test_a_directory_that_is_given_stays_and_its_shop_keys_are_revoked(run, here
     keys = [key for key in run("keys", "list", "--config", config, "--json").json if key["name"] == "demo shop"]
     assert len(keys) == 2
     assert all(key["revoked_at"] for key in keys)
+
+
+def test_the_shop_asks_under_the_notice_that_grants_need(run, here):
+    (here / "demo").mkdir()
+    (here / "demo" / "consentry.toml").write_text('[consent]\nnotices = ["2026-01", "2026-06"]\n')
+    with playing(here, "--directory", str(here / "demo")) as (shop, gateway, _):
+        html = get(f"{shop}/cart.html")[0]
+        (notice,) = re.findall(r'data-notice="([^"]*)"', html)
+        (key,) = re.findall(r'data-key="([^"]+)"', html)
+        assert track(gateway, key, shop, notice=notice)["accepted"] == 1

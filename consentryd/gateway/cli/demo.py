@@ -7,17 +7,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say_all
+from consentryd.gateway.cli.grant import grant_for
 from consentryd.gateway.cli.option import DEFAULT_CONFIG
-from consentryd.gateway.cli.welcome import invocation
+from consentryd.gateway.cli.welcome import PAGE_EVENT, invocation
 from consentryd.gateway.demo.site import HOST, Site, open_site, pages
 from consentryd.model.key import KeyKind
+
+SHOP_NOTICE: Final = "shop-1"
 
 
 def demo(
@@ -40,7 +43,7 @@ def demo(
         with _key(settings, site) as secret:
 
             def announce(address: str) -> None:
-                site.serve(pages(address, secret))
+                site.serve(pages(address, secret, _notice(settings)))
                 say_all(_lines(address, site.url, config))
 
             code = run(settings, None, announce)
@@ -66,6 +69,11 @@ def _settings(config: Path, port: int) -> Settings:
     environ.pop("CONSENTRY_SERVER_PUBLIC_URL", None)
     installation.complete(config, environ)
     return installation.load(config, environ)
+
+
+def _notice(settings: Settings) -> str:
+    """The one that grants need here, of several the newest; where none is needed the shop's own."""
+    return grant_for(PAGE_EVENT, settings.consent).notice or SHOP_NOTICE
 
 
 @contextmanager

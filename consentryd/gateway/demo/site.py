@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from threading import Thread
@@ -23,13 +24,16 @@ _TYPES: Final = {
 }
 
 
-def pages(gateway: str, write_key: str) -> dict[str, bytes]:
-    """Every file of the shop by its path, told where the gateway is and with which key to send."""
+def pages(gateway: str, write_key: str, notice: str) -> dict[str, bytes]:
+    """Every file of the shop by its path, told where the gateway is, with which key to send, and which notice its banner shows."""
+    told = {"{{GATEWAY}}": gateway, "{{WRITE_KEY}}": write_key, "{{NOTICE}}": escape(notice)}
     found = {}
     for file in files(__package__).joinpath("shop").iterdir():
         if file.name.rpartition(".")[2] in _TYPES:
             text = file.read_text(encoding="utf-8")
-            found[f"/{file.name}"] = text.replace("{{GATEWAY}}", gateway).replace("{{WRITE_KEY}}", write_key).encode()
+            for mark, value in told.items():
+                text = text.replace(mark, value)
+            found[f"/{file.name}"] = text.encode()
     found["/"] = found["/index.html"]
     return found
 

@@ -70,7 +70,9 @@ export const startSite = async (gateway, key = "wk", pages = {}) => {
     }
     const file = await readFile(join(SHOP, path === "/" ? "index.html" : path)).catch(() => null);
     if (!file || path.includes("..")) return response.writeHead(404).end();
-    const text = extname(path) === ".html" || path === "/" ? file.toString().replaceAll("{{GATEWAY}}", gateway).replaceAll("{{WRITE_KEY}}", key) : file;
+    const told = { "{{GATEWAY}}": gateway, "{{WRITE_KEY}}": key, "{{NOTICE}}": "shop-1" };
+    const isPage = extname(path) === ".html" || path === "/";
+    const text = isPage ? Object.entries(told).reduce((page, [mark, value]) => page.replaceAll(mark, value), file.toString()) : file;
     response.setHeader("Content-Type", TYPES[extname(path)] || "text/html").end(text);
   });
   const port = await listen(server);
