@@ -248,7 +248,10 @@ class Privacy(Section):
     )
     allow: dict[str, dict[str, list[str]]] = Field(
         default={},
-        description="Site, then event name (`*`: all others), then the only properties kept, also `items.price`. Empty: no narrowing.",
+        description=(
+            "Site, then event name (`*`: all others), then the only properties kept, also `items.price`; `group_id` and `$flags` "
+            "are kept only if listed. Empty: no narrowing."
+        ),
     )
     dry_run: bool = Field(False, description="Count what scrubbing would change, and change nothing. Personal data is stored.")
     audit_interval_hours: float = Field(
