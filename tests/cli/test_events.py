@@ -213,6 +213,15 @@ def test_a_look_says_what_it_looked_at(run, here, store):
     assert findings["eu lake"]["state"] == "fail"
 
 
+def test_one_event_is_one_and_no_ledger_is_none(run, here, store):
+    assert run("ledger", "verify").out == "Nothing is stored yet.\n"
+    assert run("ledger", "verify", "--json").json == []
+    store("eu", rows(1))
+    assert run("ledger", "verify").out == "eu: 0 entries, 0 checkpoints, nothing was changed\n"
+    details = {row["check"]: row["detail"] for row in run("doctor", "--json").json}
+    assert details["eu database"] == "1 event in the log"
+
+
 def test_a_healthy_installation_has_nothing_broken(run, store):
     store("eu", rows(3))
     run("seal")
@@ -358,7 +367,7 @@ def test_a_rollup_that_differs_from_its_file_is_found_by_a_deep_look(run, here, 
     assert {row["state"] for row in run("doctor", "--json").json} == {"ok"}
     told = run("doctor", "--deep", "--json")
     assert told.code == 1
-    assert f"1 rollups differ from their files, one beside {file.path}" in told.out
+    assert f"Not as their files are: 1 rollup, one beside {file.path}." in told.out
 
 
 @pytest.mark.parametrize(

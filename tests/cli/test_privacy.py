@@ -145,7 +145,7 @@ def test_events_that_are_refused_are_not_said_to_hold_nothing(run, here):
     )
     told = run("privacy", "try", "events", "--count").out
     assert "Nothing was found" not in told
-    assert "1 of 1 events (1 not_allowed_anonymously)" in told
+    assert "1 of 1 event (1 not_allowed_anonymously)" in told
     assert "--granted" in told
     assert "not searched" not in run("privacy", "try", "events", "--count", "--granted").out
 

@@ -150,7 +150,7 @@ class Installation:
 
 def test_the_commands_check_what_the_gateway_wrote(installation):
     code, out, _ = installation.consentry("ledger", "verify")
-    assert (code, "eu: 3 entries, 1 checkpoints, nothing was changed" in out) == (0, True)
+    assert (code, "eu: 3 entries, 1 checkpoint, nothing was changed" in out) == (0, True)
     code, out, _ = installation.consentry("consent", "verify", installation.receipt, "--anonymous-id", "a-1")
     assert (code, "Genuine: record consentry/eu/" in out) == (0, True)
     assert installation.consentry("consent", "verify", installation.receipt, "--keys", installation.keys)[0] == 0

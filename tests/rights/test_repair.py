@@ -118,7 +118,7 @@ async def test_the_command_says_what_is_lost_and_does_nothing_unless_told(
     before = (tmp_path / "data" / "eu" / "region.db").read_bytes()
     assert main(["repair", "eu"]) == 0
     told = capsys.readouterr()
-    assert "3 events in the lake are of 2 people" in told.out
+    assert "3 events in the lake of 2 people" in told.out
     assert "--yes" in told.out
     assert "not in force" in told.err
     assert (tmp_path / "data" / "eu" / "region.db").read_bytes() == before

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import bar, say, show, show_json
+from consentryd.gateway.cli.console import bar, counted, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 #: Kinds of findings that are shown to people; `--json` has all.
@@ -60,7 +60,7 @@ def _say(report: dict[str, Any]) -> None:
         table.add_row(f"{hit['count']:,}", *(str(hit[column]) for column in _COLUMNS))
     show(table)
     if len(report["hits"]) > SHOWN:
-        say(f"... and {len(report['hits']) - SHOWN} kinds more; --json shows all.")
+        say(f"... and {counted(len(report['hits']) - SHOWN, 'kind')} more; --json shows all.")
     if any(hit["place"] != _LOGS for hit in report["hits"]):
         say(
             "docs/scrubbing.md tells how rules and `privacy.allow` keep it out from now on, and `consentry privacy erase` how it goes."

@@ -10,7 +10,7 @@ import typer
 
 from consentryd.consent.policy import Policy
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show_json
+from consentryd.gateway.cli.console import complain, counted, say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
@@ -36,7 +36,10 @@ def backup(
     if as_json:
         show_json(report._asdict())
     else:
-        say(f"{report.files} files, {report.size:,} bytes, of regions {', '.join(report.regions) or 'none'} are in {folder}.")
+        size = f"{counted(report.files, 'file')}, {counted(report.size, 'byte')}"
+        say(
+            f"{size}, of {'region' if len(report.regions) == 1 else 'regions'} {', '.join(report.regions) or 'none'} are in {folder}."
+        )
 
 
 def restore(
@@ -80,9 +83,12 @@ def restore(
         show_json({**report._asdict(), "regions": [each._asdict() for each in report.regions], "replaced": replaced})
         return
     for each in report.regions:
-        say(f"{each.region}: restored; {each.subjects} erased people and {each.events:,} events of theirs were taken out again.")
+        erased = f"{counted(each.subjects, 'erased person', 'erased people')} and {counted(each.events, 'event')} of theirs"
+        say(f"{each.region}: restored; taken out again: {erased}.")
     if rectified := max((each.rectifications for each in report.regions), default=0):
-        complain(f"{rectified} rectifications were made since the backup. Make them again: what they corrected is as it was.")
+        complain(
+            f"Since the backup: {counted(rectified, 'rectification')}. To be made again, for what was corrected is as it was."
+        )
     for region in report.kept:
         say(f"{region}: not in the backup; it stays as it was.")
     if not report.keys_followed:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consentryd.gateway.cli.console import say, show_json
+from consentryd.gateway.cli.console import counted, say, show_json
 from consentryd.gateway.cli.keyring import read_json, trusted
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import named
@@ -52,7 +52,9 @@ def verify(
         return
     for each in facts:
         events = each["stores"]["events"]["before"]
-        say(f"Genuine: request {each['request']}, region {each['region']}, erased at {each['erased_at']}, {events:,} events")
+        say(
+            f"Genuine: request {each['request']}, region {each['region']}, erased at {each['erased_at']}, {counted(events, 'event')}"
+        )
 
 
 def _check_about(facts: dict[str, Any], nonce: str | None, person: list[dict[str, str]]) -> None:

@@ -39,6 +39,11 @@ def spoken(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 event`, `1,000 events`, `2 entries`: `many` where it is more than an `s` that is added."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def say(text: str = "", style: str | None = None) -> None:
     """A line as it is: never wrapped, so that it can be copied, and never read as markup."""
     Console(soft_wrap=True).print(Text(shown(text), style=style or ""))

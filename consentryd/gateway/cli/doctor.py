@@ -23,7 +23,7 @@ from rich.text import Text
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
-from consentryd.gateway.cli.console import say, show, show_json, spoken
+from consentryd.gateway.cli.console import counted, say, show, show_json, spoken
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.idle import idle
@@ -229,7 +229,7 @@ def _database(settings: Settings, region: RegionFolder, now: int) -> tuple[State
     if problem != "ok":
         return State.FAIL, f"{region.database}: {problem}. {CURE}"
     waiting = (now - oldest) / SECOND if oldest else 0.0
-    said = f"{events:,} events in the log"
+    said = f"{counted(events, 'event')} in the log"
     if waiting > LATE_SEALS * settings.storage.seal_interval_s:
         return (
             State.WARN,
@@ -251,10 +251,11 @@ def _lake(region: RegionFolder, *, deep: bool) -> tuple[State, str]:
     if differing:
         return (
             State.FAIL,
-            f"{len(differing)} rollups differ from their files, one beside {differing[0]}. Delete them: they are made anew.",
+            f"Not as their files are: {counted(len(differing), 'rollup')}, one beside {differing[0]}. Delete them: they are made anew.",
         )
     events = sum(file.events for file in state.files)
-    said = f"{events:,} events in {len(state.files)} files, {'all read' if deep else 'all there in the right size; --deep reads them'}"
+    looked = "all read" if deep else "all there in the right size; --deep reads them"
+    said = f"{counted(events, 'event')} in {counted(len(state.files), 'file')}, {looked}"
     return State.OK, f"{said}; {rolled.rolled} of {rolled.files} files of subjects have a rollup"
 
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show_json
+from consentryd.gateway.cli.console import complain, counted, say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.imports.combined import CombinedReader
 from consentryd.gateway.imports.fingerprint import Fingerprint
@@ -137,16 +137,16 @@ def described(name: str, summary: Summary) -> dict[str, Any]:
 def _tell(name: str, summary: Summary) -> None:
     parts = [f"{count:,} {outcome}" for outcome, count in summary.outcomes.most_common() if count]
     if summary.not_a_page:
-        parts.append(f"{summary.not_a_page:,} no page views")
+        parts.append(f"{summary.not_a_page:,} no page view{'' if summary.not_a_page == 1 else 's'}")
     if summary.malformed:
         parts.append(f"{summary.malformed:,} malformed")
-    say(f"{name}: {summary.lines:,} lines: {', '.join(parts) or 'nothing to import'}")
+    say(f"{name}: {counted(summary.lines, 'line')}: {', '.join(parts) or 'nothing to import'}")
     for reason, count in summary.reasons.most_common():
         say(f"  {count:,} {reason}")
     for line, fault in summary.faults[:SHOWN]:
         complain(f"  line {line}: {fault}")
     hidden = summary.malformed + summary.outcomes[Outcome.REJECTED] - min(SHOWN, len(summary.faults))
     if hidden > 0:
-        complain(f"  and {hidden:,} lines more")
+        complain(f"  and {counted(hidden, 'line')} more")
     if summary.truncated:
         complain("  the compressed data is damaged or ends too early; everything before that was imported")

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, say_all, show_json
+from consentryd.gateway.cli.console import complain, counted, say, say_all, show_json
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
@@ -47,9 +47,12 @@ def verify(
         show_json(found)
     for each in found if not as_json else ():
         if each["problem"] is None:
-            say(f"{each['region']}: {each['entries']:,} entries, {each['checkpoints']} checkpoints, nothing was changed")
+            held = f"{counted(each['entries'], 'entry', 'entries')}, {counted(each['checkpoints'], 'checkpoint')}"
+            say(f"{each['region']}: {held}, nothing was changed")
         else:
             complain(f"{each['region']}: entry {each['entry']} is bad: {each['problem']}")
+    if not found and not as_json:
+        say("Nothing is stored yet.")
     if any(each["problem"] for each in found):
         raise typer.Exit(1)
 
@@ -111,7 +114,7 @@ def verifiers(settings: Settings, region: str) -> list[Verifier]:
     return [key.verifier for key in public_keys(path)] if path.exists() else []
 
 
-def _verified(settings: Settings, folder: RegionFolder) -> dict[str, str | int | None]:
+def _verified(settings: Settings, folder: RegionFolder) -> dict[str, Any]:
     with closing(open_database(folder.database, "region", readonly=True)) as connection:
         connection.execute("BEGIN")
         ledger = Ledger(connection)

@@ -16,7 +16,7 @@ from rich.text import Text
 from consentryd.config.countries import COUNTRIES
 from consentryd.config.load import load_settings
 from consentryd.gateway.cli import audit, record
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import counted, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.document import mended
 from consentryd.gateway.protocols.envelope import Envelope
@@ -87,7 +87,7 @@ def try_(
         say("Nothing was found.")
     if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
-        say(f"Not stored, and so not searched: {refused.total():,} of {len(fates):,} events ({reasons}).")
+        say(f"Not stored, and so not searched: {refused.total():,} of {counted(len(fates), 'event')} ({reasons}).")
         if not granted and not _OF_CONSENT.isdisjoint(refused):
             say("--granted shows what would be stored of them if their people agreed.")
 

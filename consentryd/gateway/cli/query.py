@@ -19,7 +19,7 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, shown
+from consentryd.gateway.cli.console import counted, say, show, shown
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import OPERATOR
 from consentryd.gateway.document import parse
@@ -133,7 +133,7 @@ def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, 
     for warning in result["warnings"]:
         say(f"{warning['message']} ({warning['count']})", style="yellow")
     if result["suppressed_groups"]:
-        say(f"{result['suppressed_groups']} groups are too small to be shown.", style="yellow")
+        say(f"Too small to be shown: {counted(result['suppressed_groups'], 'group')}.", style="yellow")
 
 
 def show_rows(rows: Sequence[dict[str, Any]]) -> None:

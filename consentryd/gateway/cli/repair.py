@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show_json
+from consentryd.gateway.cli.console import complain, counted, say, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SECOND, SystemClock
 from consentryd.model.error import ConfigError
@@ -54,8 +54,8 @@ def repair(
     known = f"{until:%Y-%m-%d %H:%M:%S} UTC" if loss.known_until else "the beginning"
     say(f"{region}: the database ends at log row {loss.last}, the lake at {loss.sealed}; nothing is known after {known}.")
     say(
-        f"{loss.events:,} events in the lake are of {loss.subjects:,} people whom nothing leads to; "
-        f"{'they were' if yes else 'they will be'} taken out."
+        f"{'Taken out' if yes else 'To be taken out'}: {counted(loss.events, 'event')} in the lake "
+        f"of {counted(loss.subjects, 'person', 'people')} whom nothing leads to."
     )
     complain(
         f"Choices and requests of people since {known} are lost. Repeat the requests from your own records: a withdrawal or an erasure "

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import counted, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.model.clock import SystemClock
 
@@ -55,7 +55,7 @@ def retention(
         show_json({"dry_run": dry_run, "deleted": found, "not_looked_at": waiting if dry_run else 0})
         return
     if dry_run and waiting:
-        say(f"{waiting:,} events are in the log and were not looked at; `consentry seal` moves them into the lake.")
+        say(f"Not looked at: {counted(waiting, 'event')} in the log; `consentry seal` moves them into the lake.")
     table = Table("region", "site", "lane", "events that would go" if dry_run else "events deleted", box=None)
     for each in found:
         table.add_row(str(each["region"]), str(each["site"]), str(each["lane"]), f"{each['events']:,}")

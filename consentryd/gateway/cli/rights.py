@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show, show_json
+from consentryd.gateway.cli.console import complain, counted, say, show, show_json
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import (
     AnonymousOption,
@@ -290,7 +290,7 @@ def _fetch_export(bureau: Bureau, request_id: str, output: Path, *, as_json: boo
     if as_json:
         show_json({"request": request_id, "events": events, "file": str(output), "bytes": size})
     else:
-        say(f"{events:,} events and what else is held are in {output} ({size:,} bytes).")
+        say(f"{counted(events, 'event')} and what else is held are in {output} ({counted(size, 'byte')}).")
 
 
 def _show_one(
@@ -331,8 +331,9 @@ def _say_erasure(request: dict[str, Any]) -> None:
         facts = certificate["erasure"]
         events, scan = facts["stores"]["events"]["before"], facts["scan"]
         say(
-            f"  {facts['region']}: {events:,} events and {facts['subjects']} subjects gone, {facts['files_rewritten']} files rewritten; "
-            f"{scan['files']} files searched, nothing found; ledger entry {certificate['ledger']['entry']}"
+            f"  {facts['region']}: {counted(events, 'event')} and {counted(facts['subjects'], 'subject')} gone, "
+            f"{counted(facts['files_rewritten'], 'file')} rewritten; {counted(scan['files'], 'file')} searched, nothing found; "
+            f"ledger entry {certificate['ledger']['entry']}"
         )
         if scan["mentions"]:
             say(
