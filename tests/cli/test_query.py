@@ -59,6 +59,14 @@ def test_a_query_may_come_through_a_pipe(filled, run):
     writer.join(10)
 
 
+def test_revenue_is_compared_with_a_time_that_had_none(filled, run):
+    asked = {**TRENDS, "series": [{"math": "revenue"}], "compare": "previous"}
+    (filled / "q.json").write_text(json.dumps(asked))
+    told = run("query", "q.json")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[-1].split()[-2:] == ["0.0000", "-"]
+
+
 def test_a_saved_query_is_asked_by_its_name(filled, run):
     with closing(SavedStore(filled / "data" / "control.db", SystemClock())) as store:
         store.create("default", "query", "monthly", json.dumps({"name": "monthly", "definition": TRENDS}), "key_1")

@@ -214,7 +214,8 @@ def _group(line: Mapping[str, Any]) -> str:
 def _before(line: Mapping[str, Any]) -> list[str]:
     """The total of the earlier range, and by how much of it this one is more or less."""
     total, before = line["total"], line["compared_total"]
-    change = f"{(float(total) - float(before)) / abs(float(before)):+.1%}" if total is not None and before else "-"
+    base = abs(float(before or 0))  # an amount of nothing is the text `0.0000`
+    change = f"{(float(total) - float(before)) / base:+.1%}" if total is not None and base else "-"
     return [_cell(before), change]
 
 
