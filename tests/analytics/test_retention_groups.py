@@ -129,6 +129,16 @@ def test_rows_and_tables_have_the_groups(told):
     assert [line[str(period)] for period in range(4)] == found.groups[0].cohorts[0].shares
 
 
+def test_tables_have_the_metric_that_was_asked_for(told):
+    shop, _ = told
+    found = retention(shop, breakdown={"property": "plan"}, metric="sum", property="size")
+    assert found.metric == "sum"
+    assert list(found.sheets())[:4] == ["", "sum of all", "free", "sum of free"]
+    for title, cohorts in (("sum of all", found.cohorts), ("sum of free", found.groups[0].cohorts)):
+        line = found.sheets()[title][0]
+        assert [line[str(period)] for period in range(4)] == cohorts[0].values
+
+
 def test_what_has_no_room_is_refused_before_it_takes_it(tmp_path):
     shop = Shop(tmp_path, memory_mb=64)
     shop.add(*((person, "2026-03-02", "viewed", {"plan": str(person)}) for person in range(1, 101)))

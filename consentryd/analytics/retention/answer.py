@@ -51,6 +51,7 @@ def answer(question: RetentionQuery, asked: Asked, entered: Period | None = None
     hidden = hidden_of(total, asked.least)
     return RetentionResult(
         **asked.envelope(run.period),
+        metric=question.metric,
         cohorts=told.cohorts(total, hidden),
         curve=told.curve(total, hidden),
         groups=groups.shown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,6 +15,8 @@ from consentryd.analytics.shape import PropertyName
 
 ANYTHING: Final = Matcher()
 MAX_PERIODS: Final = 366
+
+Metric = Literal["subjects", "events", "sum", "avg"]
 
 
 class RetentionQuery(Question):
@@ -35,7 +38,7 @@ class RetentionQuery(Question):
         "all", description="What period 0 is: the cohort, or who came back in it later on."
     )
     count_by: Literal["subject", "group"] = Field("subject", description="Who comes back: a subject, or anybody of an account.")
-    metric: Literal["subjects", "events", "sum", "avg"] = "subjects"
+    metric: Metric = "subjects"
     property: PropertyName | None = Field(None, description="The number that `sum` and `avg` are of.")
     mean: Literal["weighted", "simple"] = "weighted"
     breakdown: By | Annotated[list[By], Field(min_length=1, max_length=MAX_PROPERTIES)] | ByCohorts | None = Field(
@@ -87,6 +90,7 @@ class RetentionResult(Envelope):
     """`curve[k]` is the mean share over cohorts whose period k is complete and shown: weighted by size, or of the rows."""
 
     kind: Literal["retention"] = "retention"
+    metric: Metric = Field("subjects", description="What `values` of the cohorts are.")
     cohorts: list[Cohort]
     curve: list[float | None]
     groups: list[RetentionGroup] = Field(default_factory=list)
@@ -113,15 +117,21 @@ class RetentionResult(Envelope):
         ]
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
-        """A line for each cohort with a column for each period, of everybody and of each group."""
+        """A line for each cohort with a column for each period, of everybody and of each group: the shares, and another metric where
+        one was asked for."""
         groups = {(f"{each.group} (the rest)" if each.rest else each.group): each for each in self.groups}
         every = {"": (self.cohorts, self.curve)} | {name: (each.cohorts, each.curve) for name, each in groups.items()}
-        return {name: [*map(_line, cohorts), _mean(curve)] for name, (cohorts, curve) in every.items()}
+        sheets = {}
+        for name, (cohorts, curve) in every.items():
+            sheets[name] = [*(_line(each, each.shares) for each in cohorts), _mean(curve)]
+            if self.metric != "subjects":
+                sheets[f"{self.metric} of {name or 'all'}"] = [_line(each, each.values) for each in cohorts]
+        return sheets
 
 
-def _line(cohort: Cohort) -> dict[str, Any]:
-    shares = zip(cohort.shares, cohort.complete, strict=True)
-    cells = {str(period): share if complete else None for period, (share, complete) in enumerate(shares)}
+def _line(cohort: Cohort, values: Sequence[int | float | None]) -> dict[str, Any]:
+    told = zip(values, cohort.complete, strict=True)
+    cells = {str(period): value if complete else None for period, (value, complete) in enumerate(told)}
     return {"start": cohort.start, "size": cohort.size, **cells}
 
 
