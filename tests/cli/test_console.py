@@ -2,7 +2,7 @@
 
 import pytest
 
-from consentryd.gateway.cli.console import counted
+from consentryd.gateway.cli.console import counted, show, table_of_ids
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,15 @@ from consentryd.gateway.cli.console import counted
 )
 def test_one_is_told_from_many(number, words, said):
     assert counted(number, *words) == said
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_an_id_is_whole_and_no_other_text_is_cut(monkeypatch, capsys, columns):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = table_of_ids("kind", "site", "name", "made")
+    table.add_row("key_0123456789ab", "privacy", "shop.example", "the backend's key", "2026-12-01T13:24:48Z")
+    show(table)
+    told = capsys.readouterr().out
+    assert "key_0123456789ab" in told
+    assert "…" not in told

@@ -90,6 +90,17 @@ def test_texts_are_shown_as_they_are(run, store):
     assert '{"mail":"[email]","odd":"[/b] :tea: [bold]"}' in run("events").out
 
 
+def test_a_narrow_terminal_gets_a_line_for_each_with_all_there_is(run, store, monkeypatch):
+    store("eu", rows(2, host="shop.example"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    told = run("events").out.splitlines()
+    assert len(told) == 2
+    assert all("  eu  shop  consented  " in line and "shop.example/p/" in line and '"sku":"SKU-' in line for line in told)
+    monkeypatch.setenv("COLUMNS", "180")
+    assert "received_at" in run("events").out
+
+
 def test_long_ones_take_no_room_from_what_matters(run, store):
     letter = Letter("shop", NOW, Outcome.DROPPED, Reason.NO_CONSENT, json.dumps({f"k{n}": "number" for n in range(100)}))
     store("eu", letters=[letter])

@@ -10,11 +10,15 @@ from functools import partial
 from typing import Any, Final
 
 import orjson
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 WIDE: Final = 200  # columns, where nobody's terminal says
+_APART: Final = 2  # columns between those of a table
+_LEAST: Final = 16  # columns in which the beginning of a long text says something
 
 #: What a terminal obeys rather than shows: control characters but tab and line feed, and the marks that turn the direction of writing.
 _COMMANDS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -62,6 +66,26 @@ def show(renderable: Any) -> None:
     if not console.is_terminal:
         console = plain(width=WIDE)
     console.print(renderable)
+
+
+def table_of_ids(*others: str) -> Table:
+    """A table whose first column, `id`, is whole however narrow the terminal is, for other commands take what stands there."""
+    table = Table(box=None)
+    table.add_column("id", no_wrap=True)
+    for name in others:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def fits(table: Table) -> bool:
+    """Whether a terminal, if this is one, is wide enough for a table, of whose columns that may wrap a part will do."""
+    console = Console()
+    return not console.is_terminal or sum(_width(column) + _APART for column in table.columns) <= console.width
+
+
+def _width(column: Column) -> int:
+    width = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+    return width if column.no_wrap else min(width, _LEAST)
 
 
 def show_json(value: Any) -> None:

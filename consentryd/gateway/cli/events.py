@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consentryd.config.settings import Settings
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, say, show, show_json, shown
+from consentryd.gateway.cli.console import complain, fits, say, say_all, show, show_json, shown
 from consentryd.gateway.cli.installation import RegionFolder
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
 from consentryd.model.clock import SECOND
@@ -43,8 +43,8 @@ def events(
     """Show the newest events of all regions as they are stored, oldest first.
 
     An event shows as soon as its sender has its answer. `lane` is `consented`, or `anonymous` for what was only counted: of that only the
-    hour is kept, so that it stands where its hour begins, before all that came in it. What is shown is all there is: no IP address, user
-    agent or raw user id is stored.
+    hour is kept, so that it stands where its hour begins, before all that came in it. Where a terminal is too narrow for a table, each event
+    is a line. What is shown is all there is: no IP address, user agent or raw user id is stored.
 
     `--rejected` shows the dead letters: the shape of what was refused, kept for `storage.rejected_days`. With `--json` one JSON list;
     with `--follow --json` one JSON object a line. `--follow` looks once a second and shows the last 1,000 of what came; a line on standard
@@ -166,7 +166,10 @@ def _show_table(rows: list[Row], refused: bool) -> None:
         table.add_column(column, no_wrap=not (column in {"properties", "page"} or (refused and column == "event")))
     for row in rows:
         table.add_row(*(Text(shown(cell), no_wrap=True, overflow="ellipsis") for cell in _cells(row, refused)))
-    show(table)
+    if fits(table):
+        show(table)
+    else:
+        say_all(_line(row, refused) for row in rows)
 
 
 def _line(row: Row, refused: bool) -> str:

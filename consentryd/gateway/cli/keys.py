@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 
 import idna
 import typer
-from rich.table import Table
 
 from consentryd.config.settings import MAX_PORT
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import say, show, show_json
+from consentryd.gateway.cli.console import say, show, show_json, table_of_ids
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption, SiteOption
 from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
@@ -85,7 +84,7 @@ def list_keys(config: ConfigOption = DEFAULT_CONFIG, site: SiteOption = None, as
     if as_json:
         show_json([described(key) for key in keys])
         return
-    table = Table("id", "kind", "site", "name", "region", "origins", "group size", "made", "revoked", box=None)
+    table = table_of_ids("kind", "site", "name", "region", "origins", "group size", "made", "revoked")
     for key in keys:
         shown = [key.id, key.kind, key.site, key.name, key.region or "", " ".join(key.origins) or "any"]
         shown.append(str(key.min_group_size or ""))

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from consentryd.gateway.cli import installation
-from consentryd.gateway.cli.console import complain, counted, say, show, show_json
+from consentryd.gateway.cli.console import complain, counted, say, show, show_json, table_of_ids
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOption
 from consentryd.gateway.cli.person import (
     AnonymousOption,
@@ -168,7 +168,7 @@ def requests(
     if as_json:
         show_json(found)
         return
-    table = Table("id", "type", "status", "received", "due", "step", box=None)
+    table = table_of_ids("type", "status", "received", "due", "step")
     for each in found:
         steps = " ".join(sorted({region["step"] for region in each["regions"].values()}))
         overdue = "red" if each["overdue"] else None
