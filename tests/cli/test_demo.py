@@ -109,3 +109,12 @@ def test_the_shop_asks_under_the_notice_that_grants_need(run, here):
         (notice,) = re.findall(r'data-notice="([^"]*)"', html)
         (key,) = re.findall(r'data-key="([^"]+)"', html)
         assert track(gateway, key, shop, notice=notice)["accepted"] == 1
+
+
+@pytest.mark.parametrize("option", ["--port", "--shop-port"])
+@pytest.mark.parametrize("port", ["65536", "-1"])
+def test_a_port_that_is_none_is_wrong_usage(run, here, option, port):
+    told = run("demo", "--directory", here / "demo", option, port)
+    assert told.code == 2
+    assert option in told.err
+    assert not (here / "demo").exists()

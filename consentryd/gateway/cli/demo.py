@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from consentryd.config.settings import Settings
+from consentryd.config.settings import MAX_PORT, Settings
 from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.grant import grant_for
@@ -27,8 +27,8 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option(help="Keep the installation here; without one it is temporary.", metavar="DIR")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of the gateway; 0: any that is free.")] = 8088,
-    shop_port: Annotated[int, typer.Option(help="Port of the shop; 0: any that is free.")] = 8089,
+    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port of the gateway; 0: any that is free.")] = 8088,
+    shop_port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port of the shop; 0: any that is free.")] = 8089,
 ) -> None:
     """Run a gateway and a small shop with a consent banner beside it, until SIGTERM or Ctrl-C.
 
