@@ -99,6 +99,15 @@ def test_a_first_start_makes_the_folder_of_its_settings(tmp_path):
     assert (tmp_path / "shop" / "data" / "control.db").is_file()
 
 
+def test_a_start_that_finds_keys_and_no_settings_says_that_defaults_hold(here, installed):
+    with serving(here) as lines:
+        assert not any("did not exist" in line for line in lines)
+    with serving(here, "--config", "mistyped.toml") as lines:
+        assert lines[0].startswith("mistyped.toml did not exist and was written.")
+    with serving(here, "--config", "mistyped.toml") as lines:
+        assert not any("did not exist" in line for line in lines)
+
+
 def test_the_commands_of_a_later_start_reach_this_gateway(tmp_path):
     with serving(tmp_path, "--config", "shop/consentry.toml"):
         pass

@@ -15,7 +15,7 @@ from consentryd.gateway.cli import installation
 from consentryd.gateway.cli.check_config import check_contents
 from consentryd.gateway.cli.console import say_all
 from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption
-from consentryd.gateway.cli.welcome import ELSEWHERE, created, first_start, invocation, next_start
+from consentryd.gateway.cli.welcome import ELSEWHERE, anew, created, first_start, invocation, next_start
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 from consentryd.storage.location import CONTROL
@@ -42,9 +42,12 @@ def serve(
     """
     environ = {**os.environ, **_overrides(host, port, workers)}
     _check_first_start(config, environ)
+    is_new = not config.exists()
     secrets = installation.complete(config, environ)
     if secrets is not None:
         say_all(created(secrets, config))
+    elif is_new:
+        say_all(anew(config))
     settings = installation.load(config, environ)
     served = _served(settings, regions)
     from consentryd.gateway.server import serve as run  # noqa: PLC0415 -- half a second that other commands need not wait

@@ -47,6 +47,11 @@ def created(secrets: Mapping[KeyKind, str], config: Path) -> list[str]:
     return [f"Set up {config}. The keys, shown this once (only their hashes are stored):", *key_lines(secrets), ""]
 
 
+def anew(config: Path) -> list[str]:
+    """The lines about settings just written beside keys that were there before: whoever had others hears that these are not theirs."""
+    return [f"{config} did not exist and was written. Its settings are the defaults; `CONSENTRY_` variables hold beside it.", ""]
+
+
 def option(config: Path) -> str:
     """What commands need so that they read the same settings."""
     return "" if config == DEFAULT_CONFIG else f" --config {shlex.quote(str(config))}"
