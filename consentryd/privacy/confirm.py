@@ -11,7 +11,7 @@ from typing import Final
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
-from consentryd.privacy.gate import GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
+from consentryd.privacy.gate import CONTROL, GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
@@ -76,6 +76,8 @@ def confirm(data: bytes, gate: int) -> int:
 
 def _look_through(data: bytes, gate: int) -> int:
     """Other scripts are no sign; characters that hide or imitate are, if something stands there without them."""
+    if CONTROL.search(data):
+        return gate | gate_of(CONTROL.sub(b"", data))
     if not may_hide(data):
         return gate & ~Gate.FOREIGN
     folded = plain(data.decode(errors="replace")).encode(errors="replace")

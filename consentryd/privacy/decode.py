@@ -10,12 +10,15 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
-#: Zero-width and direction marks, soft hyphen, fillers and blank letters, variation selectors, tags: characters that only serve to hide
-#: others.
+#: Zero-width and direction marks, soft hyphen, fillers and blank letters, variation selectors, tags, control characters beyond ASCII, and
+#: marks that folding joined to no letter: characters that only serve to hide others.
 _INVISIBLE: Final = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "[\u0080-\u009f\u00ad\u0300-\u036f\u0483-\u0489\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u20d0-\u20ff\u2800\u3164\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_LINE_END: Final = re.compile("[\u0085\u2028\u2029]")
+#: What parts no words: all of ASCII's but tabs and the ends of lines.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 #: `\\x64` alone is a directory, and so is `\\n` before a word.
@@ -46,10 +49,10 @@ _MIXED: Final = re.compile(r"[A-Za-z@.0-9][\u0370-\u052f]|[\u0370-\u052f][A-Za-z
 #: Characters of which compatibility folding or the tables here make ASCII letters, digits, dots or signs. Not in it: typographic
 #: quotes, ellipses and trade marks, which stand in ordinary titles.
 _HIDES: Final = re.compile(
-    "[\u00a0\u00ad\u00b2\u00b3\u00b9\u0300-\u036f\u061c\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0b66-\u0b6f"
+    "[\u0080-\u00a0\u00ad\u00b2\u00b3\u00b9\u0300-\u036f\u0483-\u0489\u061c\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0b66-\u0b6f"
     "\u0be6-\u0bef\u0c66-\u0c6f\u0ce6-\u0cef\u0d66-\u0d6f\u0e50-\u0e59\u0ed0-\u0ed9\u0f20-\u0f29\u1040-\u1049\u115f\u1160\u17b4\u17b5\u17e0-\u17e9\u180b-\u1819"
-    "\u1d2c-\u1d6a\u2000-\u2015\u2024\u202a-\u202f\u205f-\u209c\u2100-\u2121\u2123-\u2149\u2150-\u218b\u2212\u2460-\u24ff\u2776-\u2793\u2800\u3000\u3002\u3164"
-    "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe50-\ufe6b\ufeff\uff01-\uff65\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\u1ab0-\u1aff\u1d2c-\u1d6a\u1dc0-\u1dff\u2000-\u2015\u2024\u2028-\u202f\u205f-\u209c\u20d0-\u20ff\u2100-\u2121\u2123-\u2149\u2150-\u218b\u2212\u2460-\u24ff\u2776-\u2793\u2800\u3000\u3002\u3164"
+    "\ua620-\ua629\ufb00-\ufb06\ufe00-\ufe0f\ufe20-\ufe2f\ufe50-\ufe6b\ufeff\uff01-\uff65\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f189\U000e0000-\U000e0fff]"
 )
 _ASCII: Final = bytes(range(128))
@@ -89,12 +92,17 @@ _LEAST_BASE64: Final = 12
 _HEX: Final = re.compile(r"(?<![A-Za-z0-9])(?:0[xX])?(?P<hex>(?:[2-7][0-9A-Fa-f]){7,})(?![A-Za-z0-9])", re.ASCII)
 _MOST_TAILS: Final = 8
 _STANDARD: Final = str.maketrans("-_", "+/")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def is_encoded(text: str) -> bool:
     """Whether percent-encoding or an HTML entity is in a text. What parts the parameters of a query is none."""
     return "%" in text or ("&" in text and _ENTITY.search(text) is not None)
+
+
+def without_controls(text: str) -> str:
+    """The text without ASCII's control characters, which a broken sender leaves in it, or one who hides something."""
+    return _CONTROL.sub("", text)
 
 
 def plain(text: str) -> str:
@@ -123,7 +131,7 @@ def _folded(text: str) -> str:
     text = unicodedata.normalize("NFKC", text)
     if text.isascii():
         return text
-    text = _INVISIBLE.sub("", text)
+    text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
     if text.isascii():
         return text
     text = _ODD_DIGIT.sub(lambda match: str(unicodedata.digit(match[0])), text)
@@ -180,4 +188,4 @@ def _from_base64(token: str) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return None if _CONTROL.search(text) else text
+    return None if _BINARY.search(text) else text

@@ -24,7 +24,7 @@ PARTED: Final = b"0000,0000,"
 LONG_NUMBER: Final = b"0" * 9
 SHORTEST_KEY: Final = 15
 
-_SIGNS: Final = re.compile(rb"[@%\\+=#\x80-\xff]|&;|\.\.\.|::|-----")
+_SIGNS: Final = re.compile(rb"[@%\\+=#\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
     rb"%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
     rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]"
@@ -32,8 +32,11 @@ _ESCAPE: Final = re.compile(
     rb"|clients?|contacts?)%2[fF]"
     rb"|%(?:0[9aAdD]|2[1246789aAcC]|3[b-eB-E]|5[bBdDeE]|60|7[bBcCdD])(?:[0-9]{3}|[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9+/_.-]{14})"
     rb"|%2[fF](?:[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9_]{20})"
+    rb"|%(?:0[0-8bBcCeEfF]|1[0-9A-Fa-f]|7[fF])"
     rb"|%[0-7][0-9A-Fa-f]\+[0-9(]|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
 )
+#: Control characters of ASCII that part no words.
+CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
@@ -126,7 +129,7 @@ def _by_marks(marks: bytes, data: bytes) -> int:
         gate |= Gate.AT
     if marks.find(b"=") >= 0:
         gate |= Gate.QUERY
-    if not marks.isascii():
+    if not marks.isascii() or CONTROL.search(marks):
         gate |= Gate.FOREIGN
     if marks.find(b"\\") >= 0:
         gate |= Gate.ENCODED | Gate.FILE_PATH

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from consentryd.model.memory import keep_seen
 from consentryd.privacy.confirm import confirm
+from consentryd.privacy.decode import without_controls
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.gate import gate_of
 from consentryd.privacy.inner_json import bytes_may_be_json
@@ -116,8 +117,9 @@ class Harmless:
             keep_seen(self.texts, text, MOST_TEXTS)
 
     def settle(self, text: str) -> None:
-        """Keep a text in which signs were followed and nothing was found. Without digits: with others it may be another matter."""
-        if text.isascii() and not any(map(str.isdecimal, text)):
+        """Keep a text in which signs were followed and nothing was found. Without digits: with others it may be another matter. Nor one with
+        control characters, which is read without them as well."""
+        if text.isascii() and not any(map(str.isdecimal, text)) and without_controls(text) == text:
             self._remember_shape(text.encode())
 
     def _signs(self, raw: bytes, shape: bytes) -> Signs | None:

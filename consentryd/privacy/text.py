@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64
+from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain, whole_base64, without_controls
 from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.detect.placed import placed
 from consentryd.privacy.detect.sole import KEY_BEGINS, sole
@@ -179,15 +179,21 @@ class TextCleaner:
                     return cleaned, True
             signs = signs._replace(gate=gate & ~(Gate.ENCODED | Gate.FOREIGN))
         cleaned = self._search(text, signs, path, about, depth, work)
-        if cleaned == text and gate & Gate.PLUS and (gate & Gate.QUERY or (" " not in text and text.count("+") > 1)):
-            return self._spaced(text, path, about, depth, work), True
-        return cleaned, False
+        if cleaned != text:
+            return cleaned, False
+        return self._otherwise(text, gate, path, about, depth, work), True
 
-    def _spaced(self, text: str, path: str, about: KeyClass, depth: int, work: Work) -> Any:
-        """What is left where plus signs are spaces, as forms write them in a query, or all but those of calling codes."""
-        for spaced in (text.replace("+", " "), _SPACE.sub(" ", text)):
-            left = spaced if spaced == text else self.clean(spaced, path, about, depth + 1, work)
-            if left != spaced:
+    def _otherwise(self, text: str, gate: int, path: str, about: KeyClass, depth: int, work: Work) -> Any:
+        """What is left where plus signs are spaces, as forms write them in a query, or all but those of calling codes; or where control
+        characters stand inside words."""
+        readings: tuple[str, ...] = ()
+        if gate & Gate.PLUS and (gate & Gate.QUERY or (" " not in text and text.count("+") > 1)):
+            readings = (text.replace("+", " "), _SPACE.sub(" ", text))
+        if gate & Gate.FOREIGN:
+            readings = (*readings, without_controls(text))
+        for reading in readings:
+            left = reading if reading == text else self.clean(reading, path, about, depth + 1, work)
+            if left != reading:
                 return left
         return text
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from consentryd.privacy.decode import plain
+from consentryd.privacy.decode import plain, without_controls
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
@@ -33,7 +33,8 @@ _LETTERS: Final = str.maketrans(
 
 def words_of(key: str) -> str:
     """A key in lower_snake_case: `userEmail`, `user-email` and `User Email` are `user_email`, `prénom` is `prenom`. Letters of other
-    scripts stay."""
+    scripts stay, control characters do not."""
+    key = without_controls(key)
     if key.isascii():
         return _NOT_WORD.sub("_", _CAMEL.sub("_", key).lower()).strip("_")
     return _NOT_LETTER.sub("_", _CAMEL.sub("_", without_accents(plain(key))).lower()).strip("_")

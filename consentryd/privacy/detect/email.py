@@ -73,7 +73,8 @@ EMAIL: Final = Detector(
     gate=Gate.AT,
     sign="@",
     pattern=re.compile(
-        r"(?:(?<![\w.+-])|(?<=[.+-])(?<![\w.+-][.+-])|(?<=[.+-]{2})(?<![\w.+-][.+-]{2}))"  # up to two signs in front
+        r"(?:(?<![\w.+\x00-\x08\x0b\x0c\x0e-\x1f\x7f-])"  # it may go on behind a control character
+        r"|(?<=[.+-])(?<![\w.+-][.+-])|(?<=[.+-]{2})(?<![\w.+-][.+-]{2}))"  # up to two signs in front
         r"(?=[\w.%'+-]{1,128}+@)\w(?:[\w.%'+-]{0,126}[\w+-])?" + _DOMAIN
     ),
     check=_is_address,
