@@ -215,6 +215,13 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("0049  151  23456789", "[phone]"),
         ("call_+49_151_23456789 or +4930901820_2", "call_[phone] or [phone]"),
         ("jane@@example.com", "[email]"),
+        ("+12125550123 2 pcs", "[phone] 2 pcs"),
+        ("call +33 1 23 45 67 89 75001 Paris", "call [phone] 75001 Paris"),
+        ("+44 20 7946 0958 - 12 EUR", "[phone] - 12 EUR"),
+        ("+919876543210/12, +31 6 12345678 (2)", "[phone]/12, [phone] (2)"),
+        ("+1 415 555 2671 2", "[phone] 2"),
+        ("0033 1 23 45 67 89 12 or 011 44 20 7946 0958 12", "[phone] 12 or [phone] 12"),
+        ("0044 20 7946 0958 0044 20 7946 0959", "[phone] [phone]"),
         ("anna.sm\x00ith@example.com", "[email]"),
         ("anna@example.com\x00+4915123456789\x00abc", "[email]\x00[phone]\x00abc"),
         ("\x1b[31manna@example.com\x1b[0m", "\x1b[[email]\x1b[0m"),
@@ -870,6 +877,7 @@ def test_a_wrong_rule_is_refused_at_start() -> None:
 def test_national_numbers_are_found_in_text_where_the_operator_says_so() -> None:
     assert stored("call 030 90182011 today") == "call 030 90182011 today"
     assert stored("call 030 90182011 today", using=scrubber(phone_countries=["DE"])) == "call [phone] today"
+    assert stored("call 01 23 45 67 89 2 pcs", using=scrubber(phone_countries=["FR"])) == "call [phone] 2 pcs"
 
 
 _DATA = st.sampled_from([str(value) for _, value in POSITIVE.values()])

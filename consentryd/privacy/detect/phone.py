@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-from consentryd.privacy.detect.detector import Detector, Gate, digits_of
+from consentryd.privacy.detect.detector import Detector, Finding, Gate, digits_of
 
 _NATIONAL_CHARACTERS: Final = re.compile(
     r"(?:tel:)?\+?[\d\s().\-/]{6,24}(?:\s?(?:x|ext\.?|#)\s?\d{1,6})?", re.ASCII | re.IGNORECASE
@@ -24,6 +25,8 @@ _BETWEEN_BLANKS: Final = " [./-] "
 _END: Final = r"(?!(?!x[0-9]{1,6}(?!\w)|_(?![0-9]))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
 _BREAK: Final = re.compile(r"[ \t./()-]")
+#: What parts two groups of digits.
+_GAP: Final = re.compile(r"(?<=[0-9)])[^0-9)]+")
 #: The zero that is dialled inside a country, where it has no place.
 _TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ \t./-]{{1,2}})\(?0\)?")
 
@@ -61,11 +64,7 @@ def is_e164(digits: str) -> bool:
     return False
 
 
-def _is_international(match: re.Match[str]) -> bool:
-    return _is_international_of(match[0])
-
-
-def _is_international_of(text: str) -> bool:
+def _is_international(text: str) -> bool:
     return _is_e164_of(text.replace("(0)", "")) or ("0" in text and _is_e164_of(_TRUNK.sub(r"\1", text, count=1)))
 
 
@@ -74,10 +73,33 @@ def _is_e164_of(text: str) -> bool:
     return _LEAST_DIGITS < len(digits) <= _MOST_DIGITS and is_e164(digits)
 
 
-def _is_dialled(match: re.Match[str]) -> bool:
+def _is_dialled(text: str) -> bool:
     """Behind 00 or 011. Digits without a break are somebody's count or id."""
-    text = match[0]
-    return _BREAK.search(text) is not None and _is_international_of(text.lstrip("(").removeprefix("011").lstrip("0 -"))
+    return _BREAK.search(text) is not None and _is_international(text.lstrip("(").removeprefix("011").lstrip("0 -"))
+
+
+@dataclass(frozen=True, slots=True)
+class Phone(Detector):
+    """Numbers of which only their plan says where they end. `pattern` goes on as long as digits follow, which may be those of something
+    else: an amount, a time, a postcode."""
+
+    is_number: Callable[[str], bool] = bool
+
+    def find(self, text: str) -> Iterator[Finding]:
+        match = self.pattern.search(text)
+        while match is not None:
+            end = self.end_of(match)
+            if end is not None:
+                yield Finding(match.start(), end, self.name, self.kind)
+            match = self.pattern.search(text, end or match.end())
+
+    def end_of(self, match: re.Match[str]) -> int | None:
+        """Where the longest number ends that a match begins with; None if it begins with none."""
+        text = match[0]
+        if self.is_number(text):
+            return match.end()
+        ends = [gap.start() for gap in _GAP.finditer(text)]
+        return next((match.start() + end for end in reversed(ends) if self.is_number(text[:end])), None)
 
 
 def is_phone_like(text: str) -> bool:
@@ -87,7 +109,7 @@ def is_phone_like(text: str) -> bool:
     return _LEAST_DIGITS <= len(digits_of(text)) <= _MOST_DIGITS + _LEAST_DIGITS
 
 
-PHONE: Final = Detector(
+PHONE: Final = Phone(
     name="phone",
     gate=Gate.PLUS,
     sign="+",
@@ -96,18 +118,18 @@ PHONE: Final = Detector(
         rf"(?:(?:[ \t_./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
-    check=_is_international,
+    is_number=_is_international,
 )
 
 _MORE: Final = r"(?:[ \t./-]{0,2}(?:\(0?[0-9]{0,5}\)|[0-9]))"
-PHONE_IDD: Final = Detector(
+PHONE_IDD: Final = Phone(
     name="phone",
     gate=Gate.DIGITS,
     sign="0",
     pattern=re.compile(
         rf"(?<![\w.+-])(?:\(00[1-9][0-9]{{0,2}}\){_MORE}{{6,13}}|(?:00|011[ -])[1-9]{_MORE}{{8,13}})(?![\w-])", re.ASCII
     ),
-    check=_is_dialled,
+    is_number=_is_dialled,
 )
 
 #: In links, cards of contacts, and after a word.
@@ -146,20 +168,20 @@ def national(countries: Iterable[str]) -> Detector:
     """Numbers as written inside `countries` (ISO codes): with the trunk prefix, or with parted groups."""
     plans = [plan for plan in map(_national_plan, countries) if plan is not None]
 
-    def check(match: re.Match[str]) -> bool:
-        digits = digits_of(match[0])
+    def is_number(text: str) -> bool:
+        digits = digits_of(text)
         for prefix, pattern in plans:
             significant = digits.removeprefix(prefix)
-            parted = significant != digits or len(re.findall(r"[0-9]+", match[0])) > 2  # noqa: PLR2004  two groups: a date, a range
+            parted = significant != digits or len(re.findall(r"[0-9]+", text)) > 2  # noqa: PLR2004  two groups: a date, a range
             if parted and pattern.fullmatch(significant):
                 return True
         return False
 
-    return Detector(
+    return Phone(
         name="phone",
         gate=Gate.DIGITS,
         pattern=re.compile(r"(?<![\w.+/-])\(?[0-9](?:\)?[ ./-]{0,2}\(?[0-9]){7,13}(?![\w-])", re.ASCII),
-        check=check,
+        is_number=is_number,
         id_like=True,
     )
 

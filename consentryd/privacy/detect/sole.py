@@ -53,6 +53,14 @@ def _form(detector: Detector) -> _Form:
     )
 
 
+def _phone_form(detector: phone.Phone) -> _Form:
+    def read(match: re.Match[str]) -> _Found | None:
+        end = detector.end_of(match)
+        return None if end is None else (match.start(), end, detector.name, detector.kind)
+
+    return _Form(_form(detector).pattern, read)
+
+
 def _iban_form() -> _Form:
     def read(match: re.Match[str]) -> _Found | None:
         end = iban.end_of(match)
@@ -93,11 +101,12 @@ _OF_LETTERS: Final = (
 )
 _NUMBERS_OF_DIGITS: Final = tuple(_number_form(number) for number in NUMBERS if number.name not in _LETTERED)
 _OF_DIGITS: Final = (
-    *map(_form, (email.EMAIL, crypto.BASE58, crypto.ETHEREUM, device.IMEI, card.CARD, phone.PHONE_IDD)),
+    *map(_form, (email.EMAIL, crypto.BASE58, crypto.ETHEREUM, device.IMEI, card.CARD)),
+    _phone_form(phone.PHONE_IDD),
     *_NUMBERS_OF_DIGITS,
     *map(_form, (network.IPV4, network.MAC, network.IPV6)),
 )
-_OTHERS: Final = (_form(phone.PHONE), _form(network.IPV6))
+_OTHERS: Final = (_phone_form(phone.PHONE), _form(network.IPV6))
 
 
 _Read = Callable[[re.Match[str]], _Found | None]
