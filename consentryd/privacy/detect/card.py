@@ -97,13 +97,29 @@ CARD: Final = Detector(
     id_like=True,
 )
 
+#: Before or behind other groups of digits: a security code, the month of expiry, an amount. It may begin in any group, but is of
+#: 14 to 16 digits only or grouped as it is embossed, for many stretches of many groups have a right check digit. Five groups of four with
+#: dashes are a voucher's.
+CARD_AMONG: Final = Detector(
+    name="card",
+    gate=Gate.DIGITS,
+    pattern=re.compile(
+        r"(?<![\w.+-])(?=(?P<number>[1-9]\d{3}(?:(?P<gap>[ -])(?:\d{4}(?P=gap)\d{4}(?P=gap)\d{4}|\d{6}(?P=gap)\d{4,5})"
+        r"|\d{10,12}(?!-)))(?!\w|\.\d|-[A-Za-z]|-\d{4}))[1-9]",
+        re.ASCII,
+    ),
+    check=lambda match: is_card(match["number"]),
+    group="number",
+    id_like=True,
+)
+
 #: Groups parted by other signs, all of one kind; after a sign (E.164 has 15 digits at most) or `No.`; before a single letter.
 CARD_PARTED: Final = Detector(
     name="card",
     gate=Gate.DIGITS,
     pattern=re.compile(
         r"(?:(?<![\w.+-])(?<!\d[\t/,])(?<!\d  )"
-        r"[1-9]\d{3}(?P<gap>  |[\t_/,.])(?:\d{4}(?P=gap)\d{4}(?P=gap)\d{4}|\d{6}(?P=gap)\d{5})(?!(?P=gap)\d)"
+        r"[1-9]\d{3}(?P<gap>  |[\t_/,.])(?:\d{4}(?P=gap)\d{4}(?P=gap)\d{4}|\d{6}(?P=gap)\d{5})(?!(?P=gap)\d{4})"
         r"|(?:(?<=-)(?<![\w.+-]-)|(?<=[Nn][or]\.))[1-9]\d{3}(?:[ -]?\d){8,15}|(?<=\+)(?<![\w.+-]\+)[1-9]\d{3}(?:[ -]?\d){12,15})"
         r"(?![\w-])(?!\.\d)"
         r"|(?<![\w.+-])[1-9]\d{3}(?:[ -]?\d){8,15}(?=-?[A-Za-z](?![\w-]))",
@@ -121,4 +137,4 @@ TRACK: Final = Detector(
     check=lambda match: is_card(match["number"]),
 )
 
-DETECTORS: Final = (TRACK, CARD, CARD_PARTED)
+DETECTORS: Final = (TRACK, CARD, CARD_AMONG, CARD_PARTED)
