@@ -11,7 +11,19 @@ from typing import Final
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
-from consentryd.privacy.gate import CONTROL, GAPS, LINKED, LONG_NUMBER, LONG_RUN, PARTED, RUNS, SHAPES, by_dashes, gate_of
+from consentryd.privacy.gate import (
+    CONTROL,
+    GAPS,
+    LINKED,
+    LONG_NUMBER,
+    LONG_RUN,
+    PARTED,
+    RUNS,
+    SHAPES,
+    by_dashes,
+    gate_of,
+    is_named,
+)
 
 _HEX: Final = b"0123456789abcdef"
 _WORDS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
@@ -92,7 +104,7 @@ def _has_number(data: bytes) -> bool:
         rest.append(data[last:start])
         last = end
     shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
-    if shapes.find(b"aa:0") >= 0 and LINKED.search(data):
+    if is_named(shapes) and LINKED.search(data):
         return True
     if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0:
         return True
@@ -119,7 +131,7 @@ def _is_linked(data: bytes, start: int) -> bool:
     head = data[max(0, start - _LONGEST_LINK) : start]
     if head[-_LINK:].lower().endswith(_LINKS):
         return True
-    head = head.rstrip(b" (/")
+    head = head.rstrip(b" \t\r\n(/")
     return head.endswith(b":") and not head.endswith(b'":') and LINKED.search(head + b"0") is not None
 
 

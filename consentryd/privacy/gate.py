@@ -18,7 +18,7 @@ _DIGITS: Final = b"0123456789"
 _ALNUM: Final = _LETTERS + _DIGITS
 SHAPES: Final = bytes.maketrans(_ALNUM + b"_\t", b"a" * 52 + b"0" * 10 + b",,")
 RUNS: Final = bytes.maketrans(_ALNUM, b"a" * 62)
-GAPS: Final = b" ./()"
+GAPS: Final = b" ./()\r\n"
 LONG_RUN: Final = b"a" * 14
 PARTED: Final = b"0000,0000,"
 LONG_NUMBER: Final = b"0" * 9
@@ -110,8 +110,13 @@ def by_dashes(shapes: bytes) -> int:
     return Gate.DIGITS if found else 0
 
 
+def is_named(shapes: bytes) -> bool:
+    """Whether a number may stand behind a word and a colon."""
+    return shapes.find(b"aa:0") >= 0 or shapes.find(b"aa:,0") >= 0
+
+
 def _by_links(shapes: bytes, data: bytes) -> int:
-    return Gate.DIGITS if shapes.find(b"aa:0") >= 0 and LINKED.search(data) else 0
+    return Gate.DIGITS if is_named(shapes) and LINKED.search(data) else 0
 
 
 def _by_shapes(shapes: bytes) -> int:

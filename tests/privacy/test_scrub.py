@@ -215,6 +215,13 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("0049  151  23456789", "[phone]"),
         ("call_+49_151_23456789 or +4930901820_2", "call_[phone] or [phone]"),
         ("jane@@example.com", "[email]"),
+        ("+49\n30\n901820", "[phone]"),
+        ("+1 415\r\n555 2671", "[phone]"),
+        ("+49 30 901820\n10115 Berlin", "[phone]\n10115 Berlin"),
+        ("00 49 30 901820 and (00 49) 30 901820, 00.44.20.7946.0958", "[phone] and [phone], [phone]"),
+        ("Tel.: 00 49 30 901820", "Tel.: [phone]"),
+        ("Tel.:\n030 901820", "Tel.:\n[phone]"),
+        ("Phone:\t030 901820", "Phone:\t[phone]"),
         ("4111 1111 1111 1111 123", "[card] 123"),
         ("4111-1111-1111-1111-123 or 4111111111111111 12 27 123", "[card]-123 or [card] 12 27 123"),
         ("5555555555554444 4 EUR, 1234 378282246310005.", "[card] 4 EUR, 1234 [card]."),
@@ -539,6 +546,9 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("url", "https://h.example/reset-password/"),
         ("note", "C:\\new\\readme\\x64"),
         ("digest", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+        ("note", "10:00 49 30 901820, 12 00 49 30 901820"),
+        ("note", "0047 9681 1436 8607"),
+        ("note", "1234-5678-9012-3456-7890, 6115-7208-5572-8707-6524"),
     ],
 )
 def test_looks_like_personal_data_and_is_none(key: str, value: Any) -> None:

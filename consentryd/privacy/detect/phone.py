@@ -18,17 +18,22 @@ _NATIONAL_CHARACTERS: Final = re.compile(
 _LEAST_DIGITS: Final = 6
 _MOST_DIGITS: Final = 15
 #: A link, a line of a contact's card or a word that says what number follows.
-LINK: Final = r"(?:tel\.?|telefon|telephone|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)? ?"
+LINK: Final = (
+    r"(?:tel\.?|telefon|telephone|sms|smsto|callto|facetime|phone|fax)(?:;[A-Za-z0-9_=;,-]{1,40})?:(?://)?[ \t\r\n]{0,2}"
+)
 #: A sign between two groups may stand between blanks, as in `+49 30 / 901820`.
 _BETWEEN_BLANKS: Final = " [./-] "
 #: A word ends here, or an extension begins, or an underscore parts it from the next.
 _END: Final = r"(?!(?!x[0-9]{1,6}(?!\w)|_(?![0-9]))\w)"
 _DATE: Final = re.compile(r"(?:19|20)[0-9]{2}([-/.])[01][0-9]\1[0-3][0-9](?![0-9])")
-_BREAK: Final = re.compile(r"[ \t./()-]")
+_BREAK: Final = re.compile(r"[ \t\r\n./()-]")
+#: What has four digits in each group is a serial number sooner than a telephone's with something behind it.
+_FOURS: Final = re.compile(r"[0-9]{4}(?:[ -][0-9]{4})+")
+_LINE_END: Final = re.compile(r"[\r\n]")
 #: What parts two groups of digits.
 _GAP: Final = re.compile(r"(?<=[0-9)])[^0-9)]+")
 #: The zero that is dialled inside a country, where it has no place.
-_TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ \t./-]{{1,2}})\(?0\)?")
+_TRUNK: Final = re.compile(rf"(?<=[0-9)])({_BETWEEN_BLANKS}|[ \t\r\n./-]{{1,2}})\(?0\)?")
 
 
 @cache
@@ -75,7 +80,7 @@ def _is_e164_of(text: str) -> bool:
 
 def _is_dialled(text: str) -> bool:
     """Behind 00 or 011. Digits without a break are somebody's count or id."""
-    return _BREAK.search(text) is not None and _is_international(text.lstrip("(").removeprefix("011").lstrip("0 -"))
+    return _BREAK.search(text) is not None and _is_international(text.lstrip("(").removeprefix("011").lstrip("0 -./"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,13 @@ class Phone(Detector):
     def end_of(self, match: re.Match[str]) -> int | None:
         """Where the longest number ends that a match begins with; None if it begins with none."""
         text = match[0]
+        line = _LINE_END.search(text)
+        if line is not None and self.is_number(text[: line.start()]):
+            return match.start() + line.start()
         if self.is_number(text):
             return match.end()
+        if _FOURS.fullmatch(text):
+            return None
         ends = [gap.start() for gap in _GAP.finditer(text)]
         return next((match.start() + end for end in reversed(ends) if self.is_number(text[:end])), None)
 
@@ -115,7 +125,7 @@ PHONE: Final = Phone(
     sign="+",
     pattern=re.compile(
         rf"(?<![A-Za-z0-9+])(?:\+[ ]?\(?[0-9]\)?|\(\+[0-9]{{1,3}}\))"
-        rf"(?:(?:[ \t_./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
+        rf"(?:(?:[ \t\r\n_./-]{{0,2}}|{_BETWEEN_BLANKS})(?:\(0?[0-9]{{0,5}}\)|[0-9])){{6,14}}{_END}",
         re.ASCII,
     ),
     is_number=_is_international,
@@ -127,7 +137,9 @@ PHONE_IDD: Final = Phone(
     gate=Gate.DIGITS,
     sign="0",
     pattern=re.compile(
-        rf"(?<![\w.+-])(?:\(00[1-9][0-9]{{0,2}}\){_MORE}{{6,13}}|(?:00|011[ -])[1-9]{_MORE}{{8,13}})(?![\w-])", re.ASCII
+        rf"(?<![\w.+-])(?:\(00 ?[1-9][0-9]{{0,2}}\){_MORE}{{6,13}}"
+        rf"|(?:00|(?<![0-9][ ,:])00[ ./]|011[ -])[1-9]{_MORE}{{8,13}})(?![\w-])",
+        re.ASCII,
     ),
     is_number=_is_dialled,
 )
