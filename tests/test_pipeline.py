@@ -425,6 +425,29 @@ async def test_what_a_context_does_not_say_of_a_page_its_properties_do(front, pa
     assert (row["host"], row["path"], row["referrer_host"], row["title"], row["utm_source"]) == expected
 
 
+async def test_what_is_too_long_is_cut_only_once_it_was_scrubbed(front):
+    def page(before):
+        return {
+            **GRANT,
+            "page": {"url": "https://shop.example/", "title": f"{'x ' * (before // 2)}anna.smith@example.com {'y' * 400}"},
+            "campaign": {"source": f"{'x ' * ((before - 45) // 2)}4111111111111111 {'y' * 400}"},
+        }
+
+    await front.send(*(track(type="page", messageId=f"m-{before}", context=page(before)) for before in range(270, 300, 2)))
+    for row in front.rows():
+        assert "[email]" in row["title"] or len(row["title"]) == 300
+        assert "anna" not in row["title"]
+        assert "4111" not in row["utm_source"]
+        assert len(row["title"]) <= 306
+        assert len(row["utm_source"]) <= 260
+
+
+async def test_in_the_anonymous_lane_too_a_campaign_is_cut_only_once_it_was_scrubbed(front):
+    context = {"page": {"url": "https://shop.example/"}, "campaign": {"source": f"{'x ' * 125}anna.smith@example.com"}}
+    await front.send(track(type="page", context=context))
+    assert [row["utm_source"] for row in front.rows()] == [f"{'x ' * 125}[email]"]
+
+
 async def test_an_anonymous_row_has_no_id_no_minute_and_no_property(front):
     page = {"url": "https://shop.example/cart?utm_source=mail&utm_term=x", "title": "Cart of Ann"}
     await front.send(

@@ -24,6 +24,7 @@ from consentryd.model.error import BadRequest
 from consentryd.model.event import UTM
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
+from consentryd.privacy.cut import READ_CHARS
 
 REMEMBERED: Final = 2048
 REMEMBERED_PAGES: Final = 4096
@@ -38,7 +39,6 @@ _CAMPAIGN: Final = {
     "utm_term": "term",
     "utm_content": "content",
 }
-_CAMPAIGN_CHARS: Final = 255
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
 
@@ -227,4 +227,4 @@ def _campaign(told: Any) -> dict[str, str]:
     if not isinstance(told, dict):
         return _NO_CAMPAIGN
     values = ((name, told.get(key)) for name, key in _CAMPAIGN.items())
-    return {name: value[:_CAMPAIGN_CHARS] for name, value in values if isinstance(value, str) and value}
+    return {name: value[:READ_CHARS] for name, value in values if isinstance(value, str) and value}

@@ -6,7 +6,7 @@ fields, an hour, and nothing that two events of one visitor would share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from consentryd.model.decision import Lane
 from consentryd.model.event import SCHEMA_VERSION, UTM, CleanEvent
 from consentryd.model.key import KeyKind
 from consentryd.model.money import NO_MONEY, money_of
+from consentryd.privacy.cut import cut
 from consentryd.privacy.identifier import Identifiers
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.privacy.redaction import Scrubbed
@@ -37,8 +38,11 @@ _ANONYMOUS: Final = Lane.ANONYMOUS
 _TEXTS: Final = ("event_id", "event", "title", "path", "host", "referrer_host")
 _OF_URLS: Final = ("path", *UTM)
 _NO_UTM: Final = (None,) * len(UTM)
+_COUNTED: Final = UTM[:3]  # in the anonymous lane
 _PAGES: Final = ("page", "screen")
 _ID_BYTES: Final = 16
+_TITLE_CHARS: Final = 300
+_CAMPAIGN_CHARS: Final = 255
 _ADDRESS_CHARS: Final = 254
 
 
@@ -129,8 +133,8 @@ class Scrub:
         return [
             kept_id, site, event.type, kept_name, event.time, intake.received_at, *consented.decision[:3], None, None,
             session_id and self._pseudonyms[consented.region].session(site, session_id),
-            *event.scene.machine, kept_host, kept_path, kept_title, kept_referrer,
-            *(map(clean.get, UTM) if campaign else _NO_UTM),
+            *event.scene.machine, kept_host, kept_path, kept_title and cut(kept_title, _TITLE_CHARS), kept_referrer,
+            *(_campaign(clean, UTM) if campaign else _NO_UTM),
             *(money_of(clean.get("properties")) if "revenue" in event.properties else NO_MONEY),
             body.decode() if body and body != b"{}" else None,
             orjson.dumps([each._asdict() for each in redactions]).decode() if redactions else None,
@@ -146,7 +150,7 @@ class Scrub:
             decision.lane, decision.purpose, decision.ref, None, self._visitor(consented, passage), None,
             client.country, None, client.device, client.os, client.browser, client.browser_major,
             get("host"), get("path"), None, get("referrer_host"),
-            get("utm_source"), get("utm_medium"), get("utm_campaign"), None, None,
+            *_campaign(fields, _COUNTED), None, None,
             None, None, None, None, SCHEMA_VERSION,
         ]  # fmt: skip
 
@@ -172,6 +176,11 @@ class Scrub:
         if event.flags:
             properties = {**properties, "$flags": list(event.flags)}
         return properties
+
+
+def _campaign(clean: Mapping[str, Any], names: Iterable[str]) -> Iterator[str | None]:
+    """What is kept of a campaign, by the names of its columns."""
+    return (value and cut(value, _CAMPAIGN_CHARS) for value in map(clean.get, names))
 
 
 def _address(event: ValidEvent) -> str | None:

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from consentryd.model.memory import keep
+from consentryd.privacy.cut import READ_CHARS
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 
 _REMEMBERED: Final = 4096
-_TITLE_CHARS: Final = 300
 
 
 class View(NamedTuple):
-    """`referrer` is a host."""
+    """`referrer` is a host; `title` is longer than what is kept of it, until it was scrubbed."""
 
     page: Page
     referrer: str | None
@@ -37,7 +37,7 @@ class Views:
             url = told.get("path")
         page = self._coarsen(url) if isinstance(url, str) else NO_PAGE
         host = self._coarsen(referrer).host if isinstance(referrer, str) and referrer else None
-        return View(page, host, title[:_TITLE_CHARS] if self._titles and isinstance(title, str) else None)
+        return View(page, host, title[:READ_CHARS] if self._titles and isinstance(title, str) else None)
 
     def _coarsen(self, url: str) -> Page:
         """What is kept of a URL. URLs repeat from event to event; they are known by their hash (SipHash with the process's own key)."""
