@@ -246,7 +246,7 @@ class Privacy(Section):
     rules: list[PiiRule] = Field(
         default=[], description="Rules that come before the shipped ones (docs/scrubbing.md); the first that fits wins."
     )
-    allow: dict[str, dict[str, list[str]]] = Field(
+    allow: dict[SiteName, dict[str, list[str]]] = Field(
         default={},
         description=(
             "Site, then event name (`*`: all others), then the only properties kept, also `items.price`; `group_id` and `$flags` "

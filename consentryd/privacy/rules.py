@@ -27,6 +27,8 @@ _TRAITS: Final = "traits."
 _FIELDS: Final = frozenset(("event_id", "event", "title", "path", "host", "referrer_host", "properties", *UTM))
 _LITERAL: Final = re.compile(r"[\w -]+")
 _NO_LETTERS: Final = re.compile(r"\\.|\[[^\]]*\]|\(\?P[<=>][^>)]*[>)]?")
+#: What names of sites and the wildcards for them are made of.
+_SITES: Final = re.compile(r"[a-z0-9._?*-]+")
 _CAPITAL: Final = re.compile(r"[A-Z]")
 
 #: A detector and the keys that tell of it.
@@ -197,6 +199,11 @@ def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
             f"privacy.rules.{number}.path: {row.path} is nowhere. Traits are stored as properties: "
             f"write properties.{row.path[len(_TRAITS) :]}, "
             'and event = "identify" if it is for identify calls only.'
+        )
+    if not _SITES.fullmatch(row.site):
+        raise ConfigError(
+            f"privacy.rules.{number}.site: {row.site} fits no site: their names are of lower-case letters, digits, dots, dashes and "
+            "underscores."
         )
     name = row.detector if row.detector is not None else f"key:{row.key}"
     if row.detector is not None and row.detector not in detector_names():

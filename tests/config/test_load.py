@@ -129,6 +129,10 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
         ("server = 'S3CRET'", "server: allowed is a table"),
         ("[regions]\neu = 'S3CRET'", "regions.eu: allowed is a table"),
         ("[sites]\nshop = 5", "sites.shop: allowed is a table"),
+        (
+            "[privacy.allow.'*']\n'*' = ['S3CRET']",
+            "privacy.allow.*: allowed is table of 1 to 63 lower-case letters, digits, dots, dashes and underscores",
+        ),
         ("[privacy]\nrules = ['S3CRET']", "privacy.rules.0: allowed is a table"),
         ("[privacy]\nrules = 'S3CRET'", "privacy.rules: allowed is list of table"),
         ("[server]\nport = true", "server.port: allowed is whole number"),

@@ -774,6 +774,7 @@ def test_a_rule_for_a_key_in_any_script_holds_for_that_key_only(key: str) -> Non
     [
         (PiiRule(key="user(Agent|Name)", action="drop"), "lower_snake_case"),
         (PiiRule(key="_", action="drop"), "no letter or digit"),
+        (PiiRule(key="notes", site="Shop", action="drop"), "fits no site"),
         (PiiRule(detector="email", path="traits.contact", action="drop"), "write properties.contact"),
         (PiiRule(detector="email", path="contact.*", action="drop"), "such as properties.contact.*"),
     ],
