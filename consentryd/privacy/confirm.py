@@ -10,6 +10,7 @@ from typing import Final
 
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
+from consentryd.privacy.detect.named import NAMED
 from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
 from consentryd.privacy.gate import (
     CONTROL,
@@ -44,6 +45,7 @@ _LETTER: Final = re.compile(rb"-?[A-Za-z](?![A-Za-z0-9_-])")
 #: What stands before a number that is somebody's telephone's, whatever else it could be.
 _LINKS: Final = (b"wa.me/", b"?phone=")
 _LINK: Final = 7
+_NAMES: Final = (b"card", b"cc", b"pan", b"visa", b"maestro", b"amex", b"karte", b"tarjeta", b"carte", b"ssn")
 _LONGEST_LINK: Final = 64
 _OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
@@ -96,7 +98,15 @@ def _look_through(data: bytes, gate: int) -> int:
     return gate if folded == data else gate | gate_of(folded) | Gate.ENCODED
 
 
+def _is_named(data: bytes) -> bool:
+    """Whether digits are glued to a word that says whose they are."""
+    lower = data.lower()
+    return any(name in lower for name in _NAMES) and NAMED.search(data) is not None
+
+
 def _has_number(data: bytes) -> bool:
+    if _is_named(data):
+        return True
     rest, last = [], 0
     for start, end in _runs(data.translate(SHAPES), LONG_NUMBER, b"0"):
         if not _is_harmless(data, start, end):

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from consentryd.privacy.detect import card, crypto, device, email, iban, location, national_id, network, phone, secret, user_agent
+from consentryd.privacy.detect import (
+    card,
+    crypto,
+    device,
+    email,
+    iban,
+    location,
+    named,
+    national_id,
+    network,
+    phone,
+    secret,
+    user_agent,
+)
 from consentryd.privacy.detect.detector import Detector, Finding, Gate
 
 __all__ = ["DETECTORS", "FOR_GOODS", "FOR_IDS", "Detector", "Finding", "Gate"]
@@ -21,6 +34,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     *phone.DETECTORS,
     *national_id.DETECTORS,
     *network.DETECTORS,
+    *named.DETECTORS,
 )
 
 #: In the place of those detectors that take any number of the right length and check digit, where a key says that it is an id.

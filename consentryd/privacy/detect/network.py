@@ -23,8 +23,12 @@ _LETTERS: Final = re.compile(r"[A-Za-z:]+")
 _NOBODY: Final = frozenset({bytes(16), bytes(15) + b"\x01"})  # :: and ::1
 
 
+def is_octets(text: str) -> bool:
+    return _OCTETS.fullmatch(text) is not None
+
+
 def _is_ipv4(match: re.Match[str]) -> bool:
-    if not _OCTETS.fullmatch(match[0]):
+    if not is_octets(match[0]):
         return False
     start = match.start()
     return start == 0 or _VERSION_WORD.search(match.string[max(0, start - _LOOK_BACK) : start]) is None
