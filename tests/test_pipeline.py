@@ -442,6 +442,12 @@ async def test_what_is_too_long_is_cut_only_once_it_was_scrubbed(front):
         assert len(row["utm_source"]) <= 260
 
 
+async def test_lines_in_a_path_are_parted_as_they_were(front):
+    page = {"url": "https://shop.example/search/Anna%0A4111%201111%201111%201111%0Ab/tel%09%2B4915123456789"}
+    await front.send(track(type="page", context={**GRANT, "page": page}))
+    assert [row["path"] for row in front.rows()] == ["/search/Anna [card] b/tel [phone]"]
+
+
 async def test_in_the_anonymous_lane_too_a_campaign_is_cut_only_once_it_was_scrubbed(front):
     context = {"page": {"url": "https://shop.example/"}, "campaign": {"source": f"{'x ' * 125}anna.smith@example.com"}}
     await front.send(track(type="page", context=context))

@@ -65,8 +65,9 @@ def clean_text(text: str) -> str:
 
 
 def _decode(text: str) -> str:
+    """The ends of lines and tabs part words here, which a browser has encoded: they become blanks."""
     for _ in range(_ROUNDS):
-        text = strip_invisible(unquote(text))
+        text = strip_invisible(" ".join(unquote(text).replace("\t", " ").splitlines()))
         if not _ENCODED.search(text):
             return text
     return REDACTED
