@@ -29,7 +29,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   const purposes = namesIn(settings.purposes || purpose);
   const device = openDevice(platform, "consentry_" + settings.key, settings.consentDays || 395);
   const choice = openChoice(device, settings, purposes);
-  const outbox = openOutbox(platform, extras._spool?.(platform, device), settings, choice._of);
+  const outbox = openOutbox(platform, device, settings, choice._of, extras._spool);
   const listeners = new Set<(purposes: Purposes) => void>();
   let calls: Call[] = [];
   let planned = 0;
@@ -39,7 +39,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
   let owed: string[] = [];
 
   const purposeOf = (call: Call): string => call._options.purpose || purpose;
-  const anyGranted = (): boolean => Object.values(told).includes(true);
+  const anyGranted = (): boolean => Object.values(told).some((state) => state);
 
   const put = (call: Call, event: Properties, lane: string): void => {
     const messageId = platform.id();
@@ -47,9 +47,11 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     outbox._add([json, platform.bytes(json), lane, messageId, platform.now()]);
   };
 
-  /** The visitor's ids and session as of a call. */
-  const identify = (event: Properties, time: number): void => {
+  /** Consented: with the visitor's ids and session as of the call. */
+  const finish = (call: Call): void => {
+    const { _event: event, _time: time } = call;
     const kept = device._kept;
+    const page = event.context as Page | undefined;
     kept.a ||= platform.id();
     if (event.type == "alias") event.previousId ||= kept.u || kept.a;
     kept.u = (event.userId as string) || kept.u;
@@ -57,23 +59,15 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     // a clock that was ahead, and a time to come, keep no session open
     kept.l = Math.min(platform.now(), Math.max(time, kept.l || 0));
     changedIds = 1;
-  };
-
-  /** Consented: with the visitor's ids. */
-  const finish = (call: Call): void => {
-    const event = call._event;
-    const page = event.context as Page | undefined;
-    identify(event, call._time);
-    const { a, u, s, c } = device._kept;
     event.context = {
       ...call._options.context,
       page: page && pageContext(page),
       campaign: page && extras._campaign?.(page.url),
-      sessionId: s,
-      consent: { purposes: choice._stated(), notice: c.n, at: c.t, ...choice._raw },
+      sessionId: kept.s,
+      consent: { purposes: choice._stated(), notice: kept.c.n, at: kept.c.t, ...choice._raw },
       library: { name: "consentry-js", version: VERSION },
     };
-    put(call, { anonymousId: a, ...event, userId: u }, purposeOf(call));
+    put(call, { anonymousId: kept.a, ...event, userId: kept.u }, purposeOf(call));
   };
 
   /** The anonymous lane: what was seen, by nobody. */
@@ -153,8 +147,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     /** The gateway hears what still holds; ten tries over two minutes, since nothing may be kept on the device for it. */
     const tell = async (tries: number): Promise<void> => {
       const purposes = (named || taken).filter((name) => a && (!told[name] || device._kept.a != a) != (action == "grant"));
-      const body = JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice });
-      if (purposes[0] && isTemporary((await platform.send("/v1/consent", body).catch(() => ({}) as Answer)).status) && tries < 10)
+      if (purposes[0] && isTemporary((await platform.send("/v1/consent", JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice })).catch(() => ({}) as Answer)).status) && tries < 10)
         platform.later(() => tell(tries + 1), 2e3 * tries);
     };
     tell(1);
@@ -168,8 +161,8 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     const names = list ? namesIn(list) : granted ? purposes : Object.keys(choice._all());
     if (!names[0] && list) return;
     const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
-    const { c } = device._kept;
-    device._kept.c = { p: { ...c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && c.o };
+    const kept = device._kept;
+    kept.c = { p: { ...kept.c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && kept.c.o };
     settle(names, action);
   });
 

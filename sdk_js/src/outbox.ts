@@ -1,15 +1,19 @@
 /** Gets events to the gateway: batches, retries, and hands what cannot be sent to the spool. */
 
 import { cut, type Item } from "./batch";
+import type { Device } from "./device";
 import { guard } from "./guard";
 import type { Answer, Platform } from "./platform/platform";
 import { EVENT_BYTES } from "./redact";
-import type { Spool } from "./spool";
+import type { OpenSpool } from "./spool";
 import type { Settings } from "./types";
 
 /** The gateway remembers event ids for a week: what is older could be stored twice. */
 const KEEP_MS = 6048e5;
 const QUEUE_EVENTS = 1e3;
+
+/** True in the build of `core.js`, where nothing but the ids is kept on the device. */
+declare const CORE: boolean;
 
 /** What the gateway says of an event. */
 interface Result {
@@ -33,7 +37,8 @@ export interface Outbox {
 
 export const isTemporary = (status: number): boolean => !status || status == 429 || status > 499;
 
-export const openOutbox = (platform: Platform, spool: Spool | undefined, settings: Settings, may: (purpose: string) => unknown): Outbox => {
+export const openOutbox = (platform: Platform, device: Device, settings: Settings, may: (purpose: string) => unknown, openSpool?: OpenSpool): Outbox => {
+  const spool = CORE ? undefined : openSpool?.(platform, device);
   const queue: Item[] = [];
   let lost = 0;
   let failures = 0;
@@ -52,7 +57,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   };
 
   const body = (batch: Item[]): string =>
-    `${JSON.stringify({ writeKey: settings.key, sentAt: new Date(platform.now()), dropped: lost || undefined }).slice(0, -1)},"batch":[${batch.map((item) => item[0])}]}`;
+    `{"batch":[${batch.map((item) => item[0])}],${JSON.stringify({ writeKey: settings.key, sentAt: new Date(platform.now()), dropped: lost || undefined }).slice(1)}`;
 
   const spill = (): void => {
     if (spool) lost = spool._put(queue, lost);
@@ -87,7 +92,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   const drain = async (): Promise<void> => {
     while (platform.now() >= notBefore) {
       const kept: Item[] = [];
-      const remove = deviceToo ? (spool as Spool)._take(kept) : undefined;
+      const remove = deviceToo ? spool?._take(kept) : undefined;
       const batch = kept.filter(allowed);
       if (!kept[0] && !batch.push(...cut(queue, room))) break;
       if (batch[0]) requeue(await post(batch));
@@ -98,7 +103,7 @@ export const openOutbox = (platform: Platform, spool: Spool | undefined, setting
   };
 
   const start = (device?: unknown): Promise<void> => {
-    deviceToo ||= device;
+    if (spool) deviceToo ||= device;
     return (sending ||= drain().finally(() => (sending = deviceToo = 0)));
   };
 

@@ -30,7 +30,7 @@ export type OpenSpool = (platform: Platform, device: Device) => Spool;
 
 export const openSpool: OpenSpool = (platform, device) => {
   /** `.q<time>|<events>|<bytes>|<random>`, oldest first. */
-  const chunks = (): string[] => guard(() => platform.keys?.().filter((key) => key.startsWith(device._key + ".q")).map((key) => key.slice(device._key.length)).sort())() || [];
+  const chunks = (): string[] => guard(() => platform.keys?.().filter((key) => key.startsWith(device._key + ".q")).map((key) => key.replace(device._key, "")).sort())() || [];
   const remove = (chunk: string): unknown => device._write(chunk, null);
 
   const evict = (): number => {
@@ -49,10 +49,10 @@ export const openSpool: OpenSpool = (platform, device) => {
       const keep = queue.splice(0).filter((item) => item[2]);
       while (keep[0]) {
         const batch = cut(keep, CHUNK_EVENTS, CHUNK_BYTES);
-        const name = [".q" + platform.now().toString(36), batch.length, bytesOf(batch), platform.id()].join("|");
-        if (device._write(name, JSON.stringify(batch))) continue;
-        keep.unshift(...batch);
-        break;
+        if (!device._write([".q" + platform.now().toString(36), batch.length, bytesOf(batch), platform.id()].join("|"), JSON.stringify(batch))) {
+          keep.unshift(...batch);
+          break;
+        }
       }
       queue.push(...anonymous, ...keep);
       return lost + evict();

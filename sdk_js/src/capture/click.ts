@@ -4,10 +4,11 @@ import { redactUrl } from "../redact";
 import { closest, on, type Report } from "./capture";
 
 /** `data-track-size="L"` becomes `size: "L"`. */
-const attributes = (element: HTMLElement): Record<string, unknown> =>
-  Object.fromEntries(
-    [...element.attributes].filter(({ name }) => name.startsWith("data-track-")).map(({ name, value }) => [name.slice(11).replace(/-/g, "_"), value]),
-  );
+const attributes = (element: HTMLElement): Record<string, unknown> => {
+  const found: Record<string, unknown> = {};
+  for (const { name, value } of element.attributes) if (/^data-track-/.test(name)) found[name.slice(11).replace(/-/g, "_")] = value;
+  return found;
+};
 
 /** With the first or the middle button. */
 const onClick = (job: (event: MouseEvent) => void): void =>

@@ -3,8 +3,7 @@
 import { on, type Report } from "./capture";
 
 export const captureForms = (report: Report): void =>
-  on("submit", ({ target }) => {
-    const form = target as HTMLFormElement;
+  on<SubmitEvent & { target: HTMLFormElement }>("submit", ({ target: form }) => {
     const fields = [...form.elements].map((field) => field.getAttribute("name")).filter((name) => name);
     report("form_submitted", {
       form: form.getAttribute("id") || form.getAttribute("name"),

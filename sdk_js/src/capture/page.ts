@@ -7,7 +7,7 @@ import { newPage, on } from "./capture";
 /** What makes a page: the path, and the fragment if it is a route. A query that changes in place is the same page. */
 const place = (): string => location.href.replace(/\?[^#]*|#(?!!?\/).*/g, "");
 
-export const capturePages = (client: Client): void => {
+export const capturePages = (_report: unknown, client: Client): void => {
   let seen = "";
   const view = (force?: unknown): void => {
     const here = place();

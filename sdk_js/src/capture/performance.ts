@@ -5,17 +5,14 @@ import { on, type Report } from "./capture";
 
 type Entry = PerformanceEntry & { value: number; hadRecentInput: boolean; interactionId?: number };
 
-const observe = (type: string, job: (entry: Entry) => void): void => {
-  try {
-    new PerformanceObserver((list) => (list.getEntries() as Entry[]).forEach(job)).observe({ type, buffered: true });
-  } catch {
-    // this browser does not measure it
-  }
-};
+/** Nothing where this browser does not measure it. */
+const observe = guard((type: string, job: (entry: Entry) => void) =>
+  new PerformanceObserver((list) => (list.getEntries() as Entry[]).forEach(job)).observe({ type, buffered: true }),
+);
 
 const loadTime = guard((report: Report): void => {
-  const { responseStart, domContentLoadedEventEnd, loadEventEnd } = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming;
-  report("page_loaded", { ttfb: Math.round(responseStart), dom: Math.round(domContentLoadedEventEnd), load: Math.round(loadEventEnd) });
+  const entry = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming;
+  report("page_loaded", { ttfb: Math.round(entry.responseStart), dom: Math.round(entry.domContentLoadedEventEnd), load: Math.round(entry.loadEventEnd) });
 });
 
 export const capturePerformance = (report: Report): void => {

@@ -11,7 +11,7 @@ import { captureScroll } from "./scroll";
 import { on, type Report } from "./capture";
 
 const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) => void> = {
-  pages: (_report, client) => capturePages(client),
+  pages: capturePages,
   clicks: captureClicks,
   links: captureLinks,
   forms: captureForms,
