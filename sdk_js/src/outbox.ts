@@ -11,6 +11,8 @@ import type { Settings } from "./types";
 /** The gateway remembers event ids for a week: what is older could be stored twice. */
 const KEEP_MS = 6048e5;
 const QUEUE_EVENTS = 1e3;
+/** Longer than that nobody's `Retry-After` is waited for. */
+const HOLD_MS = 36e5;
 
 /** True in the build of `core.js`, where nothing but the ids is kept on the device. */
 declare const CORE: boolean;
@@ -43,7 +45,8 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   let lost = 0;
   let failures = 0;
   let room = 100;
-  let notBefore = 0;
+  /** The gateway wants to be left alone. */
+  let held = 0;
   let planned = 0;
   let sending: Promise<void> | 0 = 0;
   let deviceToo: unknown = 0;
@@ -64,9 +67,11 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   };
 
   const pause = (after?: string | null): void => {
-    const asked = (after as unknown as number) * 1e3 || 0;
-    notBefore = platform.now() + asked;
-    plan(Math.max(asked, Math.min(3e4, 250 * 2 ** ++failures) * (1 + platform.random())));
+    const backoff = Math.min(3e4, 250 * 2 ** ++failures) * (1 + platform.random());
+    held = Math.min(HOLD_MS, (after as unknown as number) * 1e3) || 0;
+    // by no clock: one that steps back would hold for as long
+    if (held) platform.later(() => ((held = 0), outbox._resume()), Math.max(held, backoff));
+    else plan(backoff);
   };
 
   /** Sends a batch; answers what of it has to be sent again. */
@@ -90,7 +95,7 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   };
 
   const drain = async (): Promise<void> => {
-    while (platform.now() >= notBefore) {
+    while (!held) {
       const kept: Item[] = [];
       const remove = deviceToo ? spool?._take(kept) : undefined;
       const batch = kept.filter(allowed);

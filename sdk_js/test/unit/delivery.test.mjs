@@ -146,6 +146,40 @@ test("Retry-After is waited for", async () => {
   assert.deepEqual(names(server).slice(1).sort(), ["one", "two"]);
 });
 
+test("Retry-After is waited for where events are added meanwhile, too, and an hour at most", async () => {
+  const { client, server, pass } = granted();
+  await pass(10);
+  let answer;
+  server.next(() => new Promise((done) => (answer = done)));
+  client.track("one");
+  await pass(1_500);
+  client.track("two");
+  await pass(100);
+  answer({ status: 429, after: "30" });
+  await pass(29_000);
+  assert.equal(server.batches().length, 1);
+  server.next({ status: 503, after: "31536000" });
+  await pass(10_000);
+  assert.equal(server.batches().length, 2);
+  await pass(3_700_000);
+  assert.deepEqual(server.batches().at(-1).body.batch.map(({ event }) => event), ["one", "two"]);
+});
+
+test("a clock that steps back holds nothing up", async () => {
+  for (const trouble of ["down", { status: 503, after: "2" }]) {
+    const time = clock();
+    let back = 0;
+    const { client, server, pass } = granted({}, { time: { ...time, now: () => time.now() - back } });
+    await pass(10);
+    server.next(trouble);
+    client.track("one");
+    await pass(1_500);
+    back = 864e5;
+    await pass(10_000);
+    assert.deepEqual(names(server), ["one", "one"]);
+  }
+});
+
 test("pauses double up to a minute", async () => {
   const { client, server, time, pass } = granted();
   client.track("one");
@@ -258,12 +292,13 @@ test("without storage the queue stays in memory, bounded at 1,000; the oldest go
 });
 
 test("events older than the gateway's memory of ids are not sent a second time", async () => {
-  const { client, server, entries, pass } = granted();
+  const time = clock();
+  const sent = [];
+  const send = (path) => (path === "/v1/batch" && sent.push(time.now()), Promise.resolve({ status: 503, after: "3600", text: "" }));
+  const { client, entries, pass } = granted({}, { time, parts: { send } });
   client.track("one");
-  await pass(10);
-  server.next({ status: 503, after: String(8 * 86_400) });
   await pass(9 * 864e5);
-  assert.equal(server.batches().length, 1);
+  assert.ok(sent.length > 1 && sent.at(-1) < START + 7 * 864e5 + 1_000);
   assert.equal(chunks(entries).length, 0);
 });
 
