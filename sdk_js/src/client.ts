@@ -89,8 +89,18 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     return anonymously(call) ? finishAnonymous(call) : state == null;
   };
 
+  /** What other pages have chosen comes first: word of it may come late, or never to a page that rests in the cache. */
+  const sync = (): void => {
+    if (!device._moved()) return;
+    device._load();
+    // what is gone was withdrawn
+    if (!device._kept.a) device._kept.c.p ||= NOTHING;
+    settle();
+  };
+
   /** Works through the calls, a slice at a time unless the page is going. */
   const pump = (all?: unknown): void => {
+    sync();
     const until = platform.now() + SLICE_MS;
     const work = calls;
     const waiting: Call[] = (calls = []);
@@ -154,7 +164,8 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (moved) listeners.forEach((listener) => guard(listener)(told));
   };
 
-  const chooser = (action: string) => guard((asked?: string | string[] | { target: unknown }, notice?: string): void => {
+  const chooser = (action: string, out?: 1) => guard((asked?: string | string[] | { target: unknown }, notice?: string): void => {
+    sync();
     const granted = action == "grant";
     // as a button's listener it is handed the click
     const list = !(asked as { target?: unknown })?.target && asked;
@@ -162,7 +173,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (!names[0] && list) return;
     const said: Purposes = Object.fromEntries(names.map((name) => [name, granted]));
     const kept = device._kept;
-    kept.c = { p: { ...kept.c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: !granted && kept.c.o };
+    kept.c = { p: { ...kept.c.p, ...said, ...(!list && !granted && NOTHING) }, n: notice || settings.notice, t: platform.now(), o: out || (!granted && kept.c.o) };
     settle(names, action);
   });
 
@@ -177,6 +188,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
         return () => listeners.delete(listener);
       },
       signal: guard((name: string, said: Purposes | null, raw?: string) => {
+        sync();
         // nothing yet: wait for it
         choice._signals[name] = said || { "*": null };
         if (raw) choice._raw[name] = raw;
@@ -189,10 +201,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       device._kept = { a: device._kept.a && platform.id(), c: device._kept.c };
       settle([]);
     }),
-    optOut: guard(() => {
-      device._kept.c.o = 1;
-      chooser("withdraw")();
-    }),
+    optOut: () => chooser("withdraw", 1)(),
     async flush() {
       pump(1);
       return outbox._resume();
@@ -208,14 +217,11 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       pump(1);
       outbox._leave();
     }),
-    show: outbox._resume,
-    stored: guard((key) => {
-      if (key && key != device._key) return;
-      device._load();
-      // what is gone was withdrawn
-      if (!device._kept.a) device._kept.c.p ||= NOTHING;
-      settle();
-    }),
+    show() {
+      sync();
+      outbox._resume();
+    },
+    stored: sync,
   });
   if (anyGranted()) outbox._resume();
   else if (!device._kept.a) outbox._purge();

@@ -27,6 +27,8 @@ export interface Device {
   _kept: Kept;
   _key: string;
   _load(): void;
+  /** Whether somebody else has changed the entry since it was read or written here. */
+  _moved(): boolean;
   _save(): void;
   /** Removes the entry; the choice stays in memory. */
   _clear(): void;
@@ -36,14 +38,16 @@ export interface Device {
 }
 
 export const openDevice = (platform: Platform, name: string, days: number): Device => {
+  let seen: string | null | undefined;
   const device: Device = {
     _kept: { c: {} },
     _key: name,
     _load() {
-      device._kept = { c: {}, ...guard(JSON.parse)(device._read("") as string) };
+      device._kept = { c: {}, ...guard(JSON.parse)((seen = device._read("")) as string) };
       // an objection, which has no id, does not run out
       if (device._kept.a && (device._kept.c.t as number) < platform.now() - days * 864e5) (device._kept.c = {}), device._clear();
     },
+    _moved: () => device._read("") != seen,
     _save() {
       device._write("", JSON.stringify(device._kept));
     },
@@ -54,6 +58,7 @@ export const openDevice = (platform: Platform, name: string, days: number): Devi
     _read: guard((suffix) => platform.storage.get(name + suffix)),
     _write: guard((suffix, text) => {
       platform.storage.set(name + suffix, text);
+      if (!suffix) seen = text;
       return true;
     }),
   };

@@ -23,7 +23,7 @@ export const browserPlatform = (host: string): Platform => ({
     addEventListener("pagehide", signals.hide);
     addEventListener("pageshow", (event) => event.persisted && signals.show());
     addEventListener("online", signals.show);
-    addEventListener("storage", (event) => signals.stored(event.key));
+    addEventListener("storage", signals.stored);
   },
   id,
   bytes: (text) => new TextEncoder().encode(text).length,

@@ -28,8 +28,8 @@ export interface Signals {
   hide(): void;
   /** It came back, or the network did. */
   show(): void;
-  /** Another tab changed what is stored under this key. */
-  stored(key: string | null): void;
+  /** Another tab changed something on the device. */
+  stored(): void;
 }
 
 export interface Platform {

@@ -465,11 +465,68 @@ test("a withdrawal in one tab reaches the others", async () => {
   other.client.track("seen");
   await first.pass(10);
   first.client.consent.withdraw();
-  other.signals.stored("consentry_wk");
+  other.signals.stored();
   await first.pass(60_000);
   assert.deepEqual(first.server.events(), []);
   assert.equal(other.client.consent.get().analytics, false);
   assert.equal(first.entries.size, 0);
+});
+
+test("a page that heard nothing of a choice in another finds it before it sends or stores anything", async () => {
+  const acts = {
+    "a call": ({ client }) => client.track("seen"),
+    "a return": ({ signals }) => signals.show(),
+    "a going": ({ client, signals }) => (client.track("seen"), signals.hide()),
+    "a flush": ({ client }) => (client.track("seen"), client.flush()),
+    "a denial": ({ client }) => client.consent.deny("marketing"),
+    "a signal": ({ client }) => client.consent.signal("own", { marketing: false }),
+    "a reset": ({ client }) => client.reset(),
+  };
+  for (const [name, act] of Object.entries(acts)) {
+    const first = granted({}, { name: "a" });
+    await first.pass(10);
+    const other = tab({}, { ...first, name: "b" });
+    other.client.track("waiting");
+    first.client.consent.withdraw();
+    act(other);
+    await first.pass(60_000);
+    assert.deepEqual([first.server.events(), first.entries.size, other.client.consent.get().analytics], [[], 0, false], name);
+  }
+});
+
+test("a page that heard nothing of an opt-out in another leaves it remembered, and takes it back with a grant alone", async () => {
+  const first = granted({}, { name: "a" });
+  await first.pass(10);
+  const other = tab({}, { ...first, name: "b" });
+  first.client.optOut();
+  other.client.track("seen");
+  await first.pass(10);
+  assert.equal(JSON.parse(first.entries.get("consentry_wk")).c.o, 1);
+  const third = tab({}, { ...first, name: "c" });
+  first.client.consent.grant();
+  third.client.optOut();
+  await first.pass(10);
+  assert.equal(JSON.parse(first.entries.get("consentry_wk")).c.o, 1);
+});
+
+test("a device that is cleared before anybody chose keeps what waits", async () => {
+  const { client, signals, server, pass } = tab();
+  client.track("seen");
+  signals.stored();
+  assert.deepEqual(client.consent.get(), { analytics: undefined });
+  client.consent.grant();
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
+});
+
+test("a device that takes nothing leaves a choice in force on its page", async () => {
+  const storage = { get: () => null, set: () => { throw new Error("full"); }, keys: () => [] };
+  const { client, signals, server, pass } = granted({ storage });
+  client.track("seen");
+  for (const hear of [signals.stored, signals.hide, signals.show]) hear();
+  client.track("again");
+  await pass(2_000);
+  assert.deepEqual(server.events().map(({ event }) => event), ["seen", "again"]);
 });
 
 test("a grant in one tab reaches the others", async () => {
@@ -477,7 +534,7 @@ test("a grant in one tab reaches the others", async () => {
   const other = tab({}, { ...first, name: "b" });
   other.client.track("seen");
   first.client.consent.grant();
-  other.signals.stored("consentry_wk");
+  other.signals.stored();
   await first.pass(2_000);
   assert.equal(first.server.events().length, 1);
 });
@@ -487,7 +544,7 @@ test("a reset in one tab leaves the others their choice", async () => {
   await first.pass(10);
   const other = tab({}, { ...first, name: "b" });
   first.client.reset();
-  other.signals.stored("consentry_wk");
+  other.signals.stored();
   assert.equal(other.client.consent.get().analytics, true);
   assert.equal(first.entries.size, 1);
   other.client.track("seen");
@@ -543,7 +600,7 @@ test("an objection where defaults hold is kept by the other tabs", async () => {
   await first.pass(2_000);
   const other = tab({ defaults }, { ...first, name: "b" });
   first.client.consent.deny();
-  other.signals.stored("consentry_wk");
+  other.signals.stored();
   assert.equal(tab({ defaults }, first).client.consent.get().analytics, false);
 });
 
