@@ -13,7 +13,7 @@ from uuid import UUID
 
 import consentry
 import pytest
-from consentry import Consentry, ConsentryError
+from consentry import Consentry, ConsentryError, delivery
 from consentry.testing import MemoryTransport
 from consentry.transport import Answer
 
@@ -123,6 +123,17 @@ def test_the_gateways_retry_after_is_obeyed(make, transport, until):
     client.close(0.1)
     assert transport.requests == 1
     assert client.stats.lost == 1
+
+
+def test_of_an_absurd_retry_after_an_hour_counts_at_most(make, transport, until, monkeypatch):
+    assert delivery._HOLD_S == 3600
+    monkeypatch.setattr(delivery, "_HOLD_S", 0.05)
+    client = make()
+    transport.status, transport.retry_after = 503, float("inf")
+    client.track("seen", user_id="u")
+    until(lambda: transport.requests == 1)
+    transport.status = 200
+    assert client.flush()
 
 
 def test_each_event_has_the_fate_that_the_answer_gives_it(make, transport, until):

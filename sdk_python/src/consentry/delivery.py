@@ -33,6 +33,7 @@ _LATER = frozenset({401, 403, 404, 405, 408, 425, 429})
 _GZIP_BYTES = 1024  # below that gzip gains nothing
 _TAKEN = frozenset({"stored", "anonymous", "duplicate"})
 _IDLE_S = 10.0  # how often an idle thread looks after its store
+_HOLD_S = 3600.0  # longer than that nobody's `Retry-After` is waited for
 _MOST_TOLD = 50
 _BREATH_S = 1.0  # how often a waiting one does
 
@@ -319,7 +320,7 @@ class Delivery:
         A last attempt is made when closing cuts a pause short, unless the gateway asked to be left alone.
         """
         backoff = min(self._pace.longest, self._pace.first * 2 ** min(failures - 1, 30)) * (0.5 + self._chance() / 2)
-        end = time.monotonic() + max(asked or 0.0, backoff)
+        end = time.monotonic() + max(min(asked or 0.0, _HOLD_S), backoff)
         while True:
             with self._changed:
                 left = end - time.monotonic()
