@@ -17,6 +17,8 @@ const SESSION_MS = 18e5;
 const SLICE_MS = 2;
 /** Calls kept in memory while the visitor has not chosen. */
 const WAITING_CALLS = 200;
+/** Calls kept in memory while there was no time to look at them. */
+const NEW_CALLS = 1e4;
 
 /** What a build adds to the core. */
 export interface Extras {
@@ -126,6 +128,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
 
   const caller = (type: string) => (...args: unknown[]): void => {
     try {
+      if (calls[NEW_CALLS]) throw 0;
       const call = readCall(type, args, platform.now(), settings.redact);
       call._event.context = platform.page?.();
       calls.push(call);

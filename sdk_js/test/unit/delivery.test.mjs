@@ -65,6 +65,21 @@ test("an event that is not JSON is dropped and counted, and its neighbours go", 
   assert.equal(server.batches()[0].body.dropped, 3);
 });
 
+test("calls that are made in one go are bounded; what comes last is dropped and counted", async () => {
+  for (const agree of [true, false]) {
+    const { client, server, pass } = agree ? granted() : tab();
+    for (let number = 0; number < 30_000; number++) client.track("seen");
+    await pass(5_000);
+    client.consent.grant();
+    client.track("after");
+    await pass(5_000);
+    const lost = server.batches().reduce((sum, { body }) => sum + (body.dropped || 0), 0);
+    assert.equal(server.events().length + lost, 30_001);
+    assert.ok(lost >= 19_999);
+    assert.equal(names(server).at(-1), "after");
+  }
+});
+
 test("megabytes are dropped before their texts are gone through", () => {
   const { client } = granted();
   const text = "ab1.".repeat(2_000_000);
