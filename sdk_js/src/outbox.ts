@@ -51,7 +51,7 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   let sending: Promise<void> | 0 = 0;
   let deviceToo: unknown = 0;
 
-  const allowed = (item: Item): unknown => (!item[2] || may(item[2]) !== false) && item[4] > platform.now() - KEEP_MS;
+  const allowed = guard((item: Item): unknown => (!item[2] || may(item[2]) !== false) && item[4] > platform.now() - KEEP_MS);
 
   /** The oldest go first, and are counted. */
   const requeue = (items: Item[]): void => {

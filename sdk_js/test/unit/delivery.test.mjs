@@ -80,6 +80,14 @@ test("calls that are made in one go are bounded; what comes last is dropped and 
   }
 });
 
+for (const junk of ["[null]", "[1]", "{}", '[["x"]]', "5", "null", "{"])
+  test(`what is no event among those on the device keeps none from going: ${junk}`, async () => {
+    const { client, server, entries, pass } = granted({}, { entries: new Map([["consentry_wk.q1|1|1|x", junk]]) });
+    client.track("one");
+    await pass(5_000);
+    assert.deepEqual([names(server), chunks(entries)], [["one"], []]);
+  });
+
 test("megabytes are dropped before their texts are gone through", () => {
   const { client } = granted();
   const text = "ab1.".repeat(2_000_000);
