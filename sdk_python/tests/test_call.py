@@ -70,7 +70,9 @@ def test_an_id_and_a_time_can_be_given(client, transport):
     assert (transport.events[0]["messageId"], transport.events[0]["timestamp"]) == ('m"1', "2026-03-01T10:00:00.000005Z")
 
 
-@pytest.mark.parametrize("nothing", ["", 0])
+@pytest.mark.parametrize(
+    "nothing", ["", 0, " ", "0", -1, "None", "(null)", "UNDEFINED", "\u200b", "\uff4eull", "{{order_id}}", "%s"]
+)
 def test_an_id_that_the_gateway_counts_as_none_is_one_of_ours(client, transport, nothing):
     for _ in range(2):
         assert client.track("seen", user_id="u", message_id=nothing)
@@ -78,6 +80,22 @@ def test_an_id_that_the_gateway_counts_as_none_is_one_of_ours(client, transport,
     first, second = (event["messageId"] for event in transport.events)
     assert len(first) > 12
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("\ud800", "\ufffd"),
+        ("a\udfffb", "a\ufffdb"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        ("\xfc", "\xfc"),
+    ],
+)
+def test_an_id_is_sent_as_the_gateway_reads_and_answers_it(client, transport, text, sent):
+    client.track("seen", user_id="u", message_id=text)
+    client.flush()
+    assert transport.events[0]["messageId"] == sent
 
 
 def test_what_is_changed_after_the_call_changes_nothing(client, transport):

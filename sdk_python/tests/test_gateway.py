@@ -12,10 +12,11 @@ from pathlib import Path
 
 import consentry
 import pytest
-from consentry import Consentry, ConsentryError
+from consentry import Consentry, ConsentryError, event_id
 
 from bench.gateway import Gateway
 from bench.stored import count, snapshots
+from consentryd.gateway.stages import shape
 
 SOURCE = str(Path(consentry.__file__).parent.parent)
 GRANT = {"analytics": True}
@@ -187,3 +188,27 @@ def test_three_thousand_events_are_stored_once_through_three_restarts_and_a_kill
 @pytest.mark.timeout(1800)
 def test_a_hundred_thousand_events_are_stored_once_through_three_restarts_and_a_killed_client(tmp_path):
     play(tmp_path, 100_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m-1",
+        "none-1",
+        "\ud83d\ude00",
+        "0a",
+        "00-00",
+        "a{{b}}",
+        "{b}c",
+        "<%= id %>",
+        "\u3000",
+        "\u2800",
+        "%d1",
+        "<nil>",
+        "\xabnull\xbb",
+        "$x",
+    ],
+)
+def test_an_id_counts_as_none_where_the_gateway_counts_it_as_none(text):
+    assert event_id.PLACEHOLDERS == shape.PLACEHOLDER_IDS
+    assert event_id.is_placeholder(event_id.as_read(text)) is (shape.check_label(event_id.as_read(text), 200) is None)

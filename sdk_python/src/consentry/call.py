@@ -16,6 +16,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Callable, Optional
 from uuid import UUID
 
+from consentry.event_id import as_read, is_placeholder
 from consentry.redact import redact
 
 Clock = Callable[[], float]
@@ -106,9 +107,11 @@ class Writer:
         `ids` are the text fields beside `type`; `body` is `properties`, of identify and group calls `traits`; `context` is JSON or empty.
         """
         first, numbers = self._ids
-        # an empty id and 0 are none to the gateway, which would store again what is sent again
+        given = "" if message_id is None else as_read(as_text(message_id))
         parts = [
-            f'{{"messageId":"{first}-{next(numbers):x}"' if not message_id else f'{{"messageId":{quote(as_text(message_id))}',
+            f'{{"messageId":"{first}-{next(numbers):x}"'
+            if not given or is_placeholder(given)
+            else f'{{"messageId":{quote(given)}',
             f',"type":"{kind}","timestamp":"{self._now() if timestamp is None else iso(timestamp)}"',
         ]
         parts += [
