@@ -285,5 +285,10 @@ def test_what_the_browser_says_goes_with_what_the_visitor_chose(said, headers, s
     assert with_browser(said, headers.get).as_context() == sent
 
 
+@pytest.mark.parametrize("url", ["////x[", "http:////x[", "//[", "http://[", "http:////[::1]:x", "\ud800//"])
+def test_no_url_breaks_a_request(client, url):
+    Watch().bind(client, None, url, {"Referer": url}.get, None).page()
+
+
 def test_a_context_has_what_is_known_only():
     assert context_of("http://shop.example/a?b=1", {}.get, None) == {"page": {"url": "http://shop.example/a?b=1", "path": "/a"}}

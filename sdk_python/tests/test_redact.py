@@ -56,6 +56,8 @@ def test_what_is_clean_is_not_copied():
         ("mailto:ann@example.com", "mailto:"),
         ("http://[broken", ""),
         ("/only/path?code=5", "/only/path?code=[redacted]"),
+        ("////only[path", "/only[path"),
+        ("http:////x[", "http:///x["),
     ],
 )
 def test_urls_lose_user_info_fragments_and_secrets(url, left):

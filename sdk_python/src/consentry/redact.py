@@ -97,7 +97,9 @@ def redact_url(url: str) -> str:
         return f"{parts.scheme}:"
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, host + port, _part(parts.path), _PAIR.sub(_parameter, parts.query), ""))
+    # two slashes at the beginning of a path would make it a host
+    path = parts.path if host else re.sub("^//+", "/", parts.path)
+    return urlunsplit((parts.scheme, host + port, _part(path), _PAIR.sub(_parameter, parts.query), ""))
 
 
 def _parameter(pair: re.Match[str]) -> str:
