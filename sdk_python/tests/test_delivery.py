@@ -273,6 +273,22 @@ def test_a_callback_that_fails_breaks_nothing(make, transport, caplog):
     assert "on_failure failed" in caplog.text
 
 
+def test_a_callback_whose_own_event_is_lost_is_not_called_for_that(make, transport, caplog):
+    transport.down = True
+    told = []
+
+    def on_failure(failure):
+        told.append(failure.event["event"])
+        assert not client.track("event_lost", user_id="u")
+
+    client = make(queue_events=1, on_failure=on_failure)
+    for event in ("kept", "first", "second"):
+        client.track(event, user_id="u")
+    assert told == ["first", "second"]
+    assert client.stats.lost == 4
+    assert "on_failure failed" not in caplog.text
+
+
 def test_many_threads_lose_and_double_nothing(make, transport):
     client = make(batch_events=50)
 

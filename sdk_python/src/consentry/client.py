@@ -39,7 +39,8 @@ class Consentry:
     `consent` goes with every call that has none of its own. `spool` is a directory in which accepted events wait instead of in memory;
     `fsync` is `"never"`, `"interval"` (every second) or `"always"` (before `track` returns). `queue_events` and `queue_bytes` bound what
     waits in memory, `spool_bytes` what waits on disk. A batch goes at `batch_events`, `batch_bytes`, or `batch_age` seconds after its
-    first event. `redact=False` leaves texts as they are. `on_failure` is called with a `Failure` for each event that will never be stored.
+    first event. `redact=False` leaves texts as they are. `on_failure` is called with a `Failure` for each event that will never be stored,
+    but for those that are lost in it.
 
     Raises `ValueError` for arguments that cannot work, `OSError` if the spool cannot be made. Calls never raise for what happens to an
     event: they answer False, count it and call `on_failure`.

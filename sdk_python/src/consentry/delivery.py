@@ -88,6 +88,7 @@ class Delivery:
         self._busy = False
         self._late: deque[Record] = deque()
         self._told: set[str] = set()
+        self._telling = threading.local()
         self._thread: Optional[threading.Thread] = None
         self._out: list[Record] = []
         self._settled = 0
@@ -239,12 +240,15 @@ class Delivery:
             self._told.add(reason)
         if first:
             _log.warning("an event is lost (%s); the next ones for this reason are only counted, in stats.lost", reason)
-        if self._on_failure is None:
+        if self._on_failure is None or self._telling.__dict__:  # a callback whose own event is lost would be called for ever
             return
+        self._telling.now = True
         try:
             self._on_failure(Failure(reason, None if raw is None else json.loads(raw), status))
         except Exception:  # noqa: BLE001 -- whatever it is, it is the caller's
             _log.exception("on_failure failed")
+        finally:
+            del self._telling.now
 
     def lose_torn(self, lines: int) -> None:
         """Called with the lock held."""
