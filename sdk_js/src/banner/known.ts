@@ -4,7 +4,8 @@ import type { Answer, Banner } from "./follow";
 
 type Any = Record<string, never> & ((...args: unknown[]) => never);
 
-const root = window as unknown as Record<string, Any>;
+/** Not `window`: a server that renders pages imports this as well. */
+const root = globalThis as unknown as Record<string, Any>;
 
 /** Our purposes from a banner's analytics and marketing switches. */
 const from = (analytics: unknown, marketing: unknown, product?: unknown): Answer => ({

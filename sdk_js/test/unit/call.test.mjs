@@ -28,6 +28,12 @@ for (const [name, call, event] of [
 ])
   test(`${name} becomes its event`, async () => assert.deepEqual(await sent(call), [event]));
 
+test("a server that renders pages may import what browsers run", async () => {
+  assert.equal(typeof globalThis.window, "undefined");
+  const { init, initCore } = await import("../../dist/index.mjs");
+  assert.deepEqual([typeof init, typeof initCore], ["function", "function"]);
+});
+
 test("alias takes the known user, else the anonymous id, as the previous one", async () => {
   const [, alias] = await sent((client) => (client.identify("u1"), client.alias("u2")));
   assert.equal(alias.previousId, "u1");
