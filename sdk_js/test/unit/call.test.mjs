@@ -34,6 +34,19 @@ test("a server that renders pages may import what browsers run", async () => {
   assert.deepEqual([typeof init, typeof initCore], ["function", "function"]);
 });
 
+test("a second start for a key gives the client that is there", async () => {
+  const page = { navigator: {}, location: { origin: "https://shop.example" }, document: { referrer: "" }, addEventListener() {} };
+  for (const [name, value] of Object.entries(page)) Object.defineProperty(globalThis, name, { value, configurable: true });
+  try {
+    const { initCore } = await import("../../dist/index.mjs");
+    const client = initCore({ key: "wk" });
+    assert.equal(initCore({ key: "wk", purposes: "marketing" }), client);
+    assert.notEqual(initCore({ key: "other" }), client);
+  } finally {
+    for (const name of Object.keys(page)) delete globalThis[name];
+  }
+});
+
 test("alias takes the known user, else the anonymous id, as the previous one", async () => {
   const [, alias] = await sent((client) => (client.identify("u1"), client.alias("u2")));
   assert.equal(alias.previousId, "u1");
