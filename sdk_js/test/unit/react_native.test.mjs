@@ -4,6 +4,11 @@ import { init } from "../../dist/react_native.mjs";
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
+/** Waits until `check` holds, ten seconds at most: a machine may be busy. */
+const until = async (check) => {
+  for (let looks = 0; looks < 1_000 && !check(); looks++) await wait(10);
+};
+
 const asyncStorage = (entries) => ({
   entries,
   getAllKeys: async () => [...entries.keys()],
@@ -41,8 +46,7 @@ test("the gateway's address may end with a slash", async () => {
   const { client, requests, events } = await start(new Map(), { host: "http://gateway/" });
   client.consent.grant();
   client.screen("Cart");
-  await wait(30);
-  assert.ok(events().length);
+  await until(() => events().length && requests.length > 1);
   assert.deepEqual([...new Set(requests.map(([url]) => url))].sort(), ["http://gateway/v1/batch", "http://gateway/v1/consent"]);
 });
 
@@ -53,7 +57,7 @@ test("an app stores nothing before a grant, then sends screens and its life cycl
   assert.equal(app.entries.size, 0);
   assert.deepEqual(app.requests, []);
   app.client.consent.grant();
-  await wait(30);
+  await until(() => app.events().length === 2);
   assert.deepEqual(app.events().map(({ type, event, name }) => event || name), ["app_opened", "Cart"]);
   assert.equal(app.entries.size, 1);
 });
@@ -65,7 +69,7 @@ test("an engine without a TextEncoder counts bytes all the same", async () => {
     const app = await start(new Map(), { lifecycle: false });
     app.client.consent.grant();
     for (const text of ["x%".repeat(16_000), "\u00fc".repeat(16_000), "\u{1f600}".repeat(8_000), "\ud800", "\u20ac".repeat(11_000)]) app.client.track("seen", { text });
-    await wait(60);
+    await until(() => app.events().length === 4);
     assert.deepEqual(app.events().map(({ properties }) => properties.text.length), [32_000, 16_000, 16_000, 1]);
   } finally {
     globalThis.TextEncoder = TextEncoder;
@@ -77,20 +81,20 @@ test("going to the background sends the last event", async () => {
   app.client.consent.grant();
   app.client.track("seen");
   app.state.become("background");
-  await wait(400);
+  await until(() => app.events().length === 3);
   assert.deepEqual(app.events().map(({ event }) => event), ["app_opened", "seen", "app_backgrounded"]);
 });
 
 test("what happens without a network is kept on the device and sent by the next start, once", async () => {
   const app = await start();
   app.client.consent.grant();
-  await wait(20);
+  await until(() => app.events().length === 1);
   app.network.up = false;
   app.client.track("offline");
-  await wait(30);
+  await until(() => app.entries.size === 2);
   assert.equal(app.entries.size, 2);
   const again = await start(app.entries);
-  await wait(400);
+  await until(() => again.entries.size === 1);
   assert.equal(again.events().filter(({ event }) => event === "offline").length, 1);
   assert.equal(again.entries.size, 1);
   app.network.up = true;
@@ -99,14 +103,14 @@ test("what happens without a network is kept on the device and sent by the next 
 test("coming back online sends at once", async () => {
   const app = await start();
   app.client.consent.grant();
-  await wait(20);
+  await until(() => app.events().length === 1);
   app.network.up = false;
   app.net.become(false);
   app.client.track("offline");
-  await wait(30);
+  await until(() => app.entries.size === 2);
   app.network.up = true;
   app.net.become(true);
-  await wait(350);
+  await until(() => app.events().length === 2);
   assert.equal(app.events().filter(({ event }) => event === "offline").length, 1);
 });
 
@@ -114,9 +118,9 @@ test("a withdrawal leaves nothing on the device", async () => {
   const app = await start();
   app.client.consent.grant();
   app.client.track("seen");
-  await wait(20);
+  await until(() => app.events().length === 2);
   app.client.consent.withdraw();
-  await wait(20);
+  await until(() => app.requests.at(-1)[1].action === "withdraw");
   assert.equal(app.entries.size, 0);
   assert.equal(app.requests.at(-1)[1].action, "withdraw");
 });
