@@ -159,6 +159,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     owed = owed.concat(named || []).filter((name) => told[name] == null);
     /** The gateway hears what still holds; ten tries over two minutes, since nothing may be kept on the device for it. */
     const tell = async (tries: number): Promise<void> => {
+      sync();
       const purposes = (named || taken).filter((name) => a && (!told[name] || device._kept.a != a) != (action == "grant"));
       if (purposes[0] && isTemporary((await platform.send("/v1/consent", JSON.stringify({ writeKey: settings.key, anonymousId: a, action, purposes, notice })).catch(() => ({}) as Answer)).status) && tries < 10)
         platform.later(() => tell(tries + 1), 2e3 * tries);

@@ -563,6 +563,17 @@ test("a grant that could not be told is not told after its withdrawal", async ()
   assert.deepEqual(server.consents().map(({ action }) => action), ["grant", "withdraw"]);
 });
 
+test("a grant that could not be told is not told after its withdrawal in another tab", async () => {
+  const first = tab({}, { name: "a" });
+  first.server.next("down");
+  first.client.consent.grant();
+  await first.pass(100);
+  const other = tab({}, { ...first, name: "b" });
+  other.client.consent.withdraw();
+  await first.pass(60_000);
+  assert.deepEqual(first.server.consents().map(({ action }) => action), ["grant", "withdraw"]);
+});
+
 test("a withdrawal is told until it is heard, whatever is granted afterwards", async () => {
   const { client, server, pass } = granted();
   await pass(100);
