@@ -37,7 +37,8 @@ def vacated(root: Path) -> Iterator[None]:
 @contextmanager
 def moving_in(root: Path) -> Iterator[None]:
     """Nobody else makes or reads what a data directory begins with, its master key, its regions' keys and their databases, meanwhile: a
-    process that saw them half made would take them for lost. Waits for others; they take a second, or as long as a database is locked."""
+    process that saw them half made would take them for lost. Who changes them is alone, too. Waits for others; they take a second, or as
+    long as a database is locked or a command takes to print a key."""
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

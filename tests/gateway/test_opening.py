@@ -11,6 +11,7 @@ from threading import Barrier
 import pytest
 
 from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.cli.rotate_master import rewrap
 from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import SystemClock
 from consentryd.storage.control import ControlStore
@@ -51,6 +52,24 @@ def test_a_data_directory_that_several_begin_at_once_is_one(tmp_path: Path) -> N
         first, *others = at_once(partial(begun, root))
         assert list(first) == list(Settings().regions)
         assert others == [first] * (AT_ONCE - 1)
+
+
+def test_a_master_key_that_several_rotate_at_once_opens_the_regions_afterwards(tmp_path: Path) -> None:
+    settings = Settings(storage=Storage(data_dir=tmp_path))
+    keys = begun(tmp_path)
+    for _ in range(TURNS):
+        at_once(partial(rewrap, settings, None))
+        assert begun(tmp_path) == keys
+
+
+def test_regions_that_begin_while_a_master_key_is_rotated_open_afterwards(tmp_path: Path) -> None:
+    for turn in range(TURNS):
+        root = tmp_path / str(turn)
+        root.mkdir()
+        rotate = partial(rewrap, Settings(storage=Storage(data_dir=root)), None)
+        works = iter([partial(begun, root), rotate] * (AT_ONCE // 2))
+        found = at_once(lambda works=works: next(works)())
+        assert [each for each in found if isinstance(each, dict)] == [begun(root)] * (AT_ONCE // 2)
 
 
 def test_one_after_the_other_moves_in(tmp_path: Path) -> None:
