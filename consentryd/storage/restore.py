@@ -18,7 +18,7 @@ from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.storage.backup import MANIFEST, check_backup
 from consentryd.storage.database import open_database, transaction
 from consentryd.storage.delta import DeltaLake
-from consentryd.storage.durable import sync_folder
+from consentryd.storage.durable import sync_file, sync_folder
 from consentryd.storage.erasure import count_events, empty_wal, rewrite_without
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.later import (
@@ -37,7 +37,7 @@ from consentryd.storage.master import DEFAULT_FILE, MasterKey
 from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
 from consentryd.storage.seal import Sealer
-from consentryd.storage.tenancy import vacated
+from consentryd.storage.tenancy import REPLACED, check_home, tear_down, vacated
 from consentryd.storage.tombstone import bury, forget_tombstones, present, returned
 
 WAIT_S: Final = 120.0
@@ -78,7 +78,7 @@ def restore(
     default: `root` itself. `keeps` says of which purposes withdrawn events stay (`on_withdrawal = keep`).
     Raises `ConfigError` if nothing knows it, or the backup is not whole; `CorruptStore` if somebody erased would have come back.
     """
-    old = place_for_old(root)
+    place_for_old(root)
     manifest = check_backup(backup)
     known = root if later is None else later
     for region in manifest["regions"]:
@@ -87,27 +87,30 @@ def restore(
                 f"Nothing tells who was erased in region {region} since the backup: {known / region / 'region.db'} is missing. {SINCE}"
             )
     staging = root.with_name(f"{root.name}.restoring")
-    if staging.exists():
-        shutil.rmtree(staging)
-    with vacated(root):
+    with vacated(root) as there:
+        old = place_for_old(root)  # again: another restore may just have ended
+        if staging.exists():
+            shutil.rmtree(staging)
         try:
             report = _stage(root, backup, manifest["regions"], known, staging, master, clock, keeps)
+            for path in (staging, *staging.rglob("*")):
+                sync_file(path)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        replaced = root.exists()
-        if replaced:
+        if there:
             root.rename(old)
+        else:
+            tear_down(root)
         staging.rename(root)
         sync_folder(root.parent)
-    return report._replace(replaced=old if replaced else None)
+    return report._replace(replaced=old if there else None)
 
 
 def place_for_old(root: Path) -> Path:
     """Where the directory that is replaced will be. Raises `ConfigError` where it cannot be put there."""
-    old = root.with_name(f"{root.name}.before-restore")
-    if old.exists() and not root.exists():
-        raise ConfigError(f"A restore was broken off: {old} is what {root} was. Rename it back, then restore again.")
+    check_home(root)
+    old = root.with_name(root.name + REPLACED)
     if old.exists():
         raise ConfigError(f"{old}, from an earlier restore, is in the way. Look at it, then delete it.")
     if root.is_mount():

@@ -15,23 +15,45 @@ from consentryd.model.error import ConfigError
 LOCK: Final = "serving.lock"
 
 
+#: What a directory is called that was replaced, behind its own name.
+REPLACED: Final = ".before-restore"
+
+
 @contextmanager
 def serving(root: Path) -> Iterator[None]:
-    """Live in the data directory `root`, with others. Raises `ConfigError` while it is being replaced."""
+    """Live in the data directory `root`, with others, or work on it for the time of a command: what came meanwhile would be lost with it.
+    Raises `ConfigError` while it is being replaced."""
     with _held(root, fcntl.LOCK_SH, f"A backup is being put in the place of {root}. Start again when that is done."):
         yield
 
 
 @contextmanager
-def vacated(root: Path) -> Iterator[None]:
-    """Nobody lives in `root`, and nobody moves in. Raises `ConfigError` if somebody does."""
-    if not root.exists():
-        yield
-        return
-    with _held(
-        root, fcntl.LOCK_EX, f"A gateway serves {root}, or events are imported. Stop that first: what it takes now would be lost."
-    ):
-        yield
+def vacated(root: Path) -> Iterator[bool]:
+    """Nobody lives in `root`, and nobody moves in; whether it was there. One that was not is there meanwhile, empty, and stays only where
+    nothing is raised. Raises `ConfigError` if somebody does live there."""
+    there = root.exists()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    refusal = f"A gateway serves {root}, or a command works on it. Stop that first: what it takes now would be lost."
+    with _held(root, fcntl.LOCK_EX, refusal):
+        try:
+            yield there
+        except BaseException:
+            if not there:
+                tear_down(root)
+            raise
+
+
+def tear_down(root: Path) -> None:
+    """Of a directory that is vacated and empty nothing is left."""
+    (root / LOCK).unlink()
+    root.rmdir()
+
+
+def check_home(root: Path) -> None:
+    """Raises `ConfigError` where `root` was taken away to be replaced, and then nothing took its place: all that is stored is elsewhere."""
+    old = root.with_name(root.name + REPLACED)
+    if old.exists() and not root.exists():
+        raise ConfigError(f"A restore was broken off: {old} is what {root} was. Rename it back, then restore again.")
 
 
 @contextmanager
@@ -49,15 +71,32 @@ def moving_in(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(root: Path, kind: int, refusal: str) -> Iterator[None]:
+    lock = _take(root / LOCK, kind, refusal)
     try:
-        lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"{root / LOCK} cannot be written: {error.strerror}.") from None
-    try:
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(refusal) from None
         yield
     finally:
         os.close(lock)
+
+
+def _take(path: Path, kind: int, refusal: str) -> int:
+    """The lock of the directory that is there once it is held: another may have taken its place before that."""
+    while True:
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+            if _is(path, lock):
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            raise ConfigError(refusal) from None
+        os.close(lock)
+
+
+def _is(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False

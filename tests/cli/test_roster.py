@@ -14,6 +14,7 @@ from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.storage.database import open_database
+from consentryd.storage.tenancy import vacated
 
 
 def start(here: Path, *regions: str) -> None:
@@ -85,3 +86,25 @@ def test_an_installation_of_before_regions_were_noted_starts_and_is_noted_then(h
     rmtree(here / "data" / "eu")
     with pytest.raises(ConfigError):
         start(here)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve --port 0",
+        "import consentry.toml",
+        "keys create write",
+        "keys rotate-master",
+        "keys rotate-signing",
+        "seal",
+        "backup copy",
+        "privacy erase --user-id u-1",
+        "privacy hold --user-id u-1 --reason case",
+        "privacy retention",
+    ],
+)
+def test_no_command_works_on_a_data_directory_that_a_backup_replaces(here: Path, installed: Any, run: Any, command: str) -> None:
+    start(here)
+    with vacated(here / "data"):
+        told = run(*command.split())
+    assert (told.code, "A backup is being put in the place of data" in told.err) == (1, True)

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from consentryd.config.settings import Region, Rights
+from consentryd.config.settings import Region, Rights, Settings, Storage
+from consentryd.gateway.cli.installation import at_work, complete
+from consentryd.gateway.cli.rotate_master import rewrap
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError, CorruptStore
 from consentryd.model.identity import Identity, IdentityKind
@@ -26,6 +28,7 @@ from consentryd.storage.choice import ChoiceState
 from consentryd.storage.control import ControlStore
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import retire_masters, rotate_master
+from consentryd.storage.later import carry_api_keys
 from consentryd.storage.ledger import Ledger, verify_ledger
 from consentryd.storage.master import DEFAULT_FILE, MasterKey, load_master, write_master
 from consentryd.storage.member import read_members, record_members
@@ -374,6 +377,87 @@ def test_a_restore_waits_for_nobody_to_serve_and_leaves_nothing_half_done(tmp_pa
     path.rename(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match="Rename it back"):
         place_for_old(path)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_while_a_restore_runs_there_is_no_other_and_nobody_works_on_what_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    path, backup, later = tmp_path / "data", tmp_path / "backup", tmp_path / "later"
+    with opened(path) as estate:
+        back_up(path, backup, estate.clock)
+    master, clock = load_master(None, path, {}), SystemClock()
+    shutil.copytree(path, later)
+    if not there:
+        path.rename(tmp_path / "elsewhere")
+    settings = Settings(storage=Storage(data_dir=path))
+    met = []
+
+    def meanwhile(*arguments: Any) -> bool:
+        for attempt in (lambda: restore(path, backup, master, clock, later), lambda: complete(tmp_path / "new.toml", environ)):
+            with pytest.raises(ConfigError) as refused:
+                attempt()
+            met.append(str(refused.value))
+        with pytest.raises(ConfigError, match="A backup is being put"), at_work(settings):
+            pass
+        return carry_api_keys(*arguments)
+
+    environ = {"CONSENTRY_STORAGE_DATA_DIR": str(path)}
+    monkeypatch.setattr("consentryd.storage.restore.carry_api_keys", meanwhile)
+    assert (restore(path, backup, master, clock, later).replaced is not None) == there
+    assert [each.split()[1] for each in met] == ["gateway", "backup"]
+    monkeypatch.undo()
+    (path / DEFAULT_FILE).write_text(master.text())
+    (path / DEFAULT_FILE).chmod(0o600)
+    with opened(path):
+        assert (tmp_path / "data.before-restore").exists() == there
+
+
+def test_a_restore_that_comes_to_nothing_leaves_no_directory_where_none_was(tmp_path: Path) -> None:
+    path, backup, later = tmp_path / "data", tmp_path / "backup", tmp_path / "later"
+    with opened(path) as estate:
+        shutil.copytree(path, later)
+        estate.desk.hold([NamedIdentity(IdentityKind.USER_ID, "u-1")], "case 7", OFFICER)
+        back_up(path, backup, estate.clock)
+    master = load_master(None, path, {})
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="older than the backup"):
+        restore(path, backup, master, SystemClock(), later)
+    assert {each.name for each in tmp_path.iterdir()} == {"backup", "elsewhere", "later"}
+
+
+def test_nothing_begins_anew_where_a_restore_was_broken_off(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    settings, environ = Settings(storage=Storage(data_dir=path)), {"CONSENTRY_STORAGE_DATA_DIR": str(path)}
+    assert complete(tmp_path / "consentry.toml", environ) is not None
+    path.rename(tmp_path / "data.before-restore")
+    for attempt in (lambda: complete(tmp_path / "consentry.toml", environ), lambda: rewrap(settings, None)):
+        with pytest.raises(ConfigError, match="Rename it back"):
+            attempt()
+    assert not path.exists()
+    (tmp_path / "data.before-restore").rename(path)
+    assert complete(tmp_path / "consentry.toml", environ) is None
+
+
+async def test_a_restored_directory_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    with opened(path) as estate:
+        await estate.send(estate.event("u-1"))
+        estate.seal()
+        back_up(path, backup, estate.clock)
+    synced: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def noting(handle: int) -> None:
+        fsync(handle)
+        if not path.with_name("data.before-restore").exists():
+            synced.append((os.fstat(handle).st_dev, os.fstat(handle).st_ino))
+
+    monkeypatch.setattr(os, "fsync", noting)
+    brought_back(path, backup)
+    assert {(each.stat().st_dev, each.stat().st_ino) for each in (path, *path.rglob("*"))} <= set(synced)
 
 
 async def test_of_a_damaged_database_there_is_no_backup_and_it_can_be_replaced_by_one(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def backup(
 
     settings = installation.load(config)
     installation.check_control(settings)
-    report = back_up(settings.storage.data_dir, folder, SystemClock())
+    with installation.at_work(settings):
+        report = back_up(settings.storage.data_dir, folder, SystemClock())
     if as_json:
         show_json(report._asdict())
     else:
@@ -55,7 +56,7 @@ def restore(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a backup in the place of the data directory. Refuses while a gateway serves that: stop it first.
+    """Put a backup in the place of the data directory. Refuses while a gateway serves that, or a command works on it: stop it first.
 
     Whoever was erased since the backup is erased from it again, and what was decided since holds: suppressions, withdrawals, restrictions,
     legal holds as they are now, API keys made and revoked, a rotated master key. Only then it takes its place. What was rectified since is

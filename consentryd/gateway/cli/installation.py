@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
 from consentryd.storage.location import CONTROL, DATABASE
 from consentryd.storage.roster import require_regions
+from consentryd.storage.tenancy import check_home, serving
 
 FIRST_SITE: Final = "default"
 
@@ -40,15 +41,27 @@ def control(settings: Settings) -> Iterator[ControlStore]:
     check_control(settings)
     if not path.exists():
         raise ConfigError(f"{path} does not exist: nothing was set up here. `consentry init` or `consentry serve` does it.")
-    store = ControlStore(path, SystemClock())
-    try:
-        yield store
-    finally:
-        store.close()
+    with at_work(settings):
+        store = ControlStore(path, SystemClock())
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def at_work(settings: Settings) -> Iterator[None]:
+    """Work on what is stored, if there is anything, beside gateways that serve it. Raises `ConfigError` while a backup takes its place: what
+    was done meanwhile would be lost."""
+    root = settings.storage.data_dir
+    check_home(root)
+    with serving(root) if root.exists() else nullcontext():
+        yield
 
 
 def check_control(settings: Settings) -> None:
     """Raises `ConfigError` where regions hold data and the keys are gone: new ones would lock out whoever has the old."""
+    check_home(settings.storage.data_dir)
     path = settings.storage.data_dir / CONTROL
     if path.exists() or not (holding := folders(settings)):
         return
@@ -126,10 +139,11 @@ def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | N
     check_control(settings)
     data = settings.storage.data_dir
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = ControlStore(data / CONTROL, SystemClock())
-    try:
-        if store.keys():
-            return None
-        return {kind: store.create_key(kind, FIRST_SITE, f"first {kind} key")[1] for kind in PURPOSE}
-    finally:
-        store.close()
+    with serving(data):
+        store = ControlStore(data / CONTROL, SystemClock())
+        try:
+            if store.keys():
+                return None
+            return {kind: store.create_key(kind, FIRST_SITE, f"first {kind} key")[1] for kind in PURPOSE}
+        finally:
+            store.close()

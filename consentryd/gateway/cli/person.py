@@ -78,22 +78,23 @@ def open_bureau(settings: Settings, sites: Sequence[str] | None) -> Iterator[Bur
     from consentryd.rights.runner import Runner  # noqa: PLC0415
 
     root, clock = settings.storage.data_dir, SystemClock()
-    named_sites = choose_sites(settings, sites)
-    master = load_master(settings.keys.master, root, os.environ)
-    keys = {folder.name: open_region_keys(root, folder.name, master) for folder in installation.regions(settings)}
-    if not keys:
-        raise ConfigError("Nothing is stored here yet.")
-    policy, offices = Policy(settings.consent), open_offices(root, keys, clock)
-    rules = load_rules(settings.privacy.rules)
-    scrubbers = {name: Scrubber(rules, each.property, name, settings.privacy) for name, each in keys.items()}
-    caller = Caller(OPERATOR, named_sites)
-    desk = Desk(settings, policy, offices, clock)
-    if missing := desk.coverage.get("regions_not_covered"):
-        complain(f"Not covered: what may be stored elsewhere, or by other settings, in region {', '.join(missing)}.")
-    try:
-        yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
-    finally:
-        desk.close()
+    with installation.at_work(settings):
+        named_sites = choose_sites(settings, sites)
+        master = load_master(settings.keys.master, root, os.environ)
+        keys = {folder.name: open_region_keys(root, folder.name, master) for folder in installation.regions(settings)}
+        if not keys:
+            raise ConfigError("Nothing is stored here yet.")
+        policy, offices = Policy(settings.consent), open_offices(root, keys, clock)
+        rules = load_rules(settings.privacy.rules)
+        scrubbers = {name: Scrubber(rules, each.property, name, settings.privacy) for name, each in keys.items()}
+        caller = Caller(OPERATOR, named_sites)
+        desk = Desk(settings, policy, offices, clock)
+        if missing := desk.coverage.get("regions_not_covered"):
+            complain(f"Not covered: what may be stored elsewhere, or by other settings, in region {', '.join(missing)}.")
+        try:
+            yield Bureau(settings, desk, Runner(settings, policy, offices, scrubbers, clock), caller)
+        finally:
+            desk.close()
 
 
 def choose_sites(settings: Settings, given: Sequence[str] | None) -> tuple[str, ...]:

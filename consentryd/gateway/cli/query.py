@@ -117,7 +117,8 @@ def note_use(settings: Settings, subjects: Sequence[int], why: str, site: str) -
     from consentryd.rights.usage import UsageRecord  # noqa: PLC0415 -- the same
 
     regions = {folder.name: folder.root for folder in installation.regions(settings)}
-    UsageRecord(regions, SystemClock(), lambda: secrets.token_hex(32)).note_subjects(subjects, why, OPERATOR, site)
+    with installation.at_work(settings):
+        UsageRecord(regions, SystemClock(), lambda: secrets.token_hex(32)).note_subjects(subjects, why, OPERATOR, site)
 
 
 def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, Any]]]) -> None:

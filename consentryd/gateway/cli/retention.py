@@ -34,23 +34,25 @@ def retention(
 
     settings, now = installation.load(config), SystemClock().now()
     found, waiting = [], 0
-    for folder in installation.regions(settings):
-        with closing(open_database(folder.database, "region", readonly=True)) as connection:
-            waiting += connection.execute("SELECT coalesce(sum(events), 0) FROM log").fetchone()[0]
-        lake = DeltaLake(folder.root, promoted=settings.analytics.promoted)
-        if not dry_run:
-            Sealer(folder.root, lake, zone=ZoneInfo(settings.analytics.timezone)).run(wait_s=60.0)
-        with closing(open_database(folder.database, "region", readonly=True)) as connection:
-            held = partial(held_subjects, connection)
-            report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
-        if report.events and not dry_run:
-            with closing(open_database(folder.database, "region")) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                note_retention(connection, now, report)
-                connection.execute("COMMIT")
-        found += [
-            {"region": folder.name, "site": site, "lane": lane, "events": count} for (site, lane), count in report.events.items()
-        ]
+    with installation.at_work(settings):
+        for folder in installation.regions(settings):
+            with closing(open_database(folder.database, "region", readonly=True)) as connection:
+                waiting += connection.execute("SELECT coalesce(sum(events), 0) FROM log").fetchone()[0]
+            lake = DeltaLake(folder.root, promoted=settings.analytics.promoted)
+            if not dry_run:
+                Sealer(folder.root, lake, zone=ZoneInfo(settings.analytics.timezone)).run(wait_s=60.0)
+            with closing(open_database(folder.database, "region", readonly=True)) as connection:
+                held = partial(held_subjects, connection)
+                report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
+            if report.events and not dry_run:
+                with closing(open_database(folder.database, "region")) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                    note_retention(connection, now, report)
+                    connection.execute("COMMIT")
+            found += [
+                {"region": folder.name, "site": site, "lane": lane, "events": count}
+                for (site, lane), count in report.events.items()
+            ]
     if as_json:
         show_json({"dry_run": dry_run, "deleted": found, "not_looked_at": waiting if dry_run else 0})
         return

@@ -34,12 +34,13 @@ def seal(
         raise ConfigError(f"There is no region {region}; the regions are {', '.join(settings.regions)}.")
     folders = [folder for folder in installation.regions(settings) if region in {None, folder.name}]
     zone = ZoneInfo(settings.analytics.timezone)
-    reports = {
-        folder.name: Sealer(folder.root, DeltaLake(folder.root, promoted=settings.analytics.promoted), zone=zone).run(
-            wait_s=WAIT_S
-        )
-        for folder in folders
-    }
+    with installation.at_work(settings):
+        reports = {
+            folder.name: Sealer(folder.root, DeltaLake(folder.root, promoted=settings.analytics.promoted), zone=zone).run(
+                wait_s=WAIT_S
+            )
+            for folder in folders
+        }
     if as_json:
         show_json([{"region": name, "events": report.events, "files": report.files} for name, report in reports.items()])
     elif not reports:

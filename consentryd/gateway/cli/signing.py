@@ -32,7 +32,8 @@ def rotate_signing(
     folders = [folder for folder in installation.regions(settings) if region in {None, folder.name}]
     if not folders:
         raise ConfigError("There is no such region with anything in it.")
-    rotated = [_rotate(settings, folder.name) for folder in folders]
+    with installation.at_work(settings):
+        rotated = [_rotate(settings, folder.name) for folder in folders]
     if as_json:
         show_json(rotated)
     for each in rotated if not as_json else ():
