@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -11,9 +12,11 @@ from threading import Barrier
 import pytest
 
 from consentryd.config.settings import Settings, Storage
+from consentryd.gateway.cli.import_ import fingerprint_key
 from consentryd.gateway.cli.rotate_master import rewrap
 from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import SystemClock
+from consentryd.model.error import ConfigError
 from consentryd.storage.control import ControlStore
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import RegionKeys
@@ -70,6 +73,25 @@ def test_regions_that_begin_while_a_master_key_is_rotated_open_afterwards(tmp_pa
         works = iter([partial(begun, root), rotate] * (AT_ONCE // 2))
         found = at_once(lambda works=works: next(works)())
         assert [each for each in found if isinstance(each, dict)] == [begun(root)] * (AT_ONCE // 2)
+
+
+def test_an_import_beside_a_first_start_uses_the_keys_that_are_made(tmp_path: Path) -> None:
+    for turn in range(TURNS):
+        root = tmp_path / str(turn)
+        root.mkdir()
+        settings = Settings(storage=Storage(data_dir=root))
+        works = iter([partial(begun, root), partial(fingerprint_key, settings)] * (AT_ONCE // 2))
+        found = at_once(lambda works=works: next(works)())
+        assert {each for each in found if isinstance(each, bytes)} == {begun(root)["eu"].dedup}
+
+
+def test_an_import_makes_no_keys_for_a_region_that_is_gone(tmp_path: Path) -> None:
+    ControlStore(tmp_path / CONTROL, SystemClock()).close()
+    begun(tmp_path)
+    shutil.rmtree(tmp_path / "eu")
+    with pytest.raises(ConfigError, match="is gone"):
+        fingerprint_key(Settings(storage=Storage(data_dir=tmp_path)))
+    assert not (tmp_path / "eu").exists()
 
 
 def test_one_after_the_other_moves_in(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from consentryd.model.outcome import Outcome
 from consentryd.storage.control import check_site_name
 from consentryd.storage.keys import open_region_keys
 from consentryd.storage.master import load_master
+from consentryd.storage.roster import require_regions
+from consentryd.storage.tenancy import moving_in, serving
 
 STDIN: Final = "-"
 #: Faulty lines shown to people; `--json` lists up to 1,000.
@@ -112,7 +114,10 @@ def fingerprint_key(settings: Settings) -> bytes:
     """The secret that ids of lines without one are made with: the first region's, so that it is as safe as the region's own."""
     data = settings.storage.data_dir
     region = next(iter(settings.regions))
-    return open_region_keys(data, region, load_master(settings.keys.master, data, os.environ)).dedup
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with serving(data), moving_in(data):
+        require_regions(data, [region])
+        return open_region_keys(data, region, load_master(settings.keys.master, data, os.environ)).dedup
 
 
 def _progress() -> Progress:
