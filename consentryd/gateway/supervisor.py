@@ -122,8 +122,10 @@ class _Seat:
         self._start_at = now + self._backoff_s
         self.process.close()
         self.process = None
+        self.ready = False
         if self.pipe is not None:
             self.pipe.close()
+            self.pipe = None
         return code
 
 
