@@ -38,7 +38,8 @@ _STEADY_S: Final = 60.0  # a worker that lived this long starts over with the sh
 _GRACE_S: Final = 1.5
 _PATIENCE_S: Final = 9.5  # who leaves by itself before that is not killed, however short the time for requests is
 _CLEAN_EXITS: Final = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not started to serve
-_CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: starting again would not help
+_CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: of a gateway that never served, starting again would not help
+_FAILED: Final = 1
 
 
 @contextmanager
@@ -149,21 +150,23 @@ class _Supervisor:
             if not announced and all(seat.ready for seat in self._seats):
                 announced = True
                 announce()
-            if (code := self._reap(now)) is not None:
+            if _CONFIG_EXIT in self._reap(now) and not announced:
                 self._stop_all()
-                return code
+                return _FAILED
             wait([seat.process.sentinel for seat in self._seats if seat.process is not None], _TICK_S)
         return self._stop_all()
 
-    def _reap(self, now: float) -> int | None:
-        """Notes workers that ended. A code if starting again would not help."""
+    def _reap(self, now: float) -> set[int]:
+        """Notes workers that ended; their exit codes. One that could not start although all of them have served is started again as others
+        are: it was a disk, a lock or whatever gives the master key."""
+        codes = set()
         for seat in self._seats:
             code = seat.reap(now)
-            if code == _CONFIG_EXIT:
-                return code
             if code is not None:
+                codes.add(code)
+            if code not in {None, _CONFIG_EXIT}:
                 self._logger.error("worker ended", worker=seat.job.worker.number, code=code)
-        return None
+        return codes
 
     def _stop_all(self) -> int:
         processes = [seat.process for seat in self._seats if seat.process is not None]
