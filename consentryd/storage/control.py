@@ -9,14 +9,15 @@ import secrets
 import sqlite3
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from consentryd.model.clock import Clock
 from consentryd.model.error import ConfigError, NotFound, Unavailable
 from consentryd.model.key import ApiKey, KeyKind
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 
 CHECK_INTERVAL_S: Final = 0.5
 _BLIND: Final = "The keys cannot be read at the moment."
@@ -82,6 +83,12 @@ class ControlStore:
         )
         self._reload()
         return key, secret
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keys that are made within are made all or none, whenever the process ends, and no other process makes any meanwhile."""
+        with transaction(self._connection):
+            yield
 
     def keys(self) -> list[ApiKey]:
         """Every key ever made, revoked ones too, oldest first."""

@@ -11,12 +11,15 @@ from threading import Barrier
 
 import pytest
 
+from consentryd.config.example import example
 from consentryd.config.settings import Settings, Storage
 from consentryd.gateway.cli.import_ import fingerprint_key
+from consentryd.gateway.cli.installation import complete
 from consentryd.gateway.cli.rotate_master import rewrap
 from consentryd.gateway.compose import open_stores
 from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
+from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
 from consentryd.storage.database import open_database
 from consentryd.storage.keys import RegionKeys
@@ -92,6 +95,38 @@ def test_an_import_makes_no_keys_for_a_region_that_is_gone(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="is gone"):
         fingerprint_key(Settings(storage=Storage(data_dir=tmp_path)))
     assert not (tmp_path / "eu").exists()
+
+
+def test_an_installation_that_several_set_up_at_once_has_its_keys_once(tmp_path: Path) -> None:
+    for turn in range(TURNS):
+        folder = tmp_path / str(turn)
+        environ = {"CONSENTRY_STORAGE_DATA_DIR": str(folder / "data")}
+        made = at_once(partial(complete, folder / "consentry.toml", environ))
+        assert sorted(each is None for each in made) == [False, *[True] * (AT_ONCE - 1)]
+        with closing(ControlStore(folder / "data" / CONTROL, SystemClock())) as control:
+            assert len(control.keys()) == len(KeyKind)
+        assert (folder / "consentry.toml").read_text() == example()
+
+
+def test_an_installation_whose_making_was_broken_off_gets_all_of_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, environ = tmp_path / "consentry.toml", {"CONSENTRY_STORAGE_DATA_DIR": str(tmp_path / "data")}
+    create_key, made = ControlStore.create_key, []
+
+    def broken_off(*given, **named):
+        if made:
+            raise KeyboardInterrupt
+        made.append(create_key(*given, **named))
+        return made[0]
+
+    monkeypatch.setattr(ControlStore, "create_key", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        complete(config, environ)
+    monkeypatch.undo()
+    secrets = complete(config, environ)
+    assert secrets is not None
+    assert secrets.keys() == set(KeyKind)
 
 
 def test_one_after_the_other_moves_in(tmp_path: Path) -> None:

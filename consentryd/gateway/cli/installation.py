@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from consentryd.model.clock import SystemClock
 from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
+from consentryd.storage.durable import place
 from consentryd.storage.location import CONTROL, DATABASE
 from consentryd.storage.roster import require_regions
 from consentryd.storage.tenancy import check_home, serving
@@ -120,7 +121,8 @@ def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:
     if existing.exists():
         raise ConfigError(f"{existing} exists already; nothing was changed. {_EXISTING}")
     secrets = complete(config, environ)
-    assert secrets is not None, "an installation without control.db gets keys"
+    if secrets is None:
+        raise ConfigError(f"Another process has just set up {config.parent / data}. {_EXISTING}")
     return secrets
 
 
@@ -134,7 +136,8 @@ def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | N
     """
     if not config.exists():
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(example(), encoding="utf-8")
+        with suppress(FileExistsError):  # another process was first
+            place(config, example().encode())
     settings = load_settings(config, environ)
     check_control(settings)
     data = settings.storage.data_dir
@@ -144,6 +147,9 @@ def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | N
         try:
             if store.keys():
                 return None
-            return {kind: store.create_key(kind, FIRST_SITE, f"first {kind} key")[1] for kind in PURPOSE}
+            with store.together():
+                if store.keys():  # another process was first
+                    return None
+                return {kind: store.create_key(kind, FIRST_SITE, f"first {kind} key")[1] for kind in PURPOSE}
         finally:
             store.close()
