@@ -5,12 +5,14 @@ The master key is not in it. Neither are exports that wait, and nothing that cou
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -54,15 +56,33 @@ def back_up(
     databases, regions = sorted(root.glob("*.db")), [path.parent.name for path in sorted(root.glob("*/region.db"))]
     if not databases and not regions:
         raise ConfigError(f"There is nothing in {root} to make a backup of.")
-    draft = target.with_name(f"{target.name}.partial")
-    if draft.exists():
-        shutil.rmtree(draft)
-    draft.mkdir(parents=True, mode=0o700)
-    try:
+    with _drafted(target) as draft:
         return _fill(root, draft, target, databases, regions, clock, progress)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def _drafted(target: Path) -> Iterator[Path]:
+    """An empty folder for what will be `target`, without what a crash left in it, and gone if it does not come to that. Raises `ConfigError`
+    while another backup has it: of two in one folder it would be neither."""
+    draft = target.with_name(f"{target.name}.partial")
+    draft.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"Another backup to {target} is being made.") from None
+        if target.exists():  # the other has just ended
+            raise ConfigError(f"{target} exists already; name a folder that does not.")
+        try:
+            for each in draft.iterdir():
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+            yield draft
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    finally:
+        os.close(lock)
 
 
 def _fill(

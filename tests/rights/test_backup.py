@@ -379,6 +379,27 @@ def test_a_restore_waits_for_nobody_to_serve_and_leaves_nothing_half_done(tmp_pa
         place_for_old(path)
 
 
+def test_two_backups_to_one_folder_are_not_made_at_once(tmp_path: Path) -> None:
+    path, backup = tmp_path / "data", tmp_path / "backup"
+    refused: list[str] = []
+
+    def meanwhile(_step: str, _done: int, _of: int) -> None:
+        with pytest.raises(ConfigError) as error:
+            back_up(path, backup, SystemClock())
+        refused.append(str(error.value))
+
+    with opened(path) as estate:
+        left = tmp_path / "backup.partial"  # by a crash
+        (left / "eu").mkdir(parents=True)
+        (left / "control.db").write_text("half of it")
+        back_up(path, backup, estate.clock, meanwhile)
+    assert refused == [f"Another backup to {backup} is being made."] * 2
+    check_backup(backup)
+    assert {each.name for each in tmp_path.iterdir()} == {"data", "backup"}
+    with pytest.raises(ConfigError, match="exists already"):
+        back_up(path, backup, SystemClock())
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_while_a_restore_runs_there_is_no_other_and_nobody_works_on_what_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
