@@ -1,6 +1,7 @@
 """Looks through what is stored for personal data, on a schedule, and shows what it found in the metrics. In the first worker.
 
-The last report is kept in `audit.json` in the data directory, so that a restart neither forgets it nor begins again.
+The last report is kept in `audit.json` in the data directory, so that a restart neither forgets it nor begins again. A gateway that serves
+some of the regions has a file of its own, such as `audit.eu.json`: the report of another tells nothing about its regions.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
@@ -22,7 +23,6 @@ from consentryd.storage.durable import replace_private
 from consentryd.storage.lease import Busy
 from consentryd.storage.region import RegionStore
 
-REPORT: Final = "audit.json"
 TICK_S: Final = 5.0
 #: Rests of so many times the work, for the process has visitors to answer: an audit takes a fifth of a core.
 REST: Final = 4.0
@@ -43,7 +43,7 @@ class Auditor:
     ) -> None:
         self._settings = settings
         self._regions = {name: store.root for name, store in stores.items()}
-        self._file = settings.storage.data_dir / REPORT
+        self._file = settings.storage.data_dir / _name_of(self._regions, settings)
         self._clock = clock
         self._metrics = metrics
         self._logger = logger
@@ -99,6 +99,11 @@ class Auditor:
 
     def _show(self, found: Mapping[str, Any]) -> None:
         self._metrics.set_audit(found["findings"], found["finished_at"] / SECOND)
+
+
+def _name_of(regions: Collection[str], settings: Settings) -> str:
+    some = [] if len(regions) == len(settings.regions) else sorted(regions)
+    return ".".join(["audit", *some, "json"])
 
 
 class _StoppedError(Exception):

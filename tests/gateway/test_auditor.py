@@ -26,10 +26,11 @@ def metrics(estate):
     }
 
 
-def auditor(estate, out, **options):
+def auditor(estate, out, regions=None, **options):
+    stores = estate.house.stores
     return Auditor(
         estate.settings,
-        estate.house.stores,
+        stores if regions is None else {name: stores[name] for name in regions},
         estate.clock,
         estate.house.metrics,
         open_logger(estate.settings.server, out),
@@ -104,6 +105,20 @@ async def test_a_restart_neither_forgets_the_last_audit_nor_begins_again_before_
                 await asyncio.sleep(0.05)
             task.cancel()
             assert bool(out.getvalue()) is ran
+
+
+async def test_gateways_of_other_regions_do_not_take_each_others_audits_for_their_own(tmp_path):
+    with opened(tmp_path / "data", privacy={"rules": [KEEP]}) as estate:
+        await estate.send(estate.event("u-1", properties={"contact": EMAIL}))
+        for name in ("eu", "us"):
+            assert await auditor(estate, io.StringIO(), [name]).run()
+    with opened(tmp_path / "data") as estate:
+        assert auditor(estate, io.StringIO(), ["eu"])._last() == NOW
+        assert 'consentry_audit_findings{detector="email"} 1.0' in metrics(estate)
+    with opened(tmp_path / "data") as estate:
+        assert auditor(estate, io.StringIO(), ["us"])._last() == NOW
+        assert 'consentry_audit_findings{detector="email"} 1.0' not in metrics(estate)
+        assert auditor(estate, io.StringIO())._last() == 0
 
 
 async def test_with_an_interval_of_zero_nothing_is_ever_audited(tmp_path):
