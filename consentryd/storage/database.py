@@ -90,8 +90,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Undo what is not undone yet: of a full disk, for one, SQLite does it itself, and the error is to be about that."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def joined(column: str) -> str:

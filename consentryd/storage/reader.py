@@ -18,7 +18,7 @@ from consentryd.model.error import CorruptStore
 from consentryd.model.identity import bucket_of
 from consentryd.storage.alias import Aliases, load_aliases
 from consentryd.storage.damage import explain
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, roll_back
 from consentryd.storage.duck import duck
 from consentryd.storage.extent import Extent
 from consentryd.storage.lake import ANONYMOUS_BUCKET, Lake, LakeFile, LakeState
@@ -128,7 +128,7 @@ class Reader:
                     withdrawn = load_withdrawals(connection) if restricted else []
                     return state, tail.drop_columns("seq"), self._known_aliases(connection), hidden, withdrawn
             finally:
-                connection.execute("ROLLBACK")
+                roll_back(connection)
         raise older(self._path, goal, state)
 
     def _known_aliases(self, connection: sqlite3.Connection) -> Aliases:

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from consentryd.model.error import CorruptStore, Unavailable
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, roll_back
 from consentryd.storage.delivery import Deliveries
 from consentryd.storage.location import DATABASE
 from consentryd.storage.person import Person, find_person
@@ -73,7 +73,7 @@ class Casebook:
         try:
             yield self.connection
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            roll_back(self.connection)
             raise
         self.connection.execute("COMMIT")
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from consentryd.model.clock import DAY, Clock
 from consentryd.model.error import Conflict, NotFound
-from consentryd.storage.database import open_database
+from consentryd.storage.database import open_database, transaction
 
 SavedType = Literal["query", "cohort", "funnel"]
 ASKED_DAYS: Final = 7
@@ -54,30 +54,27 @@ class SavedStore:
         """A new definition, version 1. Raises `Conflict` if the name is taken."""
         new_id, now = f"{kind}_{self._token(8).hex()}", self._clock.now()
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute(
-                    "INSERT INTO saved (id, site, type, name, created_at) VALUES (?, ?, ?, ?, ?)", (new_id, site, kind, name, now)
-                )
-                self._write(new_id, 1, body, key, now)
+                with transaction(self._connection):
+                    self._connection.execute(
+                        "INSERT INTO saved (id, site, type, name, created_at) VALUES (?, ?, ?, ?, ?)",
+                        (new_id, site, kind, name, now),
+                    )
+                    self._write(new_id, 1, body, key, now)
             except sqlite3.IntegrityError:
-                self._connection.execute("ROLLBACK")
                 raise Conflict("conflict", f"There is a {kind} of this name already.", field="name") from None
-            self._connection.execute("COMMIT")
         return self.get(site, kind, new_id)
 
     def update(self, site: str, kind: SavedType, which: str, name: str, body: str, key: str) -> Saved:
         """The next version, perhaps under another name. Raises `NotFound`, `Conflict`."""
         old = self.get(site, kind, which)
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute("UPDATE saved SET name = ? WHERE id = ?", (name, old.id))
-                self._write(old.id, self._last_version(old.id) + 1, body, key, self._clock.now())
+                with transaction(self._connection):
+                    self._connection.execute("UPDATE saved SET name = ? WHERE id = ?", (name, old.id))
+                    self._write(old.id, self._last_version(old.id) + 1, body, key, self._clock.now())
             except sqlite3.IntegrityError:
-                self._connection.execute("ROLLBACK")
                 raise Conflict("conflict", f"There is a {kind} of this name already.", field="name") from None
-            self._connection.execute("COMMIT")
         return self.get(site, kind, old.id)
 
     def delete(self, site: str, kind: SavedType, which: str) -> Saved:
