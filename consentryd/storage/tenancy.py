@@ -13,8 +13,6 @@ from typing import Final
 from consentryd.model.error import ConfigError
 
 LOCK: Final = "serving.lock"
-
-
 #: What a directory is called that was replaced, behind its own name.
 REPLACED: Final = ".before-restore"
 
