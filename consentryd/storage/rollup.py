@@ -72,10 +72,10 @@ def write(path: Path, rollup: Rollup) -> None:
         "subjects": len(rollup.subjects),
         "rows": len(rollup.codes),
     })  # fmt: skip
-    parts = [len(header).to_bytes(_LENGTH_BYTES, "little"), header.ljust(_aligned(len(header)))]
+    parts: list[Any] = [len(header).to_bytes(_LENGTH_BYTES, "little"), header.ljust(_aligned(len(header)))]
     for array in (rollup.subjects, rollup.codes, rollup.days):
-        data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        parts.append(data.ljust(_aligned(len(data)), b"\0"))
+        data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        parts += [data, bytes(_aligned(data.nbytes) - data.nbytes)]
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
         digest.update(part)

@@ -29,11 +29,11 @@ class Name(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Lines of subject, number of the name, and days."""
+    """Lines of subject, number of the name, and days: 16 bytes each, 20 where there are more than 32 days."""
 
     subject: Ints
-    name: Ints
-    days: npt.NDArray[np.uint64]
+    name: npt.NDArray[np.int32]
+    days: Days
 
 
 def build(tables: Iterable[pa.Table], first: int, last: int, zone: ZoneInfo) -> Rollup:
@@ -74,7 +74,9 @@ class _Collected:
         self._count(name, day)
         line = np.concatenate([[0], np.cumsum(subject[1:] != subject[:-1])])
         order = np.argsort(line * len(self._names) + name)
-        self._rows.append(_once(subject[order], name[order], np.uint64(1) << day[order].astype(np.uint64)))
+        subject, name, days = subject[order], name[order], np.uint64(1) << day[order].astype(np.uint64)
+        first = _firsts(subject, name)
+        self._rows.append(_Rows(subject[first], name[first].astype(np.int32), self._joined(days, first)))
 
     def _days(self, time: Ints) -> Ints:
         found: Ints = np.searchsorted(np.asarray(self._edges), time, side="right") - 1
@@ -99,43 +101,51 @@ class _Collected:
                 self._totals[key] = self._totals.get(key, np.zeros(days, np.int64)) + row
 
     def rollup(self, zone: str) -> Rollup:
-        subject, name, days = self._merged()
-        subjects = np.unique(subject)
-        code = np.searchsorted(subjects, subject)
+        subjects, code, name, days = self._merged()
         sections: list[Section] = []
         codes: list[Any] = []
         bits: list[Any] = []
         for key, chosen in self._parts(name):
-            part = _once(code[chosen], np.zeros(len(chosen), np.int64), days[chosen])
+            own = code[chosen]
+            first = _firsts(own)
             start = sections[-1].end if sections else 0
-            sections.append(Section(*key, start, start + len(part.subject), tuple(self._total(key).tolist())))
-            codes.append(part.subject.astype(np.uint32))
-            bits.append(part.days)
+            sections.append(Section(*key, start, start + len(first), tuple(self._total(key).tolist())))
+            codes.append(own[first])
+            bits.append(self._joined(days[chosen], first))
         received = (min(self._received, default=0), max(self._received, default=0))
         joined = np.concatenate(codes) if codes else np.empty(0, np.uint32)
-        found: Days = np.concatenate(bits) if bits else np.empty(0, np.uint64)
-        return Rollup(zone, self._edges, received, tuple(sections), subjects, joined, found.astype(width_of(self._edges)))
+        found = np.concatenate(bits) if bits else np.empty(0, width_of(self._edges))
+        return Rollup(zone, self._edges, received, tuple(sections), subjects, joined, found)
 
-    def _merged(self) -> _Rows:
-        """All rows, by subject."""
+    def _merged(self) -> tuple[Ints, npt.NDArray[np.uint32], npt.NDArray[np.int32], Days]:
+        """All subjects, and by subject the rows: the number of theirs, the name and the days."""
         if not self._rows:
-            return _Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))
+            return np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.int32), np.empty(0, width_of(self._edges))
         subject, name, days = (np.concatenate(columns) for columns in zip(*self._rows, strict=True))
         self._rows = []
-        if np.all(subject[1:] >= subject[:-1]):
-            return _Rows(subject, name, days)
-        order = np.argsort(subject, kind="stable")
-        return _Rows(subject[order], name[order], days[order])
+        if not np.all(subject[1:] >= subject[:-1]):
+            order = np.argsort(subject, kind="stable")
+            subject, name, days = subject[order], name[order], days[order]
+        first = _firsts(subject)
+        code = np.repeat(np.arange(len(first), dtype=np.uint32), np.diff(first, append=len(subject)))
+        return subject[first], code, name, days
 
-    def _parts(self, name: Ints) -> Iterator[tuple[Name, Ints]]:
+    def _joined(self, days: Days, first: Ints) -> Days:
+        """The days of each of the rows that begin with these, as wide as they must be."""
+        found: Days = np.bitwise_or.reduceat(days, first) if len(first) else days[:0]
+        return found.astype(width_of(self._edges), copy=False)
+
+    def _parts(self, name: npt.NDArray[np.int32]) -> Iterator[tuple[Name, Any]]:
         """Each section's name with its rows: of all events of a site and purpose, then of each event."""
         pairs: dict[tuple[str, str], list[int]] = {}
         for key, number in self._names.items():
             pairs.setdefault((key.site, key.purpose), []).append(number)
         for (site, purpose), numbers in sorted(pairs.items()):
-            yield Name(site, purpose, None), np.flatnonzero(np.isin(name, numbers))
+            wanted = np.zeros(len(self._names), np.bool_)
+            wanted[numbers] = True
+            yield Name(site, purpose, None), wanted[name]
         order = np.argsort(name.astype(np.uint16) if len(self._names) <= np.iinfo(np.uint16).max else name, kind="stable")
-        starts = np.searchsorted(name[order], np.arange(len(self._names) + 1))
+        starts = np.searchsorted(name, np.arange(len(self._names) + 1), sorter=order)
         for key, number in sorted((key, number) for key, number in self._names.items() if key.event is not None):
             yield key, order[starts[number] : starts[number + 1]]
 
@@ -153,11 +163,11 @@ def _of_subjects(table: pa.Table) -> pa.Table:
     return table if pc.all(wanted).as_py() else table.filter(wanted)
 
 
-def _once(subject: Ints, name: Ints, days: npt.NDArray[np.uint64]) -> _Rows:
-    """Neighbours of one subject and name as one row."""
-    changed = (subject[1:] != subject[:-1]) | (name[1:] != name[:-1])
-    first = np.flatnonzero(np.concatenate([np.ones(min(len(subject), 1), np.bool_), changed]))
-    return _Rows(subject[first], name[first], np.bitwise_or.reduceat(days, first) if len(first) else days[:0])
+def _firsts(*columns: npt.NDArray[np.integer[Any]]) -> Ints:
+    """The rows that differ from the one before in any of the columns."""
+    differs = np.ones(len(columns[0]), np.bool_)
+    differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return np.flatnonzero(differs)
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[Ints, list[Any]]:

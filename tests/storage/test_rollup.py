@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from consentryd.model.clock import DAY, HOUR, ManualClock
@@ -19,6 +23,7 @@ from consentryd.storage.erasure import rewrite_without
 from consentryd.storage.lake import Lake, LakeFile, partition
 from consentryd.storage.order import sort
 from consentryd.storage.rollup import Rollup, read
+from consentryd.storage.rollup_build import READ, build
 from consentryd.storage.rollup_keep import made_of, roll_up, standing, wrong
 from consentryd.storage.scan import Needles, scan_files, scan_lake
 from consentryd.storage.seal import Sealer
@@ -237,3 +242,23 @@ def test_a_backup_holds_no_rollup_and_its_lake_gets_them_anew(region, tmp_path, 
     assert rollups(restored) == []
     Sealer(restored, DeltaLake(restored), zone=UTC_ZONE).run()
     assert [path.name for path in rollups(restored)] == [path.name for path in rollups(region)]
+
+
+def test_the_rollup_of_a_large_file_is_made_in_a_few_bytes_an_event() -> None:
+    """Of a file of 1.6 million events it had taken 92 MB, while events come in."""
+    events, at_once = 400_000, 20_000
+    some = table([event(number, start=JANUARY, days=1, lane="consented") for number in range(at_once)]).select(READ)
+    place = some.schema.get_field_index("subject")
+
+    def read() -> Iterator[pa.Table]:
+        for start in range(0, events, at_once):
+            yield some.set_column(place, "subject", pa.array(np.arange(start, start + at_once)))
+
+    tracemalloc.start()
+    try:
+        made = build(read(), JANUARY, JANUARY + DAY - 1, UTC_ZONE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(made.subjects) == events
+    assert peak < 75 * events
