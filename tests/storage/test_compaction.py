@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentryd.storage.compaction import LARGE, MOST_FILES, choose, compact
+from consentryd.storage.compaction import AT_ONCE, LARGE, MOST_FILES, choose, compact
 from consentryd.storage.delta import DeltaLake
 from consentryd.storage.lake import Lake, LakeFile
 from consentryd.storage.lease import Busy
@@ -73,7 +73,19 @@ def test_in_a_hurry_large_files_wait_until_they_are_very_many() -> None:
     large = [LARGE + number for number in range(MOST_FILES)]
     for count, waits in ((8, True), (MOST_FILES - 1, True), (MOST_FILES, False)):
         assert len(list(choose(files(large[:count]), 8))) == 1
-        assert list(choose(files(large[:count]), 8, hurried=True)) == ([] if waits else [files(large)])
+        assert list(choose(files(large[:count]), 8, hurried=True)) == ([] if waits else [files(large[:AT_ONCE])])
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_no_more_files_than_memory_is_for_are_merged_at_once_the_smallest_first(hurried: bool) -> None:
+    """Each that is read takes 2 MB. What is left is merged with what comes next."""
+    waiting = [1_000 + number for number in range(3 * AT_ONCE)]
+    merged = []
+    while chosen := list(choose(files(waiting), 8, hurried=hurried)):
+        (group,) = chosen
+        merged.append(sorted(file.events for file in group))
+        waiting = [each for each in waiting if each not in merged[-1]] + [sum(merged[-1])]
+    assert merged == [[1_000 + number for number in range(start, start + AT_ONCE)] for start in range(0, 3 * AT_ONCE, AT_ONCE)]
 
 
 @pytest.mark.parametrize("hurried", [False, True])
@@ -84,11 +96,11 @@ def test_a_setting_of_very_many_files_is_kept_to(hurried: bool) -> None:
 
 
 def test_in_a_hurry_small_files_are_merged_and_large_ones_beside_them_left_alone() -> None:
-    group = files([*[LARGE] * 9, *(LARGE // 8 + number for number in range(8))])
+    group = files([*[LARGE] * 3, *(LARGE // 8 + number for number in range(8))])
     assert [sorted(file.events for file in chosen) for chosen in choose(group, 8, hurried=True)] == [
         [LARGE // 8 + number for number in range(8)]
     ]
-    assert [len(chosen) for chosen in choose(group, 8)] == [17]
+    assert [len(chosen) for chosen in choose([*group, *files([LARGE] * 5)], 8)] == [AT_ONCE]
 
 
 def test_in_a_hurry_only_large_files_are_rolled_up(
