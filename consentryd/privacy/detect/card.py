@@ -61,12 +61,14 @@ _OWNED: Final[_Ranges] = (
 
 
 def _by_first_digits(ranges: _Ranges) -> dict[str, frozenset[int]]:
-    """Lengths by four-digit prefix: one look-up a candidate."""
+    """Lengths by four-digit prefix: one look-up a candidate. Of equal lengths there is one set: one for each prefix would take 3 MB."""
     table: dict[str, frozenset[int]] = {}
+    known: dict[frozenset[int], frozenset[int]] = {}
     for first, last, lengths in ranges:
         scale = 10 ** (4 - len(str(first)))
         for prefix in range(first * scale, (last + 1) * scale):
-            table[f"{prefix:04}"] = table.get(f"{prefix:04}", frozenset()) | lengths
+            joined = table.get(f"{prefix:04}", frozenset()) | lengths
+            table[f"{prefix:04}"] = known.setdefault(joined, joined)
     return table
 
 
