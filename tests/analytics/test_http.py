@@ -88,7 +88,7 @@ async def test_what_random_questions_broke_is_a_mistake_of_the_asker(house, ques
         ({"timezone": "Mars/Base"}, "timezone"),
         ({"range": {"from": "soon"}}, "range.from"),
         ({"where": {"property": "a", "op": "between", "value": [1]}}, "where"),
-        ({"formulas": [{"expression": "A / Z"}]}, "query"),
+        ({"formulas": [{"expression": "A / Z"}]}, "formulas"),
         ({"surprise": 1}, "surprise"),
     ],
 )
