@@ -1,6 +1,6 @@
 """Recall and precision of each detector on the labelled set, and microseconds an event.
 
-    python bench/pii.py [--events 5000] [--seed 7] [--misses 5]
+    python -m bench.pii [--events 5000] [--seed 7] [--misses 5]
 
 A datum counts as found when something was redacted at its path, as right when it was redacted as what it is (or as what its key says);
 a redaction at a path without a datum is a false one. Times are of the thread, the best of twelve rounds of new events, of `Scrubber.scrub`
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pii_events
 from stdnum import luhn
 
+from bench import pii_events
 from consentryd.config.settings import Privacy
 from consentryd.gateway.stages.scrub import PAGE_PROPERTIES
 from consentryd.privacy.rules import load_rules
