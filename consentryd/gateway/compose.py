@@ -156,7 +156,6 @@ def open_stores(settings: Settings, regions: Sequence[str] | None, clock: Clock)
     """The regions this process serves, open. Raises `ConfigError`, where one is gone too, and `CorruptStore`."""
     keep_pandas_out()
     root = settings.storage.data_dir
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with moving_in(root):
         return _open_stores(settings, regions or list(settings.regions), clock)
 
@@ -201,7 +200,6 @@ async def open_services(
     use_system_memory()
     clock = SystemClock()
     root = settings.storage.data_dir
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with serving(root):
         async with _open_services(settings, regions, worker, logger, clock) as services:
             yield services

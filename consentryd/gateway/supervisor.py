@@ -100,7 +100,6 @@ class _Seat:
         with _unheard(signal.SIGINT):  # a terminal's Ctrl-C is for all of us, and the supervisor's to pass on
             self.process.start()
         theirs.close()
-        self.ready = False
         self._started_at = now
 
     def note_ready(self) -> None:
@@ -179,7 +178,7 @@ class _Supervisor:
                 self._logger.error("worker did not stop in time", worker=process.name)
                 process.kill()
                 process.join()
-        return 0 if all(process.exitcode in _CLEAN_EXITS for process in processes) else 1
+        return 0 if all(process.exitcode in _CLEAN_EXITS for process in processes) else _FAILED
 
 
 def supervise(

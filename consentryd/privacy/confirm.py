@@ -10,7 +10,7 @@ from typing import Final
 
 from consentryd.privacy.decode import holds_base64, may_hide, plain
 from consentryd.privacy.detect.detector import Gate
-from consentryd.privacy.detect.named import NAMED
+from consentryd.privacy.detect.named import is_named
 from consentryd.privacy.detect.secret import PROVIDER, PROVIDER_BEHIND
 from consentryd.privacy.gate import (
     CONTROL,
@@ -23,7 +23,7 @@ from consentryd.privacy.gate import (
     SHAPES,
     by_dashes,
     gate_of,
-    is_named,
+    has_link,
 )
 
 _HEX: Final = b"0123456789abcdef"
@@ -45,7 +45,6 @@ _LETTER: Final = re.compile(rb"-?[A-Za-z](?![A-Za-z0-9_-])")
 #: What stands before a number that is somebody's telephone's, whatever else it could be.
 _LINKS: Final = (b"wa.me/", b"?phone=")
 _LINK: Final = 7
-_NAMES: Final = (b"card", b"cc", b"pan", b"visa", b"maestro", b"amex", b"karte", b"tarjeta", b"carte", b"ssn")
 _LONGEST_LINK: Final = 64
 _OF_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
@@ -98,14 +97,8 @@ def _look_through(data: bytes, gate: int) -> int:
     return gate if folded == data else gate | gate_of(folded) | Gate.ENCODED
 
 
-def _is_named(data: bytes) -> bool:
-    """Whether digits are glued to a word that says whose they are."""
-    lower = data.lower()
-    return any(name in lower for name in _NAMES) and NAMED.search(data) is not None
-
-
 def _has_number(data: bytes) -> bool:
-    if _is_named(data):
+    if is_named(data):
         return True
     rest, last = [], 0
     for start, end in _runs(data.translate(SHAPES), LONG_NUMBER, b"0"):
@@ -114,7 +107,7 @@ def _has_number(data: bytes) -> bool:
         rest.append(data[last:start])
         last = end
     shapes = b"x".join([*rest, data[last:]]).translate(SHAPES, GAPS)
-    if is_named(shapes) and LINKED.search(data):
+    if has_link(shapes, data):
         return True
     if shapes.find(PARTED) >= 0 or shapes.find(b"0000,000000,00000") >= 0:
         return True

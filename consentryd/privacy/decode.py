@@ -17,8 +17,9 @@ _INVISIBLE: Final = re.compile(
     "\u20d0-\u20ff\u2800\u3164\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _LINE_END: Final = re.compile("[\u0085\u2028\u2029]")
-#: What parts no words: all of ASCII's but tabs and the ends of lines.
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: ASCII's control characters that part no words, all but tabs and the ends of lines, as a class of a pattern has them.
+CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_CONTROL: Final = re.compile(f"[{CONTROLS}]")
 _ODD_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 #: `\\x64` alone is a directory, and so is `\\n` before a word.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from consentryd.privacy.decode import CONTROLS
 from consentryd.privacy.detect.detector import Gate
 from consentryd.privacy.detect.location import PEOPLE, SENT
 from consentryd.privacy.detect.phone import LINK
@@ -24,7 +25,7 @@ PARTED: Final = b"0000,0000,"
 LONG_NUMBER: Final = b"0" * 9
 SHORTEST_KEY: Final = 15
 
-_SIGNS: Final = re.compile(rb"[@%\\+=#\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]|&;|\.\.\.|::|-----")
+_SIGNS: Final = re.compile(rb"[@%\\+=#" + CONTROLS.encode() + rb"\x80-\xff]|&;|\.\.\.|::|-----")
 _ESCAPE: Final = re.compile(
     rb"%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
     rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]"
@@ -35,8 +36,7 @@ _ESCAPE: Final = re.compile(
     rb"|%(?:0[0-8bBcCeEfF]|1[0-9A-Fa-f]|7[fF])"
     rb"|%[0-7][0-9A-Fa-f]\+[0-9(]|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
 )
-#: Control characters of ASCII that part no words.
-CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL: Final = re.compile(f"[{CONTROLS}]".encode())
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
 _PAIR: Final = re.compile(rb"[0-9]\.[0-9]{4,},[+ ]?[-+]?[0-9]{1,3}\.[0-9]{4}")
@@ -110,13 +110,13 @@ def by_dashes(shapes: bytes) -> int:
     return Gate.DIGITS if found else 0
 
 
-def is_named(shapes: bytes) -> bool:
-    """Whether a number may stand behind a word and a colon."""
-    return shapes.find(b"aa:0") >= 0 or shapes.find(b"aa:,0") >= 0
+def has_link(shapes: bytes, data: bytes) -> bool:
+    """Whether a number stands behind a word that says that it is a telephone's, and a colon."""
+    return (shapes.find(b"aa:0") >= 0 or shapes.find(b"aa:,0") >= 0) and LINKED.search(data) is not None
 
 
 def _by_links(shapes: bytes, data: bytes) -> int:
-    return Gate.DIGITS if is_named(shapes) and LINKED.search(data) else 0
+    return Gate.DIGITS if has_link(shapes, data) else 0
 
 
 def _by_shapes(shapes: bytes) -> int:

@@ -27,12 +27,13 @@ from consentryd.rights.archive import Head, Lines, write_archive
 from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
-from consentryd.rights.office import Office, stored_regions
+from consentryd.rights.office import Office
 from consentryd.rights.suppression import Named, keep_out, let_in
 from consentryd.rights.usage import UsageRecord
 from consentryd.storage import hold as holding
 from consentryd.storage import person as people
 from consentryd.storage.ledger import EntryKind, Ledger, iso
+from consentryd.storage.location import stored_regions
 from consentryd.storage.request import Artifact, Casebook, RequestRow
 from consentryd.storage.vault import read_lines
 

@@ -35,6 +35,7 @@ from consentryd.storage import person as people
 from consentryd.storage.erasure import candidates, count_events, empty_wal, rewrite_without
 from consentryd.storage.hold import held, hold_back, hold_back_no_more
 from consentryd.storage.ledger import EntryKind, Ledger, iso
+from consentryd.storage.location import DATABASE
 from consentryd.storage.person import Person
 from consentryd.storage.request import Casebook, RequestRow
 from consentryd.storage.rollup import SUFFIX
@@ -242,7 +243,7 @@ class Eraser:
         return decoded.plus(raw).plus(scan_files(scan_dir, needles) if scan_dir is not None else ScanReport())
 
     def _database(self) -> list[Path]:
-        return sorted(self.office.root.glob("region.db*"))
+        return sorted(self.office.root.glob(f"{DATABASE}*"))
 
     def _elsewhere(self, needles: Needles) -> set[Path]:
         """Lake files, and the rollups of those in other people's buckets."""

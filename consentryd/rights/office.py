@@ -77,11 +77,6 @@ class Office:
         return self.exports / f"{request}.vault"
 
 
-def stored_regions(root: Path) -> list[str]:
-    """The regions of which something is in the data directory `root`, whoever serves them."""
-    return sorted(path.parent.name for path in root.glob("*/region.db"))
-
-
 def open_offices(root: Path, keys: Mapping[str, RegionKeys], clock: Clock) -> dict[str, Office]:
     """An office for each region of which `keys` are given; `root` is the data directory."""
     offices = {}

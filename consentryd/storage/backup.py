@@ -5,10 +5,8 @@ The master key is not in it. Neither are exports that wait, and nothing that cou
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +23,11 @@ from consentryd.storage.durable import make_private, sync_file, sync_folder, wri
 from consentryd.storage.keys import RING, check_ring
 from consentryd.storage.lake import LakeState
 from consentryd.storage.ledger import iso
-from consentryd.storage.location import DATABASE
+from consentryd.storage.location import DATABASE, stored_regions
 from consentryd.storage.seal import check_continuity, last_row
 from consentryd.storage.signing import SIGNING, public_keys
 from consentryd.storage.tail import read_log
+from consentryd.storage.tenancy import alone_in
 
 MANIFEST: Final = "backup.json"
 VERSION: Final = 1
@@ -51,9 +50,8 @@ def back_up(
     Raises `ConfigError` if it exists or there is nothing to copy, `CorruptStore` if what would be copied is damaged, `Busy` if something
     seals or erases for minutes, `OSError`.
     """
-    if target.exists():
-        raise ConfigError(f"{target} exists already; name a folder that does not.")
-    databases, regions = sorted(root.glob("*.db")), [path.parent.name for path in sorted(root.glob("*/region.db"))]
+    _check_free(target)
+    databases, regions = sorted(root.glob("*.db")), stored_regions(root)
     if not databases and not regions:
         raise ConfigError(f"There is nothing in {root} to make a backup of.")
     with _drafted(target) as draft:
@@ -65,15 +63,8 @@ def _drafted(target: Path) -> Iterator[Path]:
     """An empty folder for what will be `target`, without what a crash left in it, and gone if it does not come to that. Raises `ConfigError`
     while another backup has it: of two in one folder it would be neither."""
     draft = target.with_name(f"{target.name}.partial")
-    draft.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"Another backup to {target} is being made.") from None
-        if target.exists():  # the other has just ended
-            raise ConfigError(f"{target} exists already; name a folder that does not.")
+    with alone_in(draft, refusal=f"Another backup to {target} is being made."):
+        _check_free(target)  # again: the other may just have ended
         try:
             for each in draft.iterdir():
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -81,8 +72,11 @@ def _drafted(target: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-    finally:
-        os.close(lock)
+
+
+def _check_free(target: Path) -> None:
+    if target.exists():
+        raise ConfigError(f"{target} exists already; name a folder that does not.")
 
 
 def _fill(

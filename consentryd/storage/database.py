@@ -38,9 +38,8 @@ def open_database(path: Path, schema: str, *, readonly: bool = False) -> sqlite3
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         if not readonly:
-            _retried(
-                connection, "PRAGMA journal_mode = WAL"
-            )  # SQLite does not wait where several turn a new database to WAL at once
+            # where several turn a new database to WAL at once SQLite does not wait
+            _retried(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -11,6 +11,11 @@ CONTROL: Final = "control.db"
 DATABASE: Final = "region.db"
 
 
+def stored_regions(root: Path) -> list[str]:
+    """The regions of which something is in the data directory `root`, whoever serves them, by name."""
+    return [path.parent.name for path in sorted(root.glob(f"*/{DATABASE}"))]
+
+
 def uri_of(path: Path, mode: Literal["ro", "rwc"]) -> str:
     """For `sqlite3.connect(uri=True)` and `ATTACH`: `ro` only reads, `rwc` also makes the database."""
     return f"{path.absolute().as_uri()}?mode={mode}"

@@ -81,7 +81,7 @@ def repair(root: Path, region: str, clock: Clock) -> tuple[Loss, Path]:
 def _assess(connection: sqlite3.Connection, folder: Path, lake: DeltaLake) -> tuple[Loss, list[int]]:
     problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if problem != "ok":
-        raise CorruptStore(f"{folder / 'region.db'}: {problem}. {CURE}")
+        raise CorruptStore(f"{folder / DATABASE}: {problem}. {CURE}")
     state, last = lake.state(), last_row(connection)
     if last >= state.sealed:
         raise ConfigError(f"Region {folder.name}: its database is no older than its lake; nothing was changed.")
@@ -112,7 +112,7 @@ def _keep_evidence(root: Path, region: str) -> Path:
     if draft.exists():
         shutil.rmtree(draft)
     draft.mkdir(mode=0o700, parents=True)
-    for path in sorted((root / region).glob("region.db*")):
+    for path in sorted((root / region).glob(f"{DATABASE}*")):
         shutil.copy2(path, draft)
     draft.rename(target)
     sync_folder(target.parent)

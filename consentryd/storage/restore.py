@@ -32,7 +32,7 @@ from consentryd.storage.later import (
     hide_refused,
 )
 from consentryd.storage.ledger import EntryKind, Ledger
-from consentryd.storage.location import CONTROL, DATABASE
+from consentryd.storage.location import CONTROL, DATABASE, stored_regions
 from consentryd.storage.master import DEFAULT_FILE, MasterKey
 from consentryd.storage.person import Person, delete_rows
 from consentryd.storage.scan import Needles, scan_files, scan_lake
@@ -84,7 +84,7 @@ def restore(
     for region in manifest["regions"]:
         if not (known / region / DATABASE).exists():
             raise ConfigError(
-                f"Nothing tells who was erased in region {region} since the backup: {known / region / 'region.db'} is missing. {SINCE}"
+                f"Nothing tells who was erased in region {region} since the backup: {known / region / DATABASE} is missing. {SINCE}"
             )
     staging = root.with_name(f"{root.name}.restoring")
     with vacated(root) as there:
@@ -140,7 +140,7 @@ def _stage(
         carry_keys(known / region / "keys", folder / "keys", master)
         done.append(_restore_region(staging, region, scratch, master, clock, keeps))
         scratch.unlink()
-    kept = [path.parent.name for path in sorted(root.glob("*/region.db")) if path.parent.name not in regions]
+    kept = [name for name in stored_regions(root) if name not in regions]
     for region in kept:
         shutil.copytree(root / region, staging / region)
     return RestoreReport(tuple(done), tuple(kept), followed, None)

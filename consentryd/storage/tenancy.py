@@ -20,7 +20,9 @@ REPLACED: Final = ".before-restore"
 @contextmanager
 def serving(root: Path) -> Iterator[None]:
     """Live in the data directory `root`, with others, or work on it for the time of a command: what came meanwhile would be lost with it.
-    Raises `ConfigError` while it is being replaced."""
+    It is made if it is not there. Raises `ConfigError` while it is being replaced, or where nothing took its place."""
+    check_home(root)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(root, fcntl.LOCK_SH, f"A backup is being put in the place of {root}. Start again when that is done."):
         yield
 
@@ -59,12 +61,24 @@ def moving_in(root: Path) -> Iterator[None]:
     """Nobody else makes or reads what a data directory begins with, its master key, its regions' keys and their databases, meanwhile: a
     process that saw them half made would take them for lost. Who changes them is alone, too. Waits for others; they take a second, or as
     long as a database is locked or a command takes to print a key."""
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with alone_in(root):
+        yield
+
+
+@contextmanager
+def alone_in(folder: Path, *, refusal: str = "") -> Iterator[None]:
+    """Have a folder, which is made if it is not there, to oneself among those that ask. Waits for another, or raises a `ConfigError` that
+    says the `refusal`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        except BlockingIOError:
+            raise ConfigError(refusal) from None
         yield
     finally:
-        os.close(folder)
+        os.close(lock)
 
 
 @contextmanager

@@ -114,7 +114,6 @@ def fingerprint_key(settings: Settings) -> bytes:
     """The secret that ids of lines without one are made with: the first region's, so that it is as safe as the region's own."""
     data = settings.storage.data_dir
     region = next(iter(settings.regions))
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with serving(data), moving_in(data):
         require_regions(data, [region])
         return open_region_keys(data, region, load_master(settings.keys.master, data, os.environ)).dedup
@@ -142,7 +141,7 @@ def described(name: str, summary: Summary) -> dict[str, Any]:
 def _tell(name: str, summary: Summary) -> None:
     parts = [f"{count:,} {outcome}" for outcome, count in summary.outcomes.most_common() if count]
     if summary.not_a_page:
-        parts.append(f"{summary.not_a_page:,} no page view{'' if summary.not_a_page == 1 else 's'}")
+        parts.append(counted(summary.not_a_page, "no page view"))
     if summary.malformed:
         parts.append(f"{summary.malformed:,} malformed")
     say(f"{name}: {counted(summary.lines, 'line')}: {', '.join(parts) or 'nothing to import'}")

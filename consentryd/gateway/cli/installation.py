@@ -16,7 +16,7 @@ from consentryd.model.error import ConfigError
 from consentryd.model.key import KeyKind
 from consentryd.storage.control import ControlStore
 from consentryd.storage.durable import place
-from consentryd.storage.location import CONTROL, DATABASE
+from consentryd.storage.location import CONTROL, DATABASE, stored_regions
 from consentryd.storage.roster import require_regions
 from consentryd.storage.tenancy import check_home, serving
 
@@ -108,8 +108,8 @@ def folders(settings: Settings) -> list[RegionFolder]:
 
 def strange_regions(settings: Settings) -> list[RegionFolder]:
     """Those that the settings do not have although something is stored of them."""
-    folders = [RegionFolder(path.parent.name, path.parent) for path in sorted(settings.storage.data_dir.glob("*/region.db"))]
-    return [folder for folder in folders if folder.name not in settings.regions]
+    root = settings.storage.data_dir
+    return [RegionFolder(name, root / name) for name in stored_regions(root) if name not in settings.regions]
 
 
 def create(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str]:
@@ -141,7 +141,6 @@ def complete(config: Path, environ: Mapping[str, str]) -> dict[KeyKind, str] | N
     settings = load_settings(config, environ)
     check_control(settings)
     data = settings.storage.data_dir
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with serving(data):
         store = ControlStore(data / CONTROL, SystemClock())
         try:

@@ -26,7 +26,7 @@ def retention(
     What is still in the log is sealed first; `--dry-run` seals nothing, and tells how many events there it did not look at. Whole files go
     where they can, others are rewritten; the region's ledger records how much went.
     """
-    from consentryd.storage.database import open_database  # noqa: PLC0415 -- Arrow takes a second to load
+    from consentryd.storage.database import open_database, transaction  # noqa: PLC0415 -- Arrow takes a second to load
     from consentryd.storage.delta import DeltaLake  # noqa: PLC0415
     from consentryd.storage.hold import held_subjects  # noqa: PLC0415
     from consentryd.storage.retention import note_retention, retain  # noqa: PLC0415
@@ -45,10 +45,8 @@ def retention(
                 held = partial(held_subjects, connection)
                 report = retain(lake, settings, now, region=folder.name, held=held, dry_run=dry_run, wait_s=60.0)
             if report.events and not dry_run:
-                with closing(open_database(folder.database, "region")) as connection:
-                    connection.execute("BEGIN IMMEDIATE")
+                with closing(open_database(folder.database, "region")) as connection, transaction(connection):
                     note_retention(connection, now, report)
-                    connection.execute("COMMIT")
             found += [
                 {"region": folder.name, "site": site, "lane": lane, "events": count}
                 for (site, lane), count in report.events.items()

@@ -14,7 +14,7 @@ from consentryd.gateway.cli.option import DEFAULT_CONFIG, ConfigOption, JsonOpti
 from consentryd.model.error import ConfigError
 from consentryd.storage.keys import retire_masters, rotate_master
 from consentryd.storage.master import DEFAULT_FILE, MasterKey, load_master, write_master
-from consentryd.storage.tenancy import check_home, moving_in, serving
+from consentryd.storage.tenancy import moving_in, serving
 
 
 def rotate(
@@ -50,8 +50,6 @@ def rewrap(settings: Settings, to: str | None) -> tuple[MasterKey, MasterKey, li
     """The old master key, the new one, and the regions whose keys it wraps now. Nobody moves in meanwhile, and no other rotation goes on:
     a ring that only the one wraps and a file that holds the other would open for nobody. Raises `ConfigError`."""
     data = settings.storage.data_dir
-    check_home(data)
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with serving(data), moving_in(data):
         old = load_master(settings.keys.master, data, os.environ)
         if to is None and settings.keys.master is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from consentryd.privacy.decode import CONTROLS
 from consentryd.privacy.detect.detector import Detector, Gate
 
 #: `logo@2x.png` is a file name; none of these is a top-level domain.
@@ -73,7 +74,7 @@ EMAIL: Final = Detector(
     gate=Gate.AT,
     sign="@",
     pattern=re.compile(
-        r"(?:(?<![\w.+\x00-\x08\x0b\x0c\x0e-\x1f\x7f-])"  # it may go on behind a control character
+        rf"(?:(?<![\w.+{CONTROLS}-])"  # it may go on behind a control character
         r"|(?<=[.+-])(?<![\w.+-][.+-])|(?<=[.+-]{2})(?<![\w.+-][.+-]{2}))"  # up to two signs in front
         r"(?=[\w.%'+-]{1,128}+@)\w(?:[\w.%'+-]{0,126}[\w+-])?" + _DOMAIN
     ),

@@ -53,20 +53,14 @@ def _form(detector: Detector) -> _Form:
     )
 
 
-def _phone_form(detector: phone.Phone) -> _Form:
+def _open_form(detector: Detector, end_of: Callable[[re.Match[str]], int | None]) -> _Form:
+    """Of a detector whose pattern goes on behind the datum: only `end_of` knows where that ends."""
+
     def read(match: re.Match[str]) -> _Found | None:
-        end = detector.end_of(match)
+        end = end_of(match)
         return None if end is None else (match.start(), end, detector.name, detector.kind)
 
     return _Form(_form(detector).pattern, read)
-
-
-def _iban_form() -> _Form:
-    def read(match: re.Match[str]) -> _Found | None:
-        end = iban.end_of(match)
-        return None if end is None else (match.start(), end, iban.IBAN.name, iban.IBAN.kind)
-
-    return _Form(_form(iban.IBAN).pattern, read)
 
 
 def _credential_form(detector: Detector, form: str) -> _Form:
@@ -93,7 +87,7 @@ def _number_form(number: Number) -> _Form:
 _LETTERED: Final = {"uk_nino", "es_nie", "it_cf", "mx_curp", "in_pan", "sg_nric"}
 _OF_LETTERS: Final = (
     *map(_form, (secret.JWT, secret.PROVIDER, email.EMAIL, crypto.BASE58, crypto.BECH32)),
-    _iban_form(),
+    _open_form(iban.IBAN, iban.end_of),
     *(_number_form(number) for number in NUMBERS if number.name in _LETTERED),
     *map(_form, (network.MAC, network.IPV6)),
     _credential_form(secret.BEARER, rf"(?i:bearer) {_LONG}[A-Za-z0-9._~+/-]{{16,}}"),
@@ -102,11 +96,11 @@ _OF_LETTERS: Final = (
 _NUMBERS_OF_DIGITS: Final = tuple(_number_form(number) for number in NUMBERS if number.name not in _LETTERED)
 _OF_DIGITS: Final = (
     *map(_form, (email.EMAIL, crypto.BASE58, crypto.ETHEREUM, device.IMEI, card.CARD)),
-    _phone_form(phone.PHONE_IDD),
+    _open_form(phone.PHONE_IDD, phone.PHONE_IDD.end_of),
     *_NUMBERS_OF_DIGITS,
     *map(_form, (network.IPV4, network.MAC, network.IPV6)),
 )
-_OTHERS: Final = (_phone_form(phone.PHONE), _form(network.IPV6))
+_OTHERS: Final = (_open_form(phone.PHONE, phone.PHONE.end_of), _form(network.IPV6))
 
 
 _Read = Callable[[re.Match[str]], _Found | None]

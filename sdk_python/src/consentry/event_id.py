@@ -7,38 +7,36 @@ import unicodedata
 
 #: What the gateway takes for no id, lower-case: such an event would be stored again when it is sent again.
 PLACEHOLDERS = frozenset(
-    (
-        *(
-            "anonymous",
-            "anonymousid",
-            "anonymous_id",
-            "distinct_id",
-            "distinctid",
-            "email",
-            "false",
-            "guest",
-            "id",
-            "n/a",
-            "nan",
-            "nil",
-            "none",
-        ),
-        *(
-            "not set",
-            "not_authenticated",
-            "null",
-            "true",
-            "undefined",
-            "unknown",
-            "user",
-            "user_id",
-            "userid",
-            "visitor",
-            "-1",
-            "#n/a",
-        ),
-        *("[object object]", "{}", "[]"),
-    )
+    {
+        "anonymous",
+        "anonymousid",
+        "anonymous_id",
+        "distinct_id",
+        "distinctid",
+        "email",
+        "false",
+        "guest",
+        "id",
+        "n/a",
+        "nan",
+        "nil",
+        "none",
+        "not set",
+        "not_authenticated",
+        "null",
+        "true",
+        "undefined",
+        "unknown",
+        "user",
+        "user_id",
+        "userid",
+        "visitor",
+        "-1",
+        "#n/a",
+        "[object object]",
+        "{}",
+        "[]",
+    }
 )
 _QUOTES = "'\"`()<>\u2018\u2019\u201a\u201c\u201d\u201e\xab\xbb"
 _BLANKS = "\u115f\u1160\u2800"
