@@ -50,6 +50,7 @@ def test_a_gateway_goes_on_while_a_worker_gets_no_master_key(tmp_path: Path) -> 
     gateway.start()
     try:
         assert wait_for(lambda: "Consentry takes events" in gateway.log.read_text())
+        assert wait_for(lambda: said(gateway, "serving") == 2)  # a line that is not written yet dies with its process
         key.rename(tmp_path / "away")
         os.kill(workers(gateway)[0], signal.SIGKILL)
         assert wait_for(lambda: said(gateway, "cannot start") >= 2)
