@@ -81,6 +81,8 @@ def test_an_export_is_fetched_once(gateway: Gateway) -> None:
     send(gateway, "u-3", "u-3")
     told = ask(gateway, "POST", "/v1/privacy/requests?wait=20", demand("access", "u-3"))[1]
     assert told["export"]["events"] == 2
+    vaults = f"*/exports/{told['id']}.vault"
+    assert list(gateway.data.glob(vaults))
     headers = {"Authorization": f"Bearer {gateway.keys['privacy']}"}
     status, data = gateway.request("GET", told["export"]["path"], headers=headers)
     assert status == 200
@@ -88,7 +90,7 @@ def test_an_export_is_fetched_once(gateway: Gateway) -> None:
         assert archive.testzip() is None
         assert archive.read("events.jsonl").count(b"\n") == 2
     deadline = time.monotonic() + 20
-    while gateway.request("HEAD", told["export"]["path"], headers=headers)[0] != 404 or list(gateway.data.glob("*/exports/*")):
+    while gateway.request("HEAD", told["export"]["path"], headers=headers)[0] != 404 or list(gateway.data.glob(vaults)):
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)
     assert ask(gateway, "GET", f"/v1/privacy/requests/{told['id']}")[1]["export"] is None
@@ -108,8 +110,8 @@ def test_an_export_whose_fetching_broke_off_can_be_fetched(gateway: Gateway) -> 
     send(gateway, "u-27")
     told = ask(gateway, "POST", "/v1/privacy/requests?wait=20", demand("access", "u-27"))[1]
     headers = {"Authorization": f"Bearer {gateway.keys['privacy']}"}
-    vault = next(gateway.data.glob("*/exports/*"))  # the first region's: whoever fetches holds it
-    with (vault.parents[2] / "eu" / "exports" / vault.name).open("rb") as claim:
+    first = gateway.data / "eu" / "exports" / f"{told['id']}.vault"  # whoever fetches holds it
+    with first.open("rb") as claim:
         fcntl.flock(claim, fcntl.LOCK_EX)
         assert gateway.request("GET", told["export"]["path"], headers=headers)[0] == 409
     assert gateway.request("GET", told["export"]["path"], headers=headers)[0] == 200
