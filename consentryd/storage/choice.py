@@ -161,6 +161,24 @@ class Choices:
                 note_refusal(self._connection, winner, purpose, now)
         self._standings.pop(winner, None)
 
+    def bring(self, digest: bytes, giver: int, taker: int, now: int) -> None:
+        """A device of one person is another's from now on: what was refused on it counts for them, unless they chose otherwise on it since.
+
+        What is stored of the taker stays: it is not theirs that was refused then.
+        """
+        if not self.any:
+            return
+        brought = self._connection.execute(
+            "INSERT INTO choice SELECT ?1, purpose, digest, state, vouched, decided_at, entry, notice FROM choice "
+            "WHERE subject = ?2 AND digest = ?3 AND state <> 'granted' "
+            "ON CONFLICT DO UPDATE SET state = excluded.state, vouched = excluded.vouched, decided_at = excluded.decided_at, "
+            "entry = excluded.entry, notice = excluded.notice WHERE excluded.decided_at >= decided_at",
+            (taker, giver, digest),
+        ).rowcount
+        if brought:
+            _announce(self._connection, taker, now)
+            self._standings.pop(taker, None)
+
 
 def read_choices(connection: sqlite3.Connection, subject: int) -> list[Choice]:
     rows = connection.execute(

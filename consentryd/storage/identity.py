@@ -103,7 +103,8 @@ class SqliteIdentityTable:
         return True
 
     def bind(self, digest: bytes, owner: Owner, now: int) -> None:
-        if digest in self._absent or digest in self._new_digests or self.find(digest) is None:
+        before = None if digest in self._absent or digest in self._new_digests else self.find(digest)
+        if before is None:
             self._put(digest, owner)
         else:
             self._admit(owner.subject)
@@ -111,6 +112,7 @@ class SqliteIdentityTable:
                 "UPDATE identity SET subject = ?, known = ? WHERE digest = ?", (owner.subject, owner.known, digest)
             )
             announce(self._connection, [digest], now)
+            self._choices.bring(digest, before.subject, owner.subject, now)
         self._remember(digest, owner)
 
     def note_email(self, digest: bytes, subject: int) -> None:

@@ -181,6 +181,20 @@ async def test_a_withdrawal_by_one_device_binds_the_person_everywhere(house):
     assert await house.track(userId="u", consent=ANALYTICS) == "withdrawn"
 
 
+async def test_a_device_that_another_user_takes_over_stays_refused(tmp_path):
+    async with open_house(tmp_path, consent={"events": {"ad_*": "marketing"}}) as house:
+        both = {"analytics": True, "marketing": True}
+        await house.track(userId="u", anonymousId="a-1", consent=both)
+        await house.choose(anonymousId="a-1", purposes={"marketing": False})
+        assert await house.track(userId="v", anonymousId="a-1", consent=both) == "stored"
+        for ids in ({"anonymousId": "a-1"}, {"userId": "v", "anonymousId": "a-1"}):
+            assert await house.track("ad_seen", consent=both, **ids) == "withdrawn"
+        _, told = await house.ask("GET", "/v1/consent?anonymousId=a-1")
+        assert told["regions"][0]["in_force"] == {"marketing": "refused"}
+        await house.choose(anonymousId="a-1", purposes={"marketing": True})
+        assert await house.track("ad_seen", consent=both, anonymousId="a-1") == "stored"
+
+
 async def test_the_state_is_read_by_its_owner_and_by_the_privacy_key(house):
     await house.choose(anonymousId="a-1", purposes={"analytics": True, "marketing": False}, notice="2026-11", language="de")
     _, own = await house.ask("GET", "/v1/consent?anonymousId=a-1")

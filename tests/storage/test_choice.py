@@ -55,6 +55,32 @@ async def test_a_withdrawal_holds_in_another_process_and_after_a_restart(store):
     assert await store.log.append([analytics(3, user="u")]) == [Reason.WITHDRAWN]
 
 
+async def test_what_was_refused_on_a_device_goes_with_it_to_its_next_user(store):
+    await store.log.append([analytics(1, user="u", anonymous="a"), analytics(2, user="v")])
+    await store.log.transact(choose(ChoiceState.DENIED, anonymous="a"))
+    other = store.open()
+    assert await other.append([clean(3, user="v", anonymous="a")]) == [Outcome.STORED]  # for no purpose that was refused
+    for log in (other, store.log):
+        events = [analytics(4, anonymous="a"), analytics(5, user="v", anonymous="a"), analytics(6, user="u")]
+        assert await log.append(events) == [Reason.WITHDRAWN] * 3
+    other.close()
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(NOW - 1, Outcome.STORED), (NOW + 9, Reason.WITHDRAWN)])
+async def test_of_what_two_users_chose_on_a_device_the_latest_refusal_and_nobodys_grant_goes_to_the_other(store, again, verdict):
+    await store.log.append([analytics(1, user="u", anonymous="a")])
+    await store.log.transact(choose(ChoiceState.DENIED, at=NOW - 1, anonymous="a"))
+    await store.log.append([clean(2, user="v", anonymous="a")])
+    await store.log.transact(choose(ChoiceState.GRANTED, anonymous="a"))
+    assert await store.log.append([analytics(3, user="v")]) == [Outcome.STORED]
+    assert await store.log.append([clean(4, user="u", anonymous="a"), analytics(5, anonymous="a")]) == [
+        Outcome.STORED,
+        Reason.WITHDRAWN,
+    ]
+    await store.log.transact(choose(ChoiceState.DENIED, at=again, anonymous="a"))
+    assert await store.log.append([clean(6, user="v", anonymous="a"), analytics(7, anonymous="a")]) == [Outcome.STORED, verdict]
+
+
 @pytest.mark.parametrize(
     ("device_at", "verdict"), [(NOW + 1, Reason.WITHDRAWN), (NOW - 1, Outcome.STORED), (NOW, Reason.WITHDRAWN)]
 )
