@@ -34,13 +34,14 @@ def read_statement(body: Any, key: ApiKey, client: Client, purposes: Purposes, n
         raise BadRequest("bad_body", "The body must be an object.")
     identities = read_identities(body, key, id_chars)
     choices = _choices(body, purposes)
-    notice = _notice(body.get("notice"), notices)
-    if notices and ChoiceState.GRANTED in choices.values() and notice[0] not in notices:
+    granting = ChoiceState.GRANTED in choices.values()
+    notice = _notice(body.get("notice"), notices, strict=granting)
+    if notices and granting and notice[0] not in notices:
         raise Unprocessable("invalid", "A grant must name one of the notices in force, as `notice.version`.")
     if notices and notice[0] not in notices:  # a refusal counts under any; what only the sender knows stays in no ledger
         notice = (None, None)
     by: Literal["visitor", "server"] = "server" if key.kind is KeyKind.SERVER else "visitor"
-    language = _matching(body.get("language"), LANGUAGE, "language")
+    language = _matching(body.get("language"), LANGUAGE, "language", strict=granting)
     return Statement(key.site, by, identities, choices, notice, language, client.country, client.subdivision, client.device)
 
 
@@ -94,21 +95,25 @@ def _named(body: Mapping[str, Any], purposes: Purposes) -> Iterator[tuple[str, C
     return ((name, ACTIONS[action]) for name in named)
 
 
-def _notice(notice: Any, notices: list[str]) -> tuple[str | None, str | None]:
+def _notice(notice: Any, notices: list[str], *, strict: bool) -> tuple[str | None, str | None]:
     """Version, and SHA-256 of the text. A version that the operator named may be of any letters."""
     if notice is None or isinstance(notice, str):
-        return notice if notice in notices else _matching(notice, VERSION, "notice"), None
+        return notice if notice in notices else _matching(notice, VERSION, "notice", strict=strict), None
     if not isinstance(notice, dict):
+        if not strict:
+            return None, None
         raise BadRequest("bad_parameter", "`notice` is a version, or an object with `version` and `hash` or `text`.")
     text = notice.get("text")
     told = hashlib.sha256(text.encode()).hexdigest() if isinstance(text, str) else notice.get("hash")
     version = notice.get("version")
-    return version if version in notices else _matching(version, VERSION, "notice.version"), _matching(told, HASH, "notice.hash")
+    known = version if version in notices else _matching(version, VERSION, "notice.version", strict=strict)
+    return known, _matching(told, HASH, "notice.hash", strict=strict)
 
 
-def _matching(value: Any, pattern: re.Pattern[str], name: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+def _matching(value: Any, pattern: re.Pattern[str], name: str, *, strict: bool) -> str | None:
+    """The value if it is of its form. Of a grant another one is an error; a refusal counts, whatever stands beside it."""
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    if value is not None and strict:
         raise BadRequest("bad_parameter", f"`{name}` is not of its form.")
-    return value
+    return None

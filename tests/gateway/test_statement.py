@@ -57,6 +57,23 @@ def test_categories_stand_for_purposes_and_a_refusal_wins(purposes, choices):
     }
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"notice": "Version 2 (Nov)"},
+        {"notice": 2},
+        {"notice": {"version": [], "hash": "x"}},
+        {"language": "en_US"},
+        {"language": 1},
+    ],
+)
+def test_a_refusal_counts_whatever_stands_beside_it(beside):
+    told = {"anonymousId": "a-1", "action": "withdraw", "purposes": ["analytics"]}
+    assert read({**told, **beside}) == read(told)
+    with pytest.raises(BadRequest):
+        read({**told, **beside, "action": "grant"})
+
+
 def test_both_spellings_are_understood():
     told = {"purposes": {"analytics": True}}
     assert read({**told, "anonymous_id": "a-1"}) == read({**told, "anonymousId": "a-1"})
