@@ -287,6 +287,20 @@ async def test_a_batchs_context_lies_under_each_events_own(front):
     assert [row["path"] for row in front.rows()] == ["/own", "/batch"]
 
 
+@pytest.mark.parametrize("own", [None, {}, {"purposes": {"analytics": True}}, {"gpc": False}])
+@pytest.mark.parametrize(
+    ("lying_under", "reason"),
+    [
+        ({"consent": {"purposes": {"analytics": False}}}, Reason.CONSENT_DENIED),
+        ({"consentManagement": {"deniedConsentIds": ["analytics"]}}, Reason.CONSENT_DENIED),
+        ({"consent": {"tcf": "C"}}, Reason.CONSENT_INVALID),
+    ],
+)
+async def test_what_a_batchs_context_refuses_no_event_of_it_grants(front, own, lying_under, reason):
+    event = track(context={"consent": own, "consentManagement": {"allowedConsentIds": ["analytics"]}})
+    assert await front.send(event, context=lying_under, client=Client(country="JP")) == [reason]
+
+
 @pytest.mark.parametrize("lying_under", ['{"consent": {"purposes": {"analytics": false}}, "n": 1e400}', "[1]", '"x"'])
 async def test_no_event_is_stored_of_a_batch_whose_context_cannot_be_read(front, lying_under):
     american = {"ip": "8.8.8.8", "userAgent": "Mozilla/5.0"}

@@ -91,6 +91,10 @@ class Signals:
         invalid = tuple(reading.invalid for reading in readings if reading.invalid)
         return cls(readings, until, invalid, "+".join(dict.fromkeys(reading.source for reading in readings)) or "none")
 
+    def over(self, under: Signals) -> Signals:
+        """These in the place of others said more generally, of which all but the grants still holds."""
+        return Signals.of(self.readings + tuple(reading._replace(grants=frozenset()) for reading in under.readings))
+
     @property
     def child(self) -> bool:
         return any(reading.child for reading in self.readings)

@@ -41,6 +41,7 @@ _CAMPAIGN: Final = {
 }
 _NO_CAMPAIGN: Final[dict[str, str]] = {}
 _NOTHING: Final[dict[str, Any]] = {}
+_CONSENT: Final = ("consent", "consentManagement")
 
 
 class _Context(msgspec.Struct, gc=False):
@@ -142,7 +143,8 @@ class Scenes:
         own, batch = look_into(context) or _NOTHING, passage.context
         if own.__class__ is not dict or batch.__class__ is not dict:  # a refusal may stand in what cannot be read
             return Reason.INVALID_PROPERTIES
-        return self._read({**batch, **own}, passage)
+        replaced = {name: batch[name] for name in _CONSENT if name in own and name in batch}
+        return self._read({**batch, **own}, passage, replaced)
 
     def _visit(self, told: _Context, passage: Passage) -> Scene:
         """What a context tells beside its page. Raises `BadRequest`."""
@@ -169,13 +171,17 @@ class Scenes:
     def _view(self, page: Any) -> View | None:
         return self._views.read(page) if page.__class__ is dict else None
 
-    def _read(self, context: Mapping[str, Any], passage: Passage) -> Scene:
+    def _read(self, context: Mapping[str, Any], passage: Passage, replaced: Mapping[str, Any] = _NOTHING) -> Scene:
+        """`replaced` is what the batch says of consent where the event has its own: what is refused there is refused."""
         intake = passage.intake
+        signals = self._policy.read(context, intake.signals, intake.received_at)
+        if replaced:
+            signals = signals.over(self._policy.read(replaced, _NOTHING, intake.received_at))
         return Scene(
             self._client(context, intake.client),
             self._view(context.get("page")),
             _campaign(context.get("campaign")),
-            self._policy.read(context, intake.signals, intake.received_at),
+            signals,
             self._notice(context.get("consent")),
             intake.received_at,
         )
