@@ -65,6 +65,7 @@ def test_a_choice_in_the_event_says_what_it_says(consent, grants, denies):
             {"analytics"},
         ),
         ({"allowedConsentIds": {}, "deniedConsentIds": []}, set(), set()),
+        ({"provider": "oneTrust"}, set(), set()),
         ({}, set(), set()),
     ],
 )
@@ -180,7 +181,15 @@ def test_a_choice_that_is_not_one_is_refused(consent, reasons):
 
 
 @pytest.mark.parametrize(
-    "managed", [[], "x", {"allowedConsentIds": "C0002"}, {"allowedConsentIds": [1]}, {"deniedConsentIds": {"a": 1}}]
+    "managed",
+    [
+        [],
+        "x",
+        {"allowedConsentIds": "C0002"},
+        {"allowedConsentIds": [1]},
+        {"deniedConsentIds": {"a": 1}},
+        {"denied_consent_ids": ["C0002"]},
+    ],
 )
 def test_rudder_ids_that_are_none_are_refused(managed):
     assert heard(managed=managed)[3] == [BAD]
