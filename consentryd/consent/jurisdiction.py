@@ -18,6 +18,8 @@ from consentryd.model.clock import SECOND
 from consentryd.model.error import ConfigError
 
 ELSEWHERE = "*"
+#: What is counted of events without a grant, the most first.
+_LANES: Final = ("daily", "counts", "off")
 #: The second part of an ISO 3166-2 code.
 SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}")
 
@@ -49,9 +51,9 @@ class Jurisdiction(BaseModel):
         return int(datetime.combine(self.effective_from, time(), UTC).timestamp()) * SECOND
 
     @property
-    def strictness(self) -> tuple[bool, bool, bool]:
-        """Orders rows: no grant needed < opt-out signals bind < a grant is needed, less so with an exemption."""
-        return self.regime == "opt-in", not self.exemption, self.universal_opt_out
+    def strictness(self) -> tuple[bool, bool, bool, int]:
+        """Orders rows: no grant needed < opt-out signals bind < a grant is needed, less so with an exemption; then by what is counted."""
+        return self.regime == "opt-in", not self.exemption, self.universal_opt_out, _LANES.index(self.anonymous)
 
 
 class JurisdictionTable(BaseModel):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consentryd.config.settings import Consent
 from consentryd.consent.decision import RULES
-from consentryd.consent.jurisdiction import Jurisdictions, load_jurisdictions
+from consentryd.consent.jurisdiction import Jurisdiction, Jurisdictions, load_jurisdictions
 from consentryd.consent.policy import Policy
 from consentryd.model.decision import Decision, Lane
 from consentryd.model.error import ConfigError
@@ -303,6 +303,13 @@ def test_every_change_of_the_policy_changes_its_version():
     }
     assert len(versions) == 4
     assert Policy(Consent()).version == Policy(Consent(remembered=99)).version
+
+
+@pytest.mark.parametrize("lanes", [("daily", "off"), ("off", "daily"), ("counts", "off")])
+def test_of_places_alike_the_one_that_counts_least_is_the_strictest(lanes):
+    row = {"name": "x", "regime": "opt-in", "effective_from": date(2020, 1, 1), "law": ""}
+    rows = [Jurisdiction(codes=(code,), anonymous=lane, **row) for code, lane in zip(("CA", "CA-QC"), lanes, strict=True)]
+    assert Jurisdictions(rows, NOW).of("CA", None).anonymous == "off"
 
 
 def test_before_the_first_row_is_in_force_the_strictest_rule_holds():
