@@ -64,7 +64,7 @@ const osano: Banner = {
   global: "Osano",
   read() {
     const said = osanoSaid;
-    return said ? from(said.ANALYTICS == "ACCEPT", said.MARKETING == "ACCEPT", said.PERSONALIZATION == "ACCEPT") : null;
+    return said ? from(said.ANALYTICS == "ACCEPT", said.MARKETING == "ACCEPT" && said.OPT_OUT != "ACCEPT", said.PERSONALIZATION == "ACCEPT") : null;
   },
   watch(changed) {
     const { cm } = root.Osano as unknown as { cm?: { addEventListener(name: string, job: (said?: Record<string, string>) => void): void } };
