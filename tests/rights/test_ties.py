@@ -143,6 +143,17 @@ async def test_what_a_device_refused_in_another_region_binds_its_user(estate: Es
     assert await estate.come(estate.event("ann", "desk"), client=Client(country="DE")) == ["stored"]
 
 
+async def test_what_an_id_refused_in_another_region_binds_the_call_that_joins_it(estate: Estate) -> None:
+    await browse(estate)
+    desk = ConsentDesk(estate.settings, estate.house.policy, estate.house.stores, estate.house.pseudonyms, estate.clock)
+    refusal = Statement("shop", "visitor", (Identity(IdentityKind.ANONYMOUS_ID, "phone"),), {"analytics": ChoiceState.DENIED})
+    await desk.record("us", refusal)
+    alias = {"type": "alias", "previousId": "phone", "event": None}
+    for device in (None, "desk"):
+        assert await estate.come(estate.event("ann", device, **alias), client=Client(country="DE")) == ["withdrawn"]
+    assert owners(estate, "eu") == {}
+
+
 async def test_devices_of_several_regions_are_tied_in_each(tmp_path: Path) -> None:
     regions: Any = {name: {"countries": [country]} for name, country in (("eu", "*"), ("us", "US"), ("asia", "JP"))}
     with opened(tmp_path, regions=regions) as estate:

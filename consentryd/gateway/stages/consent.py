@@ -81,7 +81,9 @@ class Consent:
         declared = passage.intake.key.region or passage.intake.region
         if len(self._standings) > 1 and (declared or passage.apart):
             standings = [
-                self._bound(standing, placed, passage) if declared or placed.event.person.apart else standing
+                self._bound(standing, placed, passage)
+                if declared or placed.event.person.apart or placed.event.previous_id is not None
+                else standing
                 for standing, placed in zip(standings, events, strict=True)
             ]
         scenes = [placed.event.scene for placed in events]
@@ -158,12 +160,15 @@ class Consent:
         """A standing with what the person refused in other regions: one that was declared, and that of a user whose device another one
         knows, may know nothing of it."""
         refused, site, person = standing.refused, passage.intake.key.site, placed.event.person
+        previous = placed.event.previous_id
         for region, standings in self._standings.items():
             if region not in passage.looked:
                 standings.look()
                 passage.looked[region] = standings.any
             if region != placed.region and passage.looked[region]:
                 refused |= standings.of(*digests_of(person, region, site, self._pseudonyms)).refused
+                if previous is not None:
+                    refused |= standings.of(None, self._pseudonyms[region].identity(site, ANONYMOUS_ID, previous)).refused
         return standing if refused == standing.refused else standing._replace(refused=refused)
 
     def _granted(self, standing: Standing, placed: PlacedEvent, now: int) -> Decision | None:
