@@ -143,6 +143,18 @@ async def test_what_a_device_refused_in_another_region_binds_its_user(estate: Es
     assert await estate.come(estate.event("ann", "desk"), client=Client(country="DE")) == ["stored"]
 
 
+async def test_a_device_stays_where_it_refused_when_a_user_of_several_regions_comes_on_it(estate: Estate) -> None:
+    await estate.send(estate.event("ann"))
+    estate.clock.advance(SECOND)
+    await estate.send(estate.event("ann"), estate.event(None, "phone"), region="us")
+    desk = ConsentDesk(estate.settings, estate.house.policy, estate.house.stores, estate.house.pseudonyms, estate.clock)
+    refusal = Statement("shop", "visitor", (Identity(IdentityKind.ANONYMOUS_ID, "phone"),), {"analytics": ChoiceState.DENIED})
+    await desk.record("us", refusal)
+    german = Client(country="DE")
+    for user in (None, "ann", None):
+        assert await estate.come(estate.event(user, "phone"), client=german) == ["withdrawn"]
+
+
 async def test_what_an_id_refused_in_another_region_binds_the_call_that_joins_it(estate: Estate) -> None:
     await browse(estate)
     desk = ConsentDesk(estate.settings, estate.house.policy, estate.house.stores, estate.house.pseudonyms, estate.clock)

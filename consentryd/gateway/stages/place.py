@@ -275,8 +275,8 @@ class Place:
         home = next((found for each in named if (found := self._home(each, strangers, local))), None)
         if home is None:
             return self._receive(named, local)
-        for each in named:
-            self._remember(each, home)
+        for each in named:  # a user's device may be at home elsewhere, where it was before
+            self._remember(each, self._home(each, strangers, local) or home)
         return home
 
     def _receive(self, named: Sequence[Named], local: str) -> str:
