@@ -45,12 +45,16 @@ interface KlaroManager {
   watch(watcher: { update(): void }): void;
 }
 
+/** Klaro asks for each service. One named `consentry` is ours; without it all services of a purpose must be on. */
 const klaro: Banner = {
   global: "klaro",
   read() {
     const { confirmed, consents, config } = (root.klaro as unknown as { getManager(): KlaroManager }).getManager();
-    const has = (purpose: string): boolean => config.services.some(({ name, purposes }) => purposes.includes(purpose) && consents[name]);
-    return confirmed ? from(has("analytics"), has("marketing") || has("advertising")) : null;
+    const has = (purpose: string): boolean => {
+      const asked = config.services.filter(({ purposes }) => purposes.includes(purpose));
+      return !!asked[0] && asked.every(({ name }) => consents[name]);
+    };
+    return confirmed ? from(consents.consentry ?? has("analytics"), has("marketing") || has("advertising")) : null;
   },
   watch(changed) {
     (root.klaro as unknown as { getManager(): KlaroManager }).getManager().watch({ update: changed });
