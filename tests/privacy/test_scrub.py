@@ -234,6 +234,8 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("3782 822463 10005 1227 and 123 6011 1111 1111 1117 123", "[card] 1227 and 123 [card] 123"),
         ("2343 4111 1111 1111 1111 4111 1111 1111 1111", "2343 [card] [card]"),
         ("4111/1111/1111/1111/123", "[card]/123"),
+        ("4829 6028 4719 5785 123", "[card] 123"),
+        ("4222222222222 123 and 62000000000000000 12", "[card] 123 and [card] 12"),
         ("+12125550123 2 pcs", "[phone] 2 pcs"),
         ("call +33 1 23 45 67 89 75001 Paris", "call [phone] 75001 Paris"),
         ("+44 20 7946 0958 - 12 EUR", "[phone] - 12 EUR"),
@@ -556,6 +558,8 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("note", "0047 9681 1436 8607"),
         ("note", "sku-4111111111111111 discard4111111111111111 card_4111111111111112 cards_12 ship_10.0.15.3 client-10.0.15.3"),
         ("note", "1234-5678-9012-3456-7890, 6115-7208-5572-8707-6524"),
+        ("note", "647090054749 77, 5694543561280 92, 62177879224329 66, 684277421128896 46"),
+        ("note", "order 6013728733830871 73 items, 64227190059381780 44 items"),
     ],
 )
 def test_looks_like_personal_data_and_is_none(key: str, value: Any) -> None:

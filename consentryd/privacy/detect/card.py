@@ -91,10 +91,13 @@ def is_issued(text: str) -> bool:
 
 _CHINESE: Final = 17  # digits of a national number, before a check digit that may be an X
 
+#: Twelve digits and more without a gap are the whole number: what follows is a count, a year or a security code.
 CARD: Final = Detector(
     name="card",
     gate=Gate.DIGITS,
-    pattern=re.compile(r"(?<![\w.+-])[1-9]\d{3}(?:[ -]?\d){8,15}(?![\w-])(?!\.(?!0{1,2}(?![\w.]))\d)", re.ASCII),
+    pattern=re.compile(
+        r"(?<![\w.+-])[1-9]\d{3}(?:\d{8,15}|(?!\d{8})(?:[ -]?\d){8,15})(?![\w-])(?!\.(?!0{1,2}(?![\w.]))\d)", re.ASCII
+    ),
     check=lambda match: is_card(match[0]),
     id_like=True,
 )

@@ -121,6 +121,8 @@ _DIGIT: Final = "(?=[0-9])"
 _sole, _READERS = _expression((_DIGIT, _OF_DIGITS), (r"(?=[^\W0-9])", _OF_LETTERS), ("(?=[+:])", _OTHERS))
 #: National numbers in groups of four are no cards, most of the time.
 _number, _NUMBER_READERS = _expression((_DIGIT, _NUMBERS_OF_DIGITS))
+#: But with more digits behind them they may be the beginning of one.
+_MORE: Final = re.compile(" [0-9]")
 
 
 def sole(text: str) -> _Found | None:
@@ -136,6 +138,8 @@ def sole(text: str) -> _Found | None:
         return found
     other = _number(text, match.start())
     if other is not None:
+        if _MORE.match(text, other.end()):
+            return None
         return _NUMBER_READERS[other.lastindex or 0](other)
     other = _after(text, match.start())  # an account number does not begin with the word before a card's
     return None if other is None else _READERS[other.lastindex or 0](other)
