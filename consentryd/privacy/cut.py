@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from consentryd.privacy.treatment import is_output
 
-#: So much of a text that will be cut is read and scrubbed. Whatever is kept of it stands far before that end.
+#: So much of a text that will be cut is read and scrubbed. Most of what is kept of it stands far before that end.
 READ_CHARS: Final = 1024
+#: Where what is read may end in the middle of something: a word, and numbers before it.
+_END_CHARS: Final = 256
+_BROKEN: Final = re.compile(r"(?<!\S)[\d\s()+./,_-]*\S*\Z")
+
+
+def beginning(text: str) -> str:
+    """So much of a text as is read. What is taken out of it may be long, and then its end is kept: none that may be half a datum."""
+    if len(text) <= READ_CHARS:
+        return text
+    start = READ_CHARS - _END_CHARS
+    return text[:start] + _BROKEN.sub("", text[start:READ_CHARS])
 
 
 def cut(text: str, most: int) -> str:

@@ -24,7 +24,7 @@ from consentryd.model.error import BadRequest
 from consentryd.model.event import UTM
 from consentryd.model.memory import keep
 from consentryd.model.outcome import Reason
-from consentryd.privacy.cut import READ_CHARS
+from consentryd.privacy.cut import beginning
 
 REMEMBERED: Final = 2048
 REMEMBERED_PAGES: Final = 4096
@@ -233,4 +233,4 @@ def _campaign(told: Any) -> dict[str, str]:
     if not isinstance(told, dict):
         return _NO_CAMPAIGN
     values = ((name, told.get(key)) for name, key in _CAMPAIGN.items())
-    return {name: value[:READ_CHARS] for name, value in values if isinstance(value, str) and value}
+    return {name: beginning(value) for name, value in values if isinstance(value, str) and value}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from consentryd.model.memory import keep
-from consentryd.privacy.cut import READ_CHARS
+from consentryd.privacy.cut import beginning
 from consentryd.privacy.url import NO_PAGE, Page, coarsen_url
 
 _REMEMBERED: Final = 4096
@@ -37,7 +37,7 @@ class Views:
             url = told.get("path")
         page = self._coarsen(url) if isinstance(url, str) else NO_PAGE
         host = self._coarsen(referrer).host if isinstance(referrer, str) and referrer else None
-        return View(page, host, title[:READ_CHARS] if self._titles and isinstance(title, str) else None)
+        return View(page, host, beginning(title) if self._titles and isinstance(title, str) else None)
 
     def _coarsen(self, url: str) -> Page:
         """What is kept of a URL. URLs repeat from event to event; they are known by their hash (SipHash with the process's own key)."""
