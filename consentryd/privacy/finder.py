@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final
+from urllib.parse import unquote, unquote_to_bytes
 
 from consentryd.model.memory import keep, keep_seen
 from consentryd.privacy.detect import DETECTORS, FOR_GOODS, FOR_IDS, Detector, Finding
 from consentryd.privacy.detect.location import USER_PATH
 from consentryd.privacy.detect.network import IPV4
 from consentryd.privacy.detect.phone import national
-from consentryd.privacy.gate import gate_of
+from consentryd.privacy.gate import EQUALS, gate_of
 from consentryd.privacy.harmless import WORDS, Harmless
 from consentryd.privacy.key_class import PLAIN, KeyClass, classify
 from consentryd.privacy.label import holds_card, words_before
@@ -24,6 +25,7 @@ from consentryd.privacy.work import MOST_FINDINGS
 
 _MOST_PARTS: Final = 1024
 _MOST_PARAMETERS: Final = 64
+_MOST_LAYERS: Final = 4
 _NO_VALUE: Final = frozenset({b"", b"=", b'"', b"&"})  # base64 ends so, and parameters that hold nothing
 _JSON_KEY: Final = re.compile(rb'"([^"]*)"\s*:')
 _PAIRS: Final = re.compile(rb"\[\s*\[\s*\"")
@@ -131,7 +133,16 @@ class Finder:
         return found
 
     def has_telling_parameter(self, data: bytes) -> bool:
-        """Whether a word before an equals sign tells. Words are remembered, as keys are."""
+        """Whether a word before an equals sign tells, in an address inside an address as well. Words are remembered, as keys are."""
+        for _ in range(_MOST_LAYERS):
+            if self._has_telling_word(data):
+                return True
+            if b"%" not in data or EQUALS.search(data) is None:
+                return False
+            data = unquote_to_bytes(data)
+        return True
+
+    def _has_telling_word(self, data: bytes) -> bool:
         position, words = data.find(b"="), 0
         while position >= 0:
             if data[position + 1 : position + 2] in _NO_VALUE:
@@ -173,10 +184,20 @@ class Finder:
         return any(not about.quiet or about.holder is not None for about in map(self.key_class, keys))
 
     def _is_harmless_word(self, word: bytes) -> bool:
-        if self.parameter_class(word.decode(errors="replace")).hint is not None:
+        if self.parameter_class(name_of(word.decode(errors="replace"))).hint is not None:
             return False
         _remember_word(self._words, word)
         return True
+
+
+def name_of(word: str) -> str:
+    """What a parameter is called, of which browsers encode brackets and umlauts."""
+    for _ in range(_MOST_LAYERS if "%" in word else 0):
+        decoded = unquote(word)
+        if decoded == word:
+            break
+        word = decoded
+    return word
 
 
 def _is_rest_harmless(text: str, found: list[Finding]) -> bool:

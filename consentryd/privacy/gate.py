@@ -36,6 +36,8 @@ _ESCAPE: Final = re.compile(
     rb"|%(?:0[0-8bBcCeEfF]|1[0-9A-Fa-f]|7[fF])"
     rb"|%[0-7][0-9A-Fa-f]\+[0-9(]|%2[27]%3[aA]|%3[aAdD]%2[27]|%3[cC]%2[fF]|%u00"
 )
+#: An equals sign, encoded as often as anyone does.
+EQUALS: Final = re.compile(rb"%(?:25){0,3}3[dD]")
 CONTROL: Final = re.compile(f"[{CONTROLS}]".encode())
 _ENTITY: Final = re.compile(rb"&(?:#|[a-z]{2,12};)")
 _PLUS: Final = re.compile(rb"\+[ (]{0,2}[0-9]")
@@ -132,7 +134,7 @@ def _by_marks(marks: bytes, data: bytes) -> int:
     gate = 0
     if marks.find(b"@") >= 0:
         gate |= Gate.AT
-    if marks.find(b"=") >= 0:
+    if marks.find(b"=") >= 0 or (marks.find(b"%") >= 0 and EQUALS.search(data)):
         gate |= Gate.QUERY
     if not marks.isascii() or CONTROL.search(marks):
         gate |= Gate.FOREIGN

@@ -12,7 +12,7 @@ from consentryd.privacy.decode import base64_spans, is_encoded, may_hide, plain,
 from consentryd.privacy.detect import Finding, Gate
 from consentryd.privacy.detect.placed import placed
 from consentryd.privacy.detect.sole import KEY_BEGINS, sole
-from consentryd.privacy.finder import Finder
+from consentryd.privacy.finder import Finder, name_of
 from consentryd.privacy.fit import fits
 from consentryd.privacy.harmless import LEAST, Signs
 from consentryd.privacy.inner_json import lines_of, may_be_json, parsed
@@ -35,8 +35,12 @@ LONGEST: Final = 256
 _DEEPER: Final = Gate.ENCODED | Gate.FOREIGN | Gate.RUN | Gate.QUERY
 #: Findings that take nothing around them.
 _WHOLE: Final = frozenset({"url_user", FRAGMENT})
-#: Parameters of a query, and of what looks like one, in a text before which a `&` is put.
-PARAMETER: Final = re.compile(r"[?&#;\s](?P<name>[\w.\[\]-]{1,64})=(?P<value>[^&#;\s\"]*)")
+#: Names of a query's parameters, and of what looks like them, in a text before which a `&` is put; and their values, which may be addresses
+#: or queries with parameters of their own.
+PARAMETER: Final = re.compile(r"[?&#;\s=](?P<name>[\w.\[\]%+-]{1,128})(?==)")
+VALUE: Final = re.compile(r"[^&#;\s\"]*")
+#: In longer ones that are not what their name says nothing more is looked for.
+_LONGEST_VALUE: Final = 2048
 
 #: What stands beside a value where programs write objects: `User(name='...')`.
 _AROUND_VALUES: Final = "'(){},"
@@ -59,6 +63,7 @@ class _Told(NamedTuple):
     hint: str
     start: int
     end: int
+    value: str
 
 
 class TextCleaner:
@@ -89,7 +94,11 @@ class TextCleaner:
             signs = self._harmless.signs(text)
             if signs is None or is_output(text):
                 return text
-            cleaned, settled = self._decode(text, signs, path, about, depth, work)
+            # values end with the next sign of a query, which may stand encoded in them
+            cleaned = self._parameters(text, path, work) if _is_encoded_query(text, signs.gate) else text
+            settled = False
+            if cleaned == text:
+                cleaned, settled = self._decode(text, signs, path, about, depth, work)
             if settled or cleaned is DROPPED or cleaned == text:
                 return cleaned
             text = cleaned
@@ -169,8 +178,8 @@ class TextCleaner:
             found = Signs(raw, Gate.ALL, self._finder.has_telling_label(raw))
             return self._search(readable, found, path, about, depth, work), False
         gate = signs.gate
-        if gate & Gate.ENCODED or (gate & Gate.FOREIGN and may_hide(signs.raw)):
-            decoded = _decoded(text)
+        if gate & Gate.ENCODED or _is_encoded_query(text, gate) or (gate & Gate.FOREIGN and may_hide(signs.raw)):
+            decoded = self._decoded(text)
             if decoded is None:
                 return work.beyond(path), True
             if decoded != text:
@@ -240,18 +249,34 @@ class TextCleaner:
             cleaned = self._base64(cleaned, path, depth, work)
         return cleaned
 
+    def _decoded(self, text: str) -> str | None:
+        """The text without its encodings, but for what ends the values of parameters that tell."""
+        return _decoded(
+            text, lambda text: may_be_json(text) or self._finder.has_telling_parameter(text.encode("utf-8", "replace"))
+        )
+
     def _parameters(self, text: str, path: str, work: Work) -> str:
         text = f"&{text}"  # which the first parameter begins with like all others
         return self._replaced(text, self._telling_parameters(text), path, work)[1:]
 
     def _telling_parameters(self, text: str) -> Iterator[_Told]:
+        done = 0
         for match in PARAMETER.finditer(text):
-            name, value = match.groups()
-            if not value:
+            if match.start() < done:
                 continue
-            hint = self._finder.parameter_class(name).hint
-            if hint is not None and fits(hint, value) and not (is_output(value.strip(_AROUND_VALUES)) or is_output(value)):
-                yield _Told(hint, *match.span("value"))
+            name, is_first = name_of(match["name"]), match[0][0] == "="  # in a value, where `state` and `code` are filters sooner
+            hint = (self._finder.key_class(name) if is_first else self._finder.parameter_class(name)).hint
+            if hint is None:
+                continue
+            start, end = VALUE.match(text, match.end() + 1).span()  # type: ignore[union-attr]  # it matches nothing, too
+            value = text[start:end]
+            if "%" in value:
+                value = _decoded(value) or value
+            is_told = value != "" and fits(hint, value) and not (is_output(value.strip(_AROUND_VALUES)) or is_output(value))
+            if is_told:
+                yield _Told(hint, start, end, value)
+            if is_told or end - start > _LONGEST_VALUE:
+                done = end
 
     def _telling_labels(self, text: str) -> Iterator[_Told]:
         """In a sentence only those of secrets tell, of what has a digit."""
@@ -261,17 +286,17 @@ class TextCleaner:
             if hint is None or (is_bare and hint != "secret") or (about.plural and value.isdecimal()):
                 continue
             if not (is_output(value) or is_output(f"[{name}:{value}]")) and fits(hint, value):
-                yield _Told(hint, start, end)
+                yield _Told(hint, start, end, value)
 
     def _replaced(self, text: str, told: Iterable[_Told], path: str, work: Work) -> str:
         """What is left of a text where something tells what its values are."""
         pieces, last = [], 0
-        for hint, start, end in told:
+        for hint, start, end, value in told:
             if start < last:
                 continue
             action = work.scope.action(hint, "", path)
-            treated = self._treatment.apply(action, hint, "", text[start:end], path, work)
-            if treated == text[start:end]:
+            treated = self._treatment.apply(action, hint, "", value, path, work)
+            if treated == value:
                 continue
             work.record(path, hint, action)
             pieces += [text[last:start], "" if treated is DROPPED else str(treated)]
@@ -305,11 +330,15 @@ class TextCleaner:
         return "".join([*pieces, text[last:]])
 
 
-def _decoded(text: str) -> str | None:
-    """The text without its encodings, or JSON as soon as it is any; None when there are more than anyone has reason for."""
+def _is_encoded_query(text: str, gate: int) -> bool:
+    return gate & Gate.QUERY != 0 and "%" in text
+
+
+def _decoded(text: str, is_read: Callable[[str], bool] = may_be_json) -> str | None:
+    """The text without its encodings, or as soon as it `is_read`, as JSON is; None when there are more than anyone has reason for."""
     for _ in range(MOST_DECODINGS):
         decoded = plain(text)
-        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)) or (decoded and may_be_json(decoded)):
+        if decoded == text or (decoded.isascii() and not _ENCODERS.intersection(decoded)) or (decoded and is_read(decoded)):
             return decoded
         text = decoded
     return None
