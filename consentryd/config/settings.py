@@ -65,6 +65,20 @@ Country = Annotated[str, AfterValidator(_country), Field(description="ISO countr
 CountryOrGroup = Annotated[
     str, AfterValidator(_country_or_group), Field(description="ISO country code such as `DE`, `EU`, `EEA` or `*`")
 ]
+
+
+def _property(name: str) -> str:
+    """Nothing is called so: traits are stored as properties, and there are no wildcards."""
+    if name.startswith(("properties.", "traits.")) or "*" in name.split("."):
+        raise ValueError("is no name of a property")
+    return name
+
+
+AllowedName = Annotated[
+    str,
+    AfterValidator(_property),
+    Field(description="names of properties such as `total` or `items.price`, without `properties.` before them and without `*`"),
+]
 PiiAction = Literal["hash", "encrypt", "drop", "mask", "type", "generalise", "keep"]
 TcfScope = Annotated[
     str, Field(pattern=r"^(publisher|vendor:[1-9][0-9]{0,4})$", description="`publisher` or a vendor's id such as `vendor:52`")
@@ -238,19 +252,19 @@ class Privacy(Section):
     bots: Literal["drop", "flag", "keep"] = Field(
         "drop", description="What becomes of events from known bots; `flag` puts `bot` into the property `$flags`."
     )
-    query_parameters: list[str] = Field(
+    query_parameters: list[Literal["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"]] = Field(
         default=["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"],
-        description="URL query parameters that are kept.",
+        description="URL query parameters that are kept, as columns; there are no others.",
     )
     titles: bool = Field(True, description="Keep page titles.")
     rules: list[PiiRule] = Field(
         default=[], description="Rules that come before the shipped ones (docs/scrubbing.md); the first that fits wins."
     )
-    allow: dict[SiteName, dict[str, list[str]]] = Field(
+    allow: dict[SiteName, dict[str, list[AllowedName]]] = Field(
         default={},
         description=(
-            "Site, then event name (`*`: all others), then the only properties kept, also `items.price`; `group_id` and `$flags` "
-            "are kept only if listed. Empty: no narrowing."
+            "Site, then event name (also `Order*`; `*`: all others), then the only properties kept, also `items.price`; "
+            "`group_id` and `$flags` are kept only if listed. Empty: no narrowing."
         ),
     )
     dry_run: bool = Field(False, description="Count what scrubbing would change, and change nothing. Personal data is stored.")

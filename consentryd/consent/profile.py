@@ -121,9 +121,6 @@ def kept_25_months(settings: Settings) -> Iterator[Violation]:
 
 def no_click_ids(settings: Settings) -> Iterator[Violation]:
     clause = f"{CNIL}: no cross-referencing with other processing, no following across sites"
-    for name in settings.privacy.query_parameters:
-        if name.casefold() in CLICK_IDS:
-            yield Violation(clause, "privacy.query_parameters", f"must not keep {name}")
     for setting in _kept(settings, "click_id", CLICK_IDS):
         yield Violation(clause, setting, "must not keep click ids")
 

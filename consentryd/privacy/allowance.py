@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+from consentryd.privacy.rules import glob
+
+_ANY: Final = "*"
+
+
+class Allowances:
+    """What one site's events may keep: by an event's own name, else by the first pattern that fits it, `*` last."""
+
+    def __init__(self, events: Mapping[str, Iterable[str]]) -> None:
+        self._named: Final = {event: Allowance(names) for event, names in events.items()}
+        patterns = sorted(self._named.items(), key=lambda item: item[0] == _ANY)
+        self._patterns: Final = [(glob(event), allowed) for event, allowed in patterns if set(event) & set("*?")]
+
+    def of_event(self, event: str) -> Allowance | None:
+        """None: everything passes."""
+        named = self._named.get(event)
+        return named or next((allowed for pattern, allowed in self._patterns if pattern.match(event)), None)
 
 
 class Allowance:

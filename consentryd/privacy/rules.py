@@ -215,7 +215,7 @@ def _compile(row: RuleSource, number: int) -> Rule | KeyRule:
         raise ConfigError(
             f"privacy.rules.{number}.path: {row.path} is nowhere. A path begins with the name of a field, such as properties.{row.path}."
         )
-    rule = Rule(name, Action(row.action), _glob(row.site), _glob(row.event), None if row.path == _ANY else _glob(row.path), part)
+    rule = Rule(name, Action(row.action), glob(row.site), glob(row.event), None if row.path == _ANY else glob(row.path), part)
     if row.key is None:
         return rule
     try:
@@ -238,7 +238,8 @@ def _in_words(key: str, number: int) -> str:
     return without_accents(key)
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
+def glob(pattern: str) -> re.Pattern[str]:
+    """A pattern with `*` and `?` for the whole of a name."""
     return re.compile(translate(pattern.replace("[", "[[]")))
 
 

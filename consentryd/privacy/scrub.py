@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from consentryd.privacy.allowance import Allowance
+from consentryd.privacy.allowance import Allowance, Allowances
 from consentryd.privacy.finder import Finder
 from consentryd.privacy.habit import ENOUGH, Habits
 from consentryd.privacy.identifier import Identifiers
@@ -29,7 +29,6 @@ from consentryd.privacy.work import Work
 
 #: The parts of an event that `privacy.allow` narrows.
 _NARROWED: Final = ("properties", "traits")
-_ANY_EVENT: Final = "*"
 _RULE_AND_ACTION: Final = itemgetter(1, 2)
 
 
@@ -69,9 +68,7 @@ class Scrubber:
         self._treatment: Final = Treatment(property_key, subject_keys, settings.coordinate_decimals, random)
         self._walk: Final = Walk(finder, self._treatment)
         self._habits: Final = Habits()
-        self._allow: Final = {
-            site: {event: Allowance(names) for event, names in events.items()} for site, events in settings.allow.items()
-        }
+        self._allow: Final = {site: Allowances(events) for site, events in settings.allow.items()}
         self._dry: Final = settings.dry_run
         self.counts: Final[Counter[tuple[str, Action]]] = Counter()
 
@@ -136,8 +133,8 @@ class Scrubber:
 
     def _narrow(self, event: str, site: str, fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[Redaction, ...]]:
         """What an allow-list lets pass, if the site has one, and what was left out."""
-        events = self._allow.get(site, {})
-        allowed = events.get(event, events.get(_ANY_EVENT))
+        of_site = self._allow.get(site)
+        allowed = None if of_site is None else of_site.of_event(event)
         return (fields, ()) if allowed is None else _narrow(fields, allowed)
 
     def _treat_id(self, work: Work, value: Any, whole: bool, path: str) -> Any:

@@ -40,8 +40,13 @@ def test_the_environment_overrides_the_file(write):
     [
         ("CONSENTRY_SERVER_HOST", "0.0.0.0", lambda s: s.server.host, "0.0.0.0"),
         ("CONSENTRY_PRIVACY_TITLES", "false", lambda s: s.privacy.titles, False),
-        ("CONSENTRY_PRIVACY_QUERY_PARAMETERS", "a, b,", lambda s: s.privacy.query_parameters, ["a", "b"]),
-        ("CONSENTRY_PRIVACY_QUERY_PARAMETERS", '["a,b"]', lambda s: s.privacy.query_parameters, ["a,b"]),
+        (
+            "CONSENTRY_PRIVACY_QUERY_PARAMETERS",
+            "utm_source, utm_term,",
+            lambda s: s.privacy.query_parameters,
+            ["utm_source", "utm_term"],
+        ),
+        ("CONSENTRY_PRIVACY_QUERY_PARAMETERS", '["utm_term"]', lambda s: s.privacy.query_parameters, ["utm_term"]),
         ("CONSENTRY_PRIVACY_QUERY_PARAMETERS", "", lambda s: s.privacy.query_parameters, []),
         ("CONSENTRY_SERVER_PUBLIC_URL", "", lambda s: s.server.public_url, None),
         ("CONSENTRY_SITE_RETENTION_CONSENTED_DAYS", "30", lambda s: s.site.retention.consented_days, 30),
@@ -133,6 +138,17 @@ def test_what_is_like_nothing_gets_no_suggestion(write):
             "[privacy.allow.'*']\n'*' = ['S3CRET']",
             "privacy.allow.*: allowed is table of 1 to 63 lower-case letters, digits, dots, dashes and underscores",
         ),
+        (
+            "[privacy]\nquery_parameters = ['utm_source', 'S3CRET']",
+            "privacy.query_parameters.1: allowed is list of `utm_source` or `utm_medium` or `utm_campaign` or `utm_term` or `utm_content`",
+        ),
+        (
+            "[privacy.allow.shop]\nOrder = ['total', 'properties.S3CRET']",
+            "to list of names of properties such as `total` or `items.price`, without `properties.` before them and without `*`",
+        ),
+        ("[privacy.allow.shop]\nOrder = ['traits.S3CRET']", "privacy.allow.shop.Order.0: allowed is"),
+        ("[privacy.allow.shop]\n'*' = ['*']", "privacy.allow.shop.*.0: allowed is"),
+        ("[privacy.allow.shop]\n'*' = ['items.*']", "privacy.allow.shop.*.0: allowed is"),
         ("[privacy]\nrules = ['S3CRET']", "privacy.rules.0: allowed is a table"),
         ("[privacy]\nrules = 'S3CRET'", "privacy.rules: allowed is list of table"),
         ("[server]\nport = true", "server.port: allowed is whole number"),

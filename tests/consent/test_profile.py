@@ -59,7 +59,6 @@ LONG = {"retention": {"consented_days": 800}}
         ("cnil-exempt", {"consent": {"events": {"ad_*": "marketing"}}}, "consent.events.ad_*"),
         ("cnil-exempt", {"site": LONG}, "site.retention.consented_days"),
         ("cnil-exempt", {"sites": {"shop": {"retention": {"anonymous_days": 762}}}}, "sites.shop.retention.anonymous_days"),
-        ("cnil-exempt", {"privacy": {"query_parameters": ["utm_source", "GCLID"]}}, "privacy.query_parameters"),
         ("cnil-exempt", {"site": {"anonymous_lane": "daily"}}, "site.anonymous_lane"),
         ("cnil-exempt", {"consent": {"conflict": "newest"}}, "consent.conflict"),
         ("cnil-exempt", {"privacy": {"coordinate_decimals": 2}}, "privacy.coordinate_decimals"),

@@ -850,6 +850,15 @@ def test_an_allow_list_narrows_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "kept"), [("Order", ["a"]), ("Order Placed", ["b"]), ("Order?", ["c"]), ("Orders", ["b"]), ("View", ["d"])]
+)
+def test_an_allow_list_is_for_events_by_their_name_or_a_pattern(event: str, kept: list[str]) -> None:
+    scrub = scrubber(allow={"shop": {"*": ["d"], "Order": ["a"], "Order*": ["b"], "Order?": ["c"]}})
+    result = scrub.scrub(event, "shop", {"properties": {"a": 1, "b": 2, "c": 3, "d": 4}})
+    assert list(result.fields["properties"]) == kept
+
+
+@pytest.mark.parametrize(
     ("properties", "expected"),
     [
         ({"place": {"town": "Bonn", "note": "x"}}, {"place": {"town": "Bonn"}}),
