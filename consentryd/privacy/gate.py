@@ -11,7 +11,7 @@ from typing import Final
 
 from consentryd.privacy.decode import CONTROLS
 from consentryd.privacy.detect.detector import Gate
-from consentryd.privacy.detect.location import PEOPLE, SENT
+from consentryd.privacy.detect.location import PEOPLE, PICTURE, PROFILE, SENT
 from consentryd.privacy.detect.phone import LINK
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -30,7 +30,7 @@ _ESCAPE: Final = re.compile(
     rb"%2[fF][0-9]|%(?:40|2[035bBdDeE]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[cC]|[Ee][0-9A-Fa-f]%|[fF])"
     rb"|[0-9]{4}%2[cC][-+]?[0-9]{1,3}\.[0-9]{4}|\A\s*%[57][bB]|%3[aA](?:[0-9A-Fa-f]|%3[aA])|%3[dD][0-9]"
     rb"|%2[fF](?:home|[Uu]sers?|accounts?|customers?|members?|profiles?|patients?|people|person"
-    rb"|clients?|contacts?)%2[fF]"
+    rb"|clients?|contacts?|(?<=linkedin\.com%2[fF])in)%2[fF]"
     rb"|%(?:0[9aAdD]|2[1246789aAcC]|3[b-eB-E]|5[bBdDeE]|60|7[bBcCdD])(?:[0-9]{3}|[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9+/_.-]{14})"
     rb"|%2[fF](?:[A-Za-z]{2}[0-9]{2}|[A-Za-z0-9_]{20})"
     rb"|%(?:0[0-8bBcCeEfF]|1[0-9A-Fa-f]|7[fF])"
@@ -51,7 +51,7 @@ _KEY: Final = re.compile(
     rb"(?<![A-Za-z0-9])(?:xox[a-z]-|xapp-|whsec_|AIza|ya[0-9]{2}\.|SG\.|gl[a-z]{2,3}-|github_pat_|pypi-|sk-)[A-Za-z0-9_+/-]{10}"
 )
 _FRAGMENT: Final = re.compile(rb"(?:://|\A/)[^\s\"#]{0,2048}#[^\s\"]")
-_PERSON: Final = re.compile(rf"/(?:home|{PEOPLE}|{SENT})/".encode())
+_PERSON: Final = re.compile(rf"/(?:(?:home|{PEOPLE}|{SENT}|{PROFILE})/|{PICTURE})".encode())
 _AGENT: Final = re.compile(rb"/[0-9][0-9A-Za-z_.-]{0,40}[ +]\(")
 _SHAPES_OF_IDS: Final = (b"a0000000a", b"-0000000a", b"00000000a", b"aa000000a", b"000000a000")
 

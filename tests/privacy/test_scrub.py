@@ -215,6 +215,9 @@ def test_an_encoding_hides_nothing(encoding: str, value: str) -> None:
         ("0049  151  23456789", "[phone]"),
         ("call_+49_151_23456789 or +4930901820_2", "call_[phone] or [phone]"),
         ("jane@@example.com", "[email]"),
+        ("4111 - 1111 - 1111 - 1111", "[card]"),
+        ("https://www.linkedin.com/in/anna-smith-1a2b3c/", "https://www.linkedin.com/in/[url_id]/"),
+        ("https%3A%2F%2Flinkedin.com%2Fin%2Fanna-smith", "https://linkedin.com/in/[url_id]"),
         ("https://a.example/?full_name=Anna%20Smith&x=1", "https://a.example/?full_name=[name]&x=1"),
         ("?address=Weg%201%2C%2010115%20Berlin&email=a%40b.example", "?address=[postal_address]&email=[email]"),
         ("/join?password=a%26b%23c%3Dd&email=a%40b.example", "/join?password=[secret]&email=[email]"),
@@ -531,6 +534,7 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("note", "issue #12, https://shop.example/ and #13"),
         ("utm", "https://shop.example/?utm_source=a&utm_medium=email&page=2"),
         ("url", "https://shop.example/?filter%5Bcolor%5D=red&where=state%3Dactive&next=%2Fp%3Fsize%3D9"),
+        ("url", "https://shop.example/in/delhi and https://shop.example/avatar/17.png"),
         ("url", "https://shop.example/?signature=&blob=YWJj%3D%3D&q=a%3Db"),
         ("gps_enabled", False),
         ("tokens", 1500),
@@ -648,6 +652,18 @@ def test_digests_of_addresses_are_hashed_again() -> None:
     for key in ("hashed_email", "email_sha256", "sha256_email_address", "phone_number_hash"):
         assert str(stored("55502f40dc8b7c769880b10874abc9d0", key)).startswith("[user_id:")
     assert str(stored({"em": ["55502f40dc8b7c769880b10874abc9d0"]}, "user_data")["em"][0]).startswith("[user_id:")
+
+
+@pytest.mark.parametrize(
+    "form", ["https://gravatar.com/avatar/{}?s=80", "see //www.gravatar.com/avatar/{}.jpg", "%2Favatar%2F{}"]
+)
+@pytest.mark.parametrize(
+    "digest", ["0bc83cb571cd1c50ba6f3e8a78ef1346", "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"]
+)
+def test_a_picture_by_the_digest_of_an_address_is_somebodys(form: str, digest: str) -> None:
+    result = scrubber().scrub("x", "shop", {"properties": {"avatar": form.format(digest)}})
+    assert digest not in str(result.fields)
+    assert "/avatar/[user_id:" in result.fields["properties"]["avatar"]
 
 
 def test_cards_in_groups_are_cards_under_keys_of_goods_too() -> None:

@@ -77,10 +77,11 @@ URL_USER: Final = Detector(
 #: In a text a segment ends with a word, in a path with the next slash. What begins with a colon or a bracket stands for an id,
 #: in a route or after scrubbing.
 PEOPLE: Final = "users?|accounts?|customers?|members?|profiles?|patients?|people|person|clients?|contacts?"
+PROFILE: Final = r"(?<=linkedin\.com/)in"
 
 
 def _ids_until(ends: str) -> re.Pattern[str]:
-    return re.compile(rf"/(?:{PEOPLE})/(?P<id>[^/?#\"\s\[{{<:*$][^{ends}]{{0,127}})(?=[{ends}]|\Z)", re.IGNORECASE)
+    return re.compile(rf"/(?:{PEOPLE}|{PROFILE})/(?P<id>[^/?#\"\s\[{{<:*$][^{ends}]{{0,127}})(?=[{ends}]|\Z)", re.IGNORECASE)
 
 
 _IN_PATH: Final = _ids_until(r"/?#\"\\")
@@ -103,6 +104,16 @@ URL_ID: Final = _UrlIds(
     pattern=_ids_until(r"/?#\"\s\\"),
     check=_is_no_page,
     group="id",
+)
+
+#: What Gravatar and its like know a picture by is the digest of somebody's e-mail address.
+PICTURE: Final = "avatar/[0-9a-f]{32}"
+AVATAR: Final = Detector(
+    name="user_id",
+    gate=Gate.FILE_PATH,
+    sign="/avatar/",
+    pattern=re.compile(r"/avatar/(?P<digest>[0-9a-f]{64}|[0-9a-f]{32})(?![0-9A-Za-z])", re.IGNORECASE),
+    group="digest",
 )
 
 #: Segments of links that are sent to somebody.
@@ -143,4 +154,4 @@ COORDINATE: Final = Detector(
     group="pair",
 )
 
-DETECTORS: Final = (COORDINATE, URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID, URL_TOKEN)
+DETECTORS: Final = (COORDINATE, URL_FRAGMENT, USER_PATH, WINDOWS_PATH, URL_USER, URL_ID, AVATAR, URL_TOKEN)
