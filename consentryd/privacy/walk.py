@@ -20,8 +20,9 @@ from consentryd.privacy.treatment import DROPPED, Treatment, is_output, without_
 from consentryd.privacy.words import words_of
 from consentryd.privacy.work import MOST_NESTING, Work
 
-_NAMES: Final = frozenset({"name", "Name"})
-_ADDRESSES: Final = frozenset({"email", "phone", "postal_address"})
+_NAMES: Final = frozenset({"name", "Name", "NAME"})
+_ACCOUNTS: Final = frozenset({"card", "iban"})
+_ADDRESSES: Final = frozenset({"email", "phone", "postal_address"}) | _ACCOUNTS
 #: In these a name beside a telephone number or an address is a person's, too; else it is that of a way to send things.
 _DELIVERIES: Final = (".shipping", ".billing", ".delivery")
 _GROUP: Final = "group"
@@ -96,6 +97,8 @@ class Walk:
                         has_address = (kept is not inner or is_output(inner)) and _is_of_somebody(of.hint, name, path)
                     has_place = has_place or of.hint == "coordinate"
             if kept is not inner:
+                if raw == "number" and work.redactions and work.redactions[-1].rule == "card":
+                    has_address = True
                 if result is value:
                     result = value.copy()
                 if kept is DROPPED:
@@ -111,7 +114,7 @@ class Walk:
         return _renamed(result, names) if names else result
 
     def _without_name(self, box: dict[str, Any], path: str, depth: int, work: Work) -> dict[str, Any]:
-        """What is left of an object with somebody's e-mail address: `name` is that person's, but for a company's, a shop's or a form's."""
+        """What is left of an object with somebody's address or card: `name` is that person's, but for a company's, a shop's or a form's."""
         if ("." not in path and work.scope.event == _GROUP) or _NOBODY.fullmatch(_LAST_KEY.sub("", path)):
             return box
         left = box.copy()
@@ -253,7 +256,9 @@ class Walk:
 
 
 def _is_of_somebody(hint: str, name: str, path: str) -> bool:
-    """Whether what a key holds is an address of the person whose name stands beside it."""
+    """Whether what a key holds is an address or an account of the person whose name stands beside it."""
+    if hint in _ACCOUNTS:
+        return True
     return not _NOBODY.match(name) if hint == "email" else path.endswith(_DELIVERIES)
 
 

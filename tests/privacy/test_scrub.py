@@ -432,6 +432,9 @@ def test_found_in_text(value: Any, expected: str) -> None:
         ("shipping", {"name": "Anna", "address": {"line1": "x 1"}}, {"name": "[name]", "address": {"line1": "[postal_address]"}}),
         ("lead", {"name": "Anna", "email": EMAIL}, {"name": "[name]", "email": "[email]"}),
         ("contacts", [{"email": EMAIL, "Name": "Anna"}], [{"email": "[email]", "Name": "[name]"}]),
+        ("card", {"number": "4111111111111111", "name": "Anna"}, {"number": "[card]", "name": "[name]"}),
+        ("payment", {"cardNumber": "4111 1111 1111 1111", "NAME": "Anna"}, {"cardNumber": "[card]", "NAME": "[name]"}),
+        ("sepa", {"name": "Anna", "iban": "DE89370400440532013000"}, {"name": "[name]", "iban": "[iban]"}),
         ("_ga", "GA1.2.1234.5678", None),
         ("รหัสผ่าน", "x1", "[secret]"),
         ("पता नाम", "राम", "[name]"),
@@ -544,6 +547,8 @@ def test_found_by_key(key: str, value: Any, expected: Any) -> None:
         ("product_name", "Red shoes 2"),
         ("page_name", "Pricing"),
         ("event_name", "Sale"),
+        ("card", {"name": "Hero", "number": 2}),
+        ("gift", {"name": "Voucher", "number": "1234-5678-9012-3456-7890"}),
         ("screen", {"name": "Home"}),
         ("product", {"name": "Red shoes", "id": "sku-1"}),
         ("user", {"company": {"name": "Acme"}, "plan": {"name": "Pro"}}),
@@ -683,6 +688,7 @@ def test_ids_of_people_are_hashed_by_every_character_and_in_urls_told_to_be_ids(
     assert tokens["user_id"] == tokens["customerId"]
     assert len(set(tokens.values())) == 3
     assert all(token.startswith("[user_id:") for token in tokens.values())
+    assert stored("ab-1", "user_pseudo_id") == tokens["user_id"]
     assert stored([7, "x"], "user_ids") == [stored(7, "user_id"), stored("x", "user_id")]
     assert stored({"id": 7, "name": "Anna"}, "user") == {"id": stored(7, "user_id"), "name": "[name]"}
 
