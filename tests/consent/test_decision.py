@@ -10,6 +10,7 @@ from consentryd.config.settings import Consent
 from consentryd.consent.decision import RULES
 from consentryd.consent.jurisdiction import Jurisdiction, Jurisdictions, load_jurisdictions
 from consentryd.consent.policy import Policy
+from consentryd.consent.signals.reading import Reading, Signals
 from consentryd.model.decision import Decision, Lane
 from consentryd.model.error import ConfigError
 from consentryd.model.outcome import Reason
@@ -247,6 +248,18 @@ def test_the_newest_choice_wins_only_where_the_operator_says_so_and_all_are_date
         == "consent_denied"
     )
     assert refusal(later, carried={"gdpr_consent": earlier}, withdrawn=("analytics",), policy=newest) == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("granted", "denied", "wins"),
+    [((4, 1), (3, 2), "grant"), ((3, 2), (4, 1), "denial"), ((1,), (3, 2), "grant"), ((2,), (2,), "denial"), ((3, 1), (1,), "denial")],
+)
+def test_the_newest_grant_is_weighed_against_the_newest_denial(granted, denied, wins):
+    """By how many days ago each was given; those of one moment are a conflict that the denial wins."""
+    policy = Policy(Consent(conflict="newest"))
+    readings = [Reading("own", grants=frozenset({"analytics"}), at=NOW - days * DAY) for days in granted]
+    readings += [Reading("tcf", denies=frozenset({"analytics"}), at=NOW - days * DAY) for days in denied]
+    assert policy.trace(Signals.of(tuple(readings)), "DE", None, "page_viewed", "off", (), NOW).winner == wins
 
 
 def test_the_first_pattern_of_an_event_name_gives_its_purpose():
