@@ -71,6 +71,18 @@ def test_a_signal_ends_one_worker_with_zero(number: int) -> None:
         assert [json.loads(line)["event"] for line in log.splitlines()] == ["serving", "request", "stopping"]
 
 
+async def refuses(port: int) -> bool:
+    """Whether the port is closed within ten seconds."""
+    for _ in range(200):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            return True
+        writer.close()
+        await asyncio.sleep(0.05)
+    return False
+
+
 async def ask_and_signal(process: Process, body: bytes, length: int) -> tuple[bytes, bool]:
     """What is answered to a request that was under way at SIGTERM, and whether a connection is refused after it."""
     port = int(process.url.rsplit(":", 1)[1])
@@ -79,12 +91,7 @@ async def ask_and_signal(process: Process, body: bytes, length: int) -> tuple[by
     await writer.drain()
     await asyncio.sleep(0.3)
     process.child.send_signal(signal.SIGTERM)
-    await asyncio.sleep(0.3)
-    refused = False
-    try:
-        await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionError:
-        refused = True
+    refused = await refuses(port)
     said = await reader.read()
     writer.close()
     return said, refused
