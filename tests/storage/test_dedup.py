@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentryd.storage import bloom, seen
+from consentryd.storage import bloom, dedup, seen
 from consentryd.storage.database import open_database
 from consentryd.storage.dedup import Dedup, as_hashes
 
@@ -79,6 +79,26 @@ def test_an_id_is_known_if_and_only_if_it_was_stored(tmp_path_factory, steps, ot
             getattr(store, step)(ids) if ids is not None else getattr(store, step)()
             asked = [*store.stored, *others]
             assert store.dedup.known(as_hashes(asked)).tolist() == [each in store.stored for each in asked]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ids_of_rows_that_are_not_sealed_are_found_few_or_many_and_in_no_more_room_than_twice_theirs(monkeypatch, seed):
+    monkeypatch.setattr(dedup, "_FIRST_ROOM", 4)
+    chance, recent, rows = np.random.default_rng(seed), dedup.Recent(), {}
+    for seq in range(1, 60):
+        own = chance.integers(0, 2**64 - 1, int(chance.integers(0, 12)), np.uint64, endpoint=True)
+        recent.add(seq, own)
+        rows[seq] = set(own.tolist())
+        if chance.random() < 0.2:
+            sealed = int(chance.integers(0, seq + 2))
+            recent.forget(sealed)
+            rows = {each: ids for each, ids in rows.items() if each > sealed}
+        there = set().union(*rows.values())
+        alike = {each ^ 1 << 20 for each in there}  # of the same low bits
+        few = set(sorted(there | alike)[: dedup._FEW])
+        for wanted in (there | alike, few, alike, set()):
+            assert recent.held(wanted) == wanted & there
+        assert len(recent._hashes) <= max(24, 2 * len(there) + 24)
 
 
 def test_small_runs_are_put_together_so_that_there_are_never_many(store):
