@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 from consentryd.model.clock import HOUR, SECOND
 from consentryd.model.identity import IdentityKind
@@ -73,6 +75,37 @@ async def test_the_certificate_verifies_offline_names_the_person_to_who_holds_th
             verify(changed, keys)
     with pytest.raises(BadCertificate):
         verify(certificate, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("type",), "consentry-consent-receipt", "no certificate of erasure"),
+        (("erasure", "subjects"), 7, "the ledger's entry is not this certificate's"),
+        (("ledger", "body", "request"), "another", "not in the tree"),
+        (("ledger", "entry"), 0, "not in the tree"),
+        (("ledger", "inclusion"), [], "not in the tree"),
+        (("ledger", "inclusion"), ["?"], "base64"),
+        (("ledger", "checkpoint"), "none", "the checkpoint: "),
+        (("ledger", "origin"), "another", "not among the keys"),
+        (("ledger",), None, "no certificate, or a part of it"),
+    ],
+)
+async def test_a_signature_over_what_the_ledger_does_not_hold_makes_no_certificate(
+    estate: Estate, path: tuple[str, ...], value: object, says: str
+) -> None:
+    await estate.send(estate.event("u-1"))
+    estate.finish(estate.ask("erasure", user_id="u-2")["id"])
+    certificate = estate.finish(estate.ask("erasure", user_id="u-1")["id"])["certificates"][0]
+    signer = estate.offices["eu"].signing.signer()
+    place = certificate
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    signed = rfc8785.dumps({name: part for name, part in certificate.items() if name != "signature"})
+    certificate["signature"]["value"] = base64.b64encode(signer.sign(signed)).decode()
+    with pytest.raises(BadCertificate, match=says):
+        verify(certificate, [key.verifier for key in estate.offices["eu"].signing.public()])
 
 
 async def test_suppression_holds_from_the_answer_on_and_for_all_the_persons_identities_after_erasure(estate: Estate) -> None:
