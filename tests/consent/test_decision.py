@@ -252,7 +252,13 @@ def test_the_newest_choice_wins_only_where_the_operator_says_so_and_all_are_date
 
 @pytest.mark.parametrize(
     ("granted", "denied", "wins"),
-    [((4, 1), (3, 2), "grant"), ((3, 2), (4, 1), "denial"), ((1,), (3, 2), "grant"), ((2,), (2,), "denial"), ((3, 1), (1,), "denial")],
+    [
+        ((4, 1), (3, 2), "grant"),
+        ((3, 2), (4, 1), "denial"),
+        ((1,), (3, 2), "grant"),
+        ((2,), (2,), "denial"),
+        ((3, 1), (1,), "denial"),
+    ],
 )
 def test_the_newest_grant_is_weighed_against_the_newest_denial(granted, denied, wins):
     """By how many days ago each was given; those of one moment are a conflict that the denial wins."""
@@ -307,6 +313,26 @@ def test_the_operators_own_tables_replace_those_that_ship(tmp_path):
         with pytest.raises(ConfigError):
             Policy(Consent(default_purpose="usage", purposes_file=purposes, jurisdictions_file=places))
         file.write_text(old)
+
+
+@pytest.mark.parametrize(
+    ("rows", "regime"),
+    [
+        ([("US-CA", "opt-in", ""), ("US", "opt-out", "")], "opt-in"),
+        ([("US", "opt-out", ""), ("US-CA", "opt-in", "statistics"), ("US-NY", "opt-in", "")], "opt-in"),
+        ([("US-CA", "opt-out", ""), ("US-NY", "opt-out", "")], "opt-out"),
+        ([("USA", "opt-out", ""), ("GB", "opt-out", "")], "elsewhere"),
+    ],
+)
+def test_of_a_country_whose_part_is_not_known_the_strictest_row_holds(rows, regime):
+    def law(code, regime, exemption, universal=False):
+        fields = {"regime": regime, "exemption": exemption, "universal_opt_out": universal}
+        return Jurisdiction.model_construct(codes=(code,), name=code, effective_from=date(2020, 1, 1), law="", **fields)
+
+    places = Jurisdictions([law("*", "opt-in", "", universal=True), *(law(*row) for row in rows)], NOW)
+    found = places.of("US", None)
+    assert (found.regime if found.name != "*" else "elsewhere") == regime
+    assert not found.exemption
 
 
 def test_every_change_of_the_policy_changes_its_version():
