@@ -165,6 +165,8 @@ def test_the_british_exception_holds_from_its_day_on():
         "no_consent",
         "consented exempt",
     ]
+    asked = Policy(Consent())
+    assert [asked.place("GB", None, now).exemption for now in (day, day - 1, day)] == ["statistics", "", "statistics"]
 
 
 @pytest.mark.parametrize(
