@@ -360,6 +360,15 @@ def test_before_the_first_row_is_in_force_the_strictest_rule_holds():
     assert first > date(1999, 1, 1)
 
 
+def test_what_a_request_carried_is_not_taken_for_what_another_one_did_when_old_ones_make_room():
+    policy = Policy(Consent(remembered=64))
+    requests = [
+        {**GPC, "cookie": str(number)} if number % 3 else {"gdpr_consent": STRING, "cookie": str(number)} for number in range(200)
+    ]
+    names = [policy.read({"consent": YES}, carried, NOW).names for carried in requests]
+    assert names == ["own+gpc" if number % 3 else "own+tcf" for number in range(200)]
+
+
 CONSENTS = st.sampled_from(
     [None, YES, NO, BROKEN, {}, {"child": True}, {"tcf": STRING}, {"tcf": REFUSING}, {"tcf": "C"}, {"gpc": True}, {"gcs": "G100"}]
 )
