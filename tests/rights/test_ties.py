@@ -214,3 +214,13 @@ async def test_a_device_that_is_declared_elsewhere_meanwhile_is_tied_there(estat
     await browse(estate)
     assert await estate.come(estate.event("ann", "phone"), client=Client(country="DE")) == ["stored"]
     assert owners(estate).keys() == {"ann", "phone"}
+
+
+async def test_a_device_that_its_user_was_seen_with_is_tied_where_it_is_declared_later(estate: Estate) -> None:
+    german = Client(country="DE")
+    for _ in range(2):
+        await estate.come(estate.event("ann", "phone"), client=german)
+    await browse(estate)
+    assert owners(estate).keys() == {"phone"}
+    assert await estate.come(estate.event("ann", "phone"), client=german) == ["stored"]
+    assert owners(estate).keys() == {"ann", "phone"}
