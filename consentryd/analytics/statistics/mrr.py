@@ -60,10 +60,6 @@ class Kept(NamedTuple):
     gross: Ints
     accounts: Ints
 
-    def merge(self, other: Kept) -> Kept:
-        """Of both; the parts must have no account in common."""
-        return Kept(*(ours + theirs for ours, theirs in zip(self, other, strict=True)))
-
     def net_retention(self) -> Floats:
         """Net revenue retention; nan where nobody paid then."""
         return shares(self.net, self.base)

@@ -140,6 +140,16 @@ def test_retention_follows_the_accounts_of_a_year_before():
     assert mrr.kept(book(state, instants[:5])).base.size == 0
 
 
+def test_how_many_accounts_are_behind_each_change_of_a_year_is_counted():
+    instants = np.arange(1, 14) * 30 * DAY
+    more = (1, 0, 5, 10, MONTH, 400), (1, 1, 50, 10, MONTH, 400), (2, 0, 5, 1, MONTH, 400), (2, 1, 50, 1, MONTH, 400)
+    less = (3, 0, 5, 30, MONTH, 100), (4, 0, 5, 5, MONTH, 400), (4, 1, 5, 5, MONTH, 100), (5, 0, 5, 1, MONTH, 100)
+    rest = (6, 0, 5, 7, MONTH, 400), (7, 0, 100, 99, MONTH, 400), (8, 0, 100, 9, MONTH, 20)
+    kept = mrr.kept(book(at(*more, *less, *rest), instants))
+    assert kept.accounts.tolist() == [[6], [1], [2], [3]]
+    assert (kept.base.tolist(), kept.net.tolist(), kept.gross.tolist()) == ([59_0000], [34_0000], [23_0000])
+
+
 def test_churn_is_told_apart_by_the_last_reason_given():
     state = at(
         (1, 0, 5, 10, MONTH, 30),
