@@ -236,6 +236,36 @@ def test_churn_is_told_apart_by_reason(shop):
     assert [(each.reason, each.accounts, float(each.mrr)) for each in small] == [("too expensive", 2, -4), (None, 2, -6)]
 
 
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ({"a": 4, "b": 3}, {"a": 4, "b": 3}),
+        ({"a": 4, "b": 3, None: 3}, {"a": 4, "b": 3, None: 3}),
+        ({"a": 4, "b": 2, "c": 1}, {"a": 4, None: 3}),
+        ({"a": 5, "b": 3, "c": 1}, {"a": 5, None: 4}),
+        ({"a": 3, "b": 5, "c": 1}, {"b": 5, None: 4}),
+        ({"a": 5, "b": 3, "c": 1, None: 2}, {"a": 5, "b": 3, None: 3}),
+        ({"a": 5, None: 1}, {None: 6}),
+        ({"a": 1, "b": 1, "c": 1}, {None: 3}),
+        ({"a": 1, "b": 1}, {}),
+    ],
+)
+def test_few_who_left_for_a_reason_are_told_with_those_who_gave_none_and_the_next_few(shop, left, told):
+    reasons = [reason for reason, count in left.items() for _ in range(count)]
+    for person, reason in enumerate(reasons, 1):
+        charges(shop, *monthly(person, [None] * 12 + [1]))
+        if reason:
+            shop.add((person, "2025-11-01", "cancelled", {"reason": reason}))
+    for person in range(50, 55):
+        charges(shop, *monthly(person, [None] * 12 + [1, 1]))
+    question = {**MRR, "cancellation": {"event": "cancelled"}, "range": {"from": "2025-11-01", "to": "2025-11-30"}}
+    (november,) = shop.ask(LATER, least=3, **question).recurring
+    assert [(each.reason, each.accounts, float(each.mrr)) for each in november.lost] == [
+        (reason, count, -count) for reason, count in told.items()
+    ]
+    assert november.account_churn == (pytest.approx(len(reasons) / (len(reasons) + 5)) if told else None)
+
+
 def test_charges_in_other_currencies_are_converted_and_what_has_no_rate_is_said(tmp_path):
     rates = tmp_path / "rates.csv"
     rates.write_text("day,currency,rate\n2025-11-10,USD,0.5\n")
