@@ -69,6 +69,56 @@ def test_adoption(shop):
     assert set(adopters) < set(eligible)
 
 
+def test_from_being_shown_a_feature_to_using_it_again(shop):
+    question = {"kind": "adoption", "feature": {"event": "exported"}, "exposed": {"event": "exposed"}, "range": RANGE}
+    found = shop.ask(**question).discovery
+    people = {part: behind(shop, question, part=part) for part in ("exposed", "used", "used_again")}
+    assert {part: len(each) for part, each in people.items()} == found.model_dump()
+    assert set(people["used_again"]) < set(people["used"]) < set(people["exposed"])
+
+
+@pytest.mark.parametrize("count", [{}, {"count_by": "entries"}, {"on_exclude": "drop_from_step"}])
+def test_who_was_excluded_from_a_funnel(shop, count):
+    question = {
+        "kind": "funnel",
+        "steps": [{"event": "viewed"}, {"event": "bought"}],
+        "exclusions": [{"event": "exported", "from_step": 0, "to_step": 1}],
+        "range": RANGE,
+        **count,
+    }
+    people = behind(shop, question, part="excluded")
+    if count == {"count_by": "entries"}:  # of one subject several attempts may be
+        assert 0 < len(people) < shop.ask(**question).excluded
+    else:
+        assert len(people) == shop.ask(**question).excluded
+        assert not set(people) & set(behind(shop, question, step=0)) or "on_exclude" in count
+    by_source = {**question, "breakdown": {"by": {"property": "utm_source"}}}
+    for group in shop.ask(**by_source).groups:
+        if not count:
+            assert len(behind(shop, by_source, part="excluded", group=group.group)) == group.excluded
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_stickiness(shop, times):
+    question = {"kind": "stickiness", "interval": "week", "times": times, "range": RANGE}
+    for row in shop.ask(**question).histogram:
+        assert len(behind(shop, question, buckets=row.buckets)) == row.subjects
+        assert len(behind(shop, question, at_least=row.buckets)) == row.at_least
+    assert behind(shop, question, at_least=1) != behind(shop, question, at_least=2)
+
+
+def test_scores_of_recency_frequency_and_money(shop):
+    question = {"kind": "rfm", "event": {"event": "bought"}, "range": RANGE}
+    found = shop.ask(**question)
+    for cell in found.cells:
+        people = behind(shop, question, recency=cell.recency, frequency=cell.frequency, monetary=cell.monetary)
+        assert len(people) == cell.subjects
+        assert set(people) <= set(behind(shop, question, segment=cell.segment))
+    for row, counts in enumerate(found.grid):
+        for column, count in enumerate(counts):
+            assert len(behind(shop, question, recency=5 - row, frequency=column + 1)) == count
+
+
 def test_sessions_of_a_range_that_is_widened_to_whole_weeks(shop):
     """It begins on a Wednesday: the week under way then is counted as well."""
     span = {"from": "2026-02-11", "to": "2026-02-26"}
@@ -106,6 +156,10 @@ def test_experiments(shop):
     arms = {arm: behind(shop, question, arm=arm) for arm in ("old", "new")}
     assert {arm: len(people) for arm, people in arms.items()} == found.exposed
     assert not set(arms["old"]) & set(arms["new"])
+    mixed = behind(shop, question, part="mixed")
+    assert 0 < len(mixed) == found.mixed
+    assert not set(mixed) & {each for people in arms.values() for each in people}
+    assert behind(shop, {**question, "mixed": "first"}, part="mixed") == mixed
 
 
 def test_attribution(shop):
@@ -123,6 +177,18 @@ def test_attribution(shop):
         ({"kind": "churn"}, {"part": "paying", "bucket": 0}),
         ({"kind": "revenue"}, {"part": "churned"}),
         ({"kind": "adoption", "feature": {}}, {"part": "pool"}),
+        ({"kind": "adoption", "feature": {}}, {"part": "exposed"}),
+        ({"kind": "stickiness"}, {"at_least": 999}),
+        ({"kind": "stickiness"}, {"at_least": 1, "buckets": 1}),
+        ({"kind": "rfm", "event": {}}, {"recency": 1}),
+        ({"kind": "rfm", "event": {}}, {"recency": 1, "frequency": 1, "segment": "new"}),
+        ({"kind": "funnel", "steps": [{}, {}]}, {"part": "mixed"}),
+        ({"kind": "funnel", "steps": [{}, {}]}, {"part": "excluded", "step": 0}),
+        ({"kind": "funnel", "steps": [{}, {}]}, {"part": "excluded", "group": "DE"}),
+        (
+            {"kind": "experiment", "exposure": {}, "variants": ["a", "b"], "metrics": [{"name": "m", "event": {}}]},
+            {"part": "excluded"},
+        ),
         ({"kind": "kpi"}, {"bucket": 0}),
         ({"kind": "sessions"}, {"series": "B"}),
         ({"kind": "sessions"}, {"step": 99}),

@@ -33,14 +33,14 @@ def _found(question: Any, point: Point, asked: Asked) -> list[int]:
     match question:
         case Trends() if point.series is not None:
             return of_trends(question, point, asked)
-        case FunnelQuery() if point.step is not None:
+        case FunnelQuery() if point.part in {None, "excluded"}:
             return of_funnel(question, point, asked)
         case LifecycleQuery() if point.bucket is not None and point.status is not None:
             return of_lifecycle(question, point, asked)
         case RetentionQuery() if point.cohort is not None and point.period is not None:
             return of_retention(question, point, asked)
-        case StickinessQuery() if point.buckets is not None:
-            return of_stickiness(question, point.buckets, asked)
+        case StickinessQuery():
+            return of_stickiness(question, point, asked)
         case CohortsQuery() if point.cohort is not None or point.cohorts is not None:
             return of_cohorts(question, point.cohorts or (point.cohort or 0,), asked)
         case PathsQuery():

@@ -19,7 +19,7 @@ from consentryd.analytics.funnels.model import FunnelQuery
 from consentryd.analytics.funnels.run import GROUP, Run, lines_of
 from consentryd.analytics.group import OTHER as REST
 from consentryd.analytics.group import label_of, values_label
-from consentryd.analytics.kernel.chain import Chains
+from consentryd.analytics.kernel.chain import Chains, Ints
 from consentryd.analytics.kernel.retention import members_of
 from consentryd.analytics.kernel.trend import entered
 from consentryd.analytics.period import Period
@@ -81,7 +81,7 @@ def _last_days(math: str, point: Point, period: Period, days: Period, asked: Ask
 
 
 def of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
-    """Who did a step, or dropped before it; of a bucket of entry, or of a group."""
+    """Who did a step, dropped before it, or was excluded; of a bucket of entry, or of a group."""
     _refuse_accounts(question.count_by)
     period = asked.period(question.trend or "day")
     run = funnel_of(question, period, asked)
@@ -94,14 +94,20 @@ def of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
 
     def work(stream: Stream) -> list[int]:
         chains = lines(stream)
+        if point.step is None:
+            return _listed(chains.subject[chains.excluded])
         before = run.plan.mandatory[run.plan.before(step) - 1]
-        found: list[int] = (chains.dropped_before(step, before) if point.dropped else chains.subjects_at(step)).tolist()
-        return found
+        return _listed(chains.dropped_before(step, before) if point.dropped else chains.subjects_at(step))
 
     grouped = point.group is not None and run.cohort is None and bool(question.breakdown and question.breakdown.keys)
     name = None if grouped else ("who", question.definition_hash(), point, run.plan)
     parts = asked.execution.streams(run.selection(grouped=grouped), run.span, work, name, run.texts)
     return [subject for part in parts for subject in part]
+
+
+def _listed(subjects: Ints) -> list[int]:
+    found: list[int] = np.unique(subjects).tolist()
+    return found
 
 
 def _lines(run: Run, point: Point, period: Period, asked: Asked) -> tuple[Callable[[Stream], Chains], Run]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, get_args
 
-import pyarrow.compute as pc
-
+from consentryd.analytics.adoption.discovery import shown_to
 from consentryd.analytics.adoption.model import AdoptionQuery
 from consentryd.analytics.adoption.people import people_sql
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.behind.point import AdoptionPart, ChurnPart, RevenuePart
-from consentryd.analytics.experiment.answer import arm_members
+from consentryd.analytics.behind.point import AdoptionPart, ChurnPart, DiscoveryPart, RevenuePart
+from consentryd.analytics.experiment.answer import arm_members, mixed_members
 from consentryd.analytics.experiment.model import ExperimentQuery
 from consentryd.analytics.kinds.attribution import AttributionQuery, touched_by
 from consentryd.analytics.kinds.churn import ChurnQuery, length_of
-from consentryd.analytics.kinds.rfm import RfmQuery, subjects_in
+from consentryd.analytics.kinds.rfm import RfmQuery, subjects_in, subjects_with
 from consentryd.analytics.kinds.segmentation import SegmentationQuery, members, members_with
 from consentryd.analytics.period import Period
 from consentryd.analytics.prediction.answer import scored_tenth
@@ -31,14 +30,15 @@ from consentryd.model.error import Unprocessable
 
 CHURN_PARTS: Final = frozenset(get_args(ChurnPart))
 ADOPTION_PARTS: Final = frozenset(get_args(AdoptionPart))
+DISCOVERY_PARTS: Final = frozenset(get_args(DiscoveryPart))
 REVENUE_PARTS: Final = frozenset(get_args(RevenuePart))
 
 
 def behind(question: Any, point: Any, asked: Asked) -> list[int]:
     """The subjects of a point of a question. Raises `Unprocessable` for a point that it does not have."""
     match question:
-        case RfmQuery() if point.segment is not None:
-            return subjects_in(question, point.was, point.segment, asked)
+        case RfmQuery():
+            return of_rfm(question, point, asked)
         case SegmentationQuery() if point.dimension is not None:
             return members_with(question, point.dimension, point.value, asked)
         case SegmentationQuery() if point.channel in {None, *(channel.name for channel in question.channels)}:
@@ -47,11 +47,11 @@ def behind(question: Any, point: Any, asked: Asked) -> list[int]:
             return [each.subject for each in scored_tenth(question, point.tenth, asked)]
         case ChurnQuery() if point.bucket is not None and point.part in CHURN_PARTS:
             return of_churn(question, point.bucket, point.part, asked)
-        case AdoptionQuery() if point.part in ADOPTION_PARTS:
+        case AdoptionQuery() if point.part in ADOPTION_PARTS | DISCOVERY_PARTS:
             return of_adoption(question, point.part, asked)
         case RevenueQuery() if point.part in REVENUE_PARTS:
             return of_revenue(question, point.part, point.bucket, asked)
-        case ExperimentQuery() if point.arm is not None:
+        case ExperimentQuery() if point.part in {None, "mixed"}:
             return of_experiment(question, point.arm, asked)
         case AttributionQuery() if point.channel is not None:
             return of_attribution(question, point.channel, asked)
@@ -91,13 +91,24 @@ def of_churn(question: ChurnQuery, bucket: int, part: ChurnPart, asked: Asked) -
     return _gathered(statement, Span(None, max(end, start + length)), asked)
 
 
-def of_adoption(question: AdoptionQuery, part: AdoptionPart, asked: Asked) -> list[int]:
-    """Eligible subjects, or the adopters among them."""
+def of_rfm(question: RfmQuery, point: Any, asked: Asked) -> list[int]:
+    """Of a segment, perhaps those who were in another, or of a cell."""
+    if point.segment is not None:
+        return subjects_in(question, point.was, point.segment, asked)
+    return subjects_with(question, point.recency, point.frequency, point.monetary, asked)
+
+
+def of_adoption(question: AdoptionQuery, part: AdoptionPart | DiscoveryPart, asked: Asked) -> list[int]:
+    """Eligible subjects, or the adopters among them; or who was shown the feature, used it then, or used it again."""
     period = asked.period(question.interval)
-    people = asked.execution.gather(people_sql(question, period, asked), Span(period.since, period.until))
-    kept = people if part == "eligible" else people.filter(pc.greater_equal(people["uses"], question.uses))
-    found: list[int] = kept["subject"].to_pylist()
-    return found
+    span = Span(period.since, period.until)
+    if part in ADOPTION_PARTS:
+        least = 0 if part == "eligible" else question.uses
+        return _gathered(f"SELECT subject AS s FROM ({people_sql(question, period, asked)}) WHERE uses >= {least}", span, asked)
+    if question.exposed is None:
+        raise Unprocessable("invalid", "The query says nothing of who was `exposed`.", field="part")
+    among = {"exposed": "true", "used": "used", "used_again": "again"}[part]
+    return _gathered(f"SELECT s FROM ({shown_to(question, question.exposed, period, asked)}) WHERE {among}", span, asked)
 
 
 def of_revenue(question: RevenueQuery, part: RevenuePart, bucket: int | None, asked: Asked) -> list[int]:
@@ -122,8 +133,10 @@ def _active(question: RevenueQuery, bucket: int | None, period: Period, asked: A
     return f"SELECT DISTINCT subject AS s FROM ({rows}) WHERE subject IS NOT NULL{among}"
 
 
-def of_experiment(question: ExperimentQuery, arm: str, asked: Asked) -> list[int]:
-    """The subjects of a variant as they are analysed."""
+def of_experiment(question: ExperimentQuery, arm: str | None, asked: Asked) -> list[int]:
+    """The subjects of a variant as they are analysed; without one those that saw several."""
+    if arm is None:
+        return mixed_members(question, asked)
     if arm not in question.variants:
         raise Unprocessable("invalid", "The experiment has no such variant.", field="arm")
     return arm_members(question, arm, asked)

@@ -40,18 +40,20 @@ def _phase(stream: Stream, *, edges: tuple[int, ...], bucket: int, status: int) 
     return found
 
 
-def of_stickiness(question: StickinessQuery, buckets: int, asked: Asked) -> list[int]:
-    """Who was active in exactly so many buckets."""
+def of_stickiness(question: StickinessQuery, point: Point, asked: Asked) -> list[int]:
+    """Who was active in exactly, or in at least, so many buckets."""
     period = asked.period(question.interval)
-    if buckets > period.buckets:
-        raise Unprocessable("invalid", "The query has fewer buckets.", field="buckets")
+    least = point.at_least or point.buckets or 1
+    most = point.buckets or period.buckets
+    if least > period.buckets:
+        raise Unprocessable("invalid", "The query has fewer buckets.", field="at_least" if point.buckets is None else "buckets")
 
     def work(stream: Stream) -> list[int]:
         found = habits(stream, 0, period.edges, question.times, question.comparison)
-        members: list[int] = found.subject[found.buckets == buckets].tolist()
+        members: list[int] = found.subject[(found.buckets >= least) & (found.buckets <= most)].tolist()
         return members
 
-    name = ("who", question.definition_hash(), buckets, period.edges)
+    name = ("who", question.definition_hash(), least, most, period.edges)
     parts = asked.execution.streams(select(asked, [question.activity]), Span(period.since, period.until), work, name)
     return [subject for part in parts for subject in part]
 

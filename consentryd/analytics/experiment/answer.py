@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial, reduce
 from math import isfinite, sqrt
@@ -21,6 +21,7 @@ from consentryd.analytics.experiment.measuring import (
     capped,
     definitions_of,
     members_of,
+    mixed_of,
     part_of,
 )
 from consentryd.analytics.experiment.model import ArmRow, ExperimentMetric, ExperimentQuery, ExperimentResult, SplitCheck
@@ -61,10 +62,18 @@ def answer(question: ExperimentQuery, asked: Asked) -> ExperimentResult:
 
 def arm_members(question: ExperimentQuery, arm: str, asked: Asked) -> list[int]:
     """The subjects of a variant that are analysed."""
+    return _exposed(question, partial(members_of, arm=question.variants.index(arm)), asked)
+
+
+def mixed_members(question: ExperimentQuery, asked: Asked) -> list[int]:
+    """The subjects that saw several variants, whether they are left out or not."""
+    return _exposed(question, mixed_of, asked)
+
+
+def _exposed(question: ExperimentQuery, who: Callable[..., list[int]], asked: Asked) -> list[int]:
     frame, span = _framed(question, asked)
-    place = question.variants.index(arm)
     selection = select(asked, [question.exposure], partial(_columns, question))
-    parts = asked.execution.streams(selection, span, partial(members_of, frame=frame, arm=place), None)
+    parts = asked.execution.streams(selection, span, partial(who, frame=frame), None)
     return [subject for part in parts for subject in part]
 
 

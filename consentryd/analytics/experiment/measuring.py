@@ -99,6 +99,13 @@ def members_of(stream: Stream, frame: Frame, arm: int) -> list[int]:
     return found
 
 
+def mixed_of(stream: Stream, frame: Frame) -> list[int]:
+    """The subjects that saw several variants."""
+    _, assignment = _assigned(stream, frame)
+    found: list[int] = assignment.subject[assignment.mixed].tolist()
+    return found
+
+
 def capped(arms: list[Any], share: float | None, *, cupped: bool) -> list[Measure]:
     """Raw values as what arms compare by, with outliers of all arms brought down to one cap; others as they are."""
     if not arms or not isinstance(arms[0], Raw):

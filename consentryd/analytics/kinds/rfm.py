@@ -170,6 +170,17 @@ def subjects_in(question: RfmQuery, was: str | None, became: str | None, asked: 
     return sorted(now - then if was == OUTSIDE else now & then)
 
 
+def subjects_with(question: RfmQuery, recency: int, frequency: int, monetary: int | None, asked: Asked) -> list[int]:
+    """Who has these scores; without `monetary`, whatever they brought."""
+    require_subjects(asked)
+    people = _scored(question, asked.period("day"), asked)
+    found = (people.scores.recency == recency) & (people.scores.frequency == frequency)
+    if monetary is not None:
+        found &= people.scores.monetary == monetary
+    members: list[int] = people.subject[found].tolist()
+    return members
+
+
 def _members(people: _Scored, segment: str | None) -> set[int]:
     """Of a segment; of all where none is named, or where it is outside of them."""
     if segment in {None, OUTSIDE}:
