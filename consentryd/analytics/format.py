@@ -24,11 +24,11 @@ PARQUET: Final = "application/vnd.apache.parquet"
 _FORMULA: Final = re.compile(r"[=+@\t\r]|-(?!\d+(\.\d+)?\Z)", re.ASCII)
 
 
-def encode(result: Envelope, media_type: str) -> bytes:
-    """The whole result as JSON, or its rows as CSV, an Arrow stream or Parquet."""
+def encode(result: Envelope, media_type: str, table: str | None = None) -> bytes:
+    """The whole result as JSON, or its rows, or another of its tables, as CSV, an Arrow stream or Parquet."""
     if media_type == JSON:
         return result.model_dump_json(by_alias=True).encode()
-    return encode_table(to_table(result.rows()), media_type)
+    return encode_table(to_table(result.table(table)), media_type)
 
 
 def encode_table(table: pa.Table, media_type: str) -> bytes:
@@ -88,4 +88,5 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 _ENCODERS: Final[dict[str, Callable[[pa.Table], bytes]]] = {CSV: _csv, ARROW: _arrow, PARQUET: _parquet}
-MEDIA_TYPES: Final = (JSON, *_ENCODERS)
+TABULAR: Final = tuple(_ENCODERS)
+MEDIA_TYPES: Final = (JSON, *TABULAR)

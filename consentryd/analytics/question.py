@@ -15,6 +15,7 @@ from consentryd.analytics.literal import MAX_EXACT
 from consentryd.analytics.period import Range
 from consentryd.analytics.shape import Shape
 from consentryd.config.settings import ZoneName
+from consentryd.model.error import Unprocessable
 
 Lanes = Literal["consented", "anonymous", "all"]
 DEFAULT_RANGE: Final = Range.model_validate({})
@@ -103,3 +104,15 @@ class Envelope(Answered):
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """What people are shown, by title: its rows, or where one shape does not do several tables."""
         return {"": self.rows()}
+
+    def table(self, title: str | None) -> list[dict[str, Any]]:
+        """The rows, or one of the tables that people are shown. Raises `Unprocessable` for one that there is not."""
+        if title is None:
+            return self.rows()
+        sheets = {name: rows for name, rows in self.sheets().items() if name}
+        found = next((name for name in (title, *sheets) if name in sheets and name.casefold() == title.casefold()), None)
+        if found is None:
+            names = ", ".join(f"`{name}`" for name in sheets)
+            there = f"its other ones are {names}" if names else "it has one only"
+            raise Unprocessable("invalid", f"The answer has no table of this name: {there}.", field="table")
+        return sheets[found]

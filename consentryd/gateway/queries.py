@@ -19,6 +19,7 @@ from consentryd.gateway.auth import READING
 from consentryd.gateway.door import DOOR
 from consentryd.gateway.querying import Gone
 from consentryd.gateway.services import SERVICES, Services
+from consentryd.model.error import BadRequest
 from consentryd.model.key import ApiKey, KeyKind
 from consentryd.rights.desk import Caller
 
@@ -31,9 +32,11 @@ async def post_query(request: web.Request) -> web.StreamResponse:
     key = request.app[DOOR].check_reader(request, services.clients.caller(request), READING)
     question = query.read(document.parse(await read_body(request)))
     querying = services.require_querying()
+    media_type, table = wanted(request.headers.get("Accept"), (*forms.MEDIA_TYPES, NDJSON)), request.query.get("table")
+    if table is not None and media_type not in forms.TABULAR:
+        raise BadRequest("invalid", "A `table` is one of CSV, Arrow or Parquet: ask for it with `Accept`. JSON has all of them.")
     if isinstance(question, PersonQuery):
         await note_use(services, key, [int(question.subject)], "report on one subject")
-    media_type = wanted(request.headers.get("Accept"), (*forms.MEDIA_TYPES, NDJSON))
     if media_type == NDJSON:
         response = web.StreamResponse(headers=head(NDJSON))
         async for part in querying.progress(question, key, gone_of(request)):
@@ -45,7 +48,7 @@ async def post_query(request: web.Request) -> web.StreamResponse:
             await response.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         return response
     result = await querying.ask(question, key, gone_of(request))
-    return answer(forms.encode(result, media_type), media_type)
+    return answer(forms.encode(result, media_type, table), media_type)
 
 
 async def post_subjects(request: web.Request) -> web.StreamResponse:

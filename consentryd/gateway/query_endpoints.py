@@ -51,6 +51,10 @@ def query_schemas() -> dict[str, Any]:
 
 _ID: Final = Parameter("id", "Its id, or its name.", location="path", required=True)
 _VERSION: Final = Parameter("version", "One of its versions; default: the newest.", {"type": "integer", "minimum": 1})
+_TABLE: Final = Parameter(
+    "table",
+    "Of CSV, Arrow and Parquet: another table of the answer than its rows, by the title that `consentry query` shows above it.",
+)
 _SAVED: Final = {
     "type": "object",
     "required": ["id", "type", "name", "version"],
@@ -135,6 +139,7 @@ QUERY_ENDPOINTS: Final = (
         f"({', '.join((*MEDIA_TYPES, NDJSON))}). Closing the request cancels it.",
         handler=post_query,
         keys=READING,
+        parameters=(_TABLE,),
         request=reference("Query"),
         response={"oneOf": [reference(result.__name__) for result in query.RESULTS]},
         statuses=(400, 401, 403, 413, 415, 422, 429, 503),

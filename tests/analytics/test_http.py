@@ -104,9 +104,9 @@ async def test_a_body_that_is_no_json_is_answered_400(house):
     assert (status, answer["error"]["line"], answer["error"]["column"]) == (400, 1, 9)
 
 
-async def fetch(house, accept):
+async def fetch(house, accept, asked=TRENDS, path="/v1/query"):
     headers = {"Authorization": "Bearer read", "Accept": accept}
-    async with house.request("POST", "/v1/query", data=json.dumps(TRENDS), headers=headers) as response:
+    async with house.request("POST", path, data=json.dumps(asked), headers=headers) as response:
         return response.headers["Content-Type"], await response.read()
 
 
@@ -120,6 +120,20 @@ async def test_accept_chooses_csv_arrow_parquet_or_lines_of_progress(house):
     assert pq.read_table(io.BytesIO(body))["value"].to_pylist() == [3, 2]
     media_type, body = await fetch(house, "application/x-ndjson")
     assert json.loads(body.splitlines()[-1])["result"]["series"][0]["total"] == 3
+
+
+async def test_csv_may_be_another_table_of_the_answer(house):
+    asked = {"kind": "stickiness", "range": {"from": "today"}}
+    assert (await fetch(house, "text/csv", asked))[1].startswith(b'"buckets","subjects","at_least"')
+    _, body = await fetch(house, "text/csv", asked, "/v1/query?table=active+by+day")
+    assert body.startswith(b'"start","daily","weekly"')
+    _, body = await fetch(house, "application/vnd.apache.parquet", asked, "/v1/query?table=Active%20by%20day")
+    assert pq.read_table(io.BytesIO(body))["daily"].to_pylist() == [2]
+    _, body = await fetch(house, "text/csv", asked, "/v1/query?table=days")
+    assert json.loads(body)["error"]["message"] == "The answer has no table of this name: its other ones are `active by day`."
+    _, body = await fetch(house, "text/csv", TRENDS, "/v1/query?table=days")
+    assert (json.loads(body)["error"]["field"], "it has one only" in body.decode()) == ("table", True)
+    assert (await house.post("/v1/query?table=active+by+day", asked, key="read"))[0] == 400
 
 
 async def test_sql_is_answered_for_the_keys_site(house):

@@ -42,6 +42,16 @@ def test_a_query_is_answered_as_a_table_as_csv_or_as_json(filled, run):
     assert run("query", "q.json", "--format", "json").json["series"][0]["total"] == 40
 
 
+def test_one_of_several_tables_is_printed(filled, run):
+    (filled / "q.json").write_text(json.dumps({"kind": "stickiness", "range": TRENDS["range"]}))
+    days = run("query", "q.json", "--format", "csv", "--table", "active by day").out.splitlines()
+    assert (days[0].split(",")[:2], len(days)) == (['"start"', '"daily"'], 1 + 60)
+    shown = run("query", "q.json", "--table", "active by day").out
+    assert ("daily" in shown, "mean_buckets" in shown) == (True, False)
+    assert "its other ones are `active by day`" in run("query", "q.json", "--table", "pages").err
+    assert "leave out `--table`" in run("query", "q.json", "--json", "--table", "active by day").err
+
+
 def test_a_query_is_answered_in_a_process_of_its_own(filled):
     """Where no test before has loaded the models, in whatever order."""
     program = "import sys; from consentryd.gateway.cli import main; sys.exit(main())"

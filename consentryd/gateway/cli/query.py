@@ -55,6 +55,10 @@ def query(
     config: ConfigOption = DEFAULT_CONFIG,
     site: Annotated[str, typer.Option("--site", help="The site to ask about.", metavar="NAME")] = installation.FIRST_SITE,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to print the answer.")] = Form.TABLE,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", help="Print one of the answer's tables only, by the title above it.", metavar="TITLE"),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a query from the log and the lake, as `POST /v1/query` does, and print a table.
@@ -66,6 +70,8 @@ def query(
     from consentryd.analytics.kinds.person import PersonQuery  # noqa: PLC0415 -- the same
     from consentryd.analytics.query import read  # noqa: PLC0415 -- the same
 
+    if table is not None and (as_json or form is Form.JSON):
+        raise ConfigError("JSON has all tables of an answer: leave out `--table`.")
     settings = installation.load(config)
     parsed = read(_read(question, settings, site))
     if isinstance(parsed, PersonQuery):
@@ -77,7 +83,9 @@ def query(
     if as_json or form is Form.JSON:
         sys.stdout.write(forms.encode(result, forms.JSON).decode() + "\n")
     elif form is Form.CSV:
-        sys.stdout.write(forms.encode(result, forms.CSV).decode())
+        sys.stdout.write(forms.encode(result, forms.CSV, table).decode())
+    elif table is not None:
+        show_rows(result.table(table))
     else:
         show_result(result.model_dump(), result.sheets())
 
