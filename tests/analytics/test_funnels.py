@@ -81,3 +81,57 @@ def test_the_anonymous_lane_is_refused(busy):
     with pytest.raises(Exception, match="followed") as error:
         funnel(busy, lane="all")
     assert error.value.status == 422
+
+
+EXCLUDED = [{"event": "removed", "from_step": 0, "to_step": 1}]
+
+
+def excluding(shop, people, device, *, removed):
+    """So many people each of whom views and adds something, and takes it back between the two or not."""
+    for person in people:
+        events = [("10:00", "viewed"), *([("10:01", "removed")] if removed else []), ("10:02", "added")]
+        shop.add(*((person, f"2026-03-02T{time}:00", event, {"device": device}) for time, event in events))
+
+
+@pytest.mark.parametrize(
+    "breakdown",
+    [
+        {"attribution": "first_touch"},
+        {"attribution": "last_touch"},
+        {"attribution": "step", "step": 0},
+        {"attribution": "step", "step": 1},
+        {"attribution": "first_touch", "hold": ["device"]},
+        {"attribution": "all_steps"},
+        {"by": {"property": "plan", "of": "subject"}},
+    ],
+)
+def test_a_group_has_excluded_those_that_would_have_been_in_it(shop, breakdown):
+    for person in range(1, 16):
+        shop.add((person, "2026-03-01", "identified", {"type": "identify", "plan": "mobile" if person <= 8 else "desktop"}))
+    excluding(shop, range(1, 7), "mobile", removed=False)
+    excluding(shop, range(7, 9), "mobile", removed=True)
+    excluding(shop, range(9, 13), "desktop", removed=False)
+    excluding(shop, range(13, 16), "desktop", removed=True)
+    by = {"by": {"property": "device"}, **breakdown}
+    found = funnel(shop, exclusions=EXCLUDED, hold_constant=by.pop("hold", []), breakdown=by)
+    assert {group.group: (counts(group.steps), group.excluded) for group in found.groups} == {
+        "mobile": ([6, 6, 0], 2),
+        "desktop": ([4, 4, 0], 3),
+    }
+    assert found.excluded == 5
+
+
+def test_attempts_that_were_excluded_are_hidden_by_how_many_subjects_they_are_of(shop):
+    for hour in range(6):
+        shop.add(*((1, f"2026-03-02T1{hour}:{minute}:00", event) for minute, event in ((10, "viewed"), (20, "removed"))))
+    excluding(shop, range(2, 9), "mobile", removed=False)
+    assert [funnel(shop, exclusions=EXCLUDED, count_by="entries", least=least).excluded for least in (0, 5)] == [6, None]
+
+
+def test_few_excluded_do_not_follow_from_those_of_all_and_of_the_other_groups(shop):
+    excluding(shop, range(1, 8), "mobile", removed=False)
+    excluding(shop, range(8, 16), "mobile", removed=True)
+    excluding(shop, range(16, 23), "desktop", removed=False)
+    excluding(shop, range(23, 25), "desktop", removed=True)
+    found = funnel(shop, exclusions=EXCLUDED, breakdown={"by": {"property": "device"}}, least=5)
+    assert (found.excluded, [group.excluded for group in found.groups]) == (10, [None, None])

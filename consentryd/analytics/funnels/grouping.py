@@ -16,10 +16,11 @@ from consentryd.analytics.funnels.run import GROUP, Run, lines_of
 from consentryd.analytics.funnels.told import Told
 from consentryd.analytics.group import values_label
 from consentryd.analytics.kernel import attribution
+from consentryd.analytics.kernel.chain import Chains, forgotten
 from consentryd.analytics.kernel.conversion import Conversion
 from consentryd.analytics.kernel.funnel import Funnel
 from consentryd.analytics.stream import NONE, Int32s, Stream
-from consentryd.analytics.suppression import Line, hidden_of
+from consentryd.analytics.suppression import Cell, Line, hidden_of
 
 #: The code of all values that are not shown.
 OTHER: Final = -2
@@ -72,11 +73,19 @@ def _by_value(run: Run, breakdown: FunnelBreakdown, total: Conversion, told: Tol
         else:
             found[OTHER] = rest
     cuts = _cuts(list(found.values()), None if every.overlap else total, told)
+    quiet = set() if every.overlap else _quiet(found, total, run.asked.least)
     shown = [
-        _group(labels.get(code, OTHER_LABEL), numbers, told, cut, rest=code == OTHER)
+        _group(labels.get(code, OTHER_LABEL), numbers, told, cut, rest=code == OTHER, quiet=code in quiet)
         for (code, numbers), cut in zip(found.items(), cuts, strict=True)
     ]
     return Groups(shown, suppressed, sum(len(run.plan.steps) - cut for cut in cuts), every.overlap)
+
+
+def _quiet(groups: Mapping[int, Conversion], total: Conversion, least: int) -> set[Cell]:
+    """The groups whose excluded are not shown: too few, or beside too few. None: those of no group that is shown."""
+    barred: dict[Cell, int] = {code: numbers.excluded_people for code, numbers in groups.items()}
+    barred[None] = total.excluded_people - sum(barred.values())
+    return hidden_of([Line(barred)], least)
 
 
 def _cuts(groups: Sequence[Conversion], total: Conversion | None, told: Told) -> list[int]:
@@ -93,13 +102,16 @@ def _cuts(groups: Sequence[Conversion], total: Conversion | None, told: Told) ->
     return cuts
 
 
-def _group(label: str, numbers: Conversion, told: Told, cut: int | None, *, rest: bool = False) -> FunnelGroup:
+def _group(
+    label: str, numbers: Conversion, told: Told, cut: int | None, *, rest: bool = False, quiet: bool = False
+) -> FunnelGroup:
+    """`quiet`: how many were excluded would tell of too few, here or elsewhere."""
     return FunnelGroup(
         group=label,
         rest=rest,
         steps=told.steps(numbers, cut),
         overall=told.overall(numbers, cut),
-        excluded=told.excluded(numbers),
+        excluded=None if quiet else told.excluded(numbers),
     )
 
 
@@ -135,13 +147,26 @@ def attributed(stream: Stream, plan: Funnel, question: FunnelQuery, kept: Int32s
         return attribution.all_steps(_merged(stream, kept), plan, GROUP)
     if breakdown.attribution == "step" and not single:
         return attribution.at_first_step(_merged(stream, kept), plan, GROUP)
-    lines = lines_of(stream, plan, held)
+    lines = _followed(stream, plan, held)
     if of_trait or breakdown.attribution == "step":
         found = attribution.at_step(lines, attribution.column_of(stream, plan, GROUP, step), step)
     else:
         columns = [attribution.column_of(stream, plan, GROUP, number) for number in range(len(plan.steps))]
         found = attribution.touched(lines, columns, last=breakdown.attribution == "last_touch")
+    found = found._replace(chains=forgotten(found.chains) if plan.exclusions and not plan.count_entries else found.chains)
     return found if kept is None else found._replace(group=np.where(np.isin(found.group, kept), found.group, OTHER))
+
+
+def _followed(stream: Stream, plan: Funnel, held: tuple[str, ...]) -> Chains:
+    """Chains, of subjects that are excluded those that they would have had: these say which group they are excluded from."""
+    lines = lines_of(stream, plan, held)
+    if plan.count_entries or not lines.excluded.any():
+        return lines
+    free = lines_of(stream, replace(plan, exclusions=()), held)
+    own = np.searchsorted(free.subject, lines.subject[lines.excluded])
+    time, row = lines.time.copy(), lines.row.copy()
+    time[lines.excluded], row[lines.excluded] = free.time[own], free.row[own]
+    return lines._replace(time=time, row=row)
 
 
 def _merged(stream: Stream, kept: Int32s | None) -> Stream:

@@ -44,7 +44,7 @@ class Told:
         )
 
     def excluded(self, numbers: Conversion) -> int | None:
-        few = self.asked.hides(numbers.excluded)
+        few = self.asked.hides(numbers.excluded_people)
         return None if few else int(scaled(numbers.excluded, self.asked.scale))
 
     def bins(self, found: Histogram | None, numbers: Conversion, pair: Pair) -> Bins | None:

@@ -61,6 +61,12 @@ def joined(parts: list[Chains]) -> Chains:
     return Chains(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+def forgotten(chains: Chains) -> Chains:
+    """Without the attempts of those who are excluded."""
+    kept = ~chains.excluded[:, None]
+    return chains._replace(time=np.where(kept, chains.time, ABSENT), row=np.where(kept, chains.row, ABSENT))
+
+
 def ends(chains: Chains) -> Ints:
     """Time of the deepest step of each chosen attempt."""
     last: Ints = chains.time.max(axis=1, initial=ABSENT)

@@ -21,13 +21,17 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Partial numbers of one or several streams. `counts` int64[steps]: lines, that is subjects or attempts; `people` int64[steps]: their
-    subjects; `excluded` lines; `waits`: for each pair of steps (from 0) int64 microseconds from one to the other, of every chosen chain
-    that has both."""
+    """Partial numbers of one or several streams.
+
+    `counts` int64[steps]: lines, that is subjects or attempts; `people` int64[steps]: their subjects; `excluded` lines, and
+    `excluded_people`, their subjects; `waits`: for each pair of steps (from 0) int64 microseconds from one to the other, of every chosen
+    chain that has both.
+    """
 
     counts: Ints
     people: Ints
     excluded: int
+    excluded_people: int
     waits: dict[Pair, Ints]
 
     @property
@@ -39,12 +43,12 @@ class Conversion:
         """Of all parts, which have no subject in common; at once, for each step would copy what the one before has."""
         waits = {pair: np.concatenate([part.waits[pair] for part in parts]) for pair in parts[0].waits}
         counts, people = (np.sum([getattr(part, name) for part in parts], axis=0) for name in ("counts", "people"))
-        return cls(counts, people, sum(part.excluded for part in parts), waits)
+        excluded, barred = (sum(getattr(part, name) for part in parts) for name in ("excluded", "excluded_people"))
+        return cls(counts, people, excluded, barred, waits)
 
     def merge(self, other: Conversion) -> Conversion:
         """Of both. The parts must have no subject in common."""
-        waits = {pair: np.concatenate([taken, other.waits[pair]]) for pair, taken in self.waits.items()}
-        return Conversion(self.counts + other.counts, self.people + other.people, self.excluded + other.excluded, waits)
+        return Conversion.joined([self, other])
 
 
 def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
@@ -55,6 +59,7 @@ def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
         counts=counts,
         people=_people(chains) if several else counts,
         excluded=int(chains.excluded.sum()),
+        excluded_people=len(np.unique(chains.subject[chains.excluded])),
         waits={pair: waits(chains, *pair) for pair in pairs},
     )
 
@@ -62,7 +67,7 @@ def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
 def nothing(funnel: Funnel, pairs: Sequence[Pair] = ()) -> Conversion:
     """What merging begins with."""
     none = np.zeros(len(funnel.steps), np.int64)
-    return Conversion(none, none, 0, {pair: np.empty(0, np.int64) for pair in pairs})
+    return Conversion(none, none, 0, 0, {pair: np.empty(0, np.int64) for pair in pairs})
 
 
 def _people(chains: Chains) -> Ints:
