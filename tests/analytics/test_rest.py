@@ -49,6 +49,18 @@ def test_the_rest_is_marked(others, kind):
             behind(others, kind, **point, group="a")
 
 
+def test_the_rest_of_pages_and_of_values_of_a_web_site_is_marked(shop):
+    for person, name in enumerate(["Other"] * 3 + ["z"] * 2 + ["a", "b"], start=1):
+        shop.add((person, "2026-03-02", "viewed", {"type": "page", "path": name, "utm_source": name}))
+    web = shop.ask(kind="web", range=RANGE, least=2)
+    sessions = shop.ask(kind="sessions", range=RANGE, least=2)
+    for top in (web.top["path"], web.top["utm_source"]):
+        assert [(each.value, each.page_views, each.rest) for each in top] == [("Other", 3, False), ("Other", 4, True)]
+    assert [(page.path, page.sessions, page.rest) for page in sessions.entries] == [("Other", 3, False), ("Other", 4, True)]
+    assert [row["rest"] for row in web.rows() if row["dimension"] == "path"] == [False, True]
+    assert not any(each.rest for each in shop.ask(kind="web", range=RANGE).top["path"])
+
+
 def test_a_table_says_which_row_is_the_rest(others):
     for kind in ("trends", "funnel", "retention", "segmentation"):
         rows = others.ask(kind=kind, range=RANGE, **QUESTIONS[kind][0]).rows()

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from consentryd.analytics.asked import Asked
-from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL
+from consentryd.analytics.breakdown import NONE_LABEL, OTHER_LABEL, REST
 from consentryd.analytics.condition import Matcher
 from consentryd.analytics.kernel.tie import named
 from consentryd.analytics.lane import require_subjects
@@ -56,6 +56,7 @@ class ValueCount(Answered):
     value: str
     visitors: int | None
     page_views: int
+    rest: bool = Field(False, description=REST)
 
 
 class GoalCount(Answered):
@@ -193,7 +194,7 @@ def _ranked(visitors: Counter[str | None], views: Counter[str | None], question:
     ]
     if rest:
         seen = scaled(sum(views[value] for value in rest), asked.scale)
-        found.append(ValueCount(value=OTHER_LABEL, visitors=None, page_views=seen))
+        found.append(ValueCount(value=OTHER_LABEL, visitors=None, page_views=seen, rest=True))
     return found
 
 

@@ -102,7 +102,7 @@ def top_pages(pages: PageCounts, asked: Asked) -> list[PageCount]:
     shown, rest = largest(ranked, pages.subjects, _EDGES, asked.least, pages.subjects[None])
     found = [PageCount(path=path, sessions=scaled(named[path], asked.scale)) for path in shown]
     if rest:
-        found.append(PageCount(path=OTHER_LABEL, sessions=scaled(sum(named[path] for path in rest), asked.scale)))
+        found.append(PageCount(path=OTHER_LABEL, sessions=scaled(sum(named[path] for path in rest), asked.scale), rest=True))
     return found
 
 

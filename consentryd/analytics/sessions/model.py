@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from consentryd.analytics.breakdown import REST
 from consentryd.analytics.calendar import Interval
 from consentryd.analytics.condition import Matcher, PropertyIs
 from consentryd.analytics.kernel.sessions import Bounce, Cut
@@ -98,6 +99,7 @@ class SessionTotals(Answered):
 class PageCount(Answered):
     path: str
     sessions: int
+    rest: bool = Field(False, description=REST)
 
 
 class SessionsResult(Envelope):
