@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -44,6 +44,7 @@ class Asked:
     rates: Rates = field(default_factory=lambda: Rates("EUR", {}))
     audiences: Mapping[str, Audience] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
+    said: set[tuple[str, Hashable]] = field(default_factory=set)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def about(self, question: Question) -> Asked:
@@ -74,9 +75,16 @@ class Asked:
         """A number of subjects as it may be shown: None of a small group, of a sample the estimate of the whole."""
         return None if self.hides(count) else round(count * self.scale)
 
-    def warn(self, code: str, count: int = 1) -> None:
-        if count:
-            self.warnings[code] += count
+    def unheard(self) -> Asked:
+        """The same, where what there is to warn of is said elsewhere."""
+        return replace(self, warnings=Counter(), said=set())
+
+    def warn(self, code: str, count: int = 1, of: Hashable = None) -> None:
+        """`of`: what is counted, such as the rows; said again of the same, it is not counted again."""
+        if not count or (of is not None and (code, of) in self.said):
+            return
+        self.said.add((code, of))
+        self.warnings[code] += count
 
     def label(self, instant: int) -> str:
         """An instant as people of the question's zone write it."""

@@ -34,10 +34,10 @@ def without_rate_sql(source: Source, conditions: Sequence[str]) -> str:
     return f"SELECT e.currency AS currency, count(*) AS n FROM {source.sql} WHERE {where} GROUP BY e.currency"
 
 
-def warn_unconverted(statement: str, span: Span, asked: Asked) -> None:
-    """Says what is left out, by a statement of `currency` and `n`."""
+def warn_unconverted(statement: str, span: Span, asked: Asked, of: str | None = None) -> None:
+    """Says what is left out, by a statement of `currency` and `n`; `of`: the rows that it counts."""
     for row in asked.execution.gather(statement, span).to_pylist():
-        asked.warn(f"missing_rate {row['currency']}", row["n"])
+        asked.warn(f"missing_rate {row['currency']}", row["n"], of)
 
 
 def number_columns(name: str, prop: str) -> list[Column]:

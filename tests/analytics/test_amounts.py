@@ -69,6 +69,17 @@ def test_amounts_are_converted_in_groups_and_left_out_once(till, breakdown):
     assert without_rate(found) == [("missing_rate", 1)]
 
 
+def test_an_amount_that_several_series_leave_out_is_counted_once(till):
+    bought = {"event": "bought", "property": "revenue"}
+    per_visitor = {"math": "ratio", "numerator": {**bought, "math": "sum"}, "denominator": {"event": "came"}}
+    series = [{"event": "bought", "math": "revenue"}, {**bought, "math": "sum_per_user"}, per_visitor]
+    assert without_rate(till.ask(kind="trends", series=series, range=RANGE)) == [("missing_rate", 1)]
+    assert without_rate(till.ask(kind="trends", series=series, range=RANGE, least=2)) == [("missing_rate", 1)]
+    days = {"from": "2026-03-03", "to": "2026-03-03"}
+    others = [*series, {"event": "came", "math": "revenue"}]
+    assert without_rate(till.ask(kind="trends", series=others, range=days, compare="previous")) == [("missing_rate", 1)]
+
+
 @pytest.mark.parametrize(("metric", "cells"), [("sum", [60, 30]), ("avg", [30, 15])])
 def test_amounts_are_converted_in_retention(till, metric, cells):
     question = {"start": {"event": "came"}, "return": {"event": "bought"}, "metric": metric, "property": "revenue", "periods": 1}

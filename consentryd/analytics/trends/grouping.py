@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -70,7 +69,7 @@ def _cohorts(series: Sequence[Series], frame: Frame, asked: Asked) -> Shown:
 
 
 def _values(series: Sequence[Series], frame: Frame, breakdown: ByProperties, asked: Asked) -> Shown:
-    unheard = replace(asked, warnings=Counter())  # what is left out is said when the groups are measured
+    unheard = asked.unheard()  # what is left out is said when the groups are measured
     ranked = _ranked([series_cells(each, frame, _RANGE, unheard) for each in series])
     if asked.least:
         sizes = subjects_by_group(series, frame, asked)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from consentryd.analytics.asked import Asked
 from consentryd.analytics.breakdown import ByCohorts
-from consentryd.analytics.exchange import warn_unconverted
+from consentryd.analytics.exchange import MONEY, warn_unconverted
 from consentryd.analytics.group import EVERYONE
 from consentryd.analytics.period import Period
 from consentryd.analytics.region_view import Span
@@ -193,13 +193,19 @@ def _warn_unconverted(measure: Measure, frame: Frame, asked: Asked) -> None:
     """Of the groups that are shown; where these are cohorts, of everyone."""
     once = f" AND g = '{EVERYONE}'" if isinstance(frame.breakdown, ByCohorts) else ""
     missing = f"revenue IS NOT NULL AND v IS NULL{once}"
-    statement = f"SELECT currency, count(*) AS n FROM ({frame.rows(measure)}) WHERE {missing} GROUP BY currency"
-    warn_unconverted(statement, frame.span, asked)
+    rows = _amounts(measure, frame)
+    statement = f"SELECT currency, count(*) AS n FROM ({rows}) WHERE {missing} GROUP BY currency"
+    warn_unconverted(statement, frame.span, asked, rows)
+
+
+def _amounts(measure: Measure, frame: Frame) -> str:
+    """The amounts that a measure of revenue is of, whatever it makes of them."""
+    return frame.rows(Measure(event=measure.event, where=measure.where, math="sum", property=MONEY))
 
 
 def _revenue_cells(measure: Measure, frame: Frame, levels: Levels, asked: Asked) -> Cells:
     table = asked.execution.gather(revenue.statement(frame.rows(measure), levels), frame.span)
     cells, missing = revenue.convert(table, asked.rates)
     for currency, count in missing.items():
-        asked.warn(f"missing_rate {currency}", count)
+        asked.warn(f"missing_rate {currency}", count, _amounts(measure, frame))
     return {cell: scaled(value, asked.scale) for cell, value in cells.items()}
