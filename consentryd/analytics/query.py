@@ -127,6 +127,9 @@ RESULTS: Final[tuple[type[Envelope], ...]] = (
     segmentation.SegmentationResult,
 )
 
+#: What pydantic calls a value that is no JSON object; it names classes then, which nobody who asks has heard of.
+_NO_OBJECT: Final = frozenset({"dict_type", "model_type", "model_attributes_type"})
+
 ADAPTER: Final[TypeAdapter[Question]] = TypeAdapter(Query, config=ConfigDict(defer_build=True))
 
 
@@ -155,6 +158,8 @@ def _problem(error: Any, value: Any) -> dict[str, str]:
         parts.append("kind" if "kind" in error["ctx"]["discriminator"] else "type")
         tags = error["ctx"].get("expected_tags")
         problem = "Field required" if tags is None else f"is none of {tags}"
+    if error["type"] in _NO_OBJECT:
+        problem = "Input should be an object"
     path = ".".join(map(str, _path(parts, value, named=tag or error["type"] == "missing")))
     return {"field": path or "query", "problem": problem}
 

@@ -99,6 +99,16 @@ async def test_a_mistake_is_answered_422_and_names_the_field(house, change, fiel
     assert answer["error"]["field"] == field
 
 
+async def test_what_should_be_an_object_is_said_in_the_words_of_json(house):
+    for asked, field in (
+        ([], "query"),
+        ({**TRENDS, "range": "last_week"}, "range"),
+        ({"kind": "funnel", "steps": ["a", "b"]}, "steps.0"),
+    ):
+        answer = (await house.post("/v1/query", asked, key="read"))[1]
+        assert answer["error"]["message"] == f"`{field}`: Input should be an object."
+
+
 async def test_a_body_that_is_no_json_is_answered_400(house):
     status, answer = await house.post("/v1/query", b'{"kind":', key="read")
     assert (status, answer["error"]["line"], answer["error"]["column"]) == (400, 1, 9)
