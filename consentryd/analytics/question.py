@@ -102,7 +102,7 @@ class Envelope(Answered):
         raise NotImplementedError
 
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
-        """What people are shown, by title: its rows, or where one shape does not do several tables."""
+        """What people are shown, by title: its rows, or where one shape does not do several tables. Some may be empty."""
         return {"": self.rows()}
 
     def table(self, title: str | None) -> list[dict[str, Any]]:
@@ -113,6 +113,6 @@ class Envelope(Answered):
         found = next((name for name in (title, *sheets) if name in sheets and name.casefold() == title.casefold()), None)
         if found is None:
             names = ", ".join(f"`{name}`" for name in sheets)
-            there = f"its other ones are {names}" if names else "it has one only"
+            there = f"it has {names}" if names else "it has one only"
             raise Unprocessable("invalid", f"The answer has no table of this name: {there}.", field="table")
         return sheets[found]

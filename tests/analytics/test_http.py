@@ -140,10 +140,12 @@ async def test_csv_may_be_another_table_of_the_answer(house):
     _, body = await fetch(house, "application/vnd.apache.parquet", asked, "/v1/query?table=Active%20by%20day")
     assert pq.read_table(io.BytesIO(body))["daily"].to_pylist() == [2]
     _, body = await fetch(house, "text/csv", asked, "/v1/query?table=days")
-    assert json.loads(body)["error"]["message"] == "The answer has no table of this name: its other ones are `active by day`."
+    assert json.loads(body)["error"]["message"] == "The answer has no table of this name: it has `active by day`."
     _, body = await fetch(house, "text/csv", TRENDS, "/v1/query?table=days")
     assert (json.loads(body)["error"]["field"], "it has one only" in body.decode()) == ("table", True)
     assert (await house.post("/v1/query?table=active+by+day", asked, key="read"))[0] == 400
+    _, body = await fetch(house, "text/csv", {"kind": "sessions", "range": {"from": "yesterday"}}, "/v1/query?table=first+pages")
+    assert not body.strip()
 
 
 async def test_sql_is_answered_for_the_keys_site(house):

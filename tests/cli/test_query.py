@@ -48,7 +48,7 @@ def test_one_of_several_tables_is_printed(filled, run):
     assert (days[0].split(",")[:2], len(days)) == (['"start"', '"daily"'], 1 + 60)
     shown = run("query", "q.json", "--table", "active by day").out
     assert ("daily" in shown, "mean_buckets" in shown) == (True, False)
-    assert "its other ones are `active by day`" in run("query", "q.json", "--table", "pages").err
+    assert "it has `active by day`" in run("query", "q.json", "--table", "pages").err
     assert "leave out `--table`" in run("query", "q.json", "--json", "--table", "active by day").err
 
 

@@ -218,8 +218,7 @@ class FunnelResult(Envelope):
         if self.compared_to is not None:
             before = self.compared_to
             found[f"entered {before.range.days}"] = list(_rows(None, before.steps))
-        if self.histogram is not None:
-            found["seconds to convert"] = self._times(self.histogram)
+        found["seconds to convert"] = [] if self.histogram is None else self._times(self.histogram)
         if self.trend is not None:
             found["by entry"] = [
                 {"start": bucket.start, **{str(step): count for step, count in enumerate(bucket.counts, start=1)}}

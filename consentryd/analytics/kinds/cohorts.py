@@ -71,7 +71,7 @@ class CohortsResult(Envelope):
         """The sizes, and the overlaps."""
         found = {"": [size.model_dump() for size in self.cohorts]}
         names = {size.cohort: size.name for size in self.cohorts}
-        return found | ({"in both": [_row(overlap, names) for overlap in self.overlaps]} if self.overlaps else {})
+        return found | {"in both": [_row(overlap, names) for overlap in self.overlaps]}
 
 
 def _row(overlap: Overlap, names: Mapping[int, str | None]) -> dict[str, Any]:

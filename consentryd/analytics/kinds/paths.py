@@ -124,7 +124,7 @@ class PathsResult(Envelope):
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """The passages, the items between them, whole paths, and what comes after what at any step."""
         parts: dict[str, Sequence[Answered]] = {"items": self.nodes, "whole paths": self.paths, "transitions": self.transitions}
-        shown = {name: [each.model_dump(by_alias=True) for each in part] for name, part in parts.items() if part}
+        shown = {name: [each.model_dump(by_alias=True) for each in part] for name, part in parts.items()}
         return {"": self.rows()} | shown
 
 

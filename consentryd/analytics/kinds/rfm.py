@@ -82,9 +82,7 @@ class RfmResult(Envelope):
             ],
             "segments": [{"segment": name, "subjects": count} for name, count in self.segments.items()],
         }
-        if self.flows:
-            found["flows"] = [each.model_dump() for each in self.flows]
-        return found
+        return found | {"flows": [each.model_dump() for each in self.flows]}
 
 
 class _Scored(NamedTuple):

@@ -88,7 +88,7 @@ class WebResult(Envelope):
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """The top values, the goals, and the pages that visits begin and end with."""
         parts: dict[str, Sequence[Answered]] = {"goals": self.goals, "first pages": self.entries, "last pages": self.exits}
-        return {"": self.rows()} | {name: [each.model_dump() for each in part] for name, part in parts.items() if part}
+        return {"": self.rows()} | {name: [each.model_dump() for each in part] for name, part in parts.items()}
 
 
 def answer(question: WebQuery, asked: Asked) -> WebResult:

@@ -167,4 +167,4 @@ class PredictionResult(Envelope):
     def sheets(self) -> dict[str, list[dict[str, Any]]]:
         """The tenths, and what the model makes of each feature."""
         features = [] if self.model is None else [weight.model_dump() for weight in self.model.features]
-        return {"": self.rows()} | ({"features": features} if features else {})
+        return {"": self.rows(), "features": features}

@@ -171,9 +171,9 @@ class RevenueResult(Envelope):
         if self.recurring:
             found["recurring"] = [bucket.model_dump(exclude={"lost", "accounts_by"}) for bucket in self.recurring]
             found["accounts that moved"] = [{"start": bucket.start, **bucket.accounts_by} for bucket in self.recurring]
-        lost = [{"start": bucket.start, **each.model_dump()} for bucket in self.recurring for each in bucket.lost]
-        if lost:
-            found["accounts lost, by reason"] = lost
+            found["accounts lost, by reason"] = [
+                {"start": bucket.start, **each.model_dump()} for bucket in self.recurring for each in bucket.lost
+            ]
         if self.lifetime is not None:
             cohorts = [(cohort.start, cohort.size, cohort.values) for cohort in self.lifetime.cohorts]
             found["lifetime value by age"] = [

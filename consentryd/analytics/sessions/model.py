@@ -117,6 +117,5 @@ class SessionsResult(Envelope):
         """By bucket, and the pages that sessions begin and end with."""
         found = {"": self.rows()}
         for name, pages in (("first pages", self.entries), ("last pages", self.exits)):
-            if pages:
-                found[name] = [page.model_dump() for page in pages]
+            found[name] = [page.model_dump() for page in pages]
         return found

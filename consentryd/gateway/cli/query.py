@@ -136,6 +136,8 @@ def show_result(result: dict[str, Any], sheets: Mapping[str, Sequence[dict[str, 
     else:
         _show_facts(result)
         for title, rows in sheets.items():
+            if title and not rows:
+                continue
             if title:
                 say(f"\n{title}")
             show_rows(rows)
