@@ -215,6 +215,18 @@ def test_conversions_of_too_few_are_not_shown(lab):
     assert lab.ask(NOW, least=150, **BASE, metrics=metrics).arms == []
 
 
+def test_how_many_saw_several_variants_is_not_told_of_too_few(shop):
+    for person in range(1, 41):
+        shop.add((person, "2026-02-02", "exposed", {"variant": "new" if person % 2 else "old"}))
+    shop.add(*((person, "2026-02-03", "exposed", {"variant": "new"}) for person in (2, 4)))
+    asked = {**BASE, "metrics": [{"name": "buys", "event": {"event": "bought"}}]}
+    told, quiet = shop.ask(NOW, **asked), shop.ask(NOW, least=5, **asked)
+    assert (told.mixed, told.notes[0]) == (2, "5.0% of the subjects saw more than one variant.")
+    assert (quiet.mixed, quiet.notes[0]) == (None, "Too many of the subjects saw more than one variant.")
+    hidden = shop.ask(NOW, least=30, **asked)
+    assert (hidden.mixed, hidden.exposed, any("%" in note for note in hidden.notes)) == (None, {}, False)
+
+
 @pytest.mark.parametrize("winsorise", [None, 0.9])
 @pytest.mark.parametrize("look_back", [0, 30])
 def test_means_and_ratios_of_too_few_are_not_shown(shop, winsorise, look_back):

@@ -32,7 +32,7 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics import cuped, power, sequential
-from consentryd.analytics.statistics.experiment import Measure, Method, Metric, Plan, Report, Row, report
+from consentryd.analytics.statistics.experiment import Measure, Method, Metric, Plan, Report, Row, mixed_warning, report
 from consentryd.analytics.statistics.moments import Moments
 from consentryd.analytics.statistics.proportion import Proportion
 from consentryd.analytics.stream import Stream
@@ -40,6 +40,7 @@ from consentryd.analytics.streaming import Column
 from consentryd.model.clock import DAY
 
 TOO_SMALL: Final = "an arm has too few subjects to be shown"
+MIXED: Final = "Too many of the subjects saw more than one variant."
 NOT_YET: Final = "The planned number of subjects is not reached, or was not fixed before the start: read as a sequence."
 
 
@@ -119,12 +120,17 @@ def _result(question: ExperimentQuery, asked: Asked, found: Part, envelope: dict
         method=used,
         days_to_go=None if hidden else _days_to_go(question, found, rows, asked),
         exposed={} if hidden else dict(zip(question.variants, found.exposed, strict=True)),
-        mixed=0 if asked.hides(found.mixed) else found.mixed,
+        mixed=None if asked.hides(found.mixed) else found.mixed,
         split=None if told.split is None or hidden else SplitCheck(**told.split._asdict()),
         controls=[] if hidden else [_row(row, question) for row in told.controls if row.metric not in secret],
         arms=rows,
         variance_reduction={} if hidden else {name: share for name, share in told.reductions.items() if name not in secret},
-        notes=[*_notes(question, told, used), *([TOO_SMALL] if hidden else []), *_secrets(secret)],
+        notes=[
+            *([] if hidden else _checks(told, few=asked.hides(found.mixed))),
+            *([NOT_YET] if used != question.method else []),
+            *([TOO_SMALL] if hidden else []),
+            *_secrets(secret),
+        ],
     )
 
 
@@ -136,8 +142,11 @@ def _method(question: ExperimentQuery, found: Part, asked: Asked) -> Method:
     return sequential.method(question.planned.subjects, planned_at, found.started, sum(found.exposed))
 
 
-def _notes(question: ExperimentQuery, told: Report, used: Method) -> list[str]:
-    return [*told.warnings, *([NOT_YET] if used != question.method else [])]
+def _checks(told: Report, *, few: bool) -> Iterator[str]:
+    """What the split and the exposures say; of `few` subjects that saw several variants not which share they are."""
+    share = mixed_warning(told.mixed_share)
+    for warning in told.warnings:
+        yield MIXED if few and warning == share else warning
 
 
 def _secrets(secret: set[str]) -> Iterator[str]:

@@ -135,7 +135,7 @@ class ExperimentResult(Envelope):
     method: Method
     days_to_go: int | None
     exposed: dict[str, int]
-    mixed: int
+    mixed: int | None
     split: SplitCheck | None
     controls: list[ArmRow]
     arms: list[ArmRow]

@@ -238,5 +238,9 @@ def _warnings(checked: Split | None, mixed_share: float) -> tuple[str, ...]:
     if checked is not None and checked.level != "ok":
         found.append(f"The arms are not filled as planned (p = {checked.p_value:.2g}).")
     if mixed_share > MIXED_WARNING:
-        found.append(f"{mixed_share:.1%} of the subjects saw more than one variant.")
+        found.append(mixed_warning(mixed_share))
     return tuple(found)
+
+
+def mixed_warning(share: float) -> str:
+    return f"{share:.1%} of the subjects saw more than one variant."
