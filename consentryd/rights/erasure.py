@@ -154,7 +154,7 @@ class Eraser:
         book.renew_artifacts(set(people.requests_of(connection, found)).difference(others, [case.id]), now)
         people.delete_rows(connection, person, now)
         bury(connection, person.subjects, case.id, self.office.keys.identity, now)
-        case.file["letters"] = people.delete_letters(connection, case.texts)
+        case.file["letters"] = people.delete_letters(connection, case.row.terms["sites"], case.texts)
         book.forget_identities(person.digests, but=case.id)
         book.close_others(others, now)
         settle(book, case.id, person.digests, now)

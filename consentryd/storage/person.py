@@ -194,12 +194,14 @@ def restricted_since(connection: sqlite3.Connection, person: Person) -> int | No
     return min(found, default=None)
 
 
-def delete_letters(connection: sqlite3.Connection, texts: Sequence[str]) -> int:
-    """Delete dead letters that mention one of `texts`; how many."""
+def delete_letters(connection: sqlite3.Connection, sites: Iterable[str], texts: Sequence[str]) -> int:
+    """Delete dead letters of the sites that mention one of `texts`; how many."""
     deleted = 0
-    for text in texts:
-        written = orjson.dumps(text).decode()[1:-1]
-        deleted += connection.execute("DELETE FROM rejected WHERE instr(event, ?1) OR instr(event, ?2)", (text, written)).rowcount
+    for site in sites:
+        for text in texts:
+            written = orjson.dumps(text).decode()[1:-1]
+            statement = "DELETE FROM rejected WHERE site = ?1 AND (instr(event, ?2) OR instr(event, ?3))"
+            deleted += connection.execute(statement, (site, text, written)).rowcount
     return deleted
 
 

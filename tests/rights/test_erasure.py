@@ -14,9 +14,11 @@ import rfc8785
 
 from consentryd.model.clock import HOUR, SECOND
 from consentryd.model.identity import IdentityKind
+from consentryd.model.outcome import Outcome, Reason
 from consentryd.rights.certificate import BadCertificate, is_about, verify
 from consentryd.rights.demand import read_demand
 from consentryd.rights.desk import Desk
+from consentryd.storage.rejected import Letter, newest, write
 from tests.rights.estate import OFFICER, Estate, opened
 
 
@@ -211,6 +213,16 @@ async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) 
     done = estate.finish(asked["id"])
     assert done["certificates"][0]["erasure"]["subjects"] == 0
     assert len(estate.rows()) == 1
+
+
+async def test_dead_letters_of_another_site_are_not_the_persons(estate: Estate) -> None:
+    letters = [Letter(site, estate.clock.now(), Outcome.REJECTED, Reason.INVALID_ID, '{"u-1": 5}') for site in ("shop", "blog")]
+    with estate.offices["eu"].casebook() as book, book.transaction() as connection:
+        write(connection, letters)
+    told = estate.finish(estate.ask("erasure", user_id="u-1")["id"])
+    with estate.offices["eu"].casebook() as book:
+        assert [letter.site for letter in newest(book.connection, 10)] == ["blog"]
+    assert told["certificates"][0]["erasure"]["stores"]["dead_letters"] == {"before": 1, "after": 0}
 
 
 async def test_an_address_that_two_people_share_stays_the_others(tmp_path: Path) -> None:
