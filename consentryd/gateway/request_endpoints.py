@@ -19,6 +19,7 @@ from consentryd.gateway.requests import (
     get_uses,
     post_extension,
     post_hold,
+    post_readmission,
     post_request,
 )
 from consentryd.model.identity import IdentityKind
@@ -155,6 +156,16 @@ _HOLDS: Final[dict[str, Any]] = {
 }
 
 
+_READMITTED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["readmitted"],
+    "properties": {
+        "readmitted": {"type": "integer", "description": "How many of the identities were kept out, and are no more."},
+        "regions_not_covered": _NOT_COVERED,
+    },
+}
+
+
 def _endpoint(method: str, path: str, summary: str, handler: Any, **more: Any) -> Endpoint:
     row = {"tag": "People's requests", "keys": PRIVACY, "response": _STATE, "cors": True, **more}
     return Endpoint(method=method, path=f"/v1/privacy/{path}", summary=summary, handler=handler, **row)
@@ -238,6 +249,20 @@ REQUEST_ENDPOINTS: Final = (
         },
         response=schemas.ANY_OBJECT,
         statuses=(*_WRITE, 404),
+    ),
+    _endpoint(
+        "POST",
+        "readmissions",
+        "Let people in again whom an erasure keeps out that is done.",
+        post_readmission,
+        request={
+            "type": "object",
+            "required": ["identities", "reason"],
+            "example": {"identities": [{"type": "user_id", "value": "u-1"}], "reason": "Opened a new account"},
+            "properties": {"identities": _IDENTITIES, "reason": {"type": "string"}},
+        },
+        response=_READMITTED,
+        statuses=_WRITE,
     ),
     _endpoint(
         "GET",

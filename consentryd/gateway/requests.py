@@ -18,7 +18,7 @@ from consentryd.gateway.services import SERVICES
 from consentryd.model.clock import DAY
 from consentryd.model.error import BadRequest, Forbidden
 from consentryd.model.key import KeyKind
-from consentryd.rights.demand import RequestStatus, RequestType, read_demand, read_hold
+from consentryd.rights.demand import RequestStatus, RequestType, read_demand, read_hold, read_readmission
 from consentryd.rights.desk import Caller
 from consentryd.rights.token import is_token, read_token
 
@@ -85,6 +85,15 @@ async def get_holds(request: web.Request) -> web.StreamResponse:
     rights, caller = _enter(request)
     _check_officer(caller)
     return json_answer({"holds": await rights.ask(rights.desk.holds, caller), **rights.desk.coverage})
+
+
+async def post_readmission(request: web.Request) -> web.StreamResponse:
+    """Let people in again whom erasures keep out."""
+    rights, caller = _enter(request)
+    _check_officer(caller)
+    asked = read_readmission(await read_json(request))
+    readmitted = await rights.ask(rights.desk.readmit, asked.named, asked.reason, caller)
+    return json_answer({"readmitted": readmitted, **rights.desk.coverage})
 
 
 async def get_uses(request: web.Request) -> web.StreamResponse:

@@ -118,6 +118,19 @@ class Hold(BaseModel):
         return _named(self.identities)
 
 
+class Readmission(BaseModel):
+    """The body of `POST /v1/privacy/readmissions`. Raises `pydantic.ValidationError`; use `read_readmission`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    identities: list[_Identity] = Field(min_length=1, max_length=MOST_IDENTITIES)
+    reason: str = Field(min_length=1, max_length=1000)
+
+    @property
+    def named(self) -> tuple[NamedIdentity, ...]:
+        return _named(self.identities)
+
+
 def read_demand(body: Any) -> Demand:
     """Raises `Unprocessable`, which names the members that are wrong and never their values."""
     return _read(Demand, body, "The request is not one that can be worked on.")
@@ -126,6 +139,11 @@ def read_demand(body: Any) -> Demand:
 def read_hold(body: Any) -> Hold:
     """As `read_demand`."""
     return _read(Hold, body, "A hold has `identities`, a `reason`, and `lift` to end it.")
+
+
+def read_readmission(body: Any) -> Readmission:
+    """As `read_demand`."""
+    return _read(Readmission, body, "A readmission has `identities` and a `reason`.")
 
 
 def _read(model: type[_Body], body: Any, message: str) -> _Body:

@@ -28,7 +28,7 @@ from consentryd.rights.change import check_purposes
 from consentryd.rights.demand import Demand, NamedIdentity, RequestStatus, RequestType, deadline
 from consentryd.rights.erasure import STEPS, new_file
 from consentryd.rights.office import Office
-from consentryd.rights.suppression import Named, keep_out, let_in
+from consentryd.rights.suppression import Named, check_done, keep_out, let_in, readmit
 from consentryd.rights.usage import UsageRecord
 from consentryd.storage import hold as holding
 from consentryd.storage import person as people
@@ -199,6 +199,26 @@ class Desk:
                 Ledger(connection).append(
                     now, EntryKind.LEGAL_HOLD, {"who": caller.id, "reason": reason, "lifted": lift, "sites": list(caller.sites)}
                 )
+
+    def readmit(self, identities: Sequence[NamedIdentity], reason: str, caller: Caller) -> int:
+        """Let people in again whom erasures keep out that are done, for `reason` (free of personal data): how many of the identities.
+
+        Raises `Conflict` while an erasure of theirs is open.
+        """
+        named = [(site, identity) for site in caller.sites for identity in identities]
+        readmitted: set[tuple[str, NamedIdentity]] = set()
+        for office in self.offices.values():
+            with office.casebook() as book:
+                check_done(book, office.digests(caller.sites, identities))
+        for office in self.offices.values():
+            digests = {office.digest(*each): each for each in named}
+            with office.casebook() as book, book.transaction():
+                found = {digests[digest] for digest in readmit(book, digests, self.clock.now())}
+                if found:
+                    facts = {"who": caller.id, "why": f"readmitted: {reason}"}
+                    self._note_use(book, office, identities, dict.fromkeys(site for site, _ in found), facts)
+            readmitted |= found
+        return len({identity for _, identity in readmitted})
 
     def _holds_for(self, office: Office, identities: Sequence[NamedIdentity], reason: str, caller: Caller) -> bool:
         with office.casebook() as book:

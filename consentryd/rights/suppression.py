@@ -11,11 +11,15 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
+from consentryd.model.error import Conflict
 from consentryd.rights.demand import RequestStatus, RequestType
 from consentryd.storage import person as people
 from consentryd.storage.request import Casebook, RequestRow
 
 _OPEN: Final = (RequestStatus.PENDING, RequestStatus.ON_HOLD, RequestStatus.IN_PROGRESS)
+
+#: What a request's terms say of the block that it asks for.
+_BLOCK: Final = frozenset({"until", "suppressed"})
 
 
 class Block(NamedTuple):
@@ -72,6 +76,27 @@ def settle(book: Casebook, request: str, erased: Collection[bytes], now: int) ->
         if row is not None and row.status in _OPEN and row.terms.get("suppressed"):
             left = {digest.hex(): block for digest, block in _suppressed(row).items() if digest not in gone}
             book.update(name, now, terms={**row.terms, "suppressed": left})
+
+
+def check_done(book: Casebook, digests: Collection[bytes]) -> None:
+    """Raises `Conflict` while an erasure is open that keeps one of the identities out: it would go on to."""
+    if any(row.status in _OPEN and _block(row) for digest in digests for row in _erasures(book, digest)):
+        raise Conflict("conflict", "An erasure of theirs is not done yet. Take it back, or wait for its end.")
+
+
+def readmit(book: Casebook, digests: Collection[bytes], now: int) -> list[bytes]:
+    """Let identities in again that erasures keep out which are done; those that were out. Call within a transaction. Raises `Conflict`."""
+    check_done(book, digests)
+    found = [digest for digest in digests if _is_out(_in_force(book.connection, digest), now)]
+    people.release(book.connection, found, now)
+    for row in {row.id: row for digest in found for row in _erasures(book, digest)}.values():
+        terms = {name: value for name, value in row.terms.items() if name not in _BLOCK}
+        book.update(row.id, row.changed_at, terms=terms)
+    return found
+
+
+def _is_out(block: Block | None, now: int) -> bool:
+    return block is not None and (block.until is None or now < block.until)
 
 
 def _before(book: Casebook, digest: bytes) -> Block | None:

@@ -294,6 +294,16 @@ def test_a_held_person_is_not_erased_until_the_hold_is_lifted(run) -> None:
     assert run("privacy", "verify", "proof.json", "--nonce", nonce, "--user-id", "42").code == 0
 
 
+def test_who_was_erased_is_let_in_again(run) -> None:
+    fill({"userId": "42"})
+    assert run("privacy", "erase", "--user-id", "42").code == 0
+    told = run("privacy", "readmit", "--user-id", "42", "--email", "ann@example.com", "--reason", "new account")
+    assert (told.code, told.out) == (0, "Let in again: 1 of 2 identities.\n")
+    assert "readmitted: new account" in run("privacy", "uses").out
+    again = run("privacy", "readmit", "--user-id", "42", "--reason", "new account")
+    assert (again.code, again.err) == (1, "No erasure that is done keeps them out.\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [("erase",), ("export", "-o", "x.zip"), ("requests", "--cancel"), ("verify", "consentry.toml")]
 )

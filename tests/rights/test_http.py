@@ -232,6 +232,16 @@ def test_a_legal_hold_blocks_an_erasure_visibly_until_it_is_lifted(gateway: Gate
     assert sum(each["erasure"]["stores"]["events"]["before"] for each in told["certificates"]) == 1
 
 
+def test_an_erased_person_is_let_in_again_by_the_officer_alone(gateway: Gateway) -> None:
+    body = {"identities": [{"type": "user_id", "value": "u-8"}], "reason": "new account"}
+    ask(gateway, "POST", "/v1/privacy/requests?wait=20", demand("erasure", "u-8"))
+    assert ask(gateway, "POST", "/v1/privacy/readmissions", body, bearer=token(sub="u-8"))[0] == 403
+    assert ask(gateway, "POST", "/v1/privacy/readmissions", {"identities": body["identities"]})[0] == 422
+    assert ask(gateway, "POST", "/v1/privacy/readmissions", body) == (200, {"readmitted": 1})
+    assert ask(gateway, "POST", "/v1/privacy/readmissions", body) == (200, {"readmitted": 0})
+    send(gateway, "u-8")
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -14,9 +14,9 @@ from consentryd.rights.consent import Statement
 from consentryd.rights.demand import NamedIdentity
 from consentryd.rights.desk import Caller
 from consentryd.storage.choice import ChoiceState
-from tests.rights.estate import OFFICER, Estate, opened
+from tests.rights.estate import CLIENTS, OFFICER, Estate, opened
 
-ANN = NamedIdentity(IdentityKind.USER_ID, "ann")
+ANN, BOB = (NamedIdentity(IdentityKind.USER_ID, name) for name in ("ann", "bob"))
 ANN_HERSELF, PHONE = Identity(IdentityKind.USER_ID, "ann"), Identity(IdentityKind.ANONYMOUS_ID, "phone")
 
 
@@ -147,3 +147,52 @@ async def test_an_erasure_that_lets_its_person_come_again_leaves_another_ones_bl
     assert await come(estate, "phone") == ["suppressed"]
     estate.desk.cancel(waits, OFFICER)
     assert await estate.send(estate.event("ann", "phone")) == ["stored"]
+
+
+async def test_who_was_erased_and_comes_again_is_let_in_with_the_ids_that_are_named(estate: Estate) -> None:
+    await estate.send(estate.event("ann", "phone"))
+    request = estate.ask("erasure", user_id="ann")["id"]
+    with pytest.raises(Conflict):
+        estate.desk.readmit([ANN], "new account", OFFICER)
+    estate.clock.advance(61 * SECOND)
+    assert estate.finish(request)["status"] == "completed"
+    assert estate.desk.readmit([ANN, BOB], "new account", OFFICER) == 1
+    assert await estate.send(estate.event("ann"), estate.event(None, "phone")) == ["stored", "suppressed"]
+    assert estate.desk.readmit([ANN], "new account", OFFICER) == 0
+    uses = estate.desk.uses(OFFICER, 10)["uses"]
+    assert [
+        (use["region"], use["sites"], len(use["commitments"])) for use in uses if use["why"] == "readmitted: new account"
+    ] == [
+        ("eu", ["shop"], 2),
+        ("us", ["shop"], 2),
+    ]
+
+
+async def test_who_was_let_in_again_stays_so_when_another_erasure_is_taken_back(estate: Estate) -> None:
+    request = estate.ask("erasure", user_id="ann", anonymous_id="phone")["id"]
+    estate.clock.advance(61 * SECOND)
+    estate.finish(request)
+    estate.desk.readmit([ANN], "new account", OFFICER)
+    estate.desk.cancel(estate.ask("erasure", user_id="ann", anonymous_id="phone")["id"], OFFICER)
+    assert await estate.send(estate.event("ann"), estate.event(None, "phone")) == ["stored", "suppressed"]
+
+
+async def test_a_key_lets_in_who_was_erased_at_its_own_site_only(estate: Estate) -> None:
+    request = estate.ask("erasure", user_id="ann")["id"]
+    estate.clock.advance(61 * SECOND)
+    estate.finish(request)
+    assert estate.desk.readmit([ANN], "new account", Caller("key_q", ("blog",))) == 0
+    assert await estate.send(estate.event("ann")) == ["suppressed"]
+
+
+async def test_a_region_that_is_added_after_an_erasure_keeps_its_person_out_once_it_is_handed_in_again(tmp_path: Path) -> None:
+    body = {"user_id": "ann", "request_id": "letter-of-3-may"}
+    with opened(tmp_path / "data", regions={"eu": {"countries": ["*"]}}) as estate:
+        estate.finish(estate.ask("erasure", **body)["id"])
+    with opened(tmp_path / "data", regions={"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}) as estate:
+        assert estate.desk.get("letter-of-3-may", OFFICER)["regions_not_covered"] == ["us"]
+        assert await estate.come(estate.event("ann"), client=CLIENTS["us"]) == ["stored"]
+        estate.ask("erasure", **body)
+        told = estate.finish("letter-of-3-may")
+        assert (told["status"], len(told["certificates"]), estate.rows("us")) == ("completed", 2, [])
+        assert await estate.come(estate.event("ann"), client=CLIENTS["us"]) == ["suppressed"]

@@ -26,7 +26,7 @@ from consentryd.gateway.cli.person import (
     require,
 )
 from consentryd.model.error import ConfigError, NotFound, Unprocessable
-from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand, read_hold
+from consentryd.rights.demand import Demand, RequestStatus, RequestType, read_demand, read_hold, read_readmission
 
 MOST_LISTED: Final = 1_000
 
@@ -211,6 +211,32 @@ def holds(site: SitesOption = None, config: ConfigOption = DEFAULT_CONFIG, as_js
     for each in found:
         table.add_row(each["region"], each["site"], each["since"][:10], str(each["identities"]), each["reason"])
     show(table) if found else say("There are no holds.")
+
+
+def readmit(
+    reason: Annotated[str, typer.Option(help="Why they may come again, such as a new contract; no personal data.")],
+    user_id: UserOption = None,
+    anonymous_id: AnonymousOption = None,
+    email: EmailOption = None,
+    hashed: HashedOption = False,
+    site: SitesOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a person in again whom an erasure keeps out that is done. Name every id of theirs: what is not named stays out.
+
+    For example `consentry privacy readmit --user-id 42 --email ann@example.com --reason "new account"`.
+    """
+    with open_bureau(installation.load(config), site) as bureau:
+        identities = require(named(user_id, anonymous_id, email, hashed=hashed))
+        asked = read_readmission({"identities": identities, "reason": reason})
+        readmitted = bureau.desk.readmit(asked.named, asked.reason, bureau.caller)
+    if not readmitted:
+        raise ConfigError("No erasure that is done keeps them out.")
+    if as_json:
+        show_json({"readmitted": readmitted})
+        return
+    say(f"Let in again: {readmitted} of {counted(len(asked.named), 'identity', 'identities')}.")
 
 
 def _check_writable(output: Path, *, new: bool = False) -> None:
