@@ -72,9 +72,12 @@ async def open_house(
     served: list[str] | None = None,
     day_keys: DayKeys | None = None,
     *,
-    rights: bool = False,
+    rights: bool | dict[str, Any] = False,
     **sections: Any,
 ) -> AsyncIterator[OpenHouse]:
+    """`rights`: whether there are any, or their settings."""
+    if isinstance(rights, dict):
+        sections["rights"] = rights
     storage = {"data_dir": str(root), "min_free_bytes": 0, "commit_interval_ms": 0, **sections.pop("storage", {})}
     settings = settings_of(storage=storage, **{"regions": {"eu": {"countries": ["*"]}}, **sections})
     clock = clock or ManualClock(NOW)

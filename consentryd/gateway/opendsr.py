@@ -19,7 +19,15 @@ from consentryd.gateway.services import SERVICES, Services
 from consentryd.model.error import BadRequest, ConsentryError, NotFound, Unprocessable
 from consentryd.model.key import ApiKey
 from consentryd.rights.desk import Caller
-from consentryd.rights.opendsr import API_VERSION, Processor, discovery, load_processor, read_request, status_of
+from consentryd.rights.opendsr import (
+    API_VERSION,
+    Processor,
+    discovery,
+    extensions_of,
+    load_processor,
+    read_request,
+    status_of,
+)
 from consentryd.storage.ledger import iso
 
 CERTIFICATE_PATH: Final = "/opendsr/certificate.pem"
@@ -56,6 +64,7 @@ async def post_request(request: web.Request) -> web.StreamResponse:
         "encoded_request": base64.b64encode(raw).decode(),
         "subject_request_id": told["id"],
         "api_version": API_VERSION,
+        **extensions_of(told, processor.domain),
     }
     return _signed(processor, created, _CREATED)
 
@@ -69,7 +78,7 @@ async def get_status(request: web.Request) -> web.StreamResponse:
         told = await rights.ask(rights.desk.get, request.match_info["request"], Caller(key.id, (key.site,)))
     except ConsentryError as error:
         return _refused(processor, error)
-    return _signed(processor, status_of(told, services.settings.server.public_url))
+    return _signed(processor, status_of(told, processor.domain, services.settings.server.public_url))
 
 
 async def delete_request(request: web.Request) -> web.StreamResponse:
@@ -86,6 +95,7 @@ async def delete_request(request: web.Request) -> web.StreamResponse:
         "subject_request_id": told["id"],
         "received_time": iso(services.clock.now()),
         "api_version": API_VERSION,
+        **extensions_of(told, processor.domain),
     }
     return _signed(processor, cancelled, _ACCEPTED)
 

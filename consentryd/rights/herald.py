@@ -38,7 +38,9 @@ class Herald:
 
     def _message(self, told: dict[str, Any], url: str, *, opendsr: bool) -> tuple[str, dict[str, Any]]:
         if opendsr:
-            return "opendsr", {**status_of(told, self.desk.settings.server.public_url), "status_callback_url": url}
+            settings = self.desk.settings
+            state = status_of(told, settings.rights.opendsr_domain, settings.server.public_url)
+            return "opendsr", {**state, "status_callback_url": url}
         kept = ("id", "status", "sites", "received_at", "due_at", "completed_at", "regions_not_covered")
         return "status", {
             "type": "request_status",

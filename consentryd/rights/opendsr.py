@@ -133,7 +133,13 @@ def _identity(told: Any) -> dict[str, Any]:
     return {"type": IDENTITIES[kind], "value": told.get("identity_value"), "format": form}
 
 
-def status_of(told: Mapping[str, Any], public_url: str | None) -> dict[str, Any]:
+def extensions_of(told: Mapping[str, Any], domain: str | None) -> dict[str, Any]:
+    """What the protocol has no words for, under our domain, as requests have it: the regions in which nothing was done."""
+    missing = told.get("regions_not_covered")
+    return {"extensions": {domain: {"regions_not_covered": missing}}} if missing and domain is not None else {}
+
+
+def status_of(told: Mapping[str, Any], domain: str | None, public_url: str | None) -> dict[str, Any]:
     """A request's state, section 8.3. `told` is what `Desk.get` gives."""
     status = RequestStatus(told["status"])
     answer = {
@@ -142,6 +148,7 @@ def status_of(told: Mapping[str, Any], public_url: str | None) -> dict[str, Any]
         "subject_request_id": told["id"],
         "request_status": _STATUSES.get(status, status.value),
         "api_version": API_VERSION,
+        **extensions_of(told, domain),
     }
     export = told.get("export")
     if export is not None and public_url is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -13,6 +14,7 @@ from consentryd.rights.runner import Runner
 from tests.house import open_house
 from tests.rights.estate import OFFICER, Estate, opened
 from tests.rights.receiver import receiving
+from tests.rights.test_opendsr import DOMAIN, certified, request
 
 ANN = [{"type": "user_id", "value": "ann"}]
 REGIONS = {"eu": {"countries": ["*"]}, "us": {"countries": ["US"]}}
@@ -66,6 +68,26 @@ async def test_a_callback_is_told_too(tmp_path: Path) -> None:
         desk.accept(read_demand({"type": "restriction", "identities": ANN, "callbacks": [f"{receiver.url}/status"]}), OFFICER)
         runner.run()
         assert {(*json.loads(body)["regions_not_covered"],) for body in receiver.bodies("/status")} == {("us",)}
+
+
+async def test_opendsr_answers_and_callbacks_tell_it_under_the_processors_domain(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    settings = {"opendsr_domain": DOMAIN, "opendsr_certificate": certificate, "opendsr_key": key, "grace_s": 60}
+    told, body = {DOMAIN: {"regions_not_covered": ["us"]}}, request("erasure")
+    own = f"/opendsr/requests/{body['subject_request_id']}"
+    with receiving() as receiver:
+        body["status_callback_urls"] = callbacks = [f"{receiver.url}/callback"]
+        rights = {**settings, "callbacks": callbacks}
+        async with open_house(tmp_path / "data", regions=REGIONS, served=["eu"], rights=rights) as house:
+            for method, path, sent, expected in (
+                ("POST", "/opendsr/requests", body, 201),
+                ("GET", own, None, 200),
+                ("DELETE", own, None, 202),
+            ):
+                status, answer = await house.ask(method, path, key="privacy", **({"json": sent} if sent else {}))
+                assert (status, answer["extensions"]) == (expected, told), (method, path)
+            await asyncio.to_thread(Runner.run, house.services.require_rights()._runner)
+        assert {json.dumps(json.loads(each)["extensions"]) for each in receiver.bodies("/callback")} == {json.dumps(told)}
 
 
 async def test_what_is_stored_of_a_region_that_is_not_configured_any_more_is_not_covered(tmp_path: Path) -> None:
