@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from consentryd.storage.erasure import candidates
 from consentryd.storage.held_file import is_database, parts
 from consentryd.storage.lake import Lake, LakeFile, holds
+from consentryd.storage.rollup import SUFFIX
 
 _FEW: Final = 12
 _CHUNK: Final = 4 * 1024 * 1024
@@ -27,11 +28,12 @@ _SHORTEST: Final = 6
 _ROWS: Final = 65_536
 _LATER: Final = 0x80
 _VARINT_TAIL_BITS: Final = 56
+_EVENTS: Final = frozenset({".parquet", SUFFIX})
 
 
 class Found(NamedTuple):
     """Where something of the person was found, and what kind of thing. `subject`: their number, so their data. `text`: an identifier of
-    theirs, which may stand in somebody else's data as well.
+    theirs, which may stand in somebody else's data as well, or their number as somebody wrote it there.
     """
 
     path: str
@@ -67,8 +69,13 @@ class Needles:
         texts = {text for text in texts if len(text.encode()) >= _SHORTEST}
         self.kinds = {form: "text" for text in texts for form in (text.encode(), orjson.dumps(text)[1:-1])}
         self.kinds |= {form: "subject" for subject in subjects for form in forms_of(subject)}
+        self._written = {form for subject in subjects for form in _written(subject)}
         self.longest = max(map(len, self.kinds), default=0)
         self._lookup = None if len(self.kinds) <= _FEW else _Lookup(self.kinds)
+
+    def kind(self, form: bytes, *, of_others: bool) -> str:
+        """What a sequence is that was found. `of_others`: where numbers stand in text only if a sender or an analyst wrote them."""
+        return "text" if of_others and form in self._written else self.kinds[form]
 
     def within(self, data: bytes | mmap.mmap | pa.Buffer) -> set[bytes]:
         """Which of the sequences stand in the bytes."""
@@ -120,8 +127,11 @@ def forms_of(subject: int) -> Iterator[bytes]:
     yield subject.to_bytes(8, "big")
     yield subject.to_bytes(8, "little")
     yield _varint(subject)
-    yield str(subject).encode()
-    yield f"{subject:016x}".encode()
+    yield from _written(subject)
+
+
+def _written(subject: int) -> tuple[bytes, bytes]:
+    return str(subject).encode(), f"{subject:016x}".encode()
 
 
 def scan_files(root: Path, needles: Needles, others: Iterable[Path] = (), but: Collection[Path] = ()) -> ScanReport:
@@ -174,7 +184,7 @@ def _kinds_in_text(table: pa.Table, needles: Needles) -> set[str]:
         data = texts.buffers()[2]
         for form in needles.within(data) if data is not None else ():
             if pc.any(pc.match_substring(texts.cast(pa.binary()), form)).as_py():
-                found.add(needles.kinds[form])
+                found.add(needles.kind(form, of_others=True))
     return found
 
 
@@ -189,7 +199,7 @@ def _search(path: Path, needles: Needles) -> tuple[int, set[str]]:
             found = needles.within(data)
     if path.suffix == ".gz":
         found |= _unpacked(path, needles)
-    return size, {needles.kinds[form] for form in found}
+    return size, {needles.kind(form, of_others=path.suffix in _EVENTS) for form in found}
 
 
 def _unpacked(path: Path, needles: Needles) -> set[bytes]:
@@ -206,7 +216,8 @@ def _unpacked(path: Path, needles: Needles) -> set[bytes]:
 
 def _search_database(path: Path, needles: Needles) -> tuple[int, set[str]]:
     size = path.stat().st_size
-    return size, {needles.kinds[form] for part in parts(path, needles.longest) for form in needles.within(part)}
+    found = {form for part in parts(path, needles.longest) for form in needles.within(part)}
+    return size, {needles.kind(form, of_others=True) for form in found}
 
 
 def _files(root: Path) -> Iterator[Path]:

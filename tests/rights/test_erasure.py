@@ -7,7 +7,10 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -18,6 +21,8 @@ from consentryd.model.outcome import Outcome, Reason
 from consentryd.rights.certificate import BadCertificate, is_about, verify
 from consentryd.rights.demand import read_demand
 from consentryd.rights.desk import Desk
+from consentryd.storage.database import open_database
+from consentryd.storage.location import CONTROL
 from consentryd.storage.rejected import Letter, newest, write
 from tests.rights.estate import OFFICER, Estate, opened
 
@@ -213,6 +218,29 @@ async def test_somebody_unknown_gets_a_certificate_that_says_so(estate: Estate) 
     done = estate.finish(asked["id"])
     assert done["certificates"][0]["erasure"]["subjects"] == 0
     assert len(estate.rows()) == 1
+
+
+@pytest.mark.parametrize("said", [lambda number: {"properties": {"ref": number}}, lambda number: {"event": f"Saw {number}"}])
+async def test_a_persons_number_in_somebody_elses_event_keeps_nobody_from_being_erased(
+    estate: Estate, said: Callable[[str], dict[str, Any]]
+) -> None:
+    await estate.send(estate.event("u-1"))
+    number = str(subject_of(estate, "m-1"))
+    await estate.send(estate.event("u-2", **said(number)))
+    told = estate.finish(estate.ask("erasure", user_id="u-1")["id"])
+    mentions = told["certificates"][0]["erasure"]["scan"]["mentions"]  # none, if it happens to look like a card's number
+    assert (told["status"], {Path(mention).suffix for mention in mentions} <= {".parquet", ".rollup"}) == ("completed", True)
+
+
+async def test_a_persons_number_in_what_an_analyst_saved_keeps_nobody_from_being_erased(estate: Estate) -> None:
+    await estate.send(estate.event("u-1"))
+    with closing(open_database(estate.path / CONTROL, "control")) as connection:
+        name = f"What became of {subject_of(estate, 'm-1')}"
+        row = ("query_1", "shop", "query", name, estate.clock.now())
+        connection.execute("INSERT INTO saved (id, site, type, name, created_at) VALUES (?, ?, ?, ?, ?)", row)
+    told = estate.finish(estate.ask("erasure", user_id="u-1")["id"])
+    (mention,) = told["certificates"][0]["erasure"]["scan"]["mentions"]
+    assert (told["status"], mention.removesuffix("-wal")) == ("completed", CONTROL)
 
 
 async def test_dead_letters_of_another_site_are_not_the_persons(estate: Estate) -> None:
