@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -385,6 +386,17 @@ async def test_a_store_that_fails_is_a_503_and_a_region_that_fails_alone_is_a_re
     assert await front.send(track(), american) == [Outcome.STORED, Reason.UNAVAILABLE]
     with pytest.raises(Unavailable):
         await front.send(american)
+
+
+async def test_a_batch_that_is_sent_again_whole_is_stored_once_and_its_refused_events_are_shown_once(front, monkeypatch):
+    american = track(userId="u-2", messageId="m-2", context={**GRANT, "ip": "8.8.8.8", "userAgent": "Mozilla/5.0"})
+    events = [track(), american, track(messageId="m-3", userId="null")]
+    with monkeypatch.context() as patch:
+        patch.setattr(front.house.stores["us"].log, "append", AsyncMock(side_effect=Unavailable("store_unavailable", "No.")))
+        assert await front.send(*events) == [Outcome.STORED, Reason.UNAVAILABLE, Reason.INVALID_ID]
+    assert await front.send(*events) == [Outcome.DUPLICATE, Outcome.STORED, Reason.INVALID_ID]
+    await front.house.stores["eu"].log.append(())
+    assert [letter.reason for letter in await front.house.stores["eu"].newest_rejected(10, "shop")] == [Reason.INVALID_ID]
 
 
 async def test_a_consented_row_is_coarse_and_complete(front):

@@ -18,8 +18,9 @@ from consentryd.gateway.protocols.segment import parse, read_envelope
 from consentryd.gateway.results import encode_results
 from consentryd.gateway.services import EVENTS, SERVICES, Services
 from consentryd.gateway.signals import read_signals
+from consentryd.model.error import Unavailable
 from consentryd.model.key import ApiKey
-from consentryd.model.outcome import Result
+from consentryd.model.outcome import Outcome, Result
 
 _TRUE: Final = frozenset({"1", "true", "yes"})
 
@@ -61,11 +62,16 @@ async def _collect(request: web.Request, call: str | None, key: ApiKey | None, n
 
 
 async def take(request: web.Request, intake: Intake, envelope: Envelope) -> list[Result]:
-    """Hands the events to the collector and counts what became of them."""
+    """Hands the events to the collector and counts what became of them. Raises `Unavailable` where some are to be sent again, unless the
+    sender reads results: who looks at the status only would take a 200 as delivered."""
     services = request.app[SERVICES]
     results = await services.collector.collect(intake, envelope.events)
     services.metrics.count_results(results)
     request[EVENTS] = len(results)
+    if not intake.partial and any(result.outcome is Outcome.RETRY for result in results):
+        raise Unavailable(
+            "partly_unavailable", "Not every region could take its events. Send the batch again: ids tell what is there."
+        )
     return results
 
 
@@ -89,4 +95,5 @@ def _intake(request: web.Request, services: Services, key: ApiKey, envelope: Env
         context=envelope.context,
         signals=read_signals(headers, request.query if request.query_string else None),
         visitor=services.visitor(key, network, headers.get("User-Agent")),
+        partial=envelope.partial,
     )

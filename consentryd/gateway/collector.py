@@ -81,7 +81,8 @@ class Collector:
         verdicts = await self._store(items)
         if passage.apart:
             await self._ties.make(intake.key.site, passage.apart, _pairs(items, verdicts))
-        await self._keep_letters(events, verdicts, passage)
+        if intake.partial or _RETRY not in verdicts:  # else what was refused comes again with the rest
+            await self._keep_letters(events, verdicts, passage)
         results = [
             Result(raw.event_id, verdict) if verdict is _STORED and raw.event_id.__class__ is str else _result(raw, item, verdict)
             for raw, item, verdict in zip(events, items, verdicts, strict=True)

@@ -19,6 +19,7 @@ class Intake:
     `gdpr_consent`, `euconsent-v2`, `gpp`, `gpp_sid`, `us_privacy`, `__gpp`, `__gpp_sid`, `gcs`, `gcd`), only those present.
     `visitor` is the fingerprint of the day, which only tokens of the anonymous lane are made of.
     `size` is the inflated body in bytes: no event is larger than that (0: unknown).
+    `partial`: the sender reads what became of each event, and sends again only what is to be sent again; else all of it.
     """
 
     key: ApiKey
@@ -30,3 +31,4 @@ class Intake:
     signals: Mapping[str, str] = field(default_factory=dict)
     visitor: bytes | None = None
     size: int = 0
+    partial: bool = False

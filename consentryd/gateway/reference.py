@@ -18,7 +18,7 @@ _OUTCOMES: Final = {
     Outcome.DUPLICATE: "An event with this id is already there.",
     Outcome.DROPPED: "Deliberately not kept; sending it again changes nothing.",
     Outcome.REJECTED: "The event is wrong; it has to be corrected.",
-    Outcome.RETRY: "Not kept this time; send it again.",
+    Outcome.RETRY: "Not kept this time; send it again. Told to who sends `partial` only.",
 }
 
 _STATUSES: Final = (
@@ -52,6 +52,11 @@ _STATUSES: Final = (
         503,
         "`store_unavailable`, `overloaded`, `body_too_slow`, `not_ready`",
         "Nothing was kept. Come back after `Retry-After` seconds.",
+    ),
+    (
+        503,
+        "`partly_unavailable`",
+        "One of several regions could not take its events, the others' are kept. Send all of it again after `Retry-After` seconds.",
     ),
     (
         503,
@@ -99,6 +104,10 @@ second after it.
 `accepted` is how many events the store holds now (stored, anonymous, duplicate). `results` lists, in the order sent, what is not plainly
 stored; `?verbose=1` lists everything. A bad event never fails its neighbours: a number beyond all bounds (`1e400`) is its own event's
 fault as well. Of a body that is no JSON the error names the `line` and `column`, or the `byte` that is not UTF-8.
+
+Where one region cannot take its events and another can, the answer is 503 (`partly_unavailable`): send all of it again; what is kept is
+told by its id. Who reads results and sends again only what they call `retry` says so with `"partial": true` beside the batch, and gets
+200. An event without an id may be stored twice by a retry ([record 62](decisions/0062-who-hears-that-one-region-failed.md)).
 
 A result's `id` is the event's `messageId` as it was sent; where none was sent, it is the one that the gateway gave to a consented event,
 else null. With `plan_violation` comes `violation`: a JSON `pointer` to the property, empty for all of them, and the schema's `keyword`

@@ -59,6 +59,7 @@ BATCH: Final[dict[str, Any]] = {
         "sentAt": _SHARED["sentAt"],
         "context": {**_OBJECT, "description": "For events that have none of their own."},
         "dropped": {"type": "integer", "minimum": 0, "description": "Events that the sender lost since it last said so."},
+        "partial": {"type": "boolean", "description": "You read `results`, and send again only what they call `retry`."},
         **_KEY,
         **_REGION,
     },

@@ -12,7 +12,7 @@
       Misdirected 421    wrong_region, unknown_region
       Unprocessable 422  invalid
       RateLimited 429    rate_limited
-      Unavailable 503    store_unavailable, overloaded, body_too_slow, not_ready, keys_unavailable
+      Unavailable 503    store_unavailable, partly_unavailable, overloaded, body_too_slow, not_ready, keys_unavailable
 
 Texts never repeat what the client sent.
 """
@@ -97,7 +97,7 @@ class RateLimited(ConsentryError):
 
 
 class Unavailable(ConsentryError):
-    """Nothing was kept; the client should send it again after `retry_after` seconds."""
+    """Not all was kept, mostly nothing; the client should send it again after `retry_after` seconds."""
 
     status = 503
     level = logging.WARNING

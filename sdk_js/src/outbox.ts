@@ -60,7 +60,7 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   };
 
   const body = (batch: Item[]): string =>
-    `{"batch":[${batch.map((item) => item[0])}],${JSON.stringify({ writeKey: settings.key, sentAt: new Date(platform.now()), dropped: lost || undefined }).slice(1)}`;
+    `{"batch":[${batch.map((item) => item[0])}],${JSON.stringify({ writeKey: settings.key, sentAt: new Date(platform.now()), dropped: lost || undefined, partial: true }).slice(1)}`;
 
   const spill = (): void => {
     if (spool) lost = spool._put(queue, lost);

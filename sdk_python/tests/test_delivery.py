@@ -147,11 +147,13 @@ def test_each_event_has_the_fate_that_the_answer_gives_it(make, transport, until
         3: lambda: ("rejected", "invalid_time"),
         4: lambda: next(retries, ("stored", None)),
     }
-    transport.fate = lambda event: fates[event["properties"]["n"]]()
+    asked = []
+    transport.fate = lambda event: asked.append(event["properties"]["n"]) or fates[asked[-1]]()
     for n in range(5):
         client.track("seen", {"n": n}, user_id="u")
     assert client.flush()
     assert numbers(transport) == [0, 1, 4]
+    assert asked == [0, 1, 2, 3, 4, 4, 4, 4]
     assert [(failure.reason, failure.event["properties"]["n"]) for failure in failures] == [("invalid_time", 3)]
     assert client.stats == (5, 3, 1, 1, 0)
     assert transport.dropped == 0

@@ -368,6 +368,32 @@ async def test_results_name_what_was_not_stored_or_everything_on_request(gateway
     assert [result["id"] for result in verbose["results"]] == list(fates)
 
 
+@pytest.mark.parametrize("told", [{}, {"partial": False}, {"partial": "true"}, {"partial": 1}])
+async def test_who_reads_only_the_status_hears_of_one_event_to_be_sent_again(gateway: Gateway, told: dict) -> None:
+    gateway.collector.fate = half_taken
+    body = {"batch": [EVENT, {**EVENT, "messageId": "late"}], "dropped": 3, **told}
+    async with gateway.request("POST", "/v1/batch?verbose=1", json=body, headers={"X-Write-Key": "write"}) as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "2")
+        assert (await response.json())["error"]["code"] == "partly_unavailable"
+    assert (await gateway.post("/v1/batch", body["batch"]))[0] == 503
+    async with gateway.request("GET", "/metrics") as response:
+        counted = await response.text()
+    assert 'consentry_events_total{outcome="stored",reason="",worker="0"} 2.0' in counted
+    assert 'consentry_client_dropped_events_total{worker="0"} 0.0' in counted
+
+
+async def test_who_reads_results_hears_which_events_to_send_again(gateway: Gateway) -> None:
+    gateway.collector.fate = half_taken
+    body = {"batch": [EVENT, {**EVENT, "messageId": "late"}], "partial": True}
+    late = {"id": "late", "outcome": "retry", "reason": "unavailable"}
+    assert await gateway.post("/v1/batch", body) == (200, {"accepted": 1, "results": [late], "success": True})
+
+
+def half_taken(event) -> Result:
+    taken = event.event_id != "late"
+    return Result(event.event_id, Outcome.STORED if taken else Outcome.RETRY, None if taken else Reason.UNAVAILABLE)
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "detail"),
     [

@@ -140,7 +140,7 @@ class Importer:
 
     async def _collect(self, region: str | None, events: list[RawEvent], longest: int) -> Iterable[Result]:
         """One attempt; if it fails as a whole, every event is to be tried again."""
-        intake = Intake(self._key, self._clock.now(), UNKNOWN_CLIENT, region=region, size=longest)
+        intake = Intake(self._key, self._clock.now(), UNKNOWN_CLIENT, region=region, size=longest, partial=True)
         try:
             return await self._collector.collect(intake, events)
         except Misdirected:

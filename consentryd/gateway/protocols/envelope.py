@@ -12,6 +12,7 @@ class Envelope(NamedTuple):
     """Nothing of it is checked except that `key`, where present, is text. `sent_at` and `context` are the batch's own.
 
     `dropped` is how many events the sender says it lost before they could be sent, since it last said so.
+    `partial`: it reads results, and sends again what they say is to be sent again.
     """
 
     events: Sequence[RawEvent]
@@ -20,3 +21,4 @@ class Envelope(NamedTuple):
     key: str | None = None
     region: Any = None
     dropped: Any = None
+    partial: bool = False

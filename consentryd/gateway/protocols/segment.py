@@ -68,6 +68,7 @@ class _Around(_Event, gc=False):
     write_key: Any = None
     region: Any = None
     dropped: Any = None
+    partial: Any = None
 
 
 class _Body(_Around, gc=False):
@@ -149,7 +150,8 @@ def read_envelope(body: Any, call: str | None, limit: int) -> Envelope:
     if not isinstance(body.batch, list):
         raise BadRequest("bad_body", "A batch is an object with an array `batch`.")
     events = _read_all(body.batch, call, limit)
-    return Envelope(events, body.sentAt or body.sent_at, look_into(_unread(body.context)), key, body.region, body.dropped)
+    context, partial = look_into(_unread(body.context)), body.partial is True
+    return Envelope(events, body.sentAt or body.sent_at, context, key, body.region, body.dropped, partial)
 
 
 def _read_all(items: Sequence[Any], call: str | None, limit: int) -> list[RawEvent]:

@@ -24,6 +24,7 @@ test("the envelope names the key and the time of sending; each event has its own
   const { body } = server.batches()[0];
   assert.equal(body.writeKey, "wk");
   assert.equal(body.sentAt, new Date(START + 1_000).toISOString());
+  assert.equal(body.partial, true, "the gateway tells what became of each event only to who says so");
   const [event] = body.batch;
   assert.equal(event.timestamp, new Date(START - 5_000).toISOString());
   assert.deepEqual(event.context.library, { name: "consentry-js", version: "0.1.0" });

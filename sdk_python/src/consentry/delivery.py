@@ -375,7 +375,8 @@ class Delivery:
     def _post(self, batch: Sequence[Record], dropped: int) -> Answer:
         sent_at = iso(datetime.fromtimestamp(self._clock(), timezone.utc))
         lost = f',"dropped":{dropped}' if dropped else ""
-        body = f'{{"sentAt":"{sent_at}"{lost},"batch":['.encode() + b",".join([record.raw for record in batch]) + b"]}"
+        head = f'{{"sentAt":"{sent_at}","partial":true{lost},"batch":['.encode()
+        body = head + b",".join([record.raw for record in batch]) + b"]}"
         headers = self._headers
         if len(body) >= _GZIP_BYTES:
             body, headers = gzip.compress(body, 6), {**headers, "Content-Encoding": "gzip"}

@@ -69,7 +69,6 @@ class MemoryTransport:
         return Answer(200, json.dumps({"in_force": in_force, "receipt": {}}).encode())
 
     def _take(self, said: dict[str, Any]) -> Answer:
-        self.dropped += said.get("dropped", 0)
         results = []
         for event in said["batch"]:
             outcome, reason = ("duplicate", None) if event["messageId"] in self._ids else self.fate(event)
@@ -78,5 +77,8 @@ class MemoryTransport:
                 self.events.append(event)
             if outcome != "stored":
                 results.append({"id": event["messageId"], "outcome": outcome, "reason": reason})
+        if said.get("partial") is not True and any(result["outcome"] == "retry" for result in results):
+            return Answer(503, b'{"error":{"code":"partly_unavailable","message":""}}', self.retry_after)
+        self.dropped += said.get("dropped", 0)
         accepted = len(said["batch"]) - sum(result["outcome"] not in {"anonymous", "duplicate"} for result in results)
         return Answer(200, json.dumps({"accepted": accepted, "results": results, "success": True}).encode(), self.retry_after)
