@@ -15,7 +15,7 @@ from typing import Any, Final
 from consentryd.config.settings import Storage
 from consentryd.model.clock import DAY, SECOND, Clock
 from consentryd.model.decision import Lane
-from consentryd.model.error import Unavailable
+from consentryd.model.error import CorruptStore, Unavailable
 from consentryd.model.event import POSITION, CleanEvent
 from consentryd.model.outcome import Outcome, Reason, Verdict
 from consentryd.storage import block, rejected
@@ -76,6 +76,11 @@ class _Accepted:
 Flush = Callable[[sqlite3.Connection, int, Callable[[], AbstractSet[bytes]]], Callable[[], None] | None]
 
 
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
 def nothing_more(_connection: sqlite3.Connection, _now: int, _holders: Callable[[], AbstractSet[bytes]]) -> None:
     """There is nothing more to write."""
 
@@ -105,6 +110,7 @@ class Writer:
         self._disk_checked_at = 0
         self._free = 0
         self._lock_wait_s = BUSY_TIMEOUT_MS / 1000
+        self._wal = path.with_name(f"{path.name}-wal")
         self._connect()
 
     def close(self) -> None:
@@ -113,8 +119,9 @@ class Writer:
     def commit(self, tasks: Sequence[Task]) -> list[Any]:
         """Do the tasks in order in one transaction: verdicts of each one's events, or what its work returned or raised.
 
-        All or nothing, except that work which raises is undone alone. Raises `sqlite3.Error`, `OSError`, `Unavailable`.
+        All or nothing, except that work which raises is undone alone. Raises `sqlite3.Error`, `OSError`, `Unavailable`, `CorruptStore`.
         """
+        self._check_files()
         self._check_disk(tasks, self._clock.now())
         if self._broken:
             self._connect()
@@ -146,6 +153,7 @@ class Writer:
             self._index = SubjectIndex(self._table, self._new_subject)
             self._dedup = Dedup(self._connection)
             self._dedup.refresh()
+            self._files = {file: _identity(file) for file in (self._path, self._wal)}
         except BaseException:
             self._connection.close()
             raise
@@ -162,9 +170,16 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             self._choices.forget()
             if self._broken:
+                self._files.pop(self._wal, None)
                 self._connection.close()
         except sqlite3.Error:
             self._broken = True
+
+    def _check_files(self) -> None:
+        """What is committed to a file that was deleted goes with this process, and SQLite does not look."""
+        for file, opened in self._files.items():
+            if _identity(file) != opened:
+                raise CorruptStore(f"{file} is not the file that was opened: another was put in its place.")
 
     def _check_disk(self, tasks: Sequence[Task], now: int) -> None:
         """Of who only asks whether a commit would succeed, a little room is asked in any case."""

@@ -245,6 +245,22 @@ async def test_a_locked_database_is_unavailable_then_heals(sqlite_store, monkeyp
     assert len(sqlite_store.rows()) == 2
 
 
+@pytest.mark.parametrize("name", ["region.db", "region.db-wal"])
+@pytest.mark.parametrize("replaced", [False, True], ids=["gone", "replaced"])
+async def test_nothing_is_stored_in_files_that_were_taken_away(sqlite_store, name, replaced):
+    assert await sqlite_store.log.append([clean(1, user="u")]) == [Outcome.STORED]
+    file = sqlite_store.path.with_name(name)
+    aside = file.rename(file.with_name("aside"))
+    if replaced:
+        file.write_bytes(aside.read_bytes())
+    with pytest.raises(Unavailable):
+        await sqlite_store.log.append([clean(2, user="u")])
+    assert await sqlite_store.log.check_writable() is not None
+    aside.replace(file)
+    assert await sqlite_store.log.append([clean(2, user="u")]) == [Outcome.STORED]
+    assert len(sqlite_store.rows()) == 2
+
+
 async def test_a_full_disk_is_refused_before_anything_is_written(tmp_path):
     store = Sqlite(tmp_path / "region.db")
     store.log.close()
