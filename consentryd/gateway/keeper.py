@@ -44,6 +44,8 @@ _RETRY: Final = 5 * MINUTE
 _QUIET_S: Final = 120.0
 #: A store to which nothing came for so long, and one whose machine starts with a clock of another year, look the same.
 _ASLEEP_DAYS: Final = 31
+#: Longest pause before what failed is tried again: sealing writes all of its files before it can fail.
+_LONGEST_PAUSE_S: Final = 60.0
 #: More than clocks are corrected by in the course of things, and less than matters to what is kept for days.
 _LEAP_S: Final = 3600.0
 #: Dead letters deleted in one commit, which others wait for: 12 ms.
@@ -74,6 +76,7 @@ class Keeper:
         self._retained_at = 0
         self._full_at = dict.fromkeys(stores, monotonic())
         self._behind = set(stores)
+        self._failed: dict[str, tuple[int, float]] = {}
         self._unnoted: dict[str, list[RetentionReport]] = {name: [] for name in stores}
         self._thread = ThreadPoolExecutor(1, "keeper", initializer=step_back)
 
@@ -116,17 +119,30 @@ class Keeper:
             events, age = await self._beside(store.depth)
             self._metrics.set_log_depth(name, events)
             self._metrics.set_seal_lag(name, age / SECOND)
+            if self._is_paused(name):
+                return
             if is_full := events >= self._settings.storage.seal_events:
                 self._full_at[name] = self._monotonic()
             if is_full or (events and age >= self._settings.storage.seal_interval_s * SECOND):
                 await self._beside(self._seal, name, store)
             elif name in self._behind and not self._is_hurried(name):
                 await self._beside(self._catch_up, name, store)
+            self._failed.pop(name, None)
         except Busy:
             return
-        except Exception as error:  # noqa: BLE001 - nothing is lost: the log keeps what could not be sealed, and the next look tries again
+        except Exception as error:  # noqa: BLE001 - nothing is lost: the log keeps what could not be sealed, and a later look tries again
             self._behind.discard(name)
-            self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
+            if not self._is_paused(name):
+                self._pause(name)
+                self._logger.warning("housekeeping failed", region=name, error=type(error).__name__, reason=str(error))
+
+    def _is_paused(self, name: str) -> bool:
+        return name in self._failed and self._monotonic() < self._failed[name][1]
+
+    def _pause(self, name: str) -> None:
+        """For twice as long as the last time, while it goes on failing."""
+        times = self._failed.get(name, (0, 0.0))[0] + 1
+        self._failed[name] = times, self._monotonic() + min(_LONGEST_PAUSE_S, 2.0**times)
 
     def _is_hurried(self, name: str) -> bool:
         return self._monotonic() - self._full_at[name] < _QUIET_S

@@ -20,6 +20,7 @@ from consentryd.storage.ledger import EntryKind
 from consentryd.storage.rejected import Letter
 from consentryd.storage.retention import RetentionReport
 from consentryd.storage.rollup_keep import standing
+from consentryd.storage.seal import Sealer
 from tests.rights.estate import NOW, opened
 
 
@@ -218,6 +219,48 @@ async def test_what_cannot_be_caught_up_with_is_told_of_once(tmp_path, monkeypat
             passed[0] += 200.0
             await keeper._tend("eu", eu)
     assert out.getvalue().count("Input/output error") == 1
+
+
+async def test_what_cannot_be_sealed_is_tried_again_less_and_less_often(tmp_path, monkeypatch):
+    passed, out, tried, full = [0.0], io.StringIO(), [], True
+    run = Sealer.run
+
+    def seal(sealer):
+        tried.append(passed[0])
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return run(sealer)
+
+    monkeypatch.setattr(Sealer, "run", seal)
+    with opened(tmp_path / "data") as estate:
+        eu = estate.house.stores["eu"]
+        storage = estate.settings.storage.model_copy(update={"seal_events": 1})
+        keeper = Keeper(
+            estate.settings.model_copy(update={"storage": storage}),
+            {"eu": eu},
+            estate.clock,
+            estate.house.metrics,
+            open_logger(estate.settings.server, out),
+            lambda: passed[0],
+        )
+
+        async def look(seconds):
+            for _ in range(seconds):
+                await keeper._tend("eu", eu)
+                passed[0] += 1.0
+
+        await estate.send(estate.event(user="u-1"))
+        await look(300)
+        assert tried == [0, 2, 6, 14, 30, 62, 122, 182, 242]
+        assert out.getvalue().count("No space left on device") == len(tried)
+        full = False
+        await look(60)
+        assert eu.depth()[0] == 0
+        full = True
+        tried.clear()
+        await estate.send(estate.event(user="u-1"))
+        await look(3)
+        assert tried == [360, 362]
 
 
 async def test_housekeeping_outlives_a_start_at_which_nothing_can_be_looked_at(tmp_path, monkeypatch):
