@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from consentryd.gateway.cli.import_ import NOTHING_READ
+
 pytestmark = pytest.mark.usefixtures("installed")
 
 NOW = datetime.now(UTC)
@@ -127,6 +129,19 @@ def test_a_bad_line_is_named_by_its_number_and_makes_the_exit_code_1(here, run):
     assert told.err == "  line 2: malformed\n  line 3: invalid_event\n"
     (described,) = run("import", "bad.jsonl", "--json").json
     assert described["faults"] == [{"line": 2, "fault": "malformed"}, {"line": 3, "fault": "invalid_event"}]
+
+
+@pytest.mark.parametrize(
+    "content", ["[" + lines(2).replace("\n", ",", 1) + "]", json.dumps([{"event": "x"}], indent=2), "\ufeffa\tb\nc\td\n"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_of_another_form_is_told_in_a_line_what_is_read(here, run, content, encoding):
+    (here / "events.json").write_text(content, encoding=encoding)
+    told = run("import", "events.json")
+    assert told.code == 1
+    assert " malformed\n" in told.out
+    assert told.err == f"{NOTHING_READ}\n"
+    assert stored(run) == []
 
 
 def test_a_region_can_be_named_and_must_exist(here, run):

@@ -35,6 +35,11 @@ STDIN: Final = "-"
 #: Faulty lines shown to people; `--json` lists up to 1,000.
 SHOWN: Final = 20
 
+NOTHING_READ: Final = (
+    "  no line is what is read here: one event as a JSON object in each line, or an access log in the combined format, as UTF-8. "
+    "A JSON array becomes such lines with `jq -c '.[]'`."
+)
+
 READERS: Final[dict[str, type[JsonlReader | CombinedReader]]] = {"jsonl": JsonlReader, "combined": CombinedReader}
 
 
@@ -147,10 +152,17 @@ def _tell(name: str, summary: Summary) -> None:
     say(f"{name}: {counted(summary.lines, 'line')}: {', '.join(parts) or 'nothing to import'}")
     for reason, count in summary.reasons.most_common():
         say(f"  {count:,} {reason}")
+    if summary.malformed == summary.lines > 0:
+        complain(NOTHING_READ)
+    else:
+        _tell_faults(summary)
+    if summary.truncated:
+        complain("  the compressed data is damaged or ends too early; everything before that was imported")
+
+
+def _tell_faults(summary: Summary) -> None:
     for line, fault in summary.faults[:SHOWN]:
         complain(f"  line {line}: {fault}")
     hidden = summary.malformed + summary.outcomes[Outcome.REJECTED] - min(SHOWN, len(summary.faults))
     if hidden > 0:
         complain(f"  and {counted(hidden, 'line')} more")
-    if summary.truncated:
-        complain("  the compressed data is damaged or ends too early; everything before that was imported")
