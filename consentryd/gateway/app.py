@@ -37,15 +37,18 @@ def create_app(services: Services, logger: FilteringBoundLogger) -> web.Applicat
     app[LOGGER] = logger
     app[DOOR] = Door(services)
     edge = _Edge(services.metrics, logger)
-    for path, endpoints in groupby(ENDPOINTS, key=lambda endpoint: endpoint.path):
-        _add_path(app.router, edge, path, list(endpoints))
+    for path, group in groupby(ENDPOINTS, key=lambda endpoint: endpoint.path):
+        endpoints = list(group)
+        _add_path(app.router, edge, path, endpoints)
+        if all(endpoint.slashed for endpoint in endpoints):
+            _add_path(app.router, edge, path, endpoints, "/")
     app.router.add_route("*", "/{tail:.*}", edge.wrap(_UNKNOWN, _unknown_path, cors=False, logged=True), expect_handler=_expect)
     return app
 
 
-def _add_path(router: web.UrlDispatcher, edge: _Edge, path: str, endpoints: Iterable[Endpoint]) -> None:
-    """The path's own methods; preflights if it is for pages; 405 for the rest."""
-    resource = router.add_resource(path)
+def _add_path(router: web.UrlDispatcher, edge: _Edge, path: str, endpoints: Iterable[Endpoint], slash: str = "") -> None:
+    """The path's own methods; preflights if it is for pages; 405 for the rest. Logged and counted without the `slash` behind it."""
+    resource = router.add_resource(path + slash)
     methods: list[str] = []
     cors = False
     for endpoint in endpoints:

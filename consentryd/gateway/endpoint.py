@@ -29,6 +29,8 @@ class Parameter:
 class Endpoint:
     """`keys` empty: no key needed. `statuses` are those besides the success answer, 404 and 405. `cors`: pages of any origin may ask.
 
+    `slashed`: a slash behind the path makes no difference.
+
     `everyday`: answered without an error, it is a line at level `debug`, for metrics count it and there are thousands a second.
     """
 
@@ -46,3 +48,4 @@ class Endpoint:
     cors: bool = False
     logged: bool = True
     everyday: bool = False
+    slashed: bool = False

@@ -61,6 +61,7 @@ def _collecting(path: str, call: str | None, summary: str) -> Endpoint:
         statuses=_COLLECT_STATUSES,
         cors=True,
         everyday=True,
+        slashed=True,
     )
 
 

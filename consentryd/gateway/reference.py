@@ -90,8 +90,9 @@ counts as unknown. With a write key, too, what the event's own context says goes
 ## Collecting
 
 The wire format is Segment's Tracking API in both spellings (`userId` or `user_id`). A batch is `{"batch": [...], "sentAt": ...}` or a bare
-array; the other paths take one event. Content types are not believed: a body is JSON. It may be compressed with gzip, deflate (zlib or
-raw), br or zstd, as `Content-Encoding` says or, for gzip and zstd, as its first bytes say; of gzip up to
+array; the other paths take one event. A slash behind a path makes no difference.
+Content types are not believed: a body is JSON. It may be compressed with gzip, deflate (zlib or raw), br or zstd, as
+`Content-Encoding` says or, for gzip and zstd, as its first bytes say; of gzip up to
 1,024 members behind one another. The last of duplicate JSON keys counts; integers beyond 64 bits are read as floats; half a surrogate pair
 is read as U+FFFD. A time is ISO 8601 or RFC 3339 text, UTC where it names no zone, or a Unix time as a number; a leap second is the
 second after it.

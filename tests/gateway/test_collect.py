@@ -49,6 +49,15 @@ async def test_every_batch_path_takes_batches(gateway: Gateway, path: str) -> No
     assert (await gateway.post(path, [EVENT]))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/import", "/v1/track", "/v1/t", "/beacon/v1/batch"])
+async def test_a_slash_behind_a_path_makes_no_difference(gateway: Gateway, path: str) -> None:
+    assert (await gateway.post(f"{path}/?verbose=1", {**EVENT, "batch": [EVENT]}))[0] == 200
+    async with gateway.request("OPTIONS", f"{path}/", headers={"Origin": "https://shop.example"}) as response:
+        assert response.status == 204
+    async with gateway.request("GET", "/metrics") as response:
+        assert f'consentry_requests_total{{route="{path}",status="200",worker="0"}} 1.0' in await response.text()
+
+
 @pytest.mark.parametrize(
     ("headers", "query", "body"),
     [

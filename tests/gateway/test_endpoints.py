@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def test_what_is_not_there_has_the_error_shape(gateway: Gateway) -> None:
-    for path in ("/nowhere", "/v1/batch/", "/v1/batch/x", "/docs/x.js", "/docs/../x", "/v1/%00", "/v1/projects//settings"):
+    for path in ("/nowhere", "/v1/batch//", "/v1/batch/x", "/docs/x.js", "/docs/../x", "/v1/%00", "/v1/projects//settings"):
         status, answer = await gateway.ask("GET", path)
         assert (status, answer["error"]["code"]) == (404, "not_found"), path
 
