@@ -56,7 +56,7 @@ _STATUSES: Final = (
     (
         503,
         "`partly_unavailable`",
-        "One of several regions could not take its events, the others' are kept. Send all of it again after `Retry-After` seconds.",
+        "One of several regions could not take its part, what others took is kept. Send all of it again after `Retry-After` seconds.",
     ),
     (
         503,

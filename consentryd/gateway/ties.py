@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 
 from consentryd.gateway.stages.person import Digests, Person, digests_of
+from consentryd.model.error import Unavailable
 from consentryd.privacy.pseudonym import Pseudonymiser
 from consentryd.storage.region import RegionStore
 from consentryd.storage.writer import Transaction
@@ -34,7 +35,11 @@ class Ties:
             if (region, digests_of(person, region, site, self._pseudonyms)) in stored
             for other in person.apart[region]
         }
-        await asyncio.gather(*(self._tie(other, digests) for other, digests in found))
+        try:
+            await asyncio.gather(*(self._tie(other, digests) for other, digests in found))
+        except Unavailable as error:  # it says that nothing was kept
+            text = "Another region could not be told who somebody is. Send the batch again: ids tell what is there."
+            raise Unavailable("partly_unavailable", text, retry_after=error.retry_after or 2) from error
 
     async def _tie(self, region: str, digests: Digests) -> None:
         store, (user, anonymous) = self._stores[region], digests

@@ -106,8 +106,9 @@ async def test_a_duplicate_ties_what_its_first_could_not(estate: Estate, monkeyp
 
     with monkeypatch.context() as broken:
         broken.setattr(estate.house.stores["us"].log, "transact", transact)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as told:
             await estate.send(event)
+    assert told.value.code == "partly_unavailable"
     assert owners(estate).keys() == {"phone"}
     assert await estate.send(event) == ["duplicate"]
     assert owners(estate).keys() == {"ann", "phone"}
