@@ -5,9 +5,8 @@ import type { Properties } from "../types";
 
 export type Report = (event: string, properties: Properties) => void;
 
-/** Listens on the document while events go down, so that no handler of the page can hide them; errors of ours end here. */
-export const on = <Type extends Event>(type: string, job: (event: Type) => void, target: EventTarget = document): void =>
-  target.addEventListener(type, guard(job) as EventListener, true);
+/** Listens on the window while events go down, so that no handler of the page can hide them; errors of ours end here. */
+export const on = <Type extends Event>(type: string, job: (event: Type) => void): void => addEventListener(type, guard(job) as EventListener, true);
 
 /** The nearest element around an event's target that matches, also where shadow trees lie between them. */
 export const closest = (event: Event, selector: string): HTMLElement | undefined =>

@@ -9,6 +9,6 @@ export const captureErrors = (report: Report): void => {
     if (left-- > 0) report("error_occurred", { message: redactText(String(message)).slice(0, 300), source: source && redactUrl(source), line });
   };
   onNewPage(() => (left = 10));
-  on<ErrorEvent>("error", (event) => event.message && tell(event.message, event.filename, event.lineno), window);
-  on<PromiseRejectionEvent>("unhandledrejection", ({ reason }) => tell(reason?.message || reason), window);
+  on<ErrorEvent>("error", (event) => event.message && tell(event.message, event.filename, event.lineno));
+  on<PromiseRejectionEvent>("unhandledrejection", ({ reason }) => tell(reason?.message || reason));
 };

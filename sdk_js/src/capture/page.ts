@@ -27,7 +27,7 @@ export const capturePages = (_report: unknown, client: Client): void => {
       soon();
     };
   }
-  on("popstate", soon, window);
-  on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true), window);
+  on("popstate", soon);
+  on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true));
   view();
 };

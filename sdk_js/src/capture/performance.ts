@@ -32,7 +32,7 @@ export const capturePerformance = (report: Report): void => {
     vitals.cls = Math.max(vitals.cls as number, (sum += value));
   });
   const loaded = (): unknown => setTimeout(() => loadTime(report));
-  document.readyState == "complete" ? loaded() : on("load", loaded, window);
+  document.readyState == "complete" ? loaded() : on("load", loaded);
   let told = 0;
   on("visibilitychange", () => {
     if (document.hidden && !told++) report("web_vitals_measured", Object.fromEntries(Object.entries(vitals).map(([name, value]) => [name, +value.toFixed(3)])));

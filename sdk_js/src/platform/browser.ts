@@ -18,12 +18,15 @@ export const browserPlatform = (host: string): Platform => ({
   page: () => ({ url: location.href, title: document.title, referrer: referrer || document.referrer }),
   gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
   dnt: navigator.doNotTrack == "1",
-  listen(signals) {
-    addEventListener("visibilitychange", () => (document.hidden ? signals.hide() : signals.show()));
-    addEventListener("pagehide", signals.hide);
-    addEventListener("pageshow", (event) => event.persisted && signals.show());
-    addEventListener("online", signals.show);
-    addEventListener("storage", signals.stored);
+  listen({ hide, show, stored }) {
+    const jobs: Record<string, (event: PageTransitionEvent) => unknown> = {
+      visibilitychange: () => (document.hidden ? hide() : show()),
+      pagehide: hide,
+      pageshow: (event) => event.persisted && show(),
+      online: show,
+      storage: stored,
+    };
+    for (const type in jobs) addEventListener(type, jobs[type] as EventListener);
   },
   id,
   bytes: (text) => new TextEncoder().encode(text).length,
