@@ -18,12 +18,20 @@ const BUDGET = { "core.js": 4096, "sdk.js": 6144, "stub.js": 512, "signals.js": 
 const SCRIPTS = { "core.js": "core", "sdk.js": "sdk", "stub.js": "stub", "signals.js": "signals" };
 const MODULES = { "index.mjs": "index", "node.mjs": "node", "react_native.mjs": "react_native" };
 
+/** The platform's names, which browsers use for nothing: shortened in scripts, where nobody brings a platform of his own. */
+const PLATFORM = "after|beacon|bytes|hide|later|listen|lock|show|stored";
+
 /** The short names that gzip likes best, found by trying; a new one is chosen by esbuild. */
 const NAMES = {
-  _add: "_", _all: "p", _alone: "T", _campaign: "g", _clear: "S", _event: "r", _kept: "i", _key: "l", _leave: "L", _load: "v", _lose: "e",
-  _of: "s", _options: "t", _purge: "b", _put: "j", _raw: "u", _read: "h", _ready: "J", _resume: "n", _save: "w", _signals: "c", _some: "m",
-  _spool: "f", _stated: "d", _take: "y", _time: "a", _write: "o",
+  _add: "T", _all: "t", _alone: "L", _campaign: "l", _clear: "$", _event: "s", _kept: "y", _key: "e", _leave: "x", _load: "B", _lose: "j",
+  _moved: "k", _of: "i", _options: "f", _purge: "J", _put: "I", _raw: "u", _read: "h", _ready: "b", _resume: "m", _save: "d", _signals: "c",
+  _some: "Y", _spool: "M", _stated: "w", _take: "U", _time: "a", _write: "g", after: "_", beacon: "O", bytes: "r", hide: "R", later: "v",
+  listen: "p", lock: "A", show: "o", stored: "n",
 };
+
+/** The same of variables: the first is the one used most. */
+const VARIABLES = "estarolncidhpyuxfvbgwjmJ$kO_YTSCLIPMQFBUAXzRHGqWNZDKEV";
+const inTurn = { get: (place) => VARIABLES[place] || "$" + place, reset() {}, consider() {}, sort() {} };
 
 const common = {
   bundle: true,
@@ -45,7 +53,7 @@ const compile = async (name, entry, extra) => {
 
 /** esbuild bundles, terser names: that is worth 7 % after gzip. */
 const squeeze = async (code) => {
-  const { code: small } = await minify(code, { ecma: 2020, compress: { passes: 3, unsafe_arrows: true, inline: 2 }, mangle: true, format: { comments: false } });
+  const { code: small } = await minify(code, { ecma: 2020, compress: { passes: 3, unsafe_arrows: true, inline: 2 }, mangle: { nth_identifier: inTurn }, format: { comments: false } });
   return Buffer.from(small);
 };
 
@@ -55,7 +63,7 @@ const core = (name) => ({ CORE: String(name == "core.js") });
 const scripts = async () => {
   const files = {};
   for (const [name, entry] of Object.entries(SCRIPTS)) {
-    files[name] = await squeeze(await compile(name, entry, { format: "iife", define: core(name) }));
+    files[name] = await squeeze(await compile(name, entry, { format: "iife", define: core(name), mangleProps: new RegExp(`^(_[a-z]|(${PLATFORM})$)`) }));
   }
   return files;
 };

@@ -108,7 +108,7 @@ export const openOutbox = (platform: Platform, device: Device, settings: Setting
   };
 
   const start = (device?: unknown): Promise<void> => {
-    if (spool) deviceToo ||= device;
+    deviceToo ||= device;
     return (sending ||= drain().finally(() => (sending = deviceToo = 0)));
   };
 

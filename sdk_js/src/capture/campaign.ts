@@ -3,10 +3,9 @@ import type { Properties } from "../types";
 
 /** The UTM parameters of a URL, in the names of the Segment specification. */
 export const campaignContext = (url: string): Properties | undefined => {
-  if (!/utm_/.test(url)) return;
-  const found: Properties = {};
+  let found: Properties | undefined;
   new URL(url).searchParams.forEach((value, name) => {
-    if (/^utm_/.test(name)) found[name == "utm_campaign" ? "name" : name.slice(4)] = redactText(value);
+    if (/^utm_/.test(name)) (found ||= {})[name == "utm_campaign" ? "name" : name.slice(4)] = redactText(value);
   });
   return found;
 };

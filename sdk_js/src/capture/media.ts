@@ -3,6 +3,8 @@
 import { redactUrl } from "../redact";
 import { on, onNewPage, type Report } from "./capture";
 
+type MediaEvent = Event & { target: HTMLMediaElement };
+
 export const captureMedia = (report: Report): void => {
   let told = new WeakMap<EventTarget, Set<string>>();
   onNewPage(() => (told = new WeakMap()));
@@ -13,10 +15,9 @@ export const captureMedia = (report: Report): void => {
     const { id, currentSrc, duration } = media;
     report("media_" + event, { media: id, source: redactUrl(currentSrc), duration: Math.round(duration), percent });
   };
-  on("play", ({ target }) => once(target as HTMLMediaElement, "played"));
-  on("ended", ({ target }) => once(target as HTMLMediaElement, "completed"));
-  on("timeupdate", ({ target }) => {
-    const media = target as HTMLMediaElement;
+  on<MediaEvent>("play", ({ target }) => once(target, "played"));
+  on<MediaEvent>("ended", ({ target }) => once(target, "completed"));
+  on<MediaEvent>("timeupdate", ({ target: media }) => {
     for (const percent of [25, 50, 75]) if (media.currentTime * 100 >= media.duration * percent) once(media, "progressed", percent);
   });
 };

@@ -31,7 +31,7 @@ export const capturePerformance = (report: Report): void => {
     last = startTime;
     vitals.cls = Math.max(vitals.cls as number, (sum += value));
   });
-  const loaded = (): unknown => setTimeout(() => loadTime(report));
+  const loaded = (): unknown => setTimeout(loadTime, 0, report);
   document.readyState == "complete" ? loaded() : on("load", loaded);
   let told = 0;
   on("visibilitychange", () => {

@@ -2,24 +2,24 @@
 
 import { guard } from "../guard";
 import { VERSION } from "../version";
-import type { Client, Settings } from "../types";
+import type { Client, Purposes, Settings } from "../types";
 
 type Start = (client: Client, settings: Settings) => void;
 
 export const loadSignals = (client: Client, settings: Settings): void => {
   const root = window as unknown as Record<string, unknown>;
-  const hold = (state?: null): void => client.consent.signal("wait", { "*": state });
-  let started: unknown;
+  const wait = (said: Purposes | null): void => client.consent.signal("wait", said);
+  let script: HTMLScriptElement | undefined;
+  const loaded = (): void => {
+    (root.consentrySignals as Start | undefined)?.(client, settings);
+    wait({});
+  };
   const start = guard((): void => {
-    if (started || !(settings.banner || settings.analytics || root.__tcfapi || root.__gpp || root.dataLayer)) return;
-    started = 1;
-    const onload = (): void => {
-      (root.consentrySignals as Start | undefined)?.(client, settings);
-      hold();
-    };
+    if (script || !(settings.banner || settings.analytics || root.__tcfapi || root.__gpp || root.dataLayer)) return;
+    script = document.createElement("script");
     // a policy of Trusted Types refuses the address: then there is nothing to wait for
-    document.head.append(Object.assign(document.createElement("script"), { src: (settings.host as string).replace(/\/*$/, "/sdk/" + VERSION + "/signals.js"), onload, onerror: () => hold() }));
-    hold(null);
+    document.head.append(Object.assign(script, { src: (settings.host as string).replace(/\/*$/, "/sdk/" + VERSION + "/signals.js"), onload: loaded, onerror: loaded }));
+    wait(null);
   });
   start();
   addEventListener("load", start);
