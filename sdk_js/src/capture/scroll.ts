@@ -2,8 +2,6 @@
 
 import { on, onNewPage, type Report } from "./capture";
 
-const MILESTONES = [25, 50, 75, 100];
-
 export const captureScroll = (report: Report): void => {
   let reached = 0;
   let waiting = 0;
@@ -12,9 +10,13 @@ export const captureScroll = (report: Report): void => {
     const { scrollHeight } = document.documentElement;
     // one pixel of grace: zoomed pages end on fractions
     const percent = (100 * (scrollY + innerHeight + 1)) / scrollHeight;
-    while ((MILESTONES[reached] as number) <= percent) report("scroll_depth_reached", { percent: MILESTONES[reached++] });
+    while (reached < 100 && reached + 25 <= percent) report("scroll_depth_reached", { percent: (reached += 25) });
   };
-  onNewPage(() => (reached = 0));
+  onNewPage(() => {
+    // what was about to be measured was the page before
+    clearTimeout(waiting);
+    waiting = reached = 0;
+  });
   on("scroll", () => {
     waiting ||= setTimeout(measure, 100);
   });

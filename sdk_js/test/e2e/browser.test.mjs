@@ -130,6 +130,18 @@ visit("clicks, links, forms, scrolling, errors and in-page navigation are captur
   problems.length = 0;
 });
 
+visit("what a page was scrolled just before an in-page navigation does not count for the next one", (gateway) => ({ "/": snippet(gateway, "data-batch-delay=50") + APP, "/app.js": APP_JS }), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.evaluate(() => {
+    addEventListener("scroll", () => (history.pushState(null, "", "/cart"), setTimeout(() => consentry.track("later"), 500)), { once: true });
+    scrollTo(0, 1e9);
+  });
+  await until(() => gateway.named("later")[0], "the event after it");
+  assert.deepEqual(gateway.named("scroll_depth_reached"), []);
+});
+
 visit("clicks inside of web components are those of the elements around them", (gateway) => ({
   "/": snippet(gateway, "data-batch-delay=50") + '<fancy-button id="b" data-track="chosen" data-track-size="L"></fancy-button><a href="#more"><fancy-button id="in"></fancy-button></a><script src="/fancy.js"></script>',
   "/fancy.js": 'customElements.define("fancy-button", class extends HTMLElement { connectedCallback() { this.attachShadow({ mode: "open" }).append(Object.assign(document.createElement("b"), { textContent: "Go" })); } });',
@@ -259,7 +271,8 @@ visit("two tabs that failed do not send twice", one("data-batch-delay=20"), asyn
     await say(page, "track", "n", { number });
     await say(other, "track", "n", { number: 10 + number });
   }
-  await until(async () => Object.keys((await stored(page)).local).length > 2, "the spool");
+  const waiting = async () => Object.keys((await stored(page)).local).reduce((sum, key) => sum + +(key.split("|")[1] || 0), 0);
+  await until(async () => (await waiting()) >= 20, "the spool");
   await context.setOffline(false);
   await until(() => gateway.named("n").length >= 20, "the events");
   await pause(2_500);
