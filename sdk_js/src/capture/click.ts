@@ -14,11 +14,16 @@ const attributes = (element: HTMLElement): Record<string, unknown> => {
 const onClick = (job: (event: MouseEvent) => void): void =>
   ["click", "auxclick"].forEach((type) => on<MouseEvent>(type, (event) => event.button < 2 && job(event)));
 
-export const captureClicks = (report: Report): void =>
+export const captureClicks = (report: Report): void => {
+  let last: unknown;
   onClick((event) => {
     const element = closest(event, "[data-track]");
-    if (element) report(element.dataset.track as string, attributes(element));
+    // a click on a label is at once another one, on its field
+    if (element && element != last) report(element.dataset.track as string, attributes(element));
+    last = element;
+    setTimeout(() => (last = 0));
   });
+};
 
 export const captureLinks = (report: Report): void =>
   onClick((event) => {

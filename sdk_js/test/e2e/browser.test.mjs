@@ -155,6 +155,20 @@ visit("clicks inside of web components are those of the elements around them", (
   assert.deepEqual(gateway.named("chosen").map(({ properties }) => properties), [{ size: "L" }]);
 });
 
+visit("a click on a label, which clicks its field as well, counts once", (gateway) => ({
+  "/": snippet(gateway, "data-batch-delay=50") + '<label data-track="chosen"><b id="text">L</b><input type="checkbox" id="field"></label><button id="end" data-track="ended">End</button>',
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.click("#text");
+  await page.click("#field");
+  await page.click("#field");
+  await page.click("#end");
+  await until(() => gateway.named("ended")[0], "the last click");
+  assert.equal(gateway.named("chosen").length, 3);
+});
+
 visit("a browser that does not time its navigations sees no error of ours", one("data-batch-delay=50"), async ({ gateway, site, context, page }) => {
   await context.addInitScript(() => (performance.getEntriesByType = () => []));
   await page.goto(site.url);
