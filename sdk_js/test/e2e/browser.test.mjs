@@ -130,6 +130,18 @@ visit("clicks, links, forms, scrolling, errors and in-page navigation are captur
   problems.length = 0;
 });
 
+visit("a router of the Navigation API has page views, one a page", one("data-batch-delay=50", '<a id="link" href="/link">link</a>'), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await say(page, "consent.grant");
+  await page.evaluate(() => navigation.addEventListener("navigate", (event) => event.intercept({ handler: async () => undefined })));
+  await page.evaluate(() => navigation.navigate("/cart").finished.then(() => undefined));
+  await page.click("#link");
+  await page.evaluate(() => history.pushState(null, "", "/end"));
+  await until(() => gateway.named("page").some(({ context }) => context.page.path === "/end"), "the last view");
+  assert.deepEqual(gateway.named("page").map(({ context }) => context.page.path), ["/", "/cart", "/link", "/end"]);
+});
+
 visit("what a page was scrolled just before an in-page navigation does not count for the next one", (gateway) => ({ "/": snippet(gateway, "data-batch-delay=50") + APP, "/app.js": APP_JS }), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
@@ -396,7 +408,7 @@ visit("a second snippet changes nothing", (gateway) => ({ "/": snippet(gateway) 
 visit("an element of our name, and nonsense among the early calls, do not keep the SDK from starting", (gateway) => ({
   "/": `<!doctype html><div id="consentry"></div>${snippet(gateway)}`,
   "/early": `<script src="/early.js"></script>${snippet(gateway)}`,
-  "/early.js": 'window.consentry = [null, 5, "x", ["nope"], ["consent.nope"], ["nope.nope"], ["consent.grant"], ["track", "early"]];',
+  "/early.js": 'var navigation = {}; window.consentry = [null, 5, "x", ["nope"], ["consent.nope"], ["nope.nope"], ["consent.grant"], ["track", "early"]];',
 }), async ({ gateway, site, page }) => {
   await page.goto(site.url);
   await ready(page);
