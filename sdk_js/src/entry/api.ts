@@ -4,7 +4,7 @@ export type Run = (path: string, args: unknown[]) => unknown;
 
 const METHODS = "init track page screen identify group alias reset optOut flush consent.grant consent.deny consent.withdraw consent.get consent.onChange consent.signal";
 
-type Api = Record<string, unknown> & { push: (call: [string, ...unknown[]]) => unknown; consent: Record<string, unknown> };
+export type Api = Record<string, unknown> & { push: (call: [string, ...unknown[]]) => unknown; consent: Record<string, unknown> };
 
 export const makeApi = (run: Run): Api => {
   const api = { push: ([path, ...args]: [string, ...unknown[]]) => run(path, args), consent: {} } as Api;

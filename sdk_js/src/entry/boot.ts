@@ -31,7 +31,8 @@ export const boot = (init: Init): void => {
     client.push = guard(([path, ...args]: Queued) => path.split(".").reduce((holder, name) => holder[name], client as any)(...args));
     client.init = () => client;
     root.consentry = client;
-    queue.forEach(client.push as (call: Queued) => void);
+    // whoever has kept the queue goes on with it
+    queue.forEach((queue.push = client.push as (call: Queued) => number));
   };
 
   const asked = queue.find((call) => call?.[0] == "init");

@@ -1,7 +1,7 @@
 /** For pages that call before the SDK has loaded: the calls wait in `consentry.q`. */
 
 import type { Client, Purposes } from "../types";
-import { makeApi, type Run } from "./api";
+import { makeApi, type Api, type Run } from "./api";
 
 type Listener = (purposes: Purposes) => void;
 
@@ -26,9 +26,8 @@ if (!root.consentry) {
   };
 
   const answers: Record<string, (...args: never[]) => unknown> = { flush: () => flushed(), "consent.get": () => ({}), "consent.onChange": listen };
-  const api = Object.assign(
-    makeApi((path, args) => (answers[path] ? answers[path](...(args as never[])) : wait(path, args))),
-    { q },
-  );
+  const early: Run = (path, args) => (answers[path] ? answers[path](...(args as never[])) : wait(path, args));
+  // a page that has kept the stub goes on with it
+  const api: Api & { q: unknown[] } = Object.assign(makeApi((path, args) => (root.consentry == api ? early(path, args) : (root.consentry as Api).push([path, ...args]))), { q });
   root.consentry = api;
 }

@@ -605,6 +605,24 @@ visit("the stub answers as the SDK does: with a promise, what is known, and an e
   assert.deepEqual(await page.evaluate(() => [heard, window.known]), [[true], undefined]);
 });
 
+visit("a page that has kept the queue, or the stub, goes on with it", (gateway) => ({
+  "/": '<script src="/queue.js"></script>' + snippet(gateway, "data-batch-delay=50 data-capture=off"),
+  "/queue.js": 'window.kept = window.consentry = [["consent.grant"]];',
+  "/stub": `<!doctype html><script src="${gateway}/stub.js"></script><script src="/stub.js"></script><script async src="${gateway}/sdk.js" data-key="wk" data-batch-delay=50 data-capture=off></script>`,
+  "/stub.js": "window.kept = consentry; window.track = consentry.track;",
+}), async ({ gateway, site, page }) => {
+  await page.goto(site.url);
+  await ready(page);
+  await page.evaluate(() => kept.push(["track", "pushed"]));
+  await until(() => gateway.named("pushed")[0], "the event of the queue");
+  await page.goto(site.url + "/stub");
+  await page.waitForFunction(() => consentry !== kept);
+  const known = await page.evaluate(() => (track("called"), kept.push(["track", "pushed_late"]), [kept.consent.get(), typeof kept.consent.onChange(() => 0)]));
+  await until(() => gateway.named("pushed_late")[0], "the events of the stub");
+  assert.equal(gateway.named("called").length, 1);
+  assert.deepEqual(known, [{ analytics: true }, "function"]);
+});
+
 visit("a page that waits for the stub's flush goes on where the SDK is kept away", (gateway) => ({ "/": `<!doctype html><title>Stub</title><script src="${gateway}/stub.js"></script>` }), async ({ site, page }) => {
   await page.goto(site.url);
   assert.equal(await page.evaluate(() => consentry.flush().then(() => "gone on")), "gone on");
