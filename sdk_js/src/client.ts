@@ -194,7 +194,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
       signal: guard((name: string, said: Purposes | null, raw?: string) => {
         sync();
         // nothing yet: wait for it
-        choice._signals[name] = said || { "*": null };
+        choice._signals[name] = { ...(said || { "*": null }) };
         if (raw) choice._raw[name] = raw;
         settle();
       }),

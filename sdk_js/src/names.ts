@@ -1,2 +1,2 @@
-/** Names as settings and calls give them: a list, or a text with commas. */
-export const namesIn = (given: unknown): string[] => String(given).split(/ *, */).filter((name) => name);
+/** Names as settings and calls give them: a list, or a text with commas. What is neither names nothing. */
+export const namesIn = (given: unknown): string[] => String(given).split(/ *, */).filter((name) => /^[^[]/.test(name));

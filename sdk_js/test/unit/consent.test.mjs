@@ -38,6 +38,13 @@ test("an empty list is no choice: it makes no id, and takes no objection back", 
   assert.equal(entries.get("consentry_wk"), objected);
 });
 
+test("what is no list of names is no choice: it makes no id", async () => {
+  const { client, entries, server, pass } = tab();
+  client.consent.grant({ analytics: true });
+  await pass(2_000);
+  assert.deepEqual([entries.size, server.requests.length, client.consent.get()], [0, 0, { analytics: undefined }]);
+});
+
 test("blanks around the commas of a list belong to no name", async () => {
   const { client, server, pass } = tab({ purposes: "analytics, marketing" });
   client.consent.grant();
@@ -278,6 +285,25 @@ test("a signal that says nothing at all is waited for, and costs no event", asyn
     await pass(2_000);
     assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
   }
+});
+
+test("a signal that is no choice says nothing, and costs no event", async () => {
+  for (const odd of [true, "yes", 5, [], () => 0]) {
+    const { client, server, pass } = granted();
+    client.consent.signal("own", odd);
+    assert.equal(client.consent.get().analytics, true);
+    client.track("seen");
+    await pass(2_000);
+    assert.deepEqual(server.events().map(({ event }) => event), ["seen"]);
+  }
+});
+
+test("a signal is what it was at the call", () => {
+  const { client } = tab();
+  const said = { analytics: false };
+  client.consent.signal("own", said);
+  said.analytics = true;
+  assert.equal(client.consent.get().analytics, false);
 });
 
 test("a grant while a signal is not ready is told to the gateway once it holds", async () => {
