@@ -62,9 +62,9 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     kept.l = Math.min(platform.now(), Math.max(time, kept.l || 0));
     changedIds = 1;
     event.context = {
-      ...call._options.context,
-      page: page && pageContext(page),
       campaign: page && extras._campaign?.(page.url),
+      ...call._options.context,
+      ...(page && { page: pageContext(page) }),
       sessionId: kept.s,
       consent: { purposes: choice._stated(), notice: kept.c.n, at: kept.c.t, ...choice._raw },
       library: { name: "consentry-js", version: VERSION },

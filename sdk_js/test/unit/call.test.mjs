@@ -64,6 +64,25 @@ test("properties are taken as they are at the call", async () => {
   assert.deepEqual(event.properties, { size: 1, inner: { sizes: [1] } });
 });
 
+test("a context is taken as it is at the call, with a campaign and, off the web, a page of one's own", async () => {
+  const made = granted();
+  const options = { context: { page: { url: "app://cart" }, campaign: { source: "store" }, tags: ["a"] } };
+  made.client.track("seen", {}, options);
+  options.context.tags.push("b");
+  made.client.track("seen", {}, { context: { self: (options.context.self = options.context) } });
+  await made.pass(2_000);
+  const [{ context }, ...more] = made.server.events();
+  assert.deepEqual([context.page, context.campaign, context.tags], [{ url: "app://cart" }, { source: "store" }, ["a"]]);
+  assert.deepEqual(more, []);
+});
+
+test("on the web the page is the one that is seen", async () => {
+  const made = granted({}, { parts: { page: () => ({ url: "https://shop.example/a" }) } });
+  made.client.track("seen", {}, { context: { page: { url: "https://other.example/" } } });
+  await made.pass(2_000);
+  assert.equal(made.server.events()[0].context.page.url, "https://shop.example/a");
+});
+
 test("a call for a purpose waits for it, whatever stands in the place of its properties", async () => {
   for (const nothing of [null, undefined, {}]) assert.deepEqual(await sent((client) => client.track("advertised", nothing, { purpose: "marketing" })), []);
 });
