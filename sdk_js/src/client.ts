@@ -9,7 +9,7 @@ import { namesIn } from "./names";
 import { isTemporary, openOutbox } from "./outbox";
 import type { Answer, Page, Platform } from "./platform/platform";
 import type { OpenSpool } from "./spool";
-import type { Client, Properties, Purposes, Settings } from "./types";
+import type { Asked, Client, Properties, Purposes, Settings } from "./types";
 import { VERSION } from "./version";
 
 const SESSION_MS = 18e5;
@@ -168,7 +168,7 @@ export const createClient = (settings: Settings, platform: Platform, extras: Ext
     if (moved) listeners.forEach((listener) => guard(listener)(told));
   };
 
-  const chooser = (action: string, out?: 1) => guard((asked?: string | string[] | { target: unknown }, notice?: string): void => {
+  const chooser = (action: string, out?: 1) => guard((asked?: Asked, notice?: string): void => {
     sync();
     const granted = action == "grant";
     // as a button's listener it is handed the click

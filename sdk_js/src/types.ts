@@ -2,6 +2,12 @@
 
 export type Properties = Record<string, unknown>;
 
+/** What a call is given: an object of any type, those of interfaces too. */
+export type Given = Readonly<Record<string, any>> | null;
+
+/** A name, or a list of names; or the event that a button hands its listener, which counts as nothing. */
+export type Asked = string | readonly string[] | { target: unknown } | null;
+
 /** Purpose to choice. `undefined`: nothing was said about it; `null`: a signal is not ready, wait for it. */
 export type Purposes = Record<string, boolean | null | undefined>;
 
@@ -30,7 +36,7 @@ export interface Settings {
   /** The gateway's address, such as `https://events.example`. In the browser the script's own origin by default. */
   host?: string;
   /** Purposes the banner asks for; `consent.grant()` without a list grants these. Default: `["analytics"]`. */
-  purposes?: string | string[];
+  purposes?: string | readonly string[];
   /** Purpose of a call that names none. Default: `"analytics"`. */
   purpose?: string;
   /** Purposes that hold until the visitor objects. Only where the law is opt-out; void under Global Privacy Control. */
@@ -50,9 +56,9 @@ export interface Settings {
   /** Google consent mode in `dataLayer`. Default: true. */
   google?: boolean;
   /** Calls that may leave without a grant, stripped of every id: `true` for page and screen views, or event names. Default: false. */
-  anonymous?: boolean | string | string[];
+  anonymous?: boolean | string | readonly string[];
   /** What is captured by itself: all (default), none, a list of names, or switches. */
-  capture?: boolean | string | string[] | CaptureSettings;
+  capture?: boolean | string | readonly string[] | CaptureSettings;
   /** Follow the consent banner on the page: its name, or `true` to find out. See `docs/sdk-js.md`. Default: false. */
   banner?: boolean | string;
   /** Take over `window.analytics`, replaying what it has queued. Default: false. */
@@ -71,16 +77,16 @@ export interface Options {
   /** When it happened: a date, or milliseconds since the epoch. */
   timestamp?: Date | number | string;
   /** Added to the event's context. */
-  context?: Properties;
+  context?: Given;
 }
 
 export interface Consent {
   /** The visitor agrees to these purposes (default: those of the settings). */
-  grant(purposes?: string | string[], notice?: string): void;
+  grant(purposes?: Asked, notice?: string): void;
   /** The visitor refuses these purposes (default: all). What waited for them is dropped. */
-  deny(purposes?: string | string[], notice?: string): void;
+  deny(purposes?: Asked, notice?: string): void;
   /** The visitor takes a grant back (default: all): ids and queue are deleted at once and the gateway is told. */
-  withdraw(purposes?: string | string[], notice?: string): void;
+  withdraw(purposes?: Asked, notice?: string): void;
   /** The choice in force, from the visitor and all signals; the most restrictive wins. */
   get(): Purposes;
   /** Calls back after each change; returns the function that ends it. */
@@ -90,12 +96,12 @@ export interface Consent {
 }
 
 export interface Client {
-  track(event: string, properties?: Properties, options?: Options): void;
-  page(name?: string, properties?: Properties, options?: Options): void;
-  page(category: string, name: string, properties?: Properties, options?: Options): void;
-  screen(name: string, properties?: Properties, options?: Options): void;
-  identify(userId: string | number | Properties, traits?: Properties, options?: Options): void;
-  group(groupId: string | number, traits?: Properties, options?: Options): void;
+  track(event: string, properties?: Given, options?: Options): void;
+  page(name?: string | null, properties?: Given, options?: Options): void;
+  page(category: string | null, name: string | null, properties?: Given, options?: Options): void;
+  screen(name: string, properties?: Given, options?: Options): void;
+  identify(userId: string | number | Given, traits?: Given, options?: Options): void;
+  group(groupId: string | number, traits?: Given, options?: Options): void;
   alias(userId: string | number, previousId?: string | number): void;
   /** Forget who is using the device (at log-out): new ids from here on. The consent choice stays. */
   reset(): void;
