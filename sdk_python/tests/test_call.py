@@ -13,12 +13,12 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as clock_time
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 from uuid import UUID
 
 import consentry
 import pytest
-from consentry import Consent, Consentry
+from consentry import Bound, Consent, Consentry
 from consentry.testing import MemoryTransport
 
 SOURCES = sorted(Path(consentry.__file__).parent.glob("*.py"))
@@ -134,6 +134,21 @@ def test_common_values_are_written_as_json(client, transport, value, sent):
     assert client.track("seen", {"value": value}, user_id="u")
     client.flush()
     assert transport.events[0]["properties"]["value"] == sent
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        *((Consentry.track, name) for name in ("user_id", "anonymous_id", "session_id", "message_id")),
+        *((Consentry.set_consent, name) for name in ("user_id", "anonymous_id")),
+        *((kind.identify, "user_id") for kind in (Consentry, Bound)),
+        *((kind.group, "group_id") for kind in (Consentry, Bound)),
+        *((kind.alias, name) for kind in (Consentry, Bound) for name in ("user_id", "previous_id")),
+    ],
+)
+def test_the_types_let_ids_be_what_databases_have(call, name):
+    kinds = get_args(get_type_hints(call)[name])
+    assert {str, int, UUID} <= set(kinds)
 
 
 @dataclasses.dataclass

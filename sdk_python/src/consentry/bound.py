@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Optional, Protocol
 
+from consentry.call import Id
+
 
 class Calls(Protocol):
     """What `Consentry`, `AsyncConsentry` and `Bound` have in common; the arguments are those of `Consentry`."""
@@ -36,7 +38,7 @@ class Bound:
     def track(self, event: str, properties: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
         return self._client.track(event, properties, **{**self.given, **options})
 
-    def identify(self, user_id: str, traits: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
+    def identify(self, user_id: Id, traits: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
         return self._client.identify(user_id, traits, **self._without_user(options))
 
     def page(self, name: Optional[str] = None, properties: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
@@ -45,10 +47,10 @@ class Bound:
     def screen(self, name: Optional[str] = None, properties: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
         return self._client.screen(name, properties, **{**self.given, **options})
 
-    def group(self, group_id: str, traits: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
+    def group(self, group_id: Id, traits: Optional[Mapping[str, Any]] = None, **options: Any) -> bool:
         return self._client.group(group_id, traits, **{**self.given, **options})
 
-    def alias(self, user_id: str, previous_id: str, **options: Any) -> bool:
+    def alias(self, user_id: Id, previous_id: Id, **options: Any) -> bool:
         return self._client.alias(user_id, previous_id, **self._without_user(options))
 
     def _without_user(self, options: Mapping[str, Any]) -> dict[str, Any]:

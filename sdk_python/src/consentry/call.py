@@ -13,13 +13,15 @@ from datetime import time as clock_time
 from decimal import Decimal
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 from uuid import UUID
 
 from consentry.event_id import as_read, is_placeholder
 from consentry.redact import redact
 
 Clock = Callable[[], float]
+#: Text, and what databases have for ids.
+Id = Union[str, int, UUID]
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
@@ -96,11 +98,11 @@ class Writer:
     def write(
         self,
         kind: str,
-        ids: Mapping[str, Optional[str]],
+        ids: Mapping[str, Optional[Id]],
         body: Optional[Mapping[str, Any]],
         context: str,
         timestamp: Optional[datetime],
-        message_id: Optional[str],
+        message_id: Optional[Id],
     ) -> bytes:
         """The call as compact ASCII JSON, its id first. Raises `TypeError`, `ValueError`, `RecursionError` for what is not JSON.
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from consentry.bound import Bound
-from consentry.call import Writer, as_text, to_json
+from consentry.call import Id, Writer, as_text, to_json
 from consentry.consent import Consent, ConsentLike, as_context
 from consentry.delivery import Delivery, Pace
 from consentry.failure import ConsentryError, OnFailure, Stats
@@ -100,13 +100,13 @@ class Consentry:
         event: str,
         properties: Optional[Properties] = None,
         *,
-        user_id: Optional[str] = None,
-        anonymous_id: Optional[str] = None,
-        session_id: Optional[str] = None,
+        user_id: Optional[Id] = None,
+        anonymous_id: Optional[Id] = None,
+        session_id: Optional[Id] = None,
         consent: Optional[ConsentLike] = None,
         context: Optional[Properties] = None,
         timestamp: Optional[datetime] = None,
-        message_id: Optional[str] = None,
+        message_id: Optional[Id] = None,
     ) -> bool:
         """Something a person did. Whether it was accepted; raises `ValueError` without a name."""
         if not event:
@@ -114,7 +114,7 @@ class Consentry:
         ids = {"event": event, "userId": user_id, "anonymousId": anonymous_id, "sessionId": session_id}
         return self._call("track", ids, properties, consent, context, timestamp, message_id)
 
-    def identify(self, user_id: str, traits: Optional[Properties] = None, **options: Any) -> bool:
+    def identify(self, user_id: Id, traits: Optional[Properties] = None, **options: Any) -> bool:
         """Who a person is."""
         return self._named("identify", {"userId": _needed("user_id", user_id)}, traits, **options)
 
@@ -126,13 +126,13 @@ class Consentry:
         """A screen of an app was viewed."""
         return self._named("screen", {"name": name}, properties, **options)
 
-    def group(self, group_id: str, traits: Optional[Properties] = None, **options: Any) -> bool:
+    def group(self, group_id: Id, traits: Optional[Properties] = None, **options: Any) -> bool:
         """The group a person belongs to."""
         return self._named("group", {"groupId": _needed("group_id", group_id)}, traits, **options)
 
-    def alias(self, user_id: str, previous_id: str, **options: Any) -> bool:
+    def alias(self, user_id: Id, previous_id: Id, **options: Any) -> bool:
         """Two ids are one person."""
-        ids: dict[str, Optional[str]] = {"userId": _needed("user_id", user_id), "previousId": _needed("previous_id", previous_id)}
+        ids: dict[str, Optional[Id]] = {"userId": _needed("user_id", user_id), "previousId": _needed("previous_id", previous_id)}
         return self._named("alias", ids, None, **options)
 
     def bind(self, **options: Any) -> Bound:
@@ -142,16 +142,16 @@ class Consentry:
     def _named(
         self,
         kind: str,
-        ids: dict[str, Optional[str]],
+        ids: dict[str, Optional[Id]],
         body: Optional[Properties],
         *,
-        user_id: Optional[str] = None,
-        anonymous_id: Optional[str] = None,
-        session_id: Optional[str] = None,
+        user_id: Optional[Id] = None,
+        anonymous_id: Optional[Id] = None,
+        session_id: Optional[Id] = None,
         consent: Optional[ConsentLike] = None,
         context: Optional[Properties] = None,
         timestamp: Optional[datetime] = None,
-        message_id: Optional[str] = None,
+        message_id: Optional[Id] = None,
     ) -> bool:
         ids.setdefault("userId", user_id)
         ids["anonymousId"], ids["sessionId"] = anonymous_id, session_id
@@ -160,12 +160,12 @@ class Consentry:
     def _call(
         self,
         kind: str,
-        ids: Mapping[str, Optional[str]],
+        ids: Mapping[str, Optional[Id]],
         body: Optional[Properties],
         consent: Optional[ConsentLike],
         context: Optional[Properties],
         timestamp: Optional[datetime],
-        message_id: Optional[str],
+        message_id: Optional[Id],
     ) -> bool:
         try:
             if context is not None:
@@ -214,8 +214,8 @@ class Consentry:
         self,
         purposes: Mapping[str, bool],
         *,
-        user_id: Optional[str] = None,
-        anonymous_id: Optional[str] = None,
+        user_id: Optional[Id] = None,
+        anonymous_id: Optional[Id] = None,
         notice: Optional[str] = None,
         language: Optional[str] = None,
     ) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class Consentry:
         self._delivery.after_fork()
 
 
-def _needed(name: str, value: str) -> str:
+def _needed(name: str, value: Id) -> Id:
     if not value:
         raise ValueError(f"{name} is empty")
     return value

@@ -9,6 +9,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar
 from urllib.parse import urlsplit
 
 from consentry.bound import Bound, Calls
+from consentry.call import Id
 from consentry.consent import Consent, ConsentLike
 from consentry.redact import redact_text, redact_url
 
@@ -32,9 +33,9 @@ class Watch(Generic[R]):
     """
 
     consent: Optional[Callable[[R], Optional[ConsentLike]]] = None
-    user_id: Optional[Callable[[R], Optional[str]]] = None
-    anonymous_id: Optional[Callable[[R], Optional[str]]] = None
-    session_id: Optional[Callable[[R], Optional[str]]] = None
+    user_id: Optional[Callable[[R], Optional[Id]]] = None
+    anonymous_id: Optional[Callable[[R], Optional[Id]]] = None
+    session_id: Optional[Callable[[R], Optional[Id]]] = None
     address: Optional[Callable[[R], Optional[str]]] = None
     pages: bool = True
 
