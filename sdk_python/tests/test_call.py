@@ -136,6 +136,15 @@ def test_common_values_are_written_as_json(client, transport, value, sent):
     assert transport.events[0]["properties"]["value"] == sent
 
 
+def test_what_numpy_has_is_written_as_json(client, transport):
+    numpy = pytest.importorskip("numpy")
+    row = {"price": numpy.float32(1.5), "pieces": numpy.int64(2), "new": numpy.bool_(True), "sizes": numpy.arange(3)}
+    assert client.track("seen", {**row, "names": numpy.array(["ann@mail.example"])}, user_id="u")
+    assert client.flush()
+    names = {"names": ["[email]"]}
+    assert transport.events[0]["properties"] == {"price": 1.5, "pieces": 2, "new": True, "sizes": [0, 1, 2], **names}
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [

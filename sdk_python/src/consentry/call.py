@@ -25,7 +25,7 @@ Id = Union[str, int, UUID]
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
-    """JSON for what is none by itself: times, UUIDs, decimals, enums, sets, data classes. Raises `TypeError`."""
+    """JSON for what is none by itself: times, UUIDs, decimals, enums, sets, data classes, what numpy has. Raises `TypeError`."""
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, (date, clock_time)):
@@ -38,6 +38,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 -- a table, one line a type
         return value.value
     if isinstance(value, Mapping):
         return dict(value)
+    if type(value).__module__ == "numpy":  # numbers and arrays, which pandas has as well
+        return value.tolist()
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=str)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
