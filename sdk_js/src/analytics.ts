@@ -1,7 +1,7 @@
 /** Serves `window.analytics`, as pages written for analytics.js call it, and replays what they have queued. */
 
-import { guard } from "./guard";
-import type { Client, Properties } from "./types";
+import { guard } from "./guard.js";
+import type { Client, Properties } from "./types.js";
 
 type Method = (...args: unknown[]) => unknown;
 type Queued = [name: string, ...args: unknown[]];

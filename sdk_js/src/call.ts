@@ -1,7 +1,7 @@
 /** Reads the arguments of `track`, `page` and the rest, as analytics.js spells them. */
 
-import { redactDeep } from "./redact";
-import type { Options, Properties } from "./types";
+import { redactDeep } from "./redact.js";
+import type { Options, Properties } from "./types.js";
 
 export interface Call {
   /** The event as it goes on the wire, growing as it is finished. */

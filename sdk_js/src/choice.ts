@@ -1,7 +1,7 @@
 /** May we? The visitor's own choice and every signal, combined: the most restrictive wins. */
 
-import type { Device } from "./device";
-import type { Purposes, Settings } from "./types";
+import type { Device } from "./device.js";
+import type { Purposes, Settings } from "./types.js";
 
 /** Purposes that an opt-out of sale, sharing and targeted advertising covers. */
 export const ADVERTISING: Purposes = { marketing: false, attribution: false, location: false, sensitive: false };

@@ -1,16 +1,16 @@
 /** The client: calls wait until the visitor's choice is known, then become events and go to the outbox. */
 
-import { CALLS, readCall, type Call } from "./call";
-import { ADVERTISING, NOTHING, openChoice } from "./choice";
-import { pageContext } from "./context";
-import { openDevice } from "./device";
-import { guard } from "./guard";
-import { namesIn } from "./names";
-import { isTemporary, openOutbox } from "./outbox";
-import type { Answer, Page, Platform } from "./platform/platform";
-import type { OpenSpool } from "./spool";
-import type { Asked, Client, Properties, Purposes, Settings } from "./types";
-import { VERSION } from "./version";
+import { CALLS, readCall, type Call } from "./call.js";
+import { ADVERTISING, NOTHING, openChoice } from "./choice.js";
+import { pageContext } from "./context.js";
+import { openDevice } from "./device.js";
+import { guard } from "./guard.js";
+import { namesIn } from "./names.js";
+import { isTemporary, openOutbox } from "./outbox.js";
+import type { Answer, Page, Platform } from "./platform/platform.js";
+import type { OpenSpool } from "./spool.js";
+import type { Asked, Client, Properties, Purposes, Settings } from "./types.js";
+import { VERSION } from "./version.js";
 
 const SESSION_MS = 18e5;
 /** Work on the page's main thread pauses after this long. */

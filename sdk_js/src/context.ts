@@ -1,8 +1,8 @@
 /** Where the visitor is and came from, redacted. */
 
-import type { Page } from "./platform/platform";
-import { redactText, redactUrl } from "./redact";
-import type { Properties } from "./types";
+import type { Page } from "./platform/platform.js";
+import { redactText, redactUrl } from "./redact.js";
+import type { Properties } from "./types.js";
 
 export const pageContext = ({ url: full, title = "", referrer = "" }: Page): Properties => {
   const url = redactUrl(full);

@@ -1,8 +1,8 @@
 /** What is kept on the device: one entry, written only while a grant holds (or to remember an objection), removed at withdrawal. */
 
-import { guard } from "./guard";
-import type { Platform } from "./platform/platform";
-import type { Purposes } from "./types";
+import { guard } from "./guard.js";
+import type { Platform } from "./platform/platform.js";
+import type { Purposes } from "./types.js";
 
 /** The visitor's own choice: purposes, its notice, when it was made (milliseconds), and whether it was an opt-out. */
 export interface Own {

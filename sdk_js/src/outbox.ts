@@ -1,12 +1,12 @@
 /** Gets events to the gateway: batches, retries, and hands what cannot be sent to the spool. */
 
-import { cut, type Item } from "./batch";
-import type { Device } from "./device";
-import { guard } from "./guard";
-import type { Answer, Platform } from "./platform/platform";
-import { EVENT_BYTES } from "./redact";
-import type { OpenSpool } from "./spool";
-import type { Settings } from "./types";
+import { cut, type Item } from "./batch.js";
+import type { Device } from "./device.js";
+import { guard } from "./guard.js";
+import type { Answer, Platform } from "./platform/platform.js";
+import { EVENT_BYTES } from "./redact.js";
+import type { OpenSpool } from "./spool.js";
+import type { Settings } from "./types.js";
 
 /** The gateway remembers event ids for a week: what is older could be stored twice. */
 const KEEP_MS = 6048e5;

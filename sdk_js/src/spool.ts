@@ -3,10 +3,10 @@
  * when the gateway has answered for it; one tab at a time sends them.
  */
 
-import { bytesOf, cut, type Item } from "./batch";
-import type { Device } from "./device";
-import { guard } from "./guard";
-import type { Platform } from "./platform/platform";
+import { bytesOf, cut, type Item } from "./batch.js";
+import type { Device } from "./device.js";
+import { guard } from "./guard.js";
+import type { Platform } from "./platform/platform.js";
 
 /** The device's storage is the site's; this much of it is ours. */
 const SPOOL_BYTES = 1e6;

@@ -1,8 +1,8 @@
 /** Consent banners: turns what each says into grants and refusals of our purposes. */
 
-import { guard } from "../guard";
-import type { Client } from "../types";
-import { BANNERS } from "./known";
+import { guard } from "../guard.js";
+import type { Client } from "../types.js";
+import { BANNERS } from "./known.js";
 
 /** Purpose to choice; null while the visitor has not answered. */
 export type Answer = Record<string, boolean> | null;

@@ -1,6 +1,6 @@
 /** The banners we know, by their public callbacks. */
 
-import type { Answer, Banner } from "./follow";
+import type { Answer, Banner } from "./follow.js";
 
 type Any = Record<string, never> & ((...args: unknown[]) => never);
 

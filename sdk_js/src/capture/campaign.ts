@@ -1,5 +1,5 @@
-import { redactText } from "../redact";
-import type { Properties } from "../types";
+import { redactText } from "../redact.js";
+import type { Properties } from "../types.js";
 
 /** The UTM parameters of a URL, in the names of the Segment specification. */
 export const campaignContext = (url: string): Properties | undefined => {

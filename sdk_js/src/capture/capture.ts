@@ -1,7 +1,7 @@
 /** What capturing modules share: how to report, and where the page's end is. */
 
-import { guard } from "../guard";
-import type { Properties } from "../types";
+import { guard } from "../guard.js";
+import type { Properties } from "../types.js";
 
 export type Report = (event: string, properties: Properties) => void;
 

@@ -1,7 +1,7 @@
 /** Clicks: elements with `data-track`, and links. Never what stands in a field, never a link's text. */
 
-import { redactUrl } from "../redact";
-import { closest, on, type Report } from "./capture";
+import { redactUrl } from "../redact.js";
+import { closest, on, type Report } from "./capture.js";
 
 /** `data-track-size="L"` becomes `size: "L"`. */
 const attributes = (element: HTMLElement): Record<string, unknown> => {

@@ -1,7 +1,7 @@
 /** Uncaught errors and rejections, redacted, without stacks; ten a page at most. */
 
-import { redactText, redactUrl } from "../redact";
-import { on, onNewPage, type Report } from "./capture";
+import { redactText, redactUrl } from "../redact.js";
+import { on, onNewPage, type Report } from "./capture.js";
 
 export const captureErrors = (report: Report): void => {
   let left = 10;

@@ -1,6 +1,6 @@
 /** Form submissions: which form, and the names of its fields. Never a value. */
 
-import { on, type Report } from "./capture";
+import { on, type Report } from "./capture.js";
 
 export const captureForms = (report: Report): void =>
   on<SubmitEvent & { target: HTMLFormElement }>("submit", ({ target: form }) => {

@@ -1,7 +1,7 @@
 /** Audio and video: play, 25, 50 and 75 %, and completion, each once per element and page. */
 
-import { redactUrl } from "../redact";
-import { on, onNewPage, type Report } from "./capture";
+import { redactUrl } from "../redact.js";
+import { on, onNewPage, type Report } from "./capture.js";
 
 type MediaEvent = Event & { target: HTMLMediaElement };
 

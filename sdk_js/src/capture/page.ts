@@ -1,8 +1,8 @@
 /** Page views: the first, those of in-page navigation, and pages that come back from the back-forward cache. */
 
-import { setReferrer } from "../platform/browser";
-import type { Client } from "../types";
-import { newPage, on } from "./capture";
+import { setReferrer } from "../platform/browser.js";
+import type { Client } from "../types.js";
+import { newPage, on } from "./capture.js";
 
 /** What makes a page: the path, and the fragment if it is a route. A query that changes in place is the same page. */
 const place = (): string => location.href.replace(/\?[^#]*|#(?!!?\/).*/g, "");

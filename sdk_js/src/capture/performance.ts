@@ -1,7 +1,7 @@
 /** Load time once the page is loaded; web vitals when it is hidden for the first time. Milliseconds; `cls` has no unit. */
 
-import { guard } from "../guard";
-import { on, type Report } from "./capture";
+import { guard } from "../guard.js";
+import { on, type Report } from "./capture.js";
 
 type Entry = PerformanceEntry & { value: number; hadRecentInput: boolean; interactionId?: number };
 

@@ -1,6 +1,6 @@
 /** Scroll depth: 25, 50, 75 and 100 % of the page, each once per page. */
 
-import { on, onNewPage, type Report } from "./capture";
+import { on, onNewPage, type Report } from "./capture.js";
 
 export const captureScroll = (report: Report): void => {
   let reached = 0;

@@ -1,14 +1,14 @@
 /** Switches on what the settings ask for. */
 
-import type { CaptureSettings, Client, Settings } from "../types";
-import { captureClicks, captureLinks } from "./click";
-import { captureErrors } from "./error";
-import { captureForms } from "./form";
-import { captureMedia } from "./media";
-import { capturePages } from "./page";
-import { capturePerformance } from "./performance";
-import { captureScroll } from "./scroll";
-import { on, type Report } from "./capture";
+import type { CaptureSettings, Client, Settings } from "../types.js";
+import { captureClicks, captureLinks } from "./click.js";
+import { captureErrors } from "./error.js";
+import { captureForms } from "./form.js";
+import { captureMedia } from "./media.js";
+import { capturePages } from "./page.js";
+import { capturePerformance } from "./performance.js";
+import { captureScroll } from "./scroll.js";
+import { on, type Report } from "./capture.js";
 
 const MODULES: Record<keyof CaptureSettings, (report: Report, client: Client) => void> = {
   pages: capturePages,

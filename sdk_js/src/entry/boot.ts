@@ -1,7 +1,7 @@
 /** Starts the SDK from its own script element: settings in `data-` attributes, so that a page needs no inline code. */
 
-import { guard } from "../guard";
-import type { Client, Settings } from "../types";
+import { guard } from "../guard.js";
+import type { Client, Settings } from "../types.js";
 
 export type Init = (settings: Settings) => Client;
 

@@ -1,4 +1,4 @@
-import { boot } from "./boot";
-import { initCore } from "./init";
+import { boot } from "./boot.js";
+import { initCore } from "./init.js";
 
 boot(initCore);

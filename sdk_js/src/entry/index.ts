@@ -1,8 +1,8 @@
 /** The npm package for browsers. */
 
-import { follow } from "../signal/follow";
-import type { Client, Settings } from "../types";
-import { initCore as openCore, initWith } from "./init";
+import { follow } from "../signal/follow.js";
+import type { Client, Settings } from "../types.js";
+import { initCore as openCore, initWith } from "./init.js";
 
 const clients = new Map<string, Client>();
 
@@ -21,6 +21,6 @@ export const init = once((settings) => initWith(settings, follow));
 /** The same without capture and signals. */
 export const initCore = once(openCore);
 
-export { redactText, redactUrl } from "../redact";
-export { VERSION } from "../version";
-export type * from "../types";
+export { redactText, redactUrl } from "../redact.js";
+export { VERSION } from "../version.js";
+export type * from "../types.js";

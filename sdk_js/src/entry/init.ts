@@ -1,11 +1,11 @@
 /** Browser clients: the core alone, and with capture, campaign and the spool. */
 
-import { campaignContext } from "../capture/campaign";
-import { startCapture } from "../capture/start";
-import { createClient } from "../client";
-import { browserPlatform, browserSpool } from "../platform/browser";
-import { openSpool } from "../spool";
-import type { Client, Settings } from "../types";
+import { campaignContext } from "../capture/campaign.js";
+import { startCapture } from "../capture/start.js";
+import { createClient } from "../client.js";
+import { browserPlatform, browserSpool } from "../platform/browser.js";
+import { openSpool } from "../spool.js";
+import type { Client, Settings } from "../types.js";
 
 type Follow = (client: Client, settings: Settings) => void;
 

@@ -1,11 +1,11 @@
 /** Node: the same core. Nothing is kept on disk unless a storage is given. */
 
-import { createClient } from "../client";
-import { fetchSend, type Fetch } from "../platform/fetch";
-import { memoryStorage, type ListedStorage } from "../platform/memory";
-import type { Platform } from "../platform/platform";
-import { openSpool } from "../spool";
-import type { Client, Settings } from "../types";
+import { createClient } from "../client.js";
+import { fetchSend, type Fetch } from "../platform/fetch.js";
+import { memoryStorage, type ListedStorage } from "../platform/memory.js";
+import type { Platform } from "../platform/platform.js";
+import { openSpool } from "../spool.js";
+import type { Client, Settings } from "../types.js";
 
 export interface NodeSettings extends Settings {
   host: string;
@@ -39,9 +39,9 @@ export const createNode = (settings: NodeSettings, parts: Partial<Platform> = {}
 };
 
 export const init = createNode;
-export { memoryStorage } from "../platform/memory";
-export { redactDeep, redactText, redactUrl } from "../redact";
-export { VERSION } from "../version";
-export type { ListedStorage } from "../platform/memory";
-export type { Answer, Platform, Signals, Storage } from "../platform/platform";
-export type * from "../types";
+export { memoryStorage } from "../platform/memory.js";
+export { redactDeep, redactText, redactUrl } from "../redact.js";
+export { VERSION } from "../version.js";
+export type { ListedStorage } from "../platform/memory.js";
+export type { Answer, Platform, Signals, Storage } from "../platform/platform.js";
+export type * from "../types.js";

@@ -1,11 +1,11 @@
 /** React Native: the same core with the app's storage, network and life cycle handed in. */
 
-import { createClient } from "../client";
-import { fetchSend, type Fetch } from "../platform/fetch";
-import { writeBehind, type AsyncStorage, type ListedStorage } from "../platform/memory";
-import type { Platform, Signals } from "../platform/platform";
-import { openSpool } from "../spool";
-import type { Client, Properties, Settings } from "../types";
+import { createClient } from "../client.js";
+import { fetchSend, type Fetch } from "../platform/fetch.js";
+import { writeBehind, type AsyncStorage, type ListedStorage } from "../platform/memory.js";
+import type { Platform, Signals } from "../platform/platform.js";
+import { openSpool } from "../spool.js";
+import type { Client, Properties, Settings } from "../types.js";
 
 interface Subscription {
   remove(): void;
@@ -91,6 +91,6 @@ export const init = async (settings: NativeSettings): Promise<Client> => {
   return client;
 };
 
-export { VERSION } from "../version";
-export type { AsyncStorage } from "../platform/memory";
-export type * from "../types";
+export { VERSION } from "../version.js";
+export type { AsyncStorage } from "../platform/memory.js";
+export type * from "../types.js";

@@ -1,5 +1,5 @@
-import { loadSignals } from "../signal/load";
-import { boot } from "./boot";
-import { initWith } from "./init";
+import { loadSignals } from "../signal/load.js";
+import { boot } from "./boot.js";
+import { initWith } from "./init.js";
 
 boot((settings) => initWith(settings, loadSignals));

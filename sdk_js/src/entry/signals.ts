@@ -1,3 +1,3 @@
-import { follow } from "../signal/follow";
+import { follow } from "../signal/follow.js";
 
 (window as unknown as Record<string, unknown>).consentrySignals = follow;

@@ -1,7 +1,7 @@
 /** For pages that call before the SDK has loaded: the calls wait in `consentry.q`. */
 
-import type { Client, Purposes } from "../types";
-import { makeApi, type Api, type Run } from "./api";
+import type { Client, Purposes } from "../types.js";
+import { makeApi, type Api, type Run } from "./api.js";
 
 type Listener = (purposes: Purposes) => void;
 

@@ -1,6 +1,6 @@
 /** The browser: localStorage, fetch with keepalive, sendBeacon, page life cycle, Web Locks. */
 
-import type { Platform } from "./platform";
+import type { Platform } from "./platform.js";
 
 /** 128 random bits; `crypto.randomUUID` is missing on pages without TLS. */
 const id = (): string => crypto.getRandomValues(new Uint16Array(8)).reduce((text, part) => text + part.toString(36), "");

@@ -1,6 +1,6 @@
 /** POST by `fetch`, as Node and React Native have it. */
 
-import type { Answer } from "./platform";
+import type { Answer } from "./platform.js";
 
 export type Fetch = (url: string, init: { method: string; body: string; headers: Record<string, string> }) => Promise<{
   status: number;

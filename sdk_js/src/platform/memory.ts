@@ -1,6 +1,6 @@
 /** Storage in memory, and storage in memory in front of a slower one. */
 
-import type { Storage } from "./platform";
+import type { Storage } from "./platform.js";
 
 export interface ListedStorage extends Storage {
   keys(): string[];

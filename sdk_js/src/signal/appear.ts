@@ -1,6 +1,6 @@
 /** Waits, ten seconds at most, for a function that another script defines on the window. */
 
-import { guard } from "../guard";
+import { guard } from "../guard.js";
 
 type Api = (...args: never[]) => unknown;
 

@@ -1,12 +1,12 @@
 /** Everything that says yes or no besides the page's own calls, and the analytics.js calls of older pages. */
 
-import { serveAnalytics } from "../analytics";
-import { followBanner } from "../banner/follow";
-import { guard } from "../guard";
-import type { Client, Settings } from "../types";
-import { followGoogle } from "./google";
-import { followGpp } from "./gpp";
-import { followTcf } from "./tcf";
+import { serveAnalytics } from "../analytics.js";
+import { followBanner } from "../banner/follow.js";
+import { guard } from "../guard.js";
+import type { Client, Settings } from "../types.js";
+import { followGoogle } from "./google.js";
+import { followGpp } from "./gpp.js";
+import { followTcf } from "./tcf.js";
 
 export const follow = (client: Client, settings: Settings): void => {
   const attempts = [

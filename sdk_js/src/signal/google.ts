@@ -1,6 +1,6 @@
 /** Google consent mode, from `dataLayer`. An `update` is the visitor's choice; a `default` is the site's and says nothing. */
 
-import type { Client, Purposes } from "../types";
+import type { Client, Purposes } from "../types.js";
 
 type Command = ArrayLike<unknown>;
 

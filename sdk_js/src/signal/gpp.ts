@@ -1,8 +1,8 @@
 /** IAB Global Privacy Platform: `__gpp`. A source of objections only: opt-outs of sale, sharing and targeted advertising. */
 
-import { ADVERTISING } from "../choice";
-import type { Client } from "../types";
-import { whenDefined } from "./appear";
+import { ADVERTISING } from "../choice.js";
+import type { Client } from "../types.js";
+import { whenDefined } from "./appear.js";
 
 interface GppEvent {
   pingData?: { gppString?: string; signalStatus?: string; parsedSections?: unknown };

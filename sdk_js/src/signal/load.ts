@@ -1,8 +1,8 @@
 /** How sdk.js gets at signals.js: only on pages that have something for it to read. Until it is there, every call waits. */
 
-import { guard } from "../guard";
-import { VERSION } from "../version";
-import type { Client, Purposes, Settings } from "../types";
+import { guard } from "../guard.js";
+import { VERSION } from "../version.js";
+import type { Client, Purposes, Settings } from "../types.js";
 
 type Start = (client: Client, settings: Settings) => void;
 

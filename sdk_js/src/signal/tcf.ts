@@ -1,7 +1,7 @@
 /** IAB Transparency and Consent Framework 2.x: `__tcfapi`. */
 
-import type { Client, Purposes } from "../types";
-import { whenDefined } from "./appear";
+import type { Client, Purposes } from "../types.js";
+import { whenDefined } from "./appear.js";
 
 interface TcData {
   gdprApplies?: boolean;

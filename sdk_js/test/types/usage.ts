@@ -1,6 +1,6 @@
 /** Nothing here runs: what the reference shows has to pass a strict compiler. */
 
-import { init, type Client } from "../../src/entry/index";
+import { init, type Client } from "../../src/entry/index.js";
 
 interface Order {
   revenue: number;
