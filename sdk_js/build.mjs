@@ -19,18 +19,18 @@ const SCRIPTS = { "core.js": "core", "sdk.js": "sdk", "stub.js": "stub", "signal
 const MODULES = { "index.mjs": "index", "node.mjs": "node", "react_native.mjs": "react_native" };
 
 /** The platform's names, which browsers use for nothing: shortened in scripts, where nobody brings a platform of his own. */
-const PLATFORM = "after|beacon|bytes|hide|later|listen|lock|show|stored";
+const PLATFORM = "after|beacon|bytes|hide|later|listen|lock|send|show|stored";
 
 /** The short names that gzip likes best, found by trying; a new one is chosen by esbuild. */
 const NAMES = {
-  _add: "T", _all: "t", _alone: "L", _campaign: "l", _clear: "$", _event: "s", _kept: "y", _key: "e", _leave: "x", _load: "B", _lose: "j",
-  _moved: "k", _of: "i", _options: "f", _purge: "J", _put: "I", _raw: "u", _read: "h", _ready: "b", _resume: "m", _save: "d", _signals: "c",
-  _some: "Y", _spool: "M", _stated: "w", _take: "U", _time: "a", _write: "g", after: "_", beacon: "O", bytes: "r", hide: "R", later: "v",
-  listen: "p", lock: "A", show: "o", stored: "n",
+  _add: "R", _all: "t", _alone: "L", _campaign: "l", _clear: "$", _event: "s", _kept: "y", _key: "e", _leave: "D", _load: "v",
+  _lose: "H", _moved: "k", _of: "o", _options: "i", _purge: "_", _put: "f", _raw: "u", _read: "h", _ready: "b", _resume: "w", _save: "d",
+  _signals: "c", _some: "a", _spool: "M", _stated: "J", _take: "O", _time: "p", _write: "m", after: "I", beacon: "T", bytes: "A",
+  hide: "X", later: "P", listen: "S", lock: "r", send: "Y", show: "g", stored: "n",
 };
 
 /** The same of variables: the first is the one used most. */
-const VARIABLES = "estarolncidhpyuxfvbgwjmJ$kO_YTSCLIPMQFBUAXzRHGqWNZDKEV";
+const VARIABLES = "estarinlyodhpcu_fPbgSmHv$kYwIORTLAJMDUWBNZKXqVjxQEFGzC";
 const inTurn = { get: (place) => VARIABLES[place] || "$" + place, reset() {}, consider() {}, sort() {} };
 
 const common = {

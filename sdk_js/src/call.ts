@@ -32,7 +32,7 @@ export const readCall = (type: string, args: unknown[], now: number, redact?: bo
   const [object, options] = args.filter((arg, at) => (arg ? typeof arg == "object" : at && texts[+(fields == named)])) as [Properties?, Options?];
   return {
     _event: { type, ...fields(texts, redactDeep(object, redact) as Properties | undefined) },
-    _options: (redactDeep(options, false) as Options | undefined) || {},
+    _options: options || {},
     _time: +new Date(options?.timestamp || now) || now,
   };
 };

@@ -30,7 +30,7 @@ export const captureLinks = (report: Report): void =>
     const link = closest(event, "a[href],area[href]") as HTMLAnchorElement | undefined;
     if (link && !link.dataset.track) report("link_clicked", {
       url: redactUrl(link.href),
-      outbound: /^http/.test(link.protocol) && link.host != location.host,
+      outbound: /^http/.test(link.href) && link.host != location.host,
       download: link.hasAttribute("download"),
     });
   });

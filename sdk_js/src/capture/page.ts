@@ -30,6 +30,6 @@ export const capturePages = (_report: unknown, client: Client): void => {
   on("popstate", soon);
   // routers that use nothing else; the name may be a page's own
   window.navigation?.addEventListener?.("currententrychange", soon);
-  on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(true));
+  on<PageTransitionEvent>("pageshow", (event) => event.persisted && view(event));
   view();
 };

@@ -19,14 +19,15 @@ export const browserPlatform = (host: string): Platform => ({
   gpc: (navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl,
   dnt: navigator.doNotTrack == "1",
   listen({ hide, show, stored }) {
-    const jobs: Record<string, (event: PageTransitionEvent) => unknown> = {
+    const jobs = {
       visibilitychange: () => (document.hidden ? hide() : show()),
       pagehide: hide,
-      pageshow: (event) => event.persisted && show(),
+      pageshow: (event: PageTransitionEvent) => event.persisted && show(),
       online: show,
       storage: stored,
     };
-    for (const type in jobs) addEventListener(type, jobs[type] as EventListener);
+    // a page may have added to every object
+    for (const [type, job] of Object.entries(jobs)) addEventListener(type, job as EventListener);
   },
   id,
   bytes: (text) => new TextEncoder().encode(text).length,
