@@ -24,7 +24,7 @@ export const CALLS: Record<string, Fields> = {
   alias: ([userId, previousId]) => ({ userId, previousId }),
 };
 
-/** Everything is copied here: what the page changes afterwards changes nothing. Throws on what is not JSON, or too much of it. */
+/** Properties are copied here: what the page changes afterwards changes nothing. Throws on what is not JSON, or too much of it. */
 export const readCall = (type: string, args: unknown[], now: number, redact?: boolean): Call => {
   const fields = CALLS[type] as Fields;
   const texts = args.filter((arg) => typeof arg == "string" || typeof arg == "number").map(String);
