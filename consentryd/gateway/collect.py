@@ -23,6 +23,7 @@ from consentryd.model.key import ApiKey
 from consentryd.model.outcome import Outcome, Result
 
 _TRUE: Final = frozenset({"1", "true", "yes"})
+_RETRY: Final = Outcome.RETRY
 
 
 def collect(call: str | None) -> Handler:
@@ -68,7 +69,7 @@ async def take(request: web.Request, intake: Intake, envelope: Envelope) -> list
     results = await services.collector.collect(intake, envelope.events)
     services.metrics.count_results(results)
     request[EVENTS] = len(results)
-    if not intake.partial and any(result.outcome is Outcome.RETRY for result in results):
+    if not intake.partial and any(result.outcome is _RETRY for result in results):
         raise Unavailable(
             "partly_unavailable", "Not every region could take its events. Send the batch again: ids tell what is there."
         )

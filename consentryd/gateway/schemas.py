@@ -57,7 +57,10 @@ BATCH: Final[dict[str, Any]] = {
             "items": {"type": "object", "properties": {"type": {"enum": sorted(EVENT_TYPES)}, **_SHARED}},
         },
         "sentAt": _SHARED["sentAt"],
-        "context": {**_OBJECT, "description": "Lies under the context of each event; what it refuses is refused for all of them."},
+        "context": {
+            **_OBJECT,
+            "description": "Lies under the context of each event; what it refuses is refused for all of them.",
+        },
         "dropped": {"type": "integer", "minimum": 0, "description": "Events that the sender lost since it last said so."},
         "partial": {"type": "boolean", "description": "You read `results`, and send again only what they call `retry`."},
         **_KEY,
