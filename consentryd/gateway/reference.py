@@ -122,7 +122,8 @@ count as none: the event gets an id of its own, and belongs to no session that w
 
 Consent travels in `context.consent`; `Sec-GPC` and `DNT` headers, the query parameters `gdpr`, `gdpr_consent`, `gpp`, `gpp_sid`,
 `us_privacy`, `gcs`, `gcd` and the cookies `euconsent-v2`, `__gpp`, `__gpp_sid`, `usprivacy` are read as well. A `context` beside the
-batch lies under each event's own; what it refuses is refused, also where an event says otherwise. A region is declared by
+batch lies under each event's own; what it refuses is refused, also where an event says otherwise
+(`test_what_a_batchs_context_refuses_no_event_of_it_grants`). A region is declared by
 `region` beside the batch or the single event in the body, or by the header `X-Consentry-Region`, in letters of any case. One that is not
 configured is refused with its whole request (421 `unknown_region`): its events would land where nobody declared them to. A key that is
 pinned to a region decides alone.
