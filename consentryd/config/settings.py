@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -79,6 +79,7 @@ AllowedName = Annotated[
     AfterValidator(_property),
     Field(description="names of properties such as `total` or `items.price`, without `properties.` before them and without `*`"),
 ]
+CampaignParameter = Literal["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"]
 PiiAction = Literal["hash", "encrypt", "drop", "mask", "type", "generalise", "keep"]
 TcfScope = Annotated[
     str, Field(pattern=r"^(publisher|vendor:[1-9][0-9]{0,4})$", description="`publisher` or a vendor's id such as `vendor:52`")
@@ -252,8 +253,8 @@ class Privacy(Section):
     bots: Literal["drop", "flag", "keep"] = Field(
         "drop", description="What becomes of events from known bots; `flag` puts `bot` into the property `$flags`."
     )
-    query_parameters: list[Literal["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"]] = Field(
-        default=["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"],
+    query_parameters: list[CampaignParameter] = Field(
+        default=list(get_args(CampaignParameter)),
         description="URL query parameters that are kept, as columns; there are no others.",
     )
     titles: bool = Field(True, description="Keep page titles.")

@@ -81,8 +81,7 @@ class Collector:
         verdicts = await self._store(items)
         if passage.apart:
             await self._ties.make(intake.key.site, passage.apart, _pairs(items, verdicts))
-        if intake.partial or _RETRY not in verdicts:  # else what was refused comes again with the rest
-            await self._keep_letters(events, verdicts, passage)
+        await self._keep_letters(events, verdicts, passage)
         results = [
             Result(raw.event_id, verdict) if verdict is _STORED and raw.event_id.__class__ is str else _result(raw, item, verdict)
             for raw, item, verdict in zip(events, items, verdicts, strict=True)
@@ -148,6 +147,8 @@ class Collector:
         if Reason not in map(type, verdicts):
             return
         intake, violations = passage.intake, passage.violations
+        if _RETRY in verdicts and not intake.partial:  # what was refused comes again with the rest
+            return
         declared = self._place.declared(intake.key.region, intake.region)
         region = declared or self._place.of_country(intake.client.country)
         if region not in self._logs:

@@ -95,7 +95,7 @@ def of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
     def work(stream: Stream) -> list[int]:
         chains = lines(stream)
         if point.step is None:
-            return _listed(chains.subject[chains.excluded])
+            return _listed(chains.subjects_excluded())
         before = run.plan.mandatory[run.plan.before(step) - 1]
         return _listed(chains.dropped_before(step, before) if point.dropped else chains.subjects_at(step))
 
@@ -106,7 +106,7 @@ def of_funnel(question: FunnelQuery, point: Point, asked: Asked) -> list[int]:
 
 
 def _listed(subjects: Ints) -> list[int]:
-    found: list[int] = np.unique(subjects).tolist()
+    found: list[int] = subjects.tolist()
     return found
 
 

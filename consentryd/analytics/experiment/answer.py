@@ -32,7 +32,17 @@ from consentryd.analytics.region_view import Span
 from consentryd.analytics.selecting import select
 from consentryd.analytics.source import Source
 from consentryd.analytics.statistics import cuped, power, sequential
-from consentryd.analytics.statistics.experiment import Measure, Method, Metric, Plan, Report, Row, mixed_warning, report
+from consentryd.analytics.statistics.experiment import (
+    Measure,
+    Method,
+    Metric,
+    Plan,
+    Report,
+    Row,
+    mixed_warning,
+    report,
+    split_warning,
+)
 from consentryd.analytics.statistics.moments import Moments
 from consentryd.analytics.statistics.proportion import Proportion
 from consentryd.analytics.stream import Stream
@@ -144,9 +154,10 @@ def _method(question: ExperimentQuery, found: Part, asked: Asked) -> Method:
 
 def _checks(told: Report, *, few: bool) -> Iterator[str]:
     """What the split and the exposures say; of `few` subjects that saw several variants not which share they are."""
-    share = mixed_warning(told.mixed_share)
-    for warning in told.warnings:
-        yield MIXED if few and warning == share else warning
+    if split := split_warning(told.split):
+        yield split
+    if mixed := mixed_warning(told.mixed_share):
+        yield MIXED if few else mixed
 
 
 def _secrets(secret: set[str]) -> Iterator[str]:

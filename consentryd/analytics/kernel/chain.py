@@ -42,6 +42,10 @@ class Chains(NamedTuple):
         """Who did the step before, but not this one."""
         return np.setdiff1d(self.subjects_at(previous), self.subjects_at(step))
 
+    def subjects_excluded(self) -> Ints:
+        """Who was excluded, of several attempts in one or more."""
+        return np.unique(self.subject[self.excluded])
+
 
 def blank(subject: Ints, steps: int) -> Chains:
     """Lines in which nothing happened yet. They are filled and read step by step, so that is how they lie in memory."""

@@ -59,7 +59,7 @@ def conversion(chains: Chains, pairs: Sequence[Pair] = ()) -> Conversion:
         counts=counts,
         people=_people(chains) if several else counts,
         excluded=int(chains.excluded.sum()),
-        excluded_people=len(np.unique(chains.subject[chains.excluded])),
+        excluded_people=len(chains.subjects_excluded()),
         waits={pair: waits(chains, *pair) for pair in pairs},
     )
 

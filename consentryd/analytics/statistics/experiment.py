@@ -234,13 +234,14 @@ def _invalid(checked: Split | None, mixed_share: float) -> Status | None:
 
 
 def _warnings(checked: Split | None, mixed_share: float) -> tuple[str, ...]:
-    found = []
-    if checked is not None and checked.level != "ok":
-        found.append(f"The arms are not filled as planned (p = {checked.p_value:.2g}).")
-    if mixed_share > MIXED_WARNING:
-        found.append(mixed_warning(mixed_share))
-    return tuple(found)
+    return tuple(filter(None, (split_warning(checked), mixed_warning(mixed_share))))
 
 
-def mixed_warning(share: float) -> str:
-    return f"{share:.1%} of the subjects saw more than one variant."
+def split_warning(checked: Split | None) -> str | None:
+    if checked is None or checked.level == "ok":
+        return None
+    return f"The arms are not filled as planned (p = {checked.p_value:.2g})."
+
+
+def mixed_warning(share: float) -> str | None:
+    return f"{share:.1%} of the subjects saw more than one variant." if share > MIXED_WARNING else None

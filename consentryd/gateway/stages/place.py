@@ -272,11 +272,12 @@ class Place:
             return self.of_country(country)
         named = [(site, kind, value) for kind, value in identities if value is not None]
         local = self.of_country(country)
-        home = next((found for each in named if (found := self._home(each, strangers, local))), None)
+        homes = [self._home(each, strangers, local) for each in named]
+        home = next(filter(None, homes), None)
         if home is None:
             return self._receive(named, local)
-        for each in named:  # a user's device may be at home elsewhere, where it was before
-            self._remember(each, self._home(each, strangers, local) or home)
+        for each, own in zip(named, homes, strict=True):  # a user's device may be at home elsewhere, where it was before
+            self._remember(each, own or home)
         return home
 
     def _receive(self, named: Sequence[Named], local: str) -> str:
